@@ -1,0 +1,91 @@
+/**
+ * The sources themselves: types, formatting, and who imports whom.
+ */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+const ROOT = join(import.meta.dir, "..");
+
+/** Fails with what the command said. */
+async function passes(...args: string[]): Promise<void> {
+  await using child = Bun.spawn([process.execPath, ...args], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if ((await child.exited) !== 0) throw new Error(`bun ${args.join(" ")}\n${stdout}${stderr}`);
+}
+
+test("the types check", () => passes("check", "--no-script"), 60_000);
+
+test("the sources are formatted", () => passes("fmt", "--check", "--no-script"), 60_000);
+
+describe("imports", () => {
+  /** What each file of index.ts and src imports: paths from the root, or names of packages. */
+  const imports = new Map<string, string[]>();
+  for (const file of ["index.ts", ...new Bun.Glob("src/**/*.{ts,tsx}").scanSync(ROOT)].sort()) {
+    imports.set(file, importsOf(file));
+  }
+
+  test("there is something to check", () => {
+    expect(imports.get("index.ts")?.length).toBeGreaterThan(0);
+    expect(imports.size).toBeGreaterThan(10);
+  });
+
+  test("go in no circle", () => {
+    expect(circles(imports)).toEqual([]);
+  });
+
+  test("of bun:ffi are found under src/mpi only", () => {
+    expect(importersOf("bun:ffi").filter((file) => !file.startsWith("src/mpi/"))).toEqual([]);
+  });
+
+  test("of cbor-x are found under src/codec only", () => {
+    expect(importersOf("cbor-x").filter((file) => !file.startsWith("src/codec/"))).toEqual([]);
+  });
+
+  function importersOf(name: string): string[] {
+    return [...imports].filter(([, names]) => names.includes(name)).map(([file]) => file);
+  }
+});
+
+test("a circle of imports would be found", () => {
+  const graph = new Map([
+    ["a", ["b", "node:fs"]],
+    ["b", ["c", "d"]],
+    ["c", ["a"]],
+    ["d", []],
+  ]);
+  expect(circles(graph)).toEqual(["a > b > c > a"]);
+});
+
+/**
+ * Type imports too, which the transpiler forgets: they make circles of ideas just as well. The
+ * formatter sees to it that every statement looks like this.
+ */
+function importsOf(file: string): string[] {
+  const source = readFileSync(join(ROOT, file), "utf8");
+  const statements = /^(?:import|export)\b[^;"]*?(?:from )?"([^"]+)";|\bimport\("([^"]+)"\)/gm;
+  return Array.from(source.matchAll(statements), ([, named, dynamic]) => {
+    const name = named ?? dynamic ?? "";
+    return name.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), name)) : name;
+  });
+}
+
+/** Every circle that a walk in depth closes, as a line to read. */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const seen = path.indexOf(file);
+    if (seen >= 0) found.push([...path.slice(seen), file].join(" > "));
+    if (seen >= 0 || done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return found;
+}
