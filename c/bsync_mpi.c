@@ -1,0 +1,471 @@
+/* See bsync_mpi.h, which is the manual. */
+#define _GNU_SOURCE /* dladdr, RTLD_NOLOAD */
+#include "bsync_mpi.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <mpi.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FRESH 0
+#define OPEN 1
+#define CLOSED 2
+
+static int state = FRESH;
+static int ours; /* did we start MPI, so that we end it? */
+static MPI_Comm comm = MPI_COMM_NULL;
+static int32_t facts[8];
+
+/* What a function answers when MPI said [code]. */
+static int answer(int code)
+{
+  return code > 0 ? -code : -MPI_ERR_OTHER;
+}
+
+static int not_open(void)
+{
+  return state == FRESH ? -BSYNC_E_FRESH : -BSYNC_E_CLOSED;
+}
+
+int bsync_mpi_abi(void)
+{
+  return BSYNC_MPI_ABI;
+}
+
+int bsync_mpi_family(void)
+{
+#if defined(OPEN_MPI)
+  return BSYNC_FAMILY_OPENMPI;
+#elif defined(MPICH_VERSION) || defined(MPICH_NUMVERSION) ||                   \
+  defined(I_MPI_VERSION) || defined(MVAPICH2_VERSION)
+  return BSYNC_FAMILY_MPICH;
+#else
+  return BSYNC_FAMILY_UNKNOWN;
+#endif
+}
+
+/* ---- The watchdog ------------------------------------------------------- */
+
+static struct {
+  pthread_t thread;
+  pthread_mutex_t mutex;
+  pthread_cond_t ended_changed;
+  int running;
+  int ended;
+  int timeout_ms;
+  char rank[24];
+} dog;
+
+static void dog_bites(void)
+{
+  char line[512];
+  int length = snprintf(line, sizeof line,
+    "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of this "
+    "job never called AsyncPool.open, or ended before it did; let every rank "
+    "run the same program, or raise openTimeout if starting them takes "
+    "longer\n", dog.rank, dog.timeout_ms);
+  if (write(2, line, (size_t)length) < 0) {
+    /* Nowhere to say it: the exit code has to do. */
+  }
+  _exit(1);
+}
+
+static void *dog_watches(void *unused)
+{
+  struct timespec until;
+  int late = 0;
+  (void)unused;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += dog.timeout_ms / 1000;
+  until.tv_nsec += (dog.timeout_ms % 1000) * 1000000L;
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000L;
+  }
+  pthread_mutex_lock(&dog.mutex);
+  while (!dog.ended && !late)
+    late =
+      pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until) != 0;
+  late = !dog.ended;
+  pthread_mutex_unlock(&dog.mutex);
+  if (late) dog_bites();
+  return NULL;
+}
+
+static void dog_start(int timeout_ms)
+{
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
+    "PMIX_RANK"};
+  pthread_condattr_t attributes;
+  sigset_t all, before;
+  const char *rank = NULL;
+  int i;
+  if (timeout_ms <= 0) return;
+  /* Now, and not when it is late: MPI_Init may be changing the environment. */
+  for (i = 0; i < 3 && rank == NULL; i++) rank = getenv(names[i]);
+  snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
+  dog.timeout_ms = timeout_ms;
+  dog.ended = 0;
+  pthread_mutex_init(&dog.mutex, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&dog.ended_changed, &attributes);
+  pthread_condattr_destroy(&attributes);
+  /* The signals of the process are for the threads of its own program. */
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  dog.running = pthread_create(&dog.thread, NULL, dog_watches, NULL) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void dog_stop(void)
+{
+  if (!dog.running) return;
+  pthread_mutex_lock(&dog.mutex);
+  dog.ended = 1;
+  pthread_cond_signal(&dog.ended_changed);
+  pthread_mutex_unlock(&dog.mutex);
+  pthread_join(dog.thread, NULL);
+  dog.running = 0;
+}
+
+/* ---- Beginning and end -------------------------------------------------- */
+
+/*
+ * The plugins of Open MPI before version 3 look for libmpi's symbols in the
+ * global scope, and whoever loaded this file has loaded libmpi into a local
+ * one. To open it once more with RTLD_GLOBAL moves it.
+ */
+static void make_library_global(void)
+{
+  Dl_info found;
+  if (dladdr((void *)MPI_Init, &found) && found.dli_fname != NULL)
+    dlopen(found.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
+}
+
+static int start_mpi(int *level)
+{
+  int running = 0, over = 0, code;
+  MPI_Finalized(&over);
+  if (over) return BSYNC_E_CLOSED;
+  MPI_Initialized(&running);
+  if (running) return MPI_Query_thread(level);
+  code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, level);
+  if (code != MPI_SUCCESS) return code;
+  ours = 1;
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+  return MPI_SUCCESS;
+}
+
+static int count_ranks_on_host(int *count)
+{
+  MPI_Comm host;
+  int code = MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
+    &host);
+  if (code != MPI_SUCCESS) return code;
+  MPI_Comm_size(host, count);
+  return MPI_Comm_free(&host);
+}
+
+static int start(void)
+{
+  int level = 0, rank, size, count = 1, found = 0, major = 0, minor = 0, code;
+  int *tag_limit = NULL;
+  code = start_mpi(&level);
+  if (code != MPI_SUCCESS) return code;
+  if (comm == MPI_COMM_NULL) {
+    code = MPI_Comm_dup(MPI_COMM_WORLD, &comm);
+    if (code != MPI_SUCCESS) return code;
+  }
+  MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &tag_limit, &found);
+  MPI_Get_version(&major, &minor);
+  code = count_ranks_on_host(&count);
+  if (code != MPI_SUCCESS) return code;
+  facts[0] = rank;
+  facts[1] = size;
+  facts[2] = found ? *tag_limit : 32767;
+  facts[3] = count;
+  facts[4] = level >= MPI_THREAD_FUNNELED;
+  facts[5] = !ours;
+  facts[6] = 100 * major + minor;
+  facts[7] = BSYNC_SMALL;
+  return MPI_SUCCESS;
+}
+
+int bsync_mpi_init(int timeout_ms, int32_t info[8])
+{
+  int code;
+  if (state == CLOSED) return -BSYNC_E_CLOSED;
+  if (state == FRESH) {
+    make_library_global();
+    dog_start(timeout_ms);
+    code = start();
+    dog_stop();
+    if (code != MPI_SUCCESS) return answer(code);
+    state = OPEN;
+  }
+  memcpy(info, facts, sizeof facts);
+  return 0;
+}
+
+int bsync_mpi_finalize(void)
+{
+  int code;
+  if (state != OPEN) return 0;
+  state = CLOSED;
+  code = ours ? MPI_Finalize() : MPI_Comm_free(&comm);
+  return code == MPI_SUCCESS ? 0 : answer(code);
+}
+
+int bsync_mpi_abort(int code)
+{
+  if (state == OPEN) MPI_Abort(MPI_COMM_WORLD, code);
+  _exit(code);
+  return 0; /* never; TinyCC does not know */
+}
+
+/* ---- Requests ----------------------------------------------------------- */
+
+/*
+ * Request n is slot n - 1. Free slots form a list through [next]; a slot in
+ * use has next == USED. [copy] belongs to the slot and serves again.
+ */
+#define USED (-2)
+#define NONE (-1)
+
+struct slot {
+  MPI_Request request;
+  int next;
+  char *copy;
+};
+
+static struct slot *slots;
+static int slot_count;
+static int free_slot = NONE;
+static int pending;
+
+static int more_slots(void)
+{
+  int i, count = slot_count == 0 ? 64 : 2 * slot_count;
+  struct slot *grown = realloc(slots, (size_t)count * sizeof *grown);
+  if (grown == NULL) return -BSYNC_E_MEMORY;
+  slots = grown;
+  for (i = slot_count; i < count; i++) {
+    slots[i].request = MPI_REQUEST_NULL;
+    slots[i].next = i + 1 < count ? i + 1 : NONE;
+    slots[i].copy = NULL;
+  }
+  free_slot = slot_count;
+  slot_count = count;
+  return 0;
+}
+
+static void take(struct slot *slot)
+{
+  free_slot = slot->next;
+  slot->next = USED;
+  pending++;
+}
+
+static void give_back(int index)
+{
+  slots[index].next = free_slot;
+  free_slot = index;
+  pending--;
+}
+
+int bsync_mpi_pending(void)
+{
+  return pending;
+}
+
+int bsync_mpi_test(int request)
+{
+  int index = request - 1, done = 0, code;
+  if (state != OPEN) return not_open();
+  if (index < 0 || index >= slot_count || slots[index].next != USED)
+    return -BSYNC_E_REQUEST;
+  code = MPI_Test(&slots[index].request, &done, MPI_STATUS_IGNORE);
+  if (code == MPI_SUCCESS && !done) return 0;
+  if (code != MPI_SUCCESS && slots[index].request != MPI_REQUEST_NULL)
+    MPI_Request_free(&slots[index].request);
+  give_back(index);
+  return code == MPI_SUCCESS ? 1 : answer(code);
+}
+
+/* ---- Messages ----------------------------------------------------------- */
+
+/* Returns 1 and [status] when there is such a message, else 0. */
+static int look(int source, int tag, int32_t status[3])
+{
+  MPI_Status found;
+  int flag = 0, bytes = 0, code;
+  code = MPI_Iprobe(source == BSYNC_ANY ? MPI_ANY_SOURCE : source,
+    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, comm, &flag, &found);
+  if (code != MPI_SUCCESS) return answer(code);
+  if (!flag) return 0;
+  code = MPI_Get_count(&found, MPI_BYTE, &bytes);
+  if (code != MPI_SUCCESS) return answer(code);
+  status[0] = found.MPI_SOURCE;
+  status[1] = found.MPI_TAG;
+  status[2] = bytes;
+  return 1;
+}
+
+int bsync_mpi_poll(void *buffer, int capacity, int32_t status[3])
+{
+  int code;
+  if (state != OPEN) return not_open();
+  code = look(BSYNC_ANY, BSYNC_ANY, status);
+  if (code != 1) return code;
+  if (status[2] > capacity || status[2] > BSYNC_SMALL) return 2;
+  /* There is one thread: nobody else can have taken the probed message. */
+  code = MPI_Recv(buffer, status[2], MPI_BYTE, status[0], status[1], comm,
+    MPI_STATUS_IGNORE);
+  return code == MPI_SUCCESS ? 1 : answer(code);
+}
+
+int bsync_mpi_probe(int source, int tag, int32_t status[3])
+{
+  if (state != OPEN) return not_open();
+  if (source < BSYNC_ANY || tag < BSYNC_ANY) return -BSYNC_E_ARGUMENT;
+  return look(source, tag, status);
+}
+
+int bsync_mpi_receive(void *buffer, int bytes, int source, int tag)
+{
+  struct slot *slot;
+  int code;
+  if (state != OPEN) return not_open();
+  if (bytes < 0 || source < BSYNC_ANY || tag < BSYNC_ANY)
+    return -BSYNC_E_ARGUMENT;
+  if (free_slot == NONE && more_slots() < 0) return -BSYNC_E_MEMORY;
+  slot = &slots[free_slot];
+  code = MPI_Irecv(buffer, bytes, MPI_BYTE,
+    source == BSYNC_ANY ? MPI_ANY_SOURCE : source,
+    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, comm, &slot->request);
+  if (code != MPI_SUCCESS) return answer(code);
+  take(slot);
+  return (int)(slot - slots) + 1;
+}
+
+int bsync_mpi_send(const void *buffer, int bytes, int dest, int tag)
+{
+  struct slot *slot;
+  int done = 0, code;
+  if (state != OPEN) return not_open();
+  /* A rank below 0 is a constant of the family, MPI_PROC_NULL for one. */
+  if (bytes < 0 || dest < 0 || tag < 0) return -BSYNC_E_ARGUMENT;
+  if (free_slot == NONE && more_slots() < 0) return -BSYNC_E_MEMORY;
+  slot = &slots[free_slot];
+  if (bytes <= BSYNC_COPY) {
+    if (slot->copy == NULL) slot->copy = malloc(BSYNC_COPY);
+    if (slot->copy == NULL) return -BSYNC_E_MEMORY;
+    memcpy(slot->copy, buffer, (size_t)bytes);
+    buffer = slot->copy;
+  }
+  code = MPI_Isend(buffer, bytes, MPI_BYTE, dest, tag, comm, &slot->request);
+  if (code != MPI_SUCCESS) return answer(code);
+  code = MPI_Test(&slot->request, &done, MPI_STATUS_IGNORE);
+  if (code != MPI_SUCCESS) return answer(code);
+  if (done) return 0;
+  take(slot);
+  return (int)(slot - slots) + 1;
+}
+
+/* ---- Waiting ------------------------------------------------------------ */
+
+static int64_t now_us(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Returns 0, or -1 when a signal cut it short. */
+static int nap(int64_t us)
+{
+  struct timespec length;
+  length.tv_sec = (time_t)(us / 1000000);
+  length.tv_nsec = (long)(us % 1000000) * 1000;
+  return nanosleep(&length, NULL) == 0 || errno != EINTR ? 0 : -1;
+}
+
+int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us)
+{
+  int64_t passed, begin;
+  int32_t status[3];
+  int i, found;
+  if (state != OPEN) return not_open();
+  begin = now_us();
+  for (;;) {
+    /* Eight looks to one at the clock, which costs as much as a look. */
+    for (i = 0; i < 8; i++) {
+      found = look(BSYNC_ANY, BSYNC_ANY, status);
+      if (found != 0) return found;
+      if (i == 0 && spin_us == 0) break;
+    }
+    passed = now_us() - begin;
+    if (passed >= total_us) return 0;
+    if (passed < spin_us) continue;
+    if (passed < (int64_t)spin_us + yield_us) {
+      sched_yield();
+      continue;
+    }
+    spin_us = 0;
+    if (nap_us > total_us - passed) nap_us = (int)(total_us - passed);
+    if (nap(nap_us) < 0) return 0;
+  }
+}
+
+/* ---- Texts -------------------------------------------------------------- */
+
+static int put(const char *from, char *text, int size)
+{
+  if (size <= 0) return -BSYNC_E_ARGUMENT;
+  snprintf(text, (size_t)size, "%s", from);
+  return (int)strlen(text);
+}
+
+static const char *own_text(int code)
+{
+  switch (code) {
+  case BSYNC_E_FRESH: return "MPI was not started in this process";
+  case BSYNC_E_CLOSED: return "MPI has ended in this process";
+  case BSYNC_E_REQUEST: return "no such request";
+  case BSYNC_E_MEMORY: return "out of memory";
+  case BSYNC_E_ARGUMENT: return "negative length, rank or tag";
+  default: return NULL;
+  }
+}
+
+int bsync_mpi_error_text(int code, char *text, int size)
+{
+  char from[MPI_MAX_ERROR_STRING + 1] = "";
+  int length = 0;
+  if (code < 0) code = -code;
+  if (own_text(code) != NULL) return put(own_text(code), text, size);
+  if (state != OPEN || MPI_Error_string(code, from, &length) != MPI_SUCCESS)
+    snprintf(from, sizeof from, "MPI error %d", code);
+  return put(from, text, size);
+}
+
+int bsync_mpi_library_version(char *text, int size)
+{
+  char from[MPI_MAX_LIBRARY_VERSION_STRING + 1] = "";
+  int length = 0;
+  int code = MPI_Get_library_version(from, &length);
+  if (code != MPI_SUCCESS) return answer(code);
+  return put(from, text, size);
+}

@@ -1,0 +1,195 @@
+/*
+ * bsync_mpi: the few calls of MPI that a pool needs, behind an ABI of plain
+ * integers and pointers.
+ *
+ * MPI fixes an API, not an ABI: handles are ints in MPICH and pointers in Open
+ * MPI, constants differ, and so a program cannot call libmpi without having
+ * been compiled against its mpi.h. This file is what is compiled: on the
+ * machine where it runs, by that site's mpicc. It holds no policy and calls
+ * nobody back.
+ *
+ * Rules that hold for every function:
+ *
+ * - It returns an int: 0 or more is an answer, less than 0 is minus an error
+ *   code, either MPI's own or one of the BSYNC_E_ codes below. Errors are
+ *   returned, never fatal (MPI_ERRORS_RETURN, MPI 4.0 section 9.3), except in
+ *   [bsync_mpi_init] before MPI has an error handler to ask.
+ * - Before [bsync_mpi_init] and after [bsync_mpi_finalize] it answers
+ *   -BSYNC_E_FRESH or -BSYNC_E_CLOSED and touches nothing.
+ * - All calls come from the thread that called [bsync_mpi_init]
+ *   (MPI_THREAD_FUNNELED, section 11.6).
+ * - No address is kept after the call, but for those given to
+ *   [bsync_mpi_send] and [bsync_mpi_receive], as told there.
+ * - Messages travel on a duplicate of MPI_COMM_WORLD, so they never meet
+ *   those of anybody else in the process.
+ *
+ * Sections are those of the MPI 4.0 standard.
+ */
+#ifndef BSYNC_MPI_H
+#define BSYNC_MPI_H
+
+#include <stdint.h>
+
+/* Changes with every change of the functions below. */
+#define BSYNC_MPI_ABI 1
+
+/* As [source] or [tag]: any. (MPI's own constants differ between families.) */
+#define BSYNC_ANY (-1)
+
+/*
+ * The longest message that [bsync_mpi_poll] receives at once, in bytes.
+ *
+ * It must be sent eagerly by every transport, for only then does a blocking
+ * MPI_Recv of a probed message return without its sender's help. The lowest
+ * eager limit in use is that of Open MPI's shared memory, 4096 bytes of which
+ * the header takes up to 64.
+ */
+#define BSYNC_SMALL 4000
+
+/*
+ * Up to this length [bsync_mpi_send] copies what it sends. A JavaScript engine
+ * may keep arrays of up to 1000 bytes in memory that it moves at will.
+ */
+#define BSYNC_COPY 1024
+
+/* Codes of bsync's own; far above those of any MPI. */
+#define BSYNC_E_FRESH 0x7fffff01    /* MPI was not started */
+#define BSYNC_E_CLOSED 0x7fffff02   /* MPI has ended; it cannot start again */
+#define BSYNC_E_REQUEST 0x7fffff03  /* no such request, or it is done */
+#define BSYNC_E_MEMORY 0x7fffff04   /* out of memory */
+#define BSYNC_E_ARGUMENT 0x7fffff05 /* a negative length, source or tag */
+
+/* Families, as told by [bsync_mpi_family]. */
+#define BSYNC_FAMILY_UNKNOWN 0
+#define BSYNC_FAMILY_OPENMPI 1
+#define BSYNC_FAMILY_MPICH 2 /* and its descendants: Intel, MVAPICH, Cray */
+
+/* BSYNC_MPI_ABI of the compiled file. May be called at any time. */
+int bsync_mpi_abi(void);
+
+/*
+ * One of the BSYNC_FAMILY_ numbers: whose mpi.h this was compiled against. May
+ * be called at any time; does not start MPI.
+ */
+int bsync_mpi_family(void);
+
+/*
+ * Starts MPI (MPI_Init_thread, section 11.2), or joins it where somebody else
+ * in the process has started it already, and duplicates MPI_COMM_WORLD
+ * (section 7.4.2). Collective: it returns when every rank of the job has
+ * called it. Called again, it only fills [info] again.
+ *
+ * A rank that never gets here makes all the others wait for ever, inside MPI,
+ * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
+ * its own says on standard error who waits for what, and ends the process with
+ * _exit(1), at which the launcher ends the job. 0 means to wait for ever.
+ *
+ * Fills [info], which the caller owns:
+ *   0  rank of this process
+ *   1  number of ranks
+ *   2  highest tag (MPI_TAG_UB, section 9.1.2; at least 32767)
+ *   3  number of ranks on this host (MPI_COMM_TYPE_SHARED, section 7.4.2)
+ *   4  1 if the library grants MPI_THREAD_FUNNELED or more, else 0
+ *   5  1 if MPI had been started by somebody else, who then has to end it
+ *   6  version of the standard, as 100 * major + minor
+ *   7  BSYNC_SMALL
+ *
+ * Returns 0. On failure [info] is left alone. Where MPI_Init itself fails, MPI
+ * ends the process with a message of its own.
+ */
+int bsync_mpi_init(int timeout_ms, int32_t info[8]);
+
+/*
+ * Looks for a message from anybody (MPI_Iprobe, section 3.8.1) and receives it
+ * if it is small. Makes progress on everything pending. Never blocks.
+ *
+ * Returns
+ *   0  there is none; [status] is left alone
+ *   1  one of at most [capacity] and at most BSYNC_SMALL bytes came; it is now
+ *      in [buffer], which the caller owns and which has [capacity] bytes
+ *   2  one came that is larger; it stays where it is, and is the next to be
+ *      found again, until [bsync_mpi_receive] takes it
+ * and for 1 and 2 [status] = source, tag, bytes. A message may have 0 bytes.
+ */
+int bsync_mpi_poll(void *buffer, int capacity, int32_t status[3]);
+
+/*
+ * Looks for a message from [source] with [tag], either of which may be
+ * BSYNC_ANY, and leaves it where it is (MPI_Iprobe, section 3.8.1). Returns 1
+ * and [status] = source, tag, bytes; or 0, and [status] is left alone.
+ */
+int bsync_mpi_probe(int source, int tag, int32_t status[3]);
+
+/*
+ * Starts to receive up to [bytes] bytes into [buffer] (MPI_Irecv, section
+ * 3.7.2). The caller keeps [buffer] alive, unmoved and unread until
+ * [bsync_mpi_test] says that it is done. A longer message is an error, told
+ * by [bsync_mpi_test].
+ *
+ * Returns a request, 1 or more. Never blocks.
+ */
+int bsync_mpi_receive(void *buffer, int bytes, int source, int tag);
+
+/*
+ * Starts to send [bytes] bytes to [dest] (MPI_Isend, section 3.7.2) and looks
+ * once whether that was all. Messages to one rank keep their order. Never
+ * blocks.
+ *
+ * Returns 0 when [buffer] may be used again, else a request, 1 or more: then
+ * the caller keeps [buffer] alive, unmoved and unwritten until
+ * [bsync_mpi_test] says that it is done. Nothing is said about the receiver.
+ */
+int bsync_mpi_send(const void *buffer, int bytes, int dest, int tag);
+
+/*
+ * Is [request] done (MPI_Test, section 3.7.3)? Returns 1, or an error of that
+ * request, and the number is free to be given out again; or 0, not yet. Makes
+ * progress on everything pending. A number that is not in use is
+ * -BSYNC_E_REQUEST.
+ */
+int bsync_mpi_test(int request);
+
+/* How many requests are not done, or were not tested since. */
+int bsync_mpi_pending(void);
+
+/*
+ * Waits for a message from anybody, and makes progress meanwhile: looks
+ * without a pause for [spin_us] microseconds, then with sched_yield between
+ * looks for [yield_us], then with naps of [nap_us] between them.
+ *
+ * Returns 1 as soon as there is a message to receive. Returns 0 after
+ * [total_us] in all, and as soon as a signal interrupts a nap, since whoever
+ * handles it may want the thread.
+ */
+int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us);
+
+/*
+ * Puts the text of error [code] (MPI_Error_string, section 9.4; either sign)
+ * into [text], which the caller owns and which has [size] bytes, cut to fit
+ * and always ended by a zero. Returns its length. May be called at any time;
+ * while MPI does not run, only bsync's own codes have a text.
+ */
+int bsync_mpi_error_text(int code, char *text, int size);
+
+/*
+ * Puts the name and version of the library (MPI_Get_library_version, section
+ * 9.1.1) into [text] as [bsync_mpi_error_text] does. May be called at any
+ * time; does not start MPI.
+ */
+int bsync_mpi_library_version(char *text, int size);
+
+/*
+ * Ends the whole job with exit code [code] (MPI_Abort, section 9.7), or, where
+ * MPI does not run, this process. Does not return.
+ */
+int bsync_mpi_abort(int code);
+
+/*
+ * Ends MPI (MPI_Finalize, section 11.2.2), unless somebody else had started
+ * it. Waits for the other ranks to do the same. Everything sent must have been
+ * received, and every request be done. May be called again, and without
+ * [bsync_mpi_init]. Returns 0.
+ */
+int bsync_mpi_finalize(void);
+
+#endif

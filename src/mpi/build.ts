@@ -1,0 +1,138 @@
+/// <reference path="./text.d.ts" />
+/**
+ * Compiles the shim with the site's own wrapper, once, into the user's cache. Its text is part of
+ * this module, so that a bundled or compiled program has it too, and it is never written into the
+ * package's own folder: that one may be shared, or read-only.
+ */
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import header from "../../c/bsync_mpi.h" with { type: "text" };
+import source from "../../c/bsync_mpi.c" with { type: "text" };
+import { digest, exclusively, publish, type Cache } from "./cache.ts";
+import { flagged, type Compiler } from "./compiler.ts";
+
+const COMPILE_TIMEOUT_MS = 120_000;
+
+/** What is left of a compilation that was killed is removed by the next one after this time. */
+const LEFTOVER_MS = 10 * 60_000;
+
+/** The shim could not be compiled; the message is the compiler's. */
+export class BuildError extends Error {}
+
+/** Writes the shim's two files into `folder`, and returns the path of the one to compile. */
+export function writeSource(folder: string): string {
+  writeFileSync(join(folder, "bsync_mpi.h"), header);
+  const path = join(folder, "bsync_mpi.c");
+  writeFileSync(path, source);
+  return path;
+}
+
+/** The name that the shim of this compiler has in the cache. */
+export function shimName(compiler: Compiler): string {
+  const parts = [header, source, compiler.show, compiler.path, process.platform, process.arch];
+  return `bsync_mpi-${compiler.family}-${digest(...parts).slice(0, 24)}.so`;
+}
+
+/**
+ * The path of the shim that `compiler` makes: the one in the cache, or a new one. `unlike` is the
+ * path and time of one that did not load; if it is still that one it is made anew.
+ *
+ * @throws BuildError
+ */
+export function buildShim(compiler: Compiler, cache: Cache, unlike?: Built): Built {
+  const name = shimName(compiler);
+  const find = () => {
+    const path = cache.find(name);
+    const built = path === undefined ? undefined : describe(path, false);
+    return built && (!unlike || built.identity !== unlike.identity) ? built : undefined;
+  };
+  const found = find();
+  if (found) return found;
+  const folder = cache.writable();
+  if (folder === null) {
+    throw new BuildError(`no folder to build it in: ${cache.places.join(" and ")} cannot be used`);
+  }
+  return exclusively(folder, find, () => compile(compiler, folder, name));
+}
+
+/** A shim in the cache. */
+export interface Built {
+  readonly path: string;
+  /** Tells this file from another one that takes its place. */
+  readonly identity: string;
+  /** Was it compiled just now? */
+  readonly fresh: boolean;
+}
+
+function describe(path: string, fresh: boolean): Built | undefined {
+  try {
+    const { ino, mtimeMs } = statSync(path);
+    return { path, fresh, identity: `${path} ${ino} ${mtimeMs}` };
+  } catch {
+    return undefined;
+  }
+}
+
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith("build-")) continue;
+    const path = join(folder, name);
+    try {
+      if (Date.now() - statSync(path).mtimeMs > LEFTOVER_MS) rmSync(path, { recursive: true });
+    } catch {
+      // Somebody else was quicker.
+    }
+  }
+}
+
+function compile(compiler: Compiler, folder: string, name: string): Built {
+  const path = join(folder, name);
+  let work: string | undefined;
+  try {
+    removeLeftovers(folder);
+    work = mkdtempSync(join(folder, "build-"));
+    const output = join(work, "shim.so");
+    runCompiler(compiler, writeSource(work), output, work);
+    publish(output, path);
+  } catch (error) {
+    if (error instanceof BuildError) throw error;
+    throw new BuildError(
+      `cannot write to ${folder}: ${error instanceof Error ? error.message : error}`,
+    );
+  } finally {
+    if (work) rmSync(work, { recursive: true, force: true });
+  }
+  const built = describe(path, true);
+  if (!built) throw new BuildError(`${path} vanished`);
+  return built;
+}
+
+function runCompiler(compiler: Compiler, input: string, output: string, work: string): void {
+  // Wrappers of an MPI outside the loader's usual folders do not all record where it is.
+  const rpaths = flagged(compiler.show, "-L").map((folder) => `-Wl,-rpath,${folder}`);
+  const flags = ["-O2", "-std=c11", "-shared", "-fPIC", "-pthread", "-Wl,--enable-new-dtags"];
+  const command = [compiler.path, ...flags, ...rpaths, "-o", output, input, "-ldl"];
+  let result;
+  try {
+    result = Bun.spawnSync(command, {
+      env: { ...process.env, TMPDIR: work },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: COMPILE_TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+  } catch (error) {
+    throw new BuildError(`${compiler.path} does not run: ${String(error)}`);
+  }
+  let size = 0;
+  try {
+    size = statSync(output).size;
+  } catch {
+    // There is no output; told below.
+  }
+  if (result.success && size > 0) return;
+  const said = `${result.stderr}${result.stdout}`.trim().split("\n").slice(0, 8).join("\n  ");
+  const how = result.signalCode ?? (result.success ? "no output" : `exit code ${result.exitCode}`);
+  throw new BuildError(`${compiler.path} ended with ${how}${said ? `:\n  ${said}` : ""}`);
+}

@@ -1,0 +1,185 @@
+/**
+ * The per-user folder in which what was compiled is found again. Files appear in it whole or not
+ * at all, and one that was damaged since is not handed out: to load half a library kills the
+ * process, with no error to catch.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { dlopen } from "bun:ffi";
+import { setting, type Environment } from "./launcher.ts";
+
+/** Ends a checked file, before the hash of all that precedes it. A loader of ELF ignores both. */
+const SEAL = "\nbsync ";
+const SEAL_BYTES = SEAL.length + 64;
+
+/** One compilation takes a second or two; past this, two at once are better than a job that hangs. */
+const LOCK_LIMIT_MS = 60_000;
+const LOCK_STEP_MS = 5;
+const LOCK_EX_NB = 2 | 4;
+
+/** SHA-256 in hexadecimal digits. */
+export function digest(...parts: (string | Uint8Array)[]): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  for (const part of parts) {
+    hasher.update(part);
+    hasher.update("\0");
+  }
+  return hasher.digest("hex");
+}
+
+/** Where the cache is: what the user asked for, or the place that such files have. */
+function preferred(env: Environment): string {
+  const own = setting(env, "BSYNC_CACHE_DIR");
+  if (own !== undefined) return own;
+  const xdg = setting(env, "XDG_CACHE_HOME");
+  return xdg !== undefined && isAbsolute(xdg)
+    ? join(xdg, "bsync")
+    : join(setting(env, "HOME") ?? homedir(), ".cache", "bsync");
+}
+
+/** Is this a folder that nobody but this user can have put files into? */
+function isPrivate(folder: string): boolean {
+  try {
+    const info = lstatSync(folder);
+    return info.isDirectory() && info.uid === process.getuid?.() && (info.mode & 0o077) === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** The user's cache; `env` says where. */
+export class Cache {
+  readonly #preferred: string;
+  readonly #spare: string;
+
+  constructor(env: Environment) {
+    this.#preferred = preferred(env);
+    this.#spare = join(tmpdir(), `bsync-${process.getuid?.() ?? 0}`);
+  }
+
+  /** The folders that are read, for messages. */
+  get places(): string[] {
+    return [this.#preferred, this.#spare];
+  }
+
+  /** The folder to write to, made if need be; null when there is none. */
+  writable(): string | null {
+    try {
+      mkdirSync(this.#preferred, { recursive: true, mode: 0o700 });
+      accessSync(this.#preferred, constants.W_OK | constants.X_OK);
+      return this.#preferred;
+    } catch {
+      // A read-only home, a full quota of inodes, no home at all: the spare one.
+    }
+    try {
+      mkdirSync(this.#spare, { mode: 0o700 });
+    } catch {
+      // It is there already, or cannot be; the next line tells.
+    }
+    // The temporary folder is everybody's: this name may be somebody else's trap.
+    return isPrivate(this.#spare) ? this.#spare : null;
+  }
+
+  *#paths(name: string): Iterable<string> {
+    yield join(this.#preferred, name);
+    if (isPrivate(this.#spare)) yield join(this.#spare, name);
+  }
+
+  /** The path of a sealed file that is there and whole. */
+  find(name: string): string | undefined {
+    for (const path of this.#paths(name)) if (isWhole(path)) return path;
+    return undefined;
+  }
+
+  /** Remembers `text` under `key`. A cache that cannot be written forgets. */
+  set(key: string, text: string): void {
+    const folder = this.writable();
+    if (folder === null) return;
+    const path = join(folder, `said-${digest(key).slice(0, 24)}`);
+    const temporary = `${path}.${process.pid}`;
+    try {
+      writeFileSync(temporary, text + SEAL + digest(text), { mode: 0o600 });
+      renameSync(temporary, path);
+    } catch {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  /** What was remembered under `key`. */
+  get(key: string): string | undefined {
+    const path = this.find(`said-${digest(key).slice(0, 24)}`);
+    return path && readFileSync(path, "utf8").slice(0, -SEAL_BYTES);
+  }
+}
+
+/** Puts the file at `temporary`, sealed, in the place of `path`, at one stroke. */
+export function publish(temporary: string, path: string): void {
+  const content = readFileSync(temporary);
+  writeFileSync(temporary, SEAL + digest(content), { flag: "a" });
+  renameSync(temporary, path);
+}
+
+function isWhole(path: string): boolean {
+  try {
+    const all = readFileSync(path);
+    const content = all.subarray(0, -SEAL_BYTES);
+    return all.subarray(-SEAL_BYTES).toString("latin1") === SEAL + digest(content);
+  } catch {
+    return false;
+  }
+}
+
+/** flock(2), which the kernel releases with its holder, however that ended: no lock goes stale. */
+function tryLock(file: number): boolean {
+  for (const name of [
+    "libc.so.6",
+    `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`,
+  ]) {
+    try {
+      const libc = dlopen(name, { flock: { args: ["int", "int"], returns: "int" } });
+      const locked = libc.symbols.flock(file, LOCK_EX_NB) === 0;
+      libc.close();
+      return locked;
+    } catch {
+      // Another libc; the next name.
+    }
+  }
+  return false;
+}
+
+/**
+ * Runs `work` while no other process of this machine does under the same `folder`, as long as
+ * `isDone` is undefined; answers with whichever comes first. The lock saves work and nothing
+ * else: where there is none to be had (some network file systems), all may run at once.
+ */
+export function exclusively<T>(folder: string, isDone: () => T | undefined, work: () => T): T {
+  let file: number;
+  try {
+    file = openSync(join(folder, "lock"), "a", 0o600);
+  } catch {
+    return isDone() ?? work();
+  }
+  try {
+    const limit = performance.now() + LOCK_LIMIT_MS;
+    while (!tryLock(file) && performance.now() < limit) {
+      const done = isDone();
+      if (done !== undefined) return done;
+      Bun.sleepSync(LOCK_STEP_MS);
+    }
+    return isDone() ?? work();
+  } finally {
+    closeSync(file);
+  }
+}

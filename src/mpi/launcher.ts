@@ -1,0 +1,110 @@
+/**
+ * Who started this process, as far as its environment tells: pure functions of an environment,
+ * which load nothing. Whether that is acted on is the caller's affair.
+ */
+
+/** An environment, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Whose libmpi a launcher talks to; `"unknown"` (srun, Flux, PMIx) is one that talks to either. */
+export type Family = "openmpi" | "mpich" | "unknown";
+
+/** The launcher that started this process, and the place it gave it. */
+export interface Launcher {
+  readonly family: Family;
+  /** For messages, as in "Open MPI's mpirun". */
+  readonly name: string;
+  readonly rank: number;
+  /** Number of ranks in the job; 0 where the launcher does not tell, and only MPI knows. */
+  readonly size: number;
+}
+
+/** The value of a setting, undefined when it is missing or empty. Nothing inherited counts. */
+export function setting(env: Environment, name: string): string | undefined {
+  return Object.hasOwn(env, name) && env[name] !== "" ? env[name] : undefined;
+}
+
+/** The first of `names` that is a whole number of 0 or more. */
+function whole(env: Environment, ...names: string[]): number | undefined {
+  for (const name of names) {
+    const text = setting(env, name);
+    if (text !== undefined && /^\d{1,9}$/.test(text)) return Number(text);
+  }
+  return undefined;
+}
+
+function make(
+  family: Family,
+  name: string,
+  rank: number | undefined,
+  size: number | undefined,
+): Launcher | null {
+  if (rank === undefined || (size !== undefined && (size === 0 || rank >= size))) return null;
+  return { family, name, rank, size: size ?? 0 };
+}
+
+/** Batch systems start tasks with the process manager of either family. */
+function findBatchSystem(env: Environment): { name: string; size: number | undefined } | null {
+  if (setting(env, "FLUX_TASK_RANK")) {
+    return { name: "Flux", size: whole(env, "FLUX_JOB_SIZE") };
+  }
+  if (setting(env, "PALS_RANKID")) {
+    return { name: "PALS's mpiexec", size: whole(env, "PALS_SIZE") };
+  }
+  if (setting(env, "SLURM_STEP_ID") ?? setting(env, "SLURM_PROCID")) {
+    return { name: "Slurm's srun", size: whole(env, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") };
+  }
+  return null;
+}
+
+/**
+ * The launcher that started this process; null when none did.
+ *
+ * @example
+ * findLauncher({ OMPI_COMM_WORLD_RANK: "2", OMPI_COMM_WORLD_SIZE: "4" });
+ * // { family: "openmpi", name: "Open MPI's mpirun", rank: 2, size: 4 }
+ */
+export function findLauncher(env: Environment): Launcher | null {
+  const openMpi = make(
+    "openmpi",
+    "Open MPI's mpirun",
+    whole(env, "OMPI_COMM_WORLD_RANK"),
+    whole(env, "OMPI_COMM_WORLD_SIZE"),
+  );
+  if (openMpi) return openMpi;
+
+  const batch = findBatchSystem(env);
+  const pmiRank = whole(env, "PMI_RANK");
+  const pmiSize = whole(env, "PMI_SIZE");
+  // Slurm's PMI-2 and Flux set PMI_RANK too; only Hydra sets these others. They win over the
+  // batch system, whose variables are there as well when Hydra runs inside one of its jobs.
+  const hydra = setting(env, "MPI_LOCALNRANKS") ?? setting(env, "HYDI_CONTROL_FD");
+  if (pmiRank !== undefined && pmiSize !== undefined && (hydra !== undefined || !batch)) {
+    return make("mpich", "MPICH's mpirun", pmiRank, pmiSize);
+  }
+  if (batch && (pmiRank !== undefined || setting(env, "PMIX_RANK") !== undefined)) {
+    const rank = whole(env, "PMI_RANK", "PMIX_RANK");
+    return make("unknown", batch.name, rank, batch.size ?? pmiSize);
+  }
+  return make("unknown", "a PMIx launcher", whole(env, "PMIX_RANK"), undefined);
+}
+
+/**
+ * What the launchers of both families set for a rank. Beside the ones that make MPI_Init of a
+ * child fail or hang (it would speak on its parent's connection to the launcher) these are
+ * settings that mean the rank: its node, its host name, its place among the ranks there.
+ */
+const LAUNCHER_VARIABLE = new RegExp(
+  "^(?:OMPI_|OPAL_MCA_|ORTE_|PMIX_|PRTE_|PMI_|PMI[0-9]_|HYDI_|HYDRA_|MPI_LOCAL|PALS_" +
+    "|MV2_COMM_WORLD_|MPIR_CVAR_CH3_INTERFACE_HOSTNAME$|GFORTRAN_UNBUFFERED_PRECONNECTED$" +
+    "|HFI_NO_BACKTRACE$|IPATH_NO_BACKTRACE$|SLURM_PMIX)",
+);
+
+/** A copy of `env` for a child that is no rank: without what a launcher has set. */
+export function withoutLauncher(env: Environment): Record<string, string> {
+  const copy: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !LAUNCHER_VARIABLE.test(name)) copy[name] = value;
+  }
+  return copy;
+}

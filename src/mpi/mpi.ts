@@ -1,0 +1,218 @@
+/**
+ * MPI for the rest of bsync: bytes to and from ranks, every return code checked. What the bytes
+ * mean, and when to wait for them, is decided elsewhere.
+ */
+import { MpiError } from "../errors.ts";
+import { familyName } from "./compiler.ts";
+import { findLauncher, type Launcher } from "./launcher.ts";
+import { loadShim, type Shim } from "./shim.ts";
+
+/** As a source or a tag: any. */
+export const ANY = -1;
+
+/** The longest message that `poll` receives at once, in bytes. */
+export const SMALL_BYTES = 4000;
+
+/** MPI in this process. Every method throws an `MpiError` when MPI reports one. */
+export interface Mpi {
+  readonly rank: number;
+  readonly size: number;
+  /** The highest tag. */
+  readonly tagLimit: number;
+  /** How many ranks run on this host, this one among them. */
+  readonly ranksOnHost: number;
+  /** Name and version of the library, in one line. */
+  readonly library: string;
+  readonly finalized: boolean;
+  /** Requests that are not done, or not tested since. */
+  readonly pending: number;
+
+  /**
+   * Looks for a message from anybody. 0: there is none. 1: one is in `buffer`, at most
+   * `SMALL_BYTES` and what the buffer holds. 2: a larger one waits to be received. For 1 and 2
+   * `status` (three numbers) is source, tag, bytes.
+   */
+  poll(buffer: Uint8Array, status: Int32Array): 0 | 1 | 2;
+
+  /** Is there a message from `source` with `tag` (or `ANY`)? It stays; `status` as in `poll`. */
+  probe(source: number, tag: number, status: Int32Array): boolean;
+
+  /**
+   * Starts to receive up to `bytes` bytes and returns a request. Hold `buffer`, and leave it
+   * alone, until `test` says that it is done.
+   */
+  receive(buffer: Uint8Array, bytes: number, source: number, tag: number): number;
+
+  /**
+   * Starts to send the first `bytes` bytes. 0: `buffer` is free again. Else a request: hold
+   * `buffer`, and do not write to it, until `test` says that it is done.
+   */
+  send(buffer: Uint8Array, bytes: number, dest: number, tag: number): number;
+
+  /** Is this request done? Once it was, its number may mean another one. */
+  test(request: number): boolean;
+
+  /**
+   * Blocks until there is a message (true), `totalUs` are over, or a signal came (false): looks
+   * without a pause for `spinUs`, yielding the core for `yieldUs`, then with naps of `napUs`.
+   */
+  wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean;
+
+  /** Ends the whole job at once with this exit code. */
+  abort(code: number): never;
+
+  /** Ends MPI; waits for the other ranks to do so too. May be called again. */
+  finalize(): void;
+}
+
+type Symbols = Shim["symbols"];
+
+const decoder = new TextDecoder();
+
+function readText(fill: (text: Uint8Array, size: number) => number): string {
+  const text = new Uint8Array(8192);
+  const length = fill(text, text.byteLength);
+  return decoder.decode(text.subarray(0, Math.max(length, 0)));
+}
+
+function failure(symbols: Symbols, deed: string, code: number): MpiError {
+  const text = readText((bytes, size) => symbols.bsync_mpi_error_text(code, bytes, size)).trim();
+  return new MpiError(`Cannot ${deed}: ${text}`, -code, text);
+}
+
+class ShimMpi implements Mpi {
+  readonly rank: number;
+  readonly size: number;
+  readonly tagLimit: number;
+  readonly ranksOnHost: number;
+  readonly library: string;
+  readonly #symbols: Symbols;
+  /** bun:ffi refuses a view without bytes. */
+  readonly #nothing = new Uint8Array(1);
+  #finalized = false;
+
+  constructor(symbols: Symbols, info: Int32Array) {
+    const [rank = 0, size = 1, tagLimit = 32_767, ranksOnHost = 1] = info;
+    this.rank = rank;
+    this.size = size;
+    this.tagLimit = tagLimit;
+    this.ranksOnHost = ranksOnHost;
+    this.#symbols = symbols;
+    const version = readText((text, bytes) => symbols.bsync_mpi_library_version(text, bytes));
+    this.library = version.split("\n", 1)[0]!.replace(/\s+/g, " ").trim();
+  }
+
+  get finalized(): boolean {
+    return this.#finalized;
+  }
+
+  get pending(): number {
+    return this.#symbols.bsync_mpi_pending();
+  }
+
+  poll(buffer: Uint8Array, status: Int32Array): 0 | 1 | 2 {
+    const code = this.#symbols.bsync_mpi_poll(buffer, buffer.byteLength, status);
+    if (code < 0) throw failure(this.#symbols, "receive a message", code);
+    return code as 0 | 1 | 2;
+  }
+
+  probe(source: number, tag: number, status: Int32Array): boolean {
+    const code = this.#symbols.bsync_mpi_probe(source, tag, status);
+    if (code < 0) throw failure(this.#symbols, `look for a message of rank ${source}`, code);
+    return code === 1;
+  }
+
+  receive(buffer: Uint8Array, bytes: number, source: number, tag: number): number {
+    if (bytes > buffer.byteLength) throw tooLong(bytes, buffer);
+    // To ask for `.buffer` gives a small array a place of its own, where it stays.
+    const view = bytes === 0 ? this.#nothing : buffer.buffer && buffer;
+    const code = this.#symbols.bsync_mpi_receive(view, bytes, source, tag);
+    if (code < 0) throw failure(this.#symbols, `receive from rank ${source} with tag ${tag}`, code);
+    return code;
+  }
+
+  send(buffer: Uint8Array, bytes: number, dest: number, tag: number): number {
+    if (bytes > buffer.byteLength) throw tooLong(bytes, buffer);
+    const view = bytes === 0 ? this.#nothing : buffer;
+    const code = this.#symbols.bsync_mpi_send(view, bytes, dest, tag);
+    if (code < 0) throw failure(this.#symbols, `send to rank ${dest} with tag ${tag}`, code);
+    return code;
+  }
+
+  test(request: number): boolean {
+    const code = this.#symbols.bsync_mpi_test(request);
+    if (code < 0) throw failure(this.#symbols, `finish request ${request}`, code);
+    return code === 1;
+  }
+
+  wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean {
+    const code = this.#symbols.bsync_mpi_wait(spinUs, yieldUs, napUs, totalUs);
+    if (code < 0) throw failure(this.#symbols, "wait for a message", code);
+    return code === 1;
+  }
+
+  abort(code: number): never {
+    this.#symbols.bsync_mpi_abort(code);
+    // Not reached; it tells the compiler so.
+    process.exit(code);
+  }
+
+  finalize(): void {
+    this.#finalized = true;
+    const code = this.#symbols.bsync_mpi_finalize();
+    if (code < 0) throw failure(this.#symbols, "end MPI", code);
+  }
+}
+
+function tooLong(bytes: number, buffer: Uint8Array): RangeError {
+  return new RangeError(`Cannot move ${bytes} bytes: the buffer has ${buffer.byteLength}`);
+}
+
+/** MPI's word on rank and size against the launcher's. */
+function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
+  const { size, rank, name } = launcher;
+  const same = mpi.size === size && mpi.rank === rank;
+  // A batch system counts tasks, which need not all be ranks of one job.
+  if (same || size === 0 || (launcher.family === "unknown" && mpi.size > 1)) return;
+  throw new MpiError(
+    `Cannot start MPI: ${name} started this program as rank ${rank} of ${size}, but ` +
+      `${mpi.library} takes it for rank ${mpi.rank} of ${mpi.size}; is that the MPI of this ` +
+      `launcher? The shim is ${shim.origin}, of ${familyName(shim.family)}; name the mpicc ` +
+      `beside your mpirun with BSYNC_MPICC`,
+  );
+}
+
+function start(initTimeout: number): Mpi {
+  const launcher = findLauncher(process.env);
+  if (!launcher) {
+    throw new MpiError(
+      "Cannot start MPI: no launcher started this program; start it with `mpirun -n 4 bun run …`",
+    );
+  }
+  const shim = loadShim(launcher, process.env);
+  const info = new Int32Array(8);
+  const code = shim.symbols.bsync_mpi_init(Math.ceil(initTimeout), info);
+  if (code < 0) throw failure(shim.symbols, "start MPI", code);
+  const mpi = new ShimMpi(shim.symbols, info);
+  compare(mpi, launcher, shim);
+  return mpi;
+}
+
+let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
+
+/**
+ * Starts MPI in this process: once, for MPI can neither be started again nor unloaded. A second
+ * call returns the same, or throws the same. `initTimeout` is in milliseconds, 0 for ever: when
+ * the other ranks have not come that far by then, the job is ended with a line on standard error.
+ */
+export function startMpi(options: { initTimeout: number }): Mpi {
+  if (!started) {
+    try {
+      started = { mpi: start(options.initTimeout) };
+    } catch (error) {
+      started = { error };
+    }
+  }
+  if ("error" in started) throw started.error;
+  return started.mpi;
+}

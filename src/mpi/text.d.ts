@@ -1,0 +1,9 @@
+// C sources imported as text, so that a bundled or compiled program carries the shim in itself.
+declare module "*.c" {
+  const text: string;
+  export default text;
+}
+declare module "*.h" {
+  const text: string;
+  export default text;
+}
