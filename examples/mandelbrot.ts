@@ -6,7 +6,7 @@
  *   mpirun -n 4 bun run examples/mandelbrot.ts 1200 800 mandelbrot.png
  */
 import { PNG } from "pngjs";
-import { AsyncPool, getRank } from "../index.ts";
+import { AsyncPool } from "../index.ts";
 
 const BAND_ROWS = 16;
 const MAX_SIDE = 20_000;
@@ -62,14 +62,14 @@ export function encode(width: number, height: number, bands: readonly Uint8Array
 }
 
 async function main(width: number, height: number, path = "mandelbrot.png"): Promise<void> {
-  if (![width, height].every((side) => Number.isInteger(side) && side > 0 && side <= MAX_SIDE)) {
-    if (getRank() === 0) {
-      console.error("usage: bun run examples/mandelbrot.ts [width [height [picture.png]]]");
-      console.error(`       width and height: pixels, 1 to ${MAX_SIDE}`);
-    }
-    process.exit(2);
-  }
   await using pool = await AsyncPool.open();
+  // From here on there is one of us: in an MPI job the other ranks wait for tasks.
+  if (![width, height].every((side) => Number.isInteger(side) && side > 0 && side <= MAX_SIDE)) {
+    console.error("usage: bun run examples/mandelbrot.ts [width [height [picture.png]]]");
+    console.error(`       width and height: pixels, 1 to ${MAX_SIDE}`);
+    process.exitCode = 2;
+    return;
+  }
 
   const start = performance.now();
   const bands = [];

@@ -7,7 +7,7 @@
  *   bun run examples/nas-ep.ts W
  *   mpirun -n 4 bun run examples/nas-ep.ts W
  */
-import { AsyncPool, getRank, usingMpi } from "../index.ts";
+import { AsyncPool, usingMpi } from "../index.ts";
 
 /** Size (2^m pairs) and published sums of each class. */
 const CLASSES = {
@@ -115,11 +115,13 @@ export function verify(name: ClassName, { sx, sy }: Pick<Tally, "sx" | "sy">): b
 }
 
 async function main(name = "S"): Promise<void> {
-  if (!isClass(name)) {
-    if (getRank() === 0) console.error("usage: bun run examples/nas-ep.ts [S | W | A]");
-    process.exit(2);
-  }
   await using pool = await AsyncPool.open();
+  // From here on there is one of us: in an MPI job the other ranks wait for tasks.
+  if (!isClass(name)) {
+    console.error("usage: bun run examples/nas-ep.ts [S | W | A]");
+    process.exitCode = 2;
+    return;
+  }
 
   const { m } = CLASSES[name];
   const start = performance.now();

@@ -5,7 +5,7 @@
  *   bun run examples/primes.ts 1e9
  *   mpirun -n 4 bun run examples/primes.ts 1e9
  */
-import { AsyncPool, getRank } from "../index.ts";
+import { AsyncPool } from "../index.ts";
 
 const SEGMENT = 2 ** 20;
 const MAX = 1e11;
@@ -50,11 +50,13 @@ export function count(from: number, to: number, root: number): number {
 }
 
 async function main(n: number): Promise<void> {
-  if (!Number.isInteger(n) || n < 2 || n > MAX) {
-    if (getRank() === 0) console.error("usage: bun run examples/primes.ts [n]   (2 to 1e11)");
-    process.exit(2);
-  }
   await using pool = await AsyncPool.open();
+  // From here on there is one of us: in an MPI job the other ranks wait for tasks.
+  if (!Number.isInteger(n) || n < 2 || n > MAX) {
+    console.error("usage: bun run examples/primes.ts [n]   (2 to 1e11)");
+    process.exitCode = 2;
+    return;
+  }
 
   const start = performance.now();
   const root = Math.floor(Math.sqrt(n));

@@ -1,0 +1,166 @@
+/**
+ * The examples as a user starts them, at their smallest size: real processes, locally and under
+ * each MPI. And their kernels, called directly.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { PNG } from "pngjs";
+import { block, total, verify } from "../examples/nas-ep.ts";
+import { count } from "../examples/primes.ts";
+import { mpirun } from "./mpi/launch.ts";
+import { mpiFamilies } from "./setup/mpi.ts";
+
+const LIMIT_MS = 60_000;
+const EXAMPLES = join(import.meta.dir, "../examples");
+
+interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+type Run = (example: string, ...args: string[]) => Promise<Outcome>;
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "bsync-examples-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+contract("local processes", runLocally);
+for (const family of mpiFamilies()) {
+  contract(`${family}, 3 ranks`, (example, ...args) =>
+    mpirun(family, 3, join(EXAMPLES, example), args),
+  );
+}
+
+function contract(name: string, run: Run): void {
+  describe(name, () => {
+    test(
+      "nas-ep verifies class S, and says so once",
+      async () => {
+        const { exitCode, stdout, stderr } = await run("nas-ep.ts", "S");
+        expect(stderr).toBe("");
+        expect(stdout.split("VERIFICATION SUCCESSFUL")).toHaveLength(2);
+        expect(stdout).toMatch(/annulus 0 +6140517\n +annulus 1 +5865300\n/);
+        expect(stdout).toMatch(/sum of x +-3\.24783465203\d+e\+3\n/);
+        expect(stdout).toMatch(/[\d.]+ s, [\d.]+ Mop\/s/);
+        expect(exitCode).toBe(0);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "mandelbrot writes a picture",
+      async () => {
+        const path = join(folder, `${Bun.hash(name)}.png`);
+        const { exitCode, stdout, stderr } = await run("mandelbrot.ts", "72", "48", path);
+        expect(stderr).toBe("");
+        expect(stdout).toContain("72 x 48, 3 bands on");
+        expect(exitCode).toBe(0);
+        const picture = PNG.sync.read(Buffer.from(await Bun.file(path).bytes()));
+        expect([picture.width, picture.height]).toEqual([72, 48]);
+        // Inside the set at the middle, outside of it in the corner, and finely shaded between.
+        expect(colour(picture, 40, 24)).toBe(0);
+        expect(colour(picture, 0, 0)).not.toBe(0);
+        expect(colours(picture).size).toBeGreaterThan(100);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "primes counts those up to 10^7",
+      async () => {
+        const { exitCode, stdout, stderr } = await run("primes.ts", "1e7");
+        expect(stderr).toBe("");
+        expect(stdout.split("pi(10000000) = 664579\n")).toHaveLength(2);
+        expect(exitCode).toBe(0);
+      },
+      LIMIT_MS,
+    );
+
+    test.each([
+      ["nas-ep.ts", "X"],
+      ["mandelbrot.ts", "wide"],
+      ["primes.ts", "1.5"],
+    ])(
+      "%s tells its usage when its argument is %s, once",
+      async (example, argument) => {
+        const { exitCode, stdout, stderr } = await run(example, argument);
+        expect(stdout).toBe("");
+        expect(stderr.split(`usage: bun run examples/${example}`)).toHaveLength(2);
+        expect(exitCode).toBe(2);
+      },
+      LIMIT_MS,
+    );
+  });
+}
+
+test(
+  "nas-ep exits with 1 when the sums are not the published ones",
+  async () => {
+    const source = await Bun.file(join(EXAMPLES, "nas-ep.ts")).text();
+    const changed = source
+      .replace("-3.24783465203474e3", "-3.24783475203474e3")
+      .replace("../index.ts", join(import.meta.dir, "../index.ts"));
+    const path = join(folder, "wrong-ep.ts");
+    await Bun.write(path, changed);
+    const { exitCode, stdout } = await runLocally(path);
+    expect(stdout).toContain("VERIFICATION FAILED");
+    expect(exitCode).toBe(1);
+  },
+  LIMIT_MS,
+);
+
+describe("kernels", () => {
+  test("nas-ep's blocks are the same whoever computes them, in whatever order", () => {
+    const there = [0, 1, 2].map(block);
+    const back = [2, 1, 0].map(block).reverse();
+    expect(back).toEqual(there);
+    const sum = total(there);
+    expect(sum.counts[0]).toBe(there.reduce((n, { counts }) => n + counts[0]!, 0));
+  });
+
+  test("nas-ep's verification passes eight digits, and fails a wrong one among them", () => {
+    const published = { sx: -3.24783465203474e3, sy: -6.958407078382297e3 };
+    expect(verify("S", published)).toBe(true);
+    expect(verify("S", { ...published, sx: published.sx * (1 + 1e-9) })).toBe(true);
+    expect(verify("S", { ...published, sx: published.sx * (1 + 1e-7) })).toBe(false);
+    expect(verify("S", { ...published, sy: published.sy * (1 - 1e-7) })).toBe(false);
+    expect(verify("S", { ...published, sy: NaN })).toBe(false);
+    expect(verify("W", published)).toBe(false);
+  });
+
+  test("primes counts at the edges of its segments", () => {
+    expect(count(0, 3, 1)).toBe(1); // 2
+    expect(count(0, 11, 3)).toBe(4); // 2 3 5 7
+    expect(count(0, 12, 3)).toBe(5); // and 11
+    expect(count(10, 14, 3)).toBe(2); // 11 13
+    expect(count(24, 29, 5)).toBe(0);
+  });
+});
+
+async function runLocally(example: string, ...args: string[]): Promise<Outcome> {
+  await using child = Bun.spawn([process.execPath, "run", resolve(EXAMPLES, example), ...args], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: LIMIT_MS,
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { exitCode: await child.exited, stdout, stderr };
+}
+
+function colour(picture: PNG, x: number, y: number): number {
+  return picture.data.readUInt32BE(4 * (y * picture.width + x)) >>> 8;
+}
+
+function colours(picture: PNG): Set<number> {
+  const found = new Set<number>();
+  for (let y = 0; y < picture.height; y++) {
+    for (let x = 0; x < picture.width; x++) found.add(colour(picture, x, y));
+  }
+  return found;
+}
