@@ -68,9 +68,10 @@ test("a circle of imports would be found", () => {
  */
 function importsOf(file: string): string[] {
   const source = readFileSync(join(ROOT, file), "utf8");
-  const statements = /^(?:import|export)\b[^;"]*?(?:from )?"([^"]+)";|\bimport\("([^"]+)"\)/gm;
-  return Array.from(source.matchAll(statements), ([, named, dynamic]) => {
-    const name = named ?? dynamic ?? "";
+  const statements =
+    /^(?:import|export)\b(?:[^;"=(]*? from)? "([^"]+)"|\bimport\("([^"]+)"\)|\brequire\("([^"]+)"\)/gm;
+  return Array.from(source.matchAll(statements), ([, ...found]) => {
+    const name = found.find((text) => text !== undefined) ?? "";
     return name.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), name)) : name;
   });
 }
