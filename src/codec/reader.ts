@@ -1,0 +1,254 @@
+/** Format 2, inwards. Nothing is believed: every number is checked before it is used. */
+import { BsyncError, ValueError } from "../errors.ts";
+import { isIndex } from "./arrays.ts";
+import { decodeCbor } from "./cbor.ts";
+import { define, rebuildError } from "./failures.ts";
+import { MemoryReader } from "./memory.ts";
+import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
+import type { ClassReference, DecodeContext, Encoded } from "./types.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const MOST_CHARS_AT_ONCE = 8192;
+
+export function readGraph(encoded: Encoded, context: DecodeContext): unknown {
+  try {
+    return new GraphReader(encoded, context).read();
+  } catch (cause) {
+    if (cause instanceof BsyncError) throw cause;
+    throw new ValueError("Cannot decode a value: its bytes are damaged", { cause });
+  }
+}
+
+class GraphReader {
+  readonly #context: DecodeContext;
+  readonly #root: unknown;
+  readonly #nodes: unknown[][];
+  readonly #memory: MemoryReader;
+  readonly #values: unknown[] = [];
+  /** Nodes named so far. */
+  #named = 0;
+
+  constructor(encoded: Encoded, context: DecodeContext) {
+    this.#context = context;
+    const [root, nodes, memories] = list(decodeCbor(encoded.body, true));
+    this.#root = root;
+    this.#nodes = list(nodes) as unknown[][];
+    this.#memory = new MemoryReader(list(memories), encoded.buffers);
+  }
+
+  /** First every object, still empty, then what they hold: cycles need nothing more. */
+  read(): unknown {
+    for (const node of this.#nodes) this.#values.push(this.#make(list(node)));
+    const root = this.#cell(this.#root);
+    for (let i = 0; i < this.#nodes.length; i++) this.#fill(this.#nodes[i]!, this.#values[i]);
+    return root;
+  }
+
+  #make(node: unknown[]): unknown {
+    switch (node[0]) {
+      case Kind.Object:
+        return {};
+      case Kind.Bare:
+        return Object.create(null);
+      case Kind.Array:
+      case Kind.Sparse:
+        return [];
+      case Kind.Numbers:
+        return this.#numbers(node);
+      case Kind.Map:
+        return new Map();
+      case Kind.Set:
+        return new Set();
+      case Kind.Date:
+        return new Date(number(node[1]));
+      case Kind.RegExp:
+        return new RegExp(this.#text(node[1]), text(node[2]));
+      case Kind.Boxed:
+        return this.#boxed(node[1]);
+      case Kind.Memory:
+        return this.#memory.buffer(node[1]);
+      case Kind.View:
+        return this.#view(node);
+      case Kind.Error:
+        return this.#error(node);
+      default:
+        throw damaged();
+    }
+  }
+
+  #numbers(node: unknown[]): number[] {
+    const bytes = this.#memory.bytes(node[2]);
+    if (node[1] !== INT32 && node[1] !== FLOAT64) throw damaged();
+    // Inside the body nothing is aligned.
+    const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
+    const { buffer, byteOffset, byteLength } = aligned;
+    return node[1] === INT32
+      ? Array.from(new Int32Array(buffer, byteOffset, byteLength / 4))
+      : Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
+  }
+
+  #boxed(cell: unknown): unknown {
+    const value = Array.isArray(cell) && cell.length === 0 ? undefined : this.#cell(cell);
+    if (value === null || value === undefined || typeof value === "object") throw damaged();
+    if (typeof value === "function") throw damaged();
+    return Object(value) as unknown;
+  }
+
+  #view(node: unknown[]): unknown {
+    const type = number(node[1]);
+    const constructor = VIEW_TYPES[type];
+    if (constructor === undefined) throw damaged();
+    const buffer = this.#memory.buffer(node[2]);
+    const offset = number(node[3]);
+    const length = number(node[4]);
+    if (type === BUFFER) {
+      if (offset + length > buffer.byteLength) throw damaged();
+      return Buffer.from(buffer, offset, length);
+    }
+    return new (constructor as typeof Uint8Array)(buffer, offset, length);
+  }
+
+  #error(node: unknown[]): Error {
+    const stack = node[6] ?? null;
+    return rebuildError(
+      {
+        base: number(node[1]),
+        reference: node[2] === null ? null : reference(list(node[2])),
+        flags: number(node[3]),
+        message: this.#text(node[4]),
+        name: this.#text(node[5]),
+        stack: stack === null ? null : this.#text(stack),
+      },
+      this.#context,
+    );
+  }
+
+  #fill(node: unknown[], value: unknown): void {
+    switch (node[0]) {
+      case Kind.Object:
+      case Kind.Bare:
+        this.#fillObject(node, value as Record<string, unknown>);
+        break;
+      case Kind.Array:
+        for (let i = 1; i < node.length; i++) (value as unknown[]).push(this.#cell(node[i]));
+        break;
+      case Kind.Sparse:
+        this.#fillSparse(node, value as unknown[]);
+        break;
+      case Kind.Map:
+        if (node.length % 2 === 0) throw damaged();
+        for (let i = 1; i < node.length; i += 2) {
+          const key = this.#cell(node[i]);
+          (value as Map<unknown, unknown>).set(key, this.#cell(node[i + 1]));
+        }
+        break;
+      case Kind.Set:
+        for (let i = 1; i < node.length; i++) (value as Set<unknown>).add(this.#cell(node[i]));
+        break;
+      case Kind.Error:
+        this.#fillError(node, value as Error);
+    }
+  }
+
+  #fillObject(node: unknown[], value: Record<string, unknown>): void {
+    if (node.length % 2 === 0) throw damaged();
+    for (let i = 1; i < node.length; i += 2) {
+      const key = this.#text(node[i]);
+      const child = this.#cell(node[i + 1]);
+      if (key === "__proto__") define(value, key, child, true);
+      else value[key] = child;
+    }
+  }
+
+  #fillSparse(node: unknown[], value: unknown[]): void {
+    const length = number(node[1]);
+    if (node.length % 2 === 1) throw damaged();
+    value.length = length;
+    for (let i = 2; i < node.length; i += 2) {
+      const key = node[i];
+      const child = this.#cell(node[i + 1]);
+      if (typeof key === "number") {
+        if (!Number.isInteger(key) || key < 0 || key >= length) throw damaged();
+        value[key] = child;
+      } else {
+        const name = this.#text(key);
+        if (name === "length" || isIndex(name)) throw damaged();
+        define(value, name, child, true);
+      }
+    }
+  }
+
+  #fillError(node: unknown[], error: Error): void {
+    const shownFrom = 8 + 2 * number(node[7]);
+    if (node.length % 2 === 1) throw damaged();
+    for (let i = 8; i < node.length; i += 2) {
+      const key = this.#text(node[i]);
+      const child = this.#cell(node[i + 1]);
+      if (key === "stack" || key === "message" || key === "name") throw damaged();
+      define(error, key, child, i >= shownFrom);
+    }
+  }
+
+  /** What a cell stands for. */
+  #cell(cell: unknown): unknown {
+    if (typeof cell !== "object" || cell === null) return cell;
+    if (!Array.isArray(cell)) throw damaged();
+    if (cell.length === 0) return this.#value(this.#named++);
+    if (cell.length === 1) return cell[0] === -1 ? -0 : this.#value(cell[0]);
+    if (cell[0] === Pair.BigInt) return bigint(text(cell[1]));
+    if (cell[0] === Pair.Function) return this.#context.functionOf(number(cell[1]));
+    return this.#text(cell);
+  }
+
+  #value(id: unknown): unknown {
+    if (typeof id !== "number" || !(id in this.#values)) throw damaged();
+    return this.#values[id];
+  }
+
+  /** A cell that must be a string. */
+  #text(cell: unknown): string {
+    if (typeof cell === "string") return cell;
+    const [pair, memory] = list(cell);
+    const bytes = this.#memory.bytes(memory);
+    if (pair === Pair.Utf8) return utf8.decode(bytes);
+    if (pair !== Pair.Utf16 || bytes.length % 2 !== 0) throw damaged();
+    return utf16(bytes);
+  }
+}
+
+function utf16(bytes: Uint8Array): string {
+  const units = new Uint16Array(bytes.length / 2);
+  new Uint8Array(units.buffer).set(bytes);
+  let result = "";
+  for (let i = 0; i < units.length; i += MOST_CHARS_AT_ONCE) {
+    result += String.fromCharCode(...units.subarray(i, i + MOST_CHARS_AT_ONCE));
+  }
+  return result;
+}
+
+function bigint(digits: string): bigint {
+  return digits.startsWith("-") ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
+}
+
+function reference(pair: unknown[]): ClassReference {
+  return { module: pair[0] === null ? null : text(pair[0]), name: text(pair[1]) };
+}
+
+function list(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw damaged();
+  return value;
+}
+
+function number(value: unknown): number {
+  if (typeof value !== "number") throw damaged();
+  return value;
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw damaged();
+  return value;
+}
+
+function damaged(): ValueError {
+  return new ValueError("Cannot decode a value: its bytes are damaged");
+}

@@ -1,0 +1,93 @@
+/** What cannot travel, what it is called in the message, and what to do instead. */
+import { EventEmitter } from "node:events";
+import types from "node:util/types";
+
+const functionText = Function.prototype.toString;
+const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object;
+const AsyncIteratorPrototype = [1, 2].reduce<object>(
+  (prototype) => Object.getPrototypeOf(prototype) as object,
+  async function* () {}.prototype as object,
+);
+
+/** Prototypes of things that are bound to their process, though the engine would copy them. */
+const BOUND = new Set<unknown>([EventEmitter.prototype, IteratorPrototype, AsyncIteratorPrototype]);
+
+const ordinary = new WeakMap<object, boolean>();
+
+/** Whether objects of this prototype are ordinary: their own properties are all there is to them. */
+export function isOrdinary(prototype: object): boolean {
+  let known = ordinary.get(prototype);
+  if (known === undefined) {
+    const parent = Object.getPrototypeOf(prototype) as object | null;
+    known = !isHost(prototype) && (parent === null || isOrdinary(parent));
+    ordinary.set(prototype, known);
+  }
+  return known;
+}
+
+/** Whether a prototype is the engine's, so that its objects hold what no property shows. */
+function isHost(prototype: object): boolean {
+  if (prototype === Object.prototype) return false;
+  if (BOUND.has(prototype)) return true;
+  const own = Object.getOwnPropertyDescriptors(prototype) as Record<string, PropertyDescriptor>;
+  const maker: unknown = own.constructor?.value;
+  // Another realm has an Object of its own.
+  if (typeof maker === "function") return isNative(maker) && maker.name !== "Object";
+  return Object.values(own).some(({ value, get }) => isNative(value) || isNative(get));
+}
+
+function isNative(value: unknown): boolean {
+  return (
+    typeof value === "function" &&
+    !value.name.startsWith("bound ") &&
+    functionText.call(value).endsWith("{ [native code] }")
+  );
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  Promise: "await it first",
+  WeakMap: "pass a Map",
+  WeakSet: "pass a Set",
+  WeakRef: "pass what it refers to",
+  "detached ArrayBuffer": "it was transferred elsewhere, with all it held",
+  SharedArrayBuffer: "pass a copy, as in `new Uint8Array(view).slice()`",
+  Generator: "pass its values, as in `[...values]`",
+  AsyncGenerator: "pass its values, as in `await Array.fromAsync(values)`",
+  Iterator: "pass its values, as in `[...values]`",
+  Blob: "pass its bytes, as in `await blob.bytes()`",
+  File: "pass its bytes, as in `await file.bytes()`",
+  URL: "pass its `href`",
+  URLSearchParams: "pass its text",
+  Headers: "pass `[...headers]`",
+  FormData: "pass `[...form]`",
+  Request: "pass its URL, and its headers and body as values",
+  Response: "pass its body, as in `await response.bytes()`",
+  ReadableStream: "pass its bytes, as in `await new Response(stream).bytes()`",
+  AbortSignal: "pass it to `pool.with({ signal })`, and use `taskContext().signal` in the task",
+  symbol: "pass a string",
+};
+
+/** As in "a Socket cannot travel to another process; pass …". */
+export function refuse(value: unknown): string {
+  const name = nameOf(value);
+  const article = /^[aeiou]/i.test(name) && !/^U[RN]/.test(name) ? "an" : "a";
+  const advice =
+    ADVICE[name.replace("view of a ", "")] ?? "open or create it in the task, or pass plain data";
+  return `${article} ${name} cannot travel to another process; ${advice}`;
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) return typeof value;
+  if (types.isProxy(value)) return "Proxy";
+  if (types.isPromise(value)) return "Promise";
+  if (types.isWeakMap(value)) return "WeakMap";
+  if (types.isWeakSet(value)) return "WeakSet";
+  if (types.isSharedArrayBuffer(value)) return "SharedArrayBuffer";
+  if (types.isArrayBuffer(value)) return "detached ArrayBuffer";
+  if (ArrayBuffer.isView(value)) return `view of a ${nameOf(value.buffer)}`;
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (tag.endsWith(" Iterator") || tag === "Iterator Helper") return "Iterator";
+  if (tag.endsWith("Generator")) return tag;
+  const maker: unknown = Reflect.get(value, "constructor");
+  return typeof maker === "function" && maker.name !== "" ? maker.name : tag;
+}

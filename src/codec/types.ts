@@ -1,0 +1,41 @@
+/** What both directions of the codec share: the encoded form and the questions it asks its user. */
+
+/**
+ * A value as bytes. `body` may lie in memory that the next call of an encoder overwrites: copy it
+ * first. `buffers` are views on the sender's own memory, sent beside the body as they are.
+ */
+export interface Encoded {
+  /** 0: scalars; 1: a plain tree; 2: a graph. */
+  readonly format: number;
+  readonly body: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+}
+
+/** Names a class that both sides may know. */
+export interface ClassReference {
+  /** The module that exports it; null: built in. */
+  readonly module: string | null;
+  readonly name: string;
+}
+
+/** What an encoder asks about functions and classes. */
+export interface EncodeContext {
+  /** The number under which the other side knows `fn`. Throws FunctionError. */
+  functionId(fn: Function, path: string): number;
+  /** How the other side finds the class of an error; null if it cannot. */
+  classOf(ctor: Function): ClassReference | null;
+}
+
+/** What a decoder asks about functions and classes. */
+export interface DecodeContext {
+  functionOf(id: number): Function;
+  /** The class, null if there is none of that name here. */
+  classFor(reference: ClassReference): Function | null;
+}
+
+/** Byte ranges of this length and more travel beside the body, not in it. */
+export const OUT_OF_BAND_BYTES = 64 * 1024;
+
+export const Format = { Scalars: 0, Plain: 1, Graph: 2 } as const;
+
+export const NO_BUFFERS: readonly Uint8Array[] = Object.freeze([]);

@@ -1,0 +1,79 @@
+/**
+ * Values as bytes and back: exact, with identity inside one value.
+ *
+ * Three formats, the cheapest that carries the value: a few scalars (scalars.ts), a plain tree
+ * (plain.ts), any graph (writer.ts, reader.ts).
+ */
+import { ValueError } from "../errors.ts";
+import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { type Copies, copyPlain, isPlainScalar } from "./plain.ts";
+import { readGraph } from "./reader.ts";
+import { decodeScalars, encodeScalars } from "./scalars.ts";
+import {
+  type DecodeContext,
+  type EncodeContext,
+  type Encoded,
+  Format,
+  NO_BUFFERS,
+} from "./types.ts";
+import { GraphWriter } from "./writer.ts";
+
+export {
+  type ClassReference,
+  type DecodeContext,
+  type EncodeContext,
+  type Encoded,
+  OUT_OF_BAND_BYTES,
+} from "./types.ts";
+
+/**
+ * Encodes `value`; `root` is what paths in messages begin with. Throws ValueError for what cannot
+ * travel, and what `context.functionId` throws. With root "args" the outer array is taken for what
+ * a rest parameter makes: no holes are looked past, but no properties beside its elements sought.
+ *
+ * @example
+ * const { format, body, buffers } = encodeValue([1, "two", data], "args", context);
+ */
+export function encodeValue(value: unknown, root: string, context: EncodeContext): Encoded {
+  const scalars = encodeScalars(value, root === "args");
+  if (scalars !== null) return scalars;
+  const copies: Copies = new Map();
+  const plain = plainOf(value, copies);
+  if (plain !== undefined) {
+    return { format: Format.Plain, body: encodeCbor(plain), buffers: NO_BUFFERS };
+  }
+  return new GraphWriter(root, context, copies, false).write(value);
+}
+
+/** What cbor-x may encode as it is; undefined if `value` is a graph. */
+function plainOf(value: unknown, copies: Copies): unknown {
+  if (typeof value !== "object" || value === null) {
+    return isPlainScalar(value) ? value : undefined;
+  }
+  try {
+    return copyPlain(value, copies) ?? undefined;
+  } catch {
+    // A getter or a proxy threw: the graph will say where.
+    return undefined;
+  }
+}
+
+/**
+ * The value that was encoded, in memory of its own: of `encoded` only `buffers` are kept, and
+ * become the memory of ArrayBuffers as they are. Throws ValueError on damaged bytes.
+ *
+ * @example
+ * const args = decodeValue({ format, body, buffers }, context);
+ */
+export function decodeValue(encoded: Encoded, context: DecodeContext): unknown {
+  switch (encoded.format) {
+    case Format.Scalars:
+      return decodeScalars(encoded.body);
+    case Format.Plain:
+      return decodeCbor(encoded.body, false);
+    case Format.Graph:
+      return readGraph(encoded, context);
+    default:
+      throw new ValueError(`Cannot decode a value: there is no format ${encoded.format}`);
+  }
+}

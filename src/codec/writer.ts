@@ -1,0 +1,322 @@
+/** Format 2, outwards: a graph as the table of nodes that nodes.ts describes. */
+import types from "node:util/types";
+import { ValueError } from "../errors.ts";
+import { hasOnlyElements, isIndex } from "./arrays.ts";
+import { encodeCbor } from "./cbor.ts";
+import { describeError, HIDDEN } from "./failures.ts";
+import { MemoryWriter } from "./memory.ts";
+import { BUFFER, DATA_VIEW, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
+import { pathOf } from "./paths.ts";
+import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
+import { isOrdinary, refuse } from "./refusal.ts";
+import { type EncodeContext, type Encoded, Format, OUT_OF_BAND_BYTES } from "./types.ts";
+
+export type Node = unknown[];
+
+/** The next node that was not named yet. */
+const NEXT: readonly never[] = [];
+const MINUS_ZERO = [-1];
+
+const viewName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
+
+/** One graph; not used again. */
+export class GraphWriter {
+  readonly #root: string;
+  readonly #context: EncodeContext;
+  readonly #copies: Copies;
+  /** Whether what cannot travel is replaced by a description instead of ending the whole. */
+  readonly #lenient: boolean;
+  readonly #ids = new Map<object, number>();
+  /** Per node: what it is made of, then the node and the place in it where it was first met. */
+  readonly #sources: object[] = [];
+  readonly #parents: number[] = [];
+  readonly #slots: number[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #memory = new MemoryWriter();
+  /** The node being written. */
+  #at = -1;
+  #node: Node = [];
+
+  /** `copies` are read in place of their originals: see plain.ts. */
+  constructor(root: string, context: EncodeContext, copies: Copies, lenient: boolean) {
+    this.#root = root;
+    this.#context = context;
+    this.#copies = copies;
+    this.#lenient = lenient;
+  }
+
+  write(value: unknown): Encoded {
+    const root = this.#cell(value);
+    for (this.#at = 0; this.#at < this.#sources.length; this.#at++) {
+      this.#node = [];
+      this.#nodes.push(this.#node);
+      try {
+        this.#fill(this.#sources[this.#at]!);
+      } catch (cause) {
+        this.#fillFailed(cause);
+      }
+    }
+    const body = encodeCbor([root, this.#nodes, this.#memory.finish()]);
+    return { format: Format.Graph, body, buffers: this.#memory.buffers };
+  }
+
+  /** What `value` becomes inside the current node. */
+  #cell(value: unknown): unknown {
+    switch (typeof value) {
+      case "number":
+        return value === 0 && 1 / value < 0 ? MINUS_ZERO : value;
+      case "string":
+        return this.#text(value);
+      case "object":
+        return value === null ? null : this.#reference(value);
+      case "bigint":
+        return [Pair.BigInt, value < 0n ? `-${(-value).toString(16)}` : value.toString(16)];
+      case "function":
+        return this.#function(value);
+      case "symbol":
+        return this.#refused(value);
+      default:
+        return value;
+    }
+  }
+
+  #text(text: string): unknown {
+    if (isSound(text)) return text;
+    if (text.isWellFormed() && text.charCodeAt(0) !== 0xfeff) {
+      return [Pair.Utf8, this.#memory.own(Buffer.from(text, "utf8"))];
+    }
+    return [Pair.Utf16, this.#memory.own(Buffer.from(text, "utf16le"))];
+  }
+
+  #function(fn: Function): unknown {
+    try {
+      return [Pair.Function, this.#context.functionId(fn, this.#path())];
+    } catch (error) {
+      if (this.#lenient) return `[function ${fn.name || "(anonymous)"}]`;
+      throw error;
+    }
+  }
+
+  #reference(original: object): unknown {
+    const value = this.#copies.get(original) ?? original;
+    const known = this.#ids.get(value);
+    if (known !== undefined) return [known];
+    if (!isCarried(value)) return this.#refused(value);
+    this.#ids.set(value, this.#sources.push(value) - 1);
+    this.#parents.push(this.#at);
+    this.#slots.push(this.#node.length);
+    return NEXT;
+  }
+
+  #refused(value: unknown): string {
+    const why = refuse(value);
+    if (this.#lenient) return `[${why.slice(0, why.indexOf(";"))}]`;
+    throw new ValueError(`Cannot send ${this.#path()}: ${why}`);
+  }
+
+  /** Where the value is that comes next in the current node. */
+  #path(): string {
+    return pathOf(this.#root, this.#at, this.#node.length, {
+      nodes: this.#nodes,
+      parents: this.#parents,
+      slots: this.#slots,
+    });
+  }
+
+  /** A getter or a proxy threw; what it threw is the cause. */
+  #fillFailed(cause: unknown): void {
+    if (cause instanceof ValueError || !this.#lenient) {
+      // An error of bsync's own, or of the context, has its path already.
+      if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("BSYNC_")) {
+        throw cause;
+      }
+      throw new ValueError(`Cannot send ${this.#path()}: reading it threw ${told(cause)}`, {
+        cause,
+      });
+    }
+    this.#node.length = 0;
+    this.#node.push(Kind.Object);
+  }
+
+  #fill(value: object): void {
+    if (Array.isArray(value)) return this.#fillArray(value);
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === Object.prototype && !types.isNativeError(value)) {
+      return this.#fillObject(Kind.Object, value);
+    }
+    if (prototype === null) return this.#fillObject(Kind.Bare, value);
+    if (isError(value)) return this.#fillError(value);
+    if (ArrayBuffer.isView(value)) return this.#fillView(value as ArrayBufferView<ArrayBuffer>);
+    if (types.isMap(value)) return this.#fillMap(value);
+    if (types.isSet(value)) return this.#fillSet(value);
+    if (types.isDate(value)) {
+      this.#node.push(Kind.Date, Date.prototype.getTime.call(value));
+    } else if (types.isRegExp(value)) {
+      this.#node.push(Kind.RegExp, this.#text(value.source), value.flags);
+    } else if (types.isArrayBuffer(value)) {
+      this.#node.push(Kind.Memory, this.#memory.whole(value));
+    } else if (types.isBoxedPrimitive(value)) {
+      this.#node.push(Kind.Boxed, this.#cell(unbox(value)));
+    } else {
+      this.#fillObject(Kind.Object, value);
+    }
+  }
+
+  #fillObject(kind: number, value: object): void {
+    const node = this.#node;
+    node.push(kind);
+    const keys = Object.keys(value);
+    for (let i = 0; i < keys.length; i++) this.#property(value, keys[i]!);
+  }
+
+  #property(value: object, key: string): void {
+    this.#node.push(this.#text(key));
+    let child: unknown;
+    try {
+      child = (value as Record<string, unknown>)[key];
+    } catch (cause) {
+      if (!this.#lenient) throw cause;
+      child = `[reading it threw ${told(cause)}]`;
+    }
+    this.#node.push(this.#cell(child));
+  }
+
+  #fillArray(value: readonly unknown[]): void {
+    const node = this.#node;
+    const numbers = value.length >= MANY_NUMBERS ? packNumbers(value) : null;
+    // Also true of an array of a class of its own: only its elements are looked for.
+    const plain = Object.getPrototypeOf(value) === Array.prototype && hasOnlyElements(value);
+    if (plain && numbers !== null) {
+      const type = numbers instanceof Int32Array ? INT32 : FLOAT64;
+      const bytes = new Uint8Array(numbers.buffer);
+      node.push(Kind.Numbers, type, this.#memory.own(bytes));
+      return;
+    }
+    if (plain && !hasHole(value)) {
+      node.push(Kind.Array);
+      for (let i = 0; i < value.length; i++) node.push(this.#cell(value[i]));
+      return;
+    }
+    node.push(Kind.Sparse, value.length);
+    for (const key of Object.keys(value)) {
+      if (isIndex(key)) {
+        node.push(Number(key));
+        node.push(this.#cell(value[Number(key)]));
+      } else {
+        this.#property(value, key);
+      }
+    }
+  }
+
+  #fillMap(value: Map<unknown, unknown>): void {
+    this.#node.push(Kind.Map);
+    Map.prototype.forEach.call(value, (item, key) => {
+      this.#node.push(this.#cell(key));
+      this.#node.push(this.#cell(item));
+    });
+  }
+
+  #fillSet(value: Set<unknown>): void {
+    this.#node.push(Kind.Set);
+    Set.prototype.forEach.call(value, (item) => {
+      this.#node.push(this.#cell(item));
+    });
+  }
+
+  #fillView(view: ArrayBufferView<ArrayBuffer>): void {
+    const name: unknown = viewName.call(view);
+    const type = Buffer.isBuffer(view)
+      ? BUFFER
+      : name === undefined
+        ? DATA_VIEW
+        : VIEW_TYPES.findIndex((known) => known.name === name);
+    const node: [number, number, number, number, number] = [Kind.View, type, 0, 0, 0];
+    this.#memory.view(node, view, type);
+    this.#node = node;
+    this.#nodes[this.#at] = node;
+  }
+
+  #fillError(error: object): void {
+    const { base, reference, flags, message, name, stack } = describeError(error, this.#context);
+    const node = this.#node;
+    node.push(Kind.Error, base, reference === null ? null : [reference.module, reference.name]);
+    node.push(flags, this.#text(message), this.#text(name));
+    node.push(stack === null ? null : this.#text(stack));
+    const hidden = HIDDEN.filter((key) => {
+      const property = Object.getOwnPropertyDescriptor(error, key);
+      return property !== undefined && !property.enumerable;
+    });
+    node.push(hidden.length);
+    for (const key of hidden) this.#property(error, key);
+    for (const key of Object.keys(error)) {
+      if (key !== "message" && key !== "name" && key !== "stack") this.#property(error, key);
+    }
+  }
+}
+
+function isError(value: object): boolean {
+  return types.isNativeError(value) || value instanceof Error;
+}
+
+/** Whether there is a kind for it. */
+function isCarried(value: object): boolean {
+  try {
+    if (Array.isArray(value)) return true;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === Object.prototype) return true;
+    if (types.isModuleNamespaceObject(value)) return false;
+    if (prototype === null || isError(value)) return true;
+    if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
+    if (types.isAnyArrayBuffer(value)) return isAttached(value);
+    if (types.isMap(value) || types.isSet(value) || types.isDate(value)) return true;
+    if (types.isRegExp(value)) return true;
+    if (types.isBoxedPrimitive(value)) return !types.isSymbolObject(value);
+    return isOrdinary(prototype);
+  } catch {
+    // A proxy that throws, or is revoked.
+    return false;
+  }
+}
+
+function isAttached(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof ArrayBuffer && !buffer.detached;
+}
+
+function unbox(value: object): unknown {
+  if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
+  if (types.isStringObject(value)) return String.prototype.valueOf.call(value);
+  if (types.isBooleanObject(value)) return Boolean.prototype.valueOf.call(value);
+  return BigInt.prototype.valueOf.call(value);
+}
+
+function hasHole(array: readonly unknown[]): boolean {
+  for (let i = 0; i < array.length; i++) {
+    if (array[i] === undefined && !Object.hasOwn(array, i)) return true;
+  }
+  return false;
+}
+
+/** All elements as 32-bit integers if they are, else as doubles; null if one is no number. */
+function packNumbers(array: readonly unknown[]): Int32Array | Float64Array | null {
+  const { length } = array;
+  let integers = true;
+  for (let i = 0; i < length; i++) {
+    const item = array[i];
+    if (typeof item !== "number") return null;
+    if ((item | 0) !== item || (item === 0 && 1 / item < 0)) integers = false;
+  }
+  const packed = integers ? new Int32Array(length) : new Float64Array(length);
+  for (let i = 0; i < length; i++) packed[i] = array[i] as number;
+  return packed;
+}
+
+function told(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : Bun.inspect(thrown);
+  } catch {
+    return "something that cannot be shown";
+  }
+}
