@@ -393,7 +393,12 @@ static int64_t now_us(void)
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Returns 0, or -1 when a signal cut it short. */
+/*
+ * Returns 0, or -1 when a signal cut it short. Linux ends a nap up to 50 us
+ * late, to join it with others (PR_SET_TIMERSLACK). That stays as it is: it is
+ * a setting of the whole thread, which is not ours, and a nap that is shorter
+ * by as much wakes as early, at the same cost.
+ */
 static int nap(int64_t us)
 {
   struct timespec length;

@@ -8,8 +8,9 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { join } from "node:path";
 import header from "../../c/bsync_mpi.h" with { type: "text" };
 import source from "../../c/bsync_mpi.c" with { type: "text" };
-import { digest, exclusively, publish, type Cache } from "./cache.ts";
+import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
+import { exclusively } from "./lock.ts";
 
 const COMPILE_TIMEOUT_MS = 120_000;
 

@@ -5,11 +5,9 @@
  */
 import {
   accessSync,
-  closeSync,
   constants,
   lstatSync,
   mkdirSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -17,17 +15,11 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { dlopen } from "bun:ffi";
 import { setting, type Environment } from "./launcher.ts";
 
 /** Ends a checked file, before the hash of all that precedes it. A loader of ELF ignores both. */
 const SEAL = "\nbsync ";
 const SEAL_BYTES = SEAL.length + 64;
-
-/** One compilation takes a second or two; past this, two at once are better than a job that hangs. */
-const LOCK_LIMIT_MS = 60_000;
-const LOCK_STEP_MS = 5;
-const LOCK_EX_NB = 2 | 4;
 
 /** SHA-256 in hexadecimal digits. */
 export function digest(...parts: (string | Uint8Array)[]): string {
@@ -138,48 +130,5 @@ function isWhole(path: string): boolean {
     return all.subarray(-SEAL_BYTES).toString("latin1") === SEAL + digest(content);
   } catch {
     return false;
-  }
-}
-
-/** flock(2), which the kernel releases with its holder, however that ended: no lock goes stale. */
-function tryLock(file: number): boolean {
-  for (const name of [
-    "libc.so.6",
-    `libc.musl-${process.arch === "x64" ? "x86_64" : "aarch64"}.so.1`,
-  ]) {
-    try {
-      const libc = dlopen(name, { flock: { args: ["int", "int"], returns: "int" } });
-      const locked = libc.symbols.flock(file, LOCK_EX_NB) === 0;
-      libc.close();
-      return locked;
-    } catch {
-      // Another libc; the next name.
-    }
-  }
-  return false;
-}
-
-/**
- * Runs `work` while no other process of this machine does under the same `folder`, as long as
- * `isDone` is undefined; answers with whichever comes first. The lock saves work and nothing
- * else: where there is none to be had (some network file systems), all may run at once.
- */
-export function exclusively<T>(folder: string, isDone: () => T | undefined, work: () => T): T {
-  let file: number;
-  try {
-    file = openSync(join(folder, "lock"), "a", 0o600);
-  } catch {
-    return isDone() ?? work();
-  }
-  try {
-    const limit = performance.now() + LOCK_LIMIT_MS;
-    while (!tryLock(file) && performance.now() < limit) {
-      const done = isDone();
-      if (done !== undefined) return done;
-      Bun.sleepSync(LOCK_STEP_MS);
-    }
-    return isDone() ?? work();
-  } finally {
-    closeSync(file);
   }
 }

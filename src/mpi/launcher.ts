@@ -39,8 +39,9 @@ function make(
   rank: number | undefined,
   size: number | undefined,
 ): Launcher | null {
-  if (rank === undefined || (size !== undefined && (size === 0 || rank >= size))) return null;
-  return { family, name, rank, size: size ?? 0 };
+  if (rank === undefined || size === undefined) return null;
+  const known = size > 0 || family !== "unknown";
+  return known && rank >= size ? null : { family, name, rank, size };
 }
 
 /** Batch systems start tasks with the process manager of either family. */
@@ -84,9 +85,9 @@ export function findLauncher(env: Environment): Launcher | null {
   }
   if (batch && (pmiRank !== undefined || setting(env, "PMIX_RANK") !== undefined)) {
     const rank = whole(env, "PMI_RANK", "PMIX_RANK");
-    return make("unknown", batch.name, rank, batch.size ?? pmiSize);
+    return make("unknown", batch.name, rank, batch.size ?? pmiSize ?? 0);
   }
-  return make("unknown", "a PMIx launcher", whole(env, "PMIX_RANK"), undefined);
+  return make("unknown", "a PMIx launcher", whole(env, "PMIX_RANK"), 0);
 }
 
 /**

@@ -5,7 +5,8 @@
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { findLauncher, type Launcher } from "./launcher.ts";
-import { loadShim, type Shim } from "./shim.ts";
+import { loadShim } from "./shim.ts";
+import type { Shim } from "./symbols.ts";
 
 /** As a source or a tag: any. */
 export const ANY = -1;
@@ -38,14 +39,14 @@ export interface Mpi {
   probe(source: number, tag: number, status: Int32Array): boolean;
 
   /**
-   * Starts to receive up to `bytes` bytes and returns a request. Hold `buffer`, and leave it
-   * alone, until `test` says that it is done.
+   * Starts to receive up to `bytes` bytes and returns a request. Leave `buffer` alone until `test`
+   * says that it is done; it is kept alive till then.
    */
   receive(buffer: Uint8Array, bytes: number, source: number, tag: number): number;
 
   /**
-   * Starts to send the first `bytes` bytes. 0: `buffer` is free again. Else a request: hold
-   * `buffer`, and do not write to it, until `test` says that it is done.
+   * Starts to send the first `bytes` bytes. 0: `buffer` is free again. Else a request: do not
+   * write to `buffer` until `test` says that it is done; it is kept alive till then.
    */
   send(buffer: Uint8Array, bytes: number, dest: number, tag: number): number;
 
@@ -89,6 +90,8 @@ class ShimMpi implements Mpi {
   readonly #symbols: Symbols;
   /** bun:ffi refuses a view without bytes. */
   readonly #nothing = new Uint8Array(1);
+  /** The buffer of each open request, which MPI reads or writes though nobody else holds it. */
+  readonly #held: (Uint8Array | undefined)[] = [];
   #finalized = false;
 
   constructor(symbols: Symbols, info: Int32Array) {
@@ -128,6 +131,7 @@ class ShimMpi implements Mpi {
     const view = bytes === 0 ? this.#nothing : buffer.buffer && buffer;
     const code = this.#symbols.bsync_mpi_receive(view, bytes, source, tag);
     if (code < 0) throw failure(this.#symbols, `receive from rank ${source} with tag ${tag}`, code);
+    this.#held[code] = view;
     return code;
   }
 
@@ -135,14 +139,18 @@ class ShimMpi implements Mpi {
     if (bytes > buffer.byteLength) throw tooLong(bytes, buffer);
     const view = bytes === 0 ? this.#nothing : buffer;
     const code = this.#symbols.bsync_mpi_send(view, bytes, dest, tag);
+    if (code === 0) return 0;
     if (code < 0) throw failure(this.#symbols, `send to rank ${dest} with tag ${tag}`, code);
+    this.#held[code] = view;
     return code;
   }
 
   test(request: number): boolean {
     const code = this.#symbols.bsync_mpi_test(request);
+    if (code === 0) return false;
+    this.#held[request] = undefined;
     if (code < 0) throw failure(this.#symbols, `finish request ${request}`, code);
-    return code === 1;
+    return true;
   }
 
   wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean {

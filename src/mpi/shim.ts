@@ -1,44 +1,14 @@
 /**
- * Loads the shim: the one in the cache, a new one, or one made by Bun's own C compiler. The only
- * place that knows the symbols of `c/bsync_mpi.h`, which is their manual.
+ * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
+ * Bun's own C compiler; or says all that was tried.
  */
-import { cc, dlopen } from "bun:ffi";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { MpiError } from "../errors.ts";
-import { buildShim, writeSource, type Built } from "./build.ts";
+import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
-import { familyName, findCompiler, flagged, type Compiler, type Search } from "./compiler.ts";
+import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
 import { setting, type Environment, type Family, type Launcher } from "./launcher.ts";
-
-/** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 1;
-
-const SYMBOLS = {
-  bsync_mpi_abi: { args: [], returns: "int" },
-  bsync_mpi_family: { args: [], returns: "int" },
-  bsync_mpi_init: { args: ["int", "buffer"], returns: "int" },
-  bsync_mpi_poll: { args: ["buffer", "int", "buffer"], returns: "int" },
-  bsync_mpi_probe: { args: ["int", "int", "buffer"], returns: "int" },
-  bsync_mpi_receive: { args: ["buffer", "int", "int", "int"], returns: "int" },
-  bsync_mpi_send: { args: ["buffer", "int", "int", "int"], returns: "int" },
-  bsync_mpi_test: { args: ["int"], returns: "int" },
-  bsync_mpi_pending: { args: [], returns: "int" },
-  bsync_mpi_wait: { args: ["int", "int", "int", "int"], returns: "int" },
-  bsync_mpi_error_text: { args: ["int", "buffer", "int"], returns: "int" },
-  bsync_mpi_library_version: { args: ["buffer", "int"], returns: "int" },
-  bsync_mpi_abort: { args: ["int"], returns: "int" },
-  bsync_mpi_finalize: { args: [], returns: "int" },
-} as const;
-
-/** The loaded shim. It is never closed: MPI cannot be unloaded, nor started again. */
-export interface Shim {
-  readonly symbols: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
-  readonly family: Family;
-  /** Where it came from, for messages. */
-  readonly origin: string;
-}
+import { open, type Shim } from "./symbols.ts";
+import { findHeaders, headersOf, loadTiny } from "./tiny.ts";
 
 /** Says `text` on standard error when BSYNC_DEBUG asks for it. */
 export function debug(env: Environment, text: string): void {
@@ -50,82 +20,20 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function check(library: ReturnType<typeof dlopen<typeof SYMBOLS>>, origin: string): Shim {
-  const { symbols } = library;
-  const abi = symbols.bsync_mpi_abi();
-  if (abi !== ABI) {
-    library.close();
-    throw new Error(`${origin} has version ${abi} of the shim's interface, not ${ABI}`);
-  }
-  const number = symbols.bsync_mpi_family();
-  return { symbols, origin, family: number === 1 ? "openmpi" : number === 2 ? "mpich" : "unknown" };
-}
-
 /** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */
 function loadBuilt(compiler: Compiler, cache: Cache, env: Environment): Shim {
   const first = buildShim(compiler, cache);
   debug(env, `${first.fresh ? `built by ${compiler.path}` : "found"}: ${first.path}`);
   let built: Built = first;
   try {
-    return check(dlopen(first.path, SYMBOLS), first.path);
+    return open(first.path);
   } catch (error) {
     // One that was just made would not come out any better.
     if (first.fresh) throw error;
     debug(env, `${first.path} does not load, building it again: ${textOf(error)}`);
     built = buildShim(compiler, cache, first);
   }
-  return check(dlopen(built.path, SYMBOLS), built.path);
-}
-
-/** Where an MPI's header and library are. */
-interface Headers {
-  readonly include: string[];
-  readonly folders: string[];
-  readonly library: string;
-}
-
-/** The folders that packagers use, for a machine that has MPI's header but no mpicc. */
-function findHeaders(family: Family): Headers | null {
-  const triplet = `${process.arch === "x64" ? "x86_64" : "aarch64"}-linux-gnu`;
-  const places: [Family, string, string, string][] = [
-    ["openmpi", `/usr/lib/${triplet}/openmpi/include`, `/usr/lib/${triplet}/openmpi/lib`, "mpi"],
-    ["mpich", `/usr/include/${triplet}/mpich`, `/usr/lib/${triplet}`, "mpich"],
-    ["openmpi", "/usr/include/openmpi-x86_64", "/usr/lib64/openmpi/lib", "mpi"],
-    ["mpich", "/usr/include/mpich-x86_64", "/usr/lib64/mpich/lib", "mpi"],
-    ["openmpi", "/opt/openmpi/include", "/opt/openmpi/lib", "mpi"],
-    ["mpich", "/opt/mpich/include", "/opt/mpich/lib", "mpi"],
-  ];
-  for (const [whose, include, folder, library] of places) {
-    if (family !== "unknown" && family !== whose) continue;
-    if (!existsSync(join(include, "mpi.h")) || !existsSync(join(folder, `lib${library}.so`)))
-      continue;
-    return { include: [include], folders: [folder], library };
-  }
-  return null;
-}
-
-function headersOf(compiler: Compiler): Headers | null {
-  const library = flagged(compiler.show, "-l").find((name) => name.startsWith("mpi"));
-  if (library === undefined) return null;
-  const { show } = compiler;
-  return { include: flagged(show, "-I"), folders: flagged(show, "-L"), library };
-}
-
-/** Compiles the shim into memory by the compiler inside Bun: for machines that have none. */
-function loadTiny(headers: Headers): Shim {
-  const work = mkdtempSync(join(tmpdir(), "bsync-"));
-  try {
-    const library = cc({
-      source: writeSource(work),
-      include: headers.include,
-      library: [headers.library],
-      flags: headers.folders.map((folder) => `-L${folder}`),
-      symbols: SYMBOLS,
-    });
-    return check(library, `Bun's own C compiler with ${headers.include.join(", ")}`);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  return open(built.path);
 }
 
 /** What to install, for a message. */

@@ -1,0 +1,71 @@
+/**
+ * One process at a time, by flock(2): the kernel takes the lock back from a holder that ended,
+ * however it ended, so that none is ever left lying about. It saves work and nothing else; what
+ * runs under it must be right without it.
+ */
+import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { dlopen, read, type Pointer } from "bun:ffi";
+
+/** A compilation takes a second or two; past this, two at once are better than a job that hangs. */
+const LIMIT_MS = 60_000;
+const STEP_MS = 5;
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** ENOLCK, ENOSYS and EOPNOTSUPP: this file system knows no such locks. */
+const UNSUPPORTED: readonly number[] = [37, 38, 95];
+
+type Answer = "ours" | "busy" | "unsupported";
+
+function openLibc(): ((file: number) => Answer) | null {
+  const machine = process.arch === "x64" ? "x86_64" : "aarch64";
+  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
+    try {
+      const { symbols } = dlopen(name, {
+        flock: { args: ["int", "int"], returns: "int" },
+        __errno_location: { args: [], returns: "ptr" },
+      });
+      return (file) => {
+        if (symbols.flock(file, LOCK_EX | LOCK_NB) === 0) return "ours";
+        const errno = read.i32(symbols.__errno_location() as Pointer, 0);
+        return UNSUPPORTED.includes(errno) ? "unsupported" : "busy";
+      };
+    } catch {
+      // Another libc; the next name.
+    }
+  }
+  return null;
+}
+
+/**
+ * Runs `work` while no other process does so in the same `folder`, unless `isDone` has an answer
+ * first. Waits at most `limit` milliseconds for the others, and not at all where there are no
+ * locks to be had.
+ */
+export function exclusively<T>(
+  folder: string,
+  isDone: () => T | undefined,
+  work: () => T,
+  limit: number = LIMIT_MS,
+): T {
+  const lock = openLibc();
+  let file: number;
+  try {
+    file = openSync(join(folder, "lock"), "a", 0o600);
+  } catch {
+    return isDone() ?? work();
+  }
+  try {
+    const end = performance.now() + limit;
+    while (lock?.(file) === "busy" && performance.now() < end) {
+      const done = isDone();
+      if (done !== undefined) return done;
+      Bun.sleepSync(STEP_MS);
+    }
+    return isDone() ?? work();
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The shim without a C compiler: Bun has one inside (TinyCC), which compiles into memory, and
+ * needs but MPI's header and library. It takes some 100 ms at every start, so it comes last.
+ */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cc } from "bun:ffi";
+import { writeSource } from "./build.ts";
+import { flagged, type Compiler } from "./compiler.ts";
+import type { Family } from "./launcher.ts";
+import { check, SYMBOLS, type Shim } from "./symbols.ts";
+
+/** Where an MPI's header and library are. */
+export interface Headers {
+  readonly include: string[];
+  readonly folders: string[];
+  readonly library: string;
+}
+
+/** The folders that packagers use, for a machine that has MPI's header but no mpicc. */
+export function findHeaders(family: Family): Headers | null {
+  const triplet = `${process.arch === "x64" ? "x86_64" : "aarch64"}-linux-gnu`;
+  const places: [Family, string, string, string][] = [
+    ["openmpi", `/usr/lib/${triplet}/openmpi/include`, `/usr/lib/${triplet}/openmpi/lib`, "mpi"],
+    ["mpich", `/usr/include/${triplet}/mpich`, `/usr/lib/${triplet}`, "mpich"],
+    ["openmpi", "/usr/include/openmpi-x86_64", "/usr/lib64/openmpi/lib", "mpi"],
+    ["mpich", "/usr/include/mpich-x86_64", "/usr/lib64/mpich/lib", "mpi"],
+    ["openmpi", "/opt/openmpi/include", "/opt/openmpi/lib", "mpi"],
+    ["mpich", "/opt/mpich/include", "/opt/mpich/lib", "mpi"],
+  ];
+  for (const [whose, include, folder, library] of places) {
+    if (family !== "unknown" && family !== whose) continue;
+    if (!existsSync(join(include, "mpi.h")) || !existsSync(join(folder, `lib${library}.so`)))
+      continue;
+    return { include: [include], folders: [folder], library };
+  }
+  return null;
+}
+
+/** What a wrapper would have told the C compiler that is not there. */
+export function headersOf(compiler: Compiler): Headers | null {
+  const library = flagged(compiler.show, "-l").find((name) => name.startsWith("mpi"));
+  if (library === undefined) return null;
+  const { show } = compiler;
+  return { include: flagged(show, "-I"), folders: flagged(show, "-L"), library };
+}
+
+/** Compiles the shim into memory by the compiler inside Bun: for machines that have none. */
+export function loadTiny(headers: Headers): Shim {
+  const work = mkdtempSync(join(tmpdir(), "bsync-"));
+  try {
+    const library = cc({
+      source: writeSource(work),
+      include: headers.include,
+      library: [headers.library],
+      flags: headers.folders.map((folder) => `-L${folder}`),
+      symbols: SYMBOLS,
+    });
+    return check(library, `Bun's own C compiler with ${headers.include.join(", ")}`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}

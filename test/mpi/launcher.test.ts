@@ -1,0 +1,102 @@
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { findLauncher, withoutLauncher } from "../../src/mpi/launcher.ts";
+import { FAMILIES, mpirunCommand, run } from "./launch.ts";
+
+setDefaultTimeout(60_000);
+
+const OPENMPI = { OMPI_COMM_WORLD_RANK: "2", OMPI_COMM_WORLD_SIZE: "4" };
+const HYDRA = { PMI_RANK: "1", PMI_SIZE: "3", PMI_FD: "6", MPI_LOCALNRANKS: "3" };
+
+test("no launcher, as far as these environments tell", () => {
+  const environments: Record<string, string>[] = [
+    {},
+    { PATH: "/usr/bin", HOME: "/root" },
+    { OMPI_COMM_WORLD_RANK: "2", OMPI_MCA_btl: "self" },
+    { OMPI_COMM_WORLD_RANK: "", OMPI_COMM_WORLD_SIZE: "" },
+    { OMPI_COMM_WORLD_RANK: "x", OMPI_COMM_WORLD_SIZE: "4" },
+    { OMPI_COMM_WORLD_RANK: "4", OMPI_COMM_WORLD_SIZE: "4" },
+    { OMPI_COMM_WORLD_RANK: "-1", OMPI_COMM_WORLD_SIZE: "4" },
+    { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "0" },
+    { PMI_RANK: "0" },
+    // A batch job, and a step of one that was started without an MPI plugin.
+    { SLURM_JOB_ID: "7", SLURM_NTASKS: "4", SLURM_PROCID: "0" },
+    { SLURM_STEP_ID: "0", SLURM_STEP_NUM_TASKS: "4", SLURM_PROCID: "1" },
+    { FLUX_TASK_RANK: "0", FLUX_JOB_SIZE: "2" },
+  ];
+  for (const environment of environments) expect(findLauncher(environment)).toBeNull();
+});
+
+test("Open MPI's mpirun", () => {
+  const expected = { family: "openmpi", name: "Open MPI's mpirun", rank: 2, size: 4 } as const;
+  expect(findLauncher(OPENMPI)).toEqual(expected);
+  expect(findLauncher({ ...OPENMPI, PMIX_RANK: "2", SLURM_STEP_ID: "0" })).toEqual(expected);
+});
+
+test("MPICH's Hydra, inside a batch job too", () => {
+  const expected = { family: "mpich", name: "MPICH's mpirun", rank: 1, size: 3 } as const;
+  expect(findLauncher(HYDRA)).toEqual(expected);
+  expect(findLauncher({ ...HYDRA, SLURM_STEP_ID: "0", SLURM_NTASKS: "9" })).toEqual(expected);
+  expect(findLauncher({ PMI_RANK: "1", PMI_SIZE: "3" })).toEqual(expected);
+});
+
+test("a batch system's launcher serves either family", () => {
+  const srun = { family: "unknown", name: "Slurm's srun", rank: 1, size: 3 } as const;
+  const step = { SLURM_STEP_ID: "0", SLURM_NTASKS: "3", SLURM_PROCID: "1" };
+  expect(findLauncher({ ...step, PMIX_RANK: "1" })).toEqual(srun);
+  expect(findLauncher({ ...step, PMI_RANK: "1", PMI_SIZE: "3", PMI_FD: "5" })).toEqual(srun);
+  expect(findLauncher({ ...step, SLURM_STEP_NUM_TASKS: "2", PMIX_RANK: "1" })?.size).toBe(2);
+  const flux = { FLUX_TASK_RANK: "1", FLUX_JOB_SIZE: "3", PMI_RANK: "1", PMI_SIZE: "3" };
+  expect(findLauncher(flux)).toEqual({ ...srun, name: "Flux" });
+});
+
+test("a PMIx launcher that tells no size", () => {
+  expect(findLauncher({ PMIX_RANK: "5" })).toEqual({
+    family: "unknown",
+    name: "a PMIx launcher",
+    rank: 5,
+    size: 0,
+  });
+});
+
+test("nothing inherited is a setting", () => {
+  expect(findLauncher(Object.create({ ...OPENMPI, ...HYDRA, PMIX_RANK: "1" }))).toBeNull();
+  const child = withoutLauncher(Object.create({ inherited: "yes" }));
+  expect(child).toEqual({});
+  expect(Object.keys(withoutLauncher({ constructor: "x", ...HYDRA }))).toEqual(["constructor"]);
+});
+
+test("a copy without the launcher keeps the rest, and the original as it was", () => {
+  const original = { ...OPENMPI, ...HYDRA, PATH: "/bin", SLURM_JOB_ID: "3", MPI_HOME: "/opt/mpi" };
+  const before = { ...original };
+  expect(withoutLauncher(original)).toEqual({
+    PATH: "/bin",
+    SLURM_JOB_ID: "3",
+    MPI_HOME: "/opt/mpi",
+  });
+  expect(original).toEqual(before);
+});
+
+describe.each(FAMILIES)("%s", (family) => {
+  /** The environment of rank 1 of 2, from the launcher itself. */
+  async function environment(): Promise<Record<string, string>> {
+    const print =
+      "if (/^1$/.test(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK)) console.log(JSON.stringify(process.env))";
+    const command = mpirunCommand(family, 2, "").slice(0, -2);
+    const { stdout } = await run([...command, "-e", print], {
+      OMPI_ALLOW_RUN_AS_ROOT: "1",
+      OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+    });
+    return JSON.parse(stdout);
+  }
+
+  test("the real environment of a rank", async () => {
+    const env = await environment();
+    expect(findLauncher(env)).toMatchObject({ family, rank: 1, size: 2 });
+    const child = withoutLauncher(env);
+    expect(findLauncher(child)).toBeNull();
+    // All that the launcher added is gone, and nothing that was there before is.
+    const added = Object.keys(child).filter((name) => !(name in process.env) && name !== "_");
+    expect(added).toEqual([]);
+    expect(child["PATH"]).toBe(process.env["PATH"]!);
+  });
+});
