@@ -66,6 +66,9 @@ export interface Mpi {
   finalize(): void;
 }
 
+/** C's int: the longest message, and the longest timeout. */
+const MOST = 0x7fff_ffff;
+
 type Symbols = Shim["symbols"];
 
 const decoder = new TextDecoder();
@@ -126,7 +129,7 @@ class ShimMpi implements Mpi {
   }
 
   receive(buffer: Uint8Array, bytes: number, source: number, tag: number): number {
-    if (bytes > buffer.byteLength) throw tooLong(bytes, buffer);
+    if (bytes > buffer.byteLength || bytes > MOST) throw tooLong(bytes, buffer);
     // To ask for `.buffer` gives a small array a place of its own, where it stays.
     const view = bytes === 0 ? this.#nothing : buffer.buffer && buffer;
     const code = this.#symbols.bsync_mpi_receive(view, bytes, source, tag);
@@ -136,7 +139,7 @@ class ShimMpi implements Mpi {
   }
 
   send(buffer: Uint8Array, bytes: number, dest: number, tag: number): number {
-    if (bytes > buffer.byteLength) throw tooLong(bytes, buffer);
+    if (bytes > buffer.byteLength || bytes > MOST) throw tooLong(bytes, buffer);
     const view = bytes === 0 ? this.#nothing : buffer;
     const code = this.#symbols.bsync_mpi_send(view, bytes, dest, tag);
     if (code === 0) return 0;
@@ -173,7 +176,9 @@ class ShimMpi implements Mpi {
 }
 
 function tooLong(bytes: number, buffer: Uint8Array): RangeError {
-  return new RangeError(`Cannot move ${bytes} bytes: the buffer has ${buffer.byteLength}`);
+  return new RangeError(
+    `Cannot move ${bytes} bytes: the buffer has ${buffer.byteLength}, and a message at most ${MOST}`,
+  );
 }
 
 /** MPI's word on rank and size against the launcher's. */
@@ -199,7 +204,8 @@ function start(initTimeout: number): Mpi {
   }
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
-  const code = shim.symbols.bsync_mpi_init(Math.ceil(initTimeout), info);
+  const timeout = Math.min(Math.ceil(initTimeout), MOST);
+  const code = shim.symbols.bsync_mpi_init(timeout, info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim.symbols, info);
   compare(mpi, launcher, shim);

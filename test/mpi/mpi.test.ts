@@ -6,8 +6,8 @@ setDefaultTimeout(60_000);
 
 const SCRIPT = join(import.meta.dir, "rank.ts");
 
-async function ask(family: TestFamily, ranks: number, deed: string): Promise<unknown> {
-  const { exitCode, stdout, stderr } = await mpirun(family, ranks, SCRIPT, [deed]);
+async function ask(family: TestFamily, ranks: number, ...args: string[]): Promise<unknown> {
+  const { exitCode, stdout, stderr } = await mpirun(family, ranks, SCRIPT, args);
   if (exitCode !== 0) throw new Error(`exit code ${exitCode}\n${stdout}\n${stderr}`);
   return JSON.parse(stdout);
 }
@@ -52,8 +52,11 @@ describe.each(FAMILIES)("%s", (family) => {
       code: number;
       text: string;
     }[];
+    const tooLong = found.splice(7, 2);
     expect(found.map(({ name }) => name)).toEqual(Array(8).fill("MpiError"));
     expect(found.every(({ code }) => code > 0)).toBe(true);
+    expect(tooLong.map(({ name }) => name)).toEqual(["RangeError", "RangeError"]);
+    expect(tooLong[0]?.text).toStartWith("Cannot move 2001 bytes: the buffer has 2000");
     expect(found[0]?.text).toMatch(/^Cannot send to rank 99 with tag 5: .*rank/is);
     expect(found[1]?.text).toMatch(/^Cannot receive from rank 99 with tag 5: .*rank/is);
     expect(found[2]?.text).toContain("negative length");
@@ -71,6 +74,16 @@ describe.each(FAMILIES)("%s", (family) => {
       expect(name).toBe("MpiError");
       expect(text).toEndWith("MPI has ended in this process");
     }
+  });
+
+  test("a signal ends a nap", async () => {
+    expect(await ask(family, 2, "interrupted")).toEqual({ found: false, early: true });
+  });
+
+  test("a child of a rank is no rank, and may start a job of its own", async () => {
+    const found = (await ask(family, 2, "nested", `mpirun.${family}`)) as Record<string, unknown>[];
+    expect(found[0]).toMatchObject({ exitCode: 3, name: "MpiError" });
+    expect(found[1]).toMatchObject({ exitCode: 0, rank: 0, size: 2 });
   });
 
   test("abort ends the job with its exit code", async () => {

@@ -1,5 +1,6 @@
 /** What the ranks of the tests run: `rank.ts <deed>`. Rank 0 prints what it found as JSON. */
 import { MpiError } from "../../src/errors.ts";
+import { withoutLauncher } from "../../src/mpi/launcher.ts";
 import { ANY, startMpi, type Mpi } from "../../src/mpi/mpi.ts";
 
 const status = new Int32Array(3);
@@ -38,6 +39,7 @@ function failure(deed: () => unknown): { name: string; code: number; text: strin
     if (error instanceof MpiError) {
       return { name: error.name, code: error.mpiCode, text: error.message };
     }
+    if (error instanceof RangeError) return { name: error.name, code: 0, text: error.message };
     throw error;
   }
   return { name: "nothing was thrown", code: 0, text: "" };
@@ -127,6 +129,8 @@ function mistakes(mpi: Mpi): unknown {
     failure(() => mpi.test(12_345)),
     failure(() => mpi.test(-7)),
   ];
+  found.push(failure(() => mpi.send(block, 2001, 0, TAG)));
+  found.push(failure(() => mpi.receive(block, 2 ** 32 + 1, 0, TAG)));
   if (mpi.rank === 1) finish(mpi, mpi.send(block, 2000, 0, TAG));
   // One that is too long for the receive that waits for it.
   else found.push(failure(() => finish(mpi, mpi.receive(new Uint8Array(100), 100, 1, TAG))));
@@ -149,6 +153,28 @@ function afterEnd(mpi: Mpi): unknown {
   return { same, finalized: mpi.finalized, failures: calls.map(failure) };
 }
 
+/** A signal ends a nap: without it this one would take a minute. */
+function interrupted(mpi: Mpi): unknown {
+  const begin = performance.now();
+  process.on("SIGUSR2", () => {});
+  const child = Bun.spawn(["sh", "-c", `sleep 0.3; kill -USR2 ${process.pid}`]);
+  const found = mpi.wait(0, 0, 60_000_000, 60_000_000);
+  child.kill();
+  return { found, early: performance.now() - begin < 30_000 };
+}
+
+/** A child that has nothing of the launcher is no rank, and may start a job of its own. */
+function nested(): unknown {
+  const root = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+  const env = { ...withoutLauncher(process.env), ...root };
+  const self = [process.execPath, "run", Bun.main, "start"];
+  const oversubscribe = option === "mpirun.openmpi" ? ["--oversubscribe"] : [];
+  const results = [self, [option, ...oversubscribe, "-n", "2", ...self]].map((command) =>
+    Bun.spawnSync(command, { env, stdout: "pipe", stderr: "inherit" }),
+  );
+  return results.map(({ exitCode, stdout }) => ({ exitCode, ...JSON.parse(stdout.toString()) }));
+}
+
 const [deed = "", option = ""] = process.argv.slice(2);
 const rankHint = process.env["OMPI_COMM_WORLD_RANK"] ?? process.env["PMI_RANK"];
 
@@ -167,6 +193,8 @@ try {
     looks: () => looks(mpi),
     mistakes: () => mistakes(mpi),
     afterEnd: () => afterEnd(mpi),
+    interrupted: () => (rank === 0 ? interrupted(mpi) : null),
+    nested: () => (rank === 0 ? nested() : null),
     abort: () => (rank === 0 ? mpi.abort(7) : take(mpi)),
   };
   const result = deeds[deed]?.();
