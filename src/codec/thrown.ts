@@ -1,7 +1,7 @@
 /** What a task threw, on its way to whoever waits for it: an error, or anything else. */
-import types from "node:util/types";
 import { ValueError } from "../errors.ts";
 import { define } from "./failures.ts";
+import { isError } from "./kinds.ts";
 import { encodeScalars } from "./scalars.ts";
 import type { DecodeContext, EncodeContext, Encoded } from "./types.ts";
 import { decodeValue } from "./value.ts";
@@ -19,23 +19,14 @@ const MOST_INSPECTED = 2000;
  */
 export function encodeThrown(thrown: unknown, context: EncodeContext): Encoded {
   try {
-    return encodeScalars(thrown, false) ?? graphOf(thrown, context);
+    return encodeScalars(thrown, false) ?? lenient(thrown, context);
   } catch (problem) {
-    return new GraphWriter(ROOT, context, new Map(), true).write(unsendable(thrown, problem));
+    return lenient(unsendable(thrown, problem), context);
   }
 }
 
-function graphOf(thrown: unknown, context: EncodeContext): Encoded {
-  const kind = typeof thrown;
-  if (kind === "symbol" || kind === "function" || (kind === "object" && !isErrorLike(thrown))) {
-    // Not lenient: of these a part alone would be no use.
-    return new GraphWriter(ROOT, context, new Map(), false).write(thrown);
-  }
-  return new GraphWriter(ROOT, context, new Map(), true).write(thrown);
-}
-
-function isErrorLike(value: unknown): boolean {
-  return types.isNativeError(value) || value instanceof Error;
+function lenient(value: unknown, context: EncodeContext): Encoded {
+  return new GraphWriter(ROOT, context, new Map(), true).write(value);
 }
 
 function unsendable(thrown: unknown, problem: unknown): ValueError {
@@ -47,7 +38,10 @@ function unsendable(thrown: unknown, problem: unknown): ValueError {
   } catch {
     // Its own inspection threw; that it was thrown is all there is to tell.
   }
-  return new ValueError(`${why || `Cannot send ${ROOT}`}; it was ${inspected}`);
+  const error = new ValueError(`${why || `Cannot send ${ROOT}`}; it was ${inspected}`);
+  // Where this was found out is of no interest.
+  define(error, "stack", `${error.name}: ${error.message}`, false);
+  return error;
 }
 
 /**
@@ -59,7 +53,7 @@ function unsendable(thrown: unknown, problem: unknown): ValueError {
  */
 export function decodeThrown(encoded: Encoded, context: DecodeContext, origin: string): unknown {
   const thrown = decodeValue(encoded, context);
-  if (isErrorLike(thrown))
+  if (typeof thrown === "object" && thrown !== null && isError(thrown))
     define(thrown as Error, "stack", stackFrom(thrown as Error, origin), false);
   return thrown;
 }
@@ -68,7 +62,7 @@ export function decodeThrown(encoded: Encoded, context: DecodeContext, origin: s
 function stackFrom(error: Error, origin: string): string {
   const own = Object.getOwnPropertyDescriptor(error, "stack")?.value as unknown;
   const stack = typeof own === "string" ? own : "";
-  const mark = `    at --- on ${origin} ---`;
+  const mark = `    at --- on ${origin} --- (remote)`;
   const frames = /^ +at .*(?:\n +at .*)*\s*$/m.exec(stack);
   if (frames === null) return `${stack}\n${mark}`;
   return `${stack.slice(0, frames.index)}${mark}\n${frames[0]}`;

@@ -1,14 +1,15 @@
 /** Format 2, outwards: a graph as the table of nodes that nodes.ts describes. */
 import types from "node:util/types";
-import { ValueError } from "../errors.ts";
+import { BsyncError, ValueError } from "../errors.ts";
 import { hasOnlyElements, isIndex } from "./arrays.ts";
 import { encodeCbor } from "./cbor.ts";
 import { describeError, HIDDEN } from "./failures.ts";
+import { bytesOf, hasHole, isCarried, isError, packNumbers, unbox } from "./kinds.ts";
 import { MemoryWriter } from "./memory.ts";
 import { BUFFER, DATA_VIEW, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
-import { isOrdinary, refuse } from "./refusal.ts";
+import { refuse } from "./refusal.ts";
 import { type EncodeContext, type Encoded, Format, OUT_OF_BAND_BYTES } from "./types.ts";
 
 export type Node = unknown[];
@@ -27,7 +28,7 @@ export class GraphWriter {
   readonly #root: string;
   readonly #context: EncodeContext;
   readonly #copies: Copies;
-  /** Whether what cannot travel is replaced by a description instead of ending the whole. */
+  /** Whether what cannot travel is described in its place, unless it is the root. */
   readonly #lenient: boolean;
   readonly #ids = new Map<object, number>();
   /** Per node: what it is made of, then the node and the place in it where it was first met. */
@@ -95,7 +96,7 @@ export class GraphWriter {
     try {
       return [Pair.Function, this.#context.functionId(fn, this.#path())];
     } catch (error) {
-      if (this.#lenient) return `[function ${fn.name || "(anonymous)"}]`;
+      if (this.#lenient && this.#at >= 0) return `[function ${fn.name || "(anonymous)"}]`;
       throw error;
     }
   }
@@ -113,7 +114,7 @@ export class GraphWriter {
 
   #refused(value: unknown): string {
     const why = refuse(value);
-    if (this.#lenient) return `[${why.slice(0, why.indexOf(";"))}]`;
+    if (this.#lenient && this.#at >= 0) return `[${why.slice(0, why.indexOf(";"))}]`;
     throw new ValueError(`Cannot send ${this.#path()}: ${why}`);
   }
 
@@ -126,19 +127,19 @@ export class GraphWriter {
     });
   }
 
-  /** A getter or a proxy threw; what it threw is the cause. */
+  /** A getter or a proxy threw. */
   #fillFailed(cause: unknown): void {
-    if (cause instanceof ValueError || !this.#lenient) {
-      // An error of bsync's own, or of the context, has its path already.
-      if (cause instanceof Error && "code" in cause && String(cause.code).startsWith("BSYNC_")) {
-        throw cause;
-      }
-      throw new ValueError(`Cannot send ${this.#path()}: reading it threw ${told(cause)}`, {
-        cause,
-      });
+    if (this.#lenient) {
+      const node = this.#node;
+      if (node.length === 0) node.push(Kind.Object);
+      // What was named already stays, for names are counted; a key must have a value.
+      if (isValueDue(node)) node.push(`[reading it threw ${told(cause)}]`);
+      return;
     }
-    this.#node.length = 0;
-    this.#node.push(Kind.Object);
+    // Refusals have their path already.
+    if (cause instanceof BsyncError) throw cause;
+    const message = `Cannot send ${this.#path()}: reading it threw ${told(cause)}`;
+    throw new ValueError(message, { cause });
   }
 
   #fill(value: object): void {
@@ -158,6 +159,8 @@ export class GraphWriter {
       this.#node.push(Kind.RegExp, this.#text(value.source), value.flags);
     } else if (types.isArrayBuffer(value)) {
       this.#node.push(Kind.Memory, this.#memory.whole(value));
+    } else if (value instanceof Blob) {
+      this.#fillBlob(value);
     } else if (types.isBoxedPrimitive(value)) {
       this.#node.push(Kind.Boxed, this.#cell(unbox(value)));
     } else {
@@ -239,16 +242,21 @@ export class GraphWriter {
     this.#nodes[this.#at] = node;
   }
 
+  #fillBlob(blob: Blob): void {
+    this.#node.push(Kind.Blob, this.#memory.own(bytesOf(blob)!), this.#text(blob.type));
+    if (blob instanceof File) this.#node.push(this.#text(blob.name), blob.lastModified);
+  }
+
   #fillError(error: object): void {
     const { base, reference, flags, message, name, stack } = describeError(error, this.#context);
-    const node = this.#node;
-    node.push(Kind.Error, base, reference === null ? null : [reference.module, reference.name]);
-    node.push(flags, this.#text(message), this.#text(name));
-    node.push(stack === null ? null : this.#text(stack));
     const hidden = HIDDEN.filter((key) => {
       const property = Object.getOwnPropertyDescriptor(error, key);
       return property !== undefined && !property.enumerable;
     });
+    const node = this.#node;
+    node.push(Kind.Error, base, reference === null ? null : [reference.module, reference.name]);
+    node.push(flags, this.#text(message), this.#text(name));
+    node.push(stack === null ? null : this.#text(stack));
     node.push(hidden.length);
     for (const key of hidden) this.#property(error, key);
     for (const key of Object.keys(error)) {
@@ -257,60 +265,11 @@ export class GraphWriter {
   }
 }
 
-function isError(value: object): boolean {
-  return types.isNativeError(value) || value instanceof Error;
-}
-
-/** Whether there is a kind for it. */
-function isCarried(value: object): boolean {
-  try {
-    if (Array.isArray(value)) return true;
-    const prototype = Object.getPrototypeOf(value) as object | null;
-    if (prototype === Object.prototype) return true;
-    if (types.isModuleNamespaceObject(value)) return false;
-    if (prototype === null || isError(value)) return true;
-    if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
-    if (types.isAnyArrayBuffer(value)) return isAttached(value);
-    if (types.isMap(value) || types.isSet(value) || types.isDate(value)) return true;
-    if (types.isRegExp(value)) return true;
-    if (types.isBoxedPrimitive(value)) return !types.isSymbolObject(value);
-    return isOrdinary(prototype);
-  } catch {
-    // A proxy that throws, or is revoked.
-    return false;
-  }
-}
-
-function isAttached(buffer: ArrayBufferLike): boolean {
-  return buffer instanceof ArrayBuffer && !buffer.detached;
-}
-
-function unbox(value: object): unknown {
-  if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
-  if (types.isStringObject(value)) return String.prototype.valueOf.call(value);
-  if (types.isBooleanObject(value)) return Boolean.prototype.valueOf.call(value);
-  return BigInt.prototype.valueOf.call(value);
-}
-
-function hasHole(array: readonly unknown[]): boolean {
-  for (let i = 0; i < array.length; i++) {
-    if (array[i] === undefined && !Object.hasOwn(array, i)) return true;
-  }
-  return false;
-}
-
-/** All elements as 32-bit integers if they are, else as doubles; null if one is no number. */
-function packNumbers(array: readonly unknown[]): Int32Array | Float64Array | null {
-  const { length } = array;
-  let integers = true;
-  for (let i = 0; i < length; i++) {
-    const item = array[i];
-    if (typeof item !== "number") return null;
-    if ((item | 0) !== item || (item === 0 && 1 / item < 0)) integers = false;
-  }
-  const packed = integers ? new Int32Array(length) : new Float64Array(length);
-  for (let i = 0; i < length; i++) packed[i] = array[i] as number;
-  return packed;
+/** Whether a node ends with a key. */
+function isValueDue(node: Node): boolean {
+  const odd = node.length % 2 === 1;
+  if (node[0] === Kind.Object || node[0] === Kind.Bare) return !odd;
+  return (node[0] === Kind.Sparse || node[0] === Kind.Error) && odd;
 }
 
 function told(thrown: unknown): string {

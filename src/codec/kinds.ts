@@ -1,0 +1,72 @@
+/** Looking at values: of what kind one is, by what the engine knows, not by what it pretends. */
+import types from "node:util/types";
+import { isOrdinary } from "./refusal.ts";
+
+/** The bytes of a Blob that has them in memory, else null. */
+export function bytesOf(blob: Blob): Uint8Array | null {
+  const reading = blob.bytes();
+  // A file that cannot be read is none of our affair.
+  reading.catch(() => {});
+  const bytes: unknown = Bun.peek(reading);
+  return bytes instanceof Uint8Array ? bytes : null;
+}
+
+/** Also old-style classes, whose objects only inherit from Error. */
+export function isError(value: object): boolean {
+  return types.isNativeError(value) || value instanceof Error;
+}
+
+/** Whether there is a kind for it. */
+export function isCarried(value: object): boolean {
+  try {
+    if (Array.isArray(value)) return true;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === Object.prototype) return true;
+    if (types.isModuleNamespaceObject(value)) return false;
+    if (prototype === null || isError(value)) return true;
+    if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
+    if (types.isAnyArrayBuffer(value)) return isAttached(value);
+    if (types.isMap(value) || types.isSet(value) || types.isDate(value)) return true;
+    if (types.isRegExp(value)) return true;
+    if (value instanceof Blob) return bytesOf(value) !== null;
+    if (types.isBoxedPrimitive(value)) return !types.isSymbolObject(value);
+    return isOrdinary(prototype);
+  } catch {
+    // A proxy that throws, or is revoked.
+    return false;
+  }
+}
+
+function isAttached(buffer: ArrayBufferLike): boolean {
+  return buffer instanceof ArrayBuffer && !buffer.detached;
+}
+
+/** The primitive in a boxed one. */
+export function unbox(value: object): unknown {
+  if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
+  if (types.isStringObject(value)) return String.prototype.valueOf.call(value);
+  if (types.isBooleanObject(value)) return Boolean.prototype.valueOf.call(value);
+  return BigInt.prototype.valueOf.call(value);
+}
+
+/** Whether an element is missing. */
+export function hasHole(array: readonly unknown[]): boolean {
+  for (let i = 0; i < array.length; i++) {
+    if (array[i] === undefined && !Object.hasOwn(array, i)) return true;
+  }
+  return false;
+}
+
+/** All elements as 32-bit integers if they are, else as doubles; null if one is no number. */
+export function packNumbers(array: readonly unknown[]): Int32Array | Float64Array | null {
+  const { length } = array;
+  let integers = true;
+  for (let i = 0; i < length; i++) {
+    const item = array[i];
+    if (typeof item !== "number") return null;
+    if ((item | 0) !== item || (item === 0 && 1 / item < 0)) integers = false;
+  }
+  const packed = integers ? new Int32Array(length) : new Float64Array(length);
+  for (let i = 0; i < length; i++) packed[i] = array[i] as number;
+  return packed;
+}
