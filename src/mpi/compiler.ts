@@ -60,8 +60,7 @@ function isProgram(path: string): boolean {
  * The folder of the launcher's own programs: of the nearest ancestor that is one (mpirun, or its
  * agent on this node). The surest guide, for its mpicc is of the same installation.
  */
-function launcherFolders(): string[] {
-  const folders: string[] = [];
+function launcherFolder(): string[] {
   try {
     let pid = process.ppid;
     for (let step = 0; step < 8 && pid > 1; step++) {
@@ -74,7 +73,7 @@ function launcherFolders(): string[] {
   } catch {
     // No /proc, or a process of somebody else: there are the other places.
   }
-  return folders;
+  return [];
 }
 
 /** The folders to look in, the likeliest first. */
@@ -88,7 +87,7 @@ function folders(family: Family, env: Environment): string[] {
   const openMpi = ["/usr/lib64/openmpi/bin", "/opt/openmpi/bin", "/usr/local/openmpi/bin"];
   const mpich = ["/usr/lib64/mpich/bin", "/opt/mpich/bin", "/usr/local/mpich/bin"];
   const usual = family === "mpich" ? [...mpich, ...openMpi] : [...openMpi, ...mpich];
-  const all = [...launcherFolders(), ...prefixes, ...path, "/usr/bin", "/usr/local/bin", ...usual];
+  const all = [...launcherFolder(), ...prefixes, ...path, "/usr/bin", "/usr/local/bin", ...usual];
   return [...new Set(all)];
 }
 

@@ -8,7 +8,7 @@ import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
 import { setting, type Environment, type Family, type Launcher } from "./launcher.ts";
 import { open, type Shim } from "./symbols.ts";
-import { findHeaders, headersOf, loadTiny } from "./tiny.ts";
+import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
 
 /** Says `text` on standard error when BSYNC_DEBUG asks for it. */
 export function debug(env: Environment, text: string): void {
@@ -57,13 +57,7 @@ function describe(search: Search): string {
 export function loadShim(launcher: Launcher, env: Environment): Shim {
   const begin = performance.now();
   const shim = load(launcher, env);
-  if (
-    launcher.family !== "unknown" &&
-    shim.family !== "unknown" &&
-    shim.family !== launcher.family
-  ) {
-    throw mismatch(launcher, shim.family, shim.origin);
-  }
+  if (isOther(launcher.family, shim.family)) throw mismatch(launcher, shim.family, shim.origin);
   debug(env, `shim of ${familyName(shim.family)} in ${(performance.now() - begin).toFixed(1)} ms`);
   return shim;
 }
@@ -83,22 +77,26 @@ function load(launcher: Launcher, env: Environment): Shim {
       failures.push(textOf(error));
     }
   }
-  const headers = compiler
-    ? headersOf(compiler)
-    : search.named
-      ? null
-      : findHeaders(launcher.family);
+  const headers = headersFor(search, launcher.family);
   if (headers) {
-    debug(env, `no C compiler, using Bun's own: ${failures.join("; ") || describe(search)}`);
+    debug(env, `using Bun's own C compiler: ${failures.join("; ") || describe(search)}`);
     try {
       return loadTiny(headers);
     } catch (error) {
       failures.push(`Bun's own C compiler, in its place: ${textOf(error)}`);
     }
+  } else if (!search.named && !compiler) {
+    failures.push("found no mpi.h with its library in the usual folders");
   }
   const deed = `Cannot load MPI, which ${launcher.name} started this program for`;
-  const found = [...failures, describe(search)].filter(Boolean).join("; ");
+  const found = [describe(search), ...failures].filter(Boolean).join("; ");
   throw new MpiError(`${deed}: ${found}; ${remedy(launcher.family)}`);
+}
+
+/** What Bun's own compiler needs. Nothing, where BSYNC_MPICC names a wrapper that does not tell. */
+function headersFor(search: Search, family: Family): Headers | null {
+  if (search.compiler) return headersOf(search.compiler);
+  return search.named ? null : findHeaders(family);
 }
 
 function isOther(launcher: Family, family: Family): boolean {
