@@ -177,7 +177,8 @@ class ShimMpi implements Mpi {
 
 function tooLong(bytes: number, buffer: Uint8Array): RangeError {
   return new RangeError(
-    `Cannot move ${bytes} bytes: the buffer has ${buffer.byteLength}, and a message at most ${MOST}`,
+    `Cannot move ${bytes} bytes: the buffer has ${buffer.byteLength}, ` +
+      `and a message at most ${MOST}`,
   );
 }
 
