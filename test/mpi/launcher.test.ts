@@ -80,7 +80,8 @@ describe.each(FAMILIES)("%s", (family) => {
   /** The environment of rank 1 of 2, from the launcher itself. */
   async function environment(): Promise<Record<string, string>> {
     const print =
-      "if (/^1$/.test(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK)) console.log(JSON.stringify(process.env))";
+      "const { OMPI_COMM_WORLD_RANK, PMI_RANK } = process.env;" +
+      "if ((OMPI_COMM_WORLD_RANK ?? PMI_RANK) === '1') console.log(JSON.stringify(process.env))";
     const command = mpirunCommand(family, 2, "").slice(0, -2);
     const { stdout } = await run([...command, "-e", print], {
       OMPI_ALLOW_RUN_AS_ROOT: "1",
