@@ -1,0 +1,18 @@
+export {
+  BsyncError,
+  CancelledError,
+  FunctionError,
+  MpiError,
+  PoolClosedError,
+  ProcException,
+  QueueFullError,
+  TimeoutError,
+  ValueError,
+  WorkerLostError,
+} from "./src/errors.ts";
+export { task } from "./src/function/registry.ts";
+export { type GetOptions, MessageHandle } from "./src/handle.ts";
+export { getRank, getSize, usingMpi } from "./src/link/job.ts";
+export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
+export { AsyncPool, type PoolRole, type PoolView, type WorkerInfo } from "./src/pool.ts";
+export type { TaskState } from "./src/task.ts";

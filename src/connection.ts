@@ -1,0 +1,42 @@
+import type { Link } from "./link/link.ts";
+import type { WorkerRecord } from "./scheduler.ts";
+import type { FunctionRecord } from "./task.ts";
+import type { Greeting, MessageWriter } from "./wire.ts";
+
+/** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
+export interface Connection {
+  readonly record: WorkerRecord;
+  link: (Link & { kill?(): void }) | null;
+  rank: number | null;
+  readonly writer: MessageWriter;
+  /** Numbers of the functions it was told of. */
+  readonly told: Set<number>;
+  /** How it introduced itself; null before it did. */
+  greeting: Greeting | null;
+  /** It has let the pool go, or is gone: nothing more is expected of it. */
+  farewell: boolean;
+}
+
+/** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */
+export function describe({ record, rank, greeting }: Connection): string {
+  const where = rank === null ? [] : [`rank ${rank}`];
+  if (greeting !== null) where.push(`pid ${greeting.pid}`, `host ${greeting.host}`);
+  return where.length === 0
+    ? `worker ${record.index}`
+    : `worker ${record.index} (${where.join(", ")})`;
+}
+
+/** Those of a call's functions that the worker was not told of yet; from now on it was. */
+export function tell(
+  { told }: Connection,
+  fn: FunctionRecord,
+  others: readonly FunctionRecord[],
+): FunctionRecord[] {
+  const news: FunctionRecord[] = [];
+  for (const record of [fn, ...others]) {
+    if (told.has(record.id)) continue;
+    told.add(record.id);
+    news.push(record);
+  }
+  return news;
+}

@@ -1,0 +1,497 @@
+import { Alarm } from "./alarm.ts";
+import { decodeThrown } from "./codec/thrown.ts";
+import { decodeValue, type Encoded } from "./codec/value.ts";
+import { type Connection, describe, tell } from "./connection.ts";
+import {
+  BsyncError,
+  CancelledError,
+  PoolClosedError,
+  TimeoutError,
+  WorkerLostError,
+} from "./errors.ts";
+import type { TaskOwner } from "./handle.ts";
+import type { Ending, Link, LinkOwner } from "./link/link.ts";
+import { Scheduler, type Verdict, type WorkerRecord } from "./scheduler.ts";
+import { Signals } from "./signals.ts";
+import { type FunctionRecord, Task, type TaskOptions } from "./task.ts";
+import { Values } from "./values.ts";
+import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
+
+/** What a controller needs of the outside; `pool.ts` has one for MPI and one for local processes. */
+export interface Surroundings {
+  /** Makes the link to a worker: to its rank, or to a process that is started for it. */
+  connect(index: number, owner: LinkOwner): Link & { kill?(): void };
+  /** Takes in what has come, on all links. Does not block. */
+  poll(): boolean;
+  /** Blocks until something may have come, or `ms` are over. */
+  wait(ms: number): void;
+  /** Something was sent, or is expected: look for messages as long as `due` says so. */
+  wake(): void;
+  /** Nothing is expected any more. */
+  rest(): void;
+  /** Numbers the pool apart from all others of this process. */
+  readonly session: number;
+  readonly main: string;
+}
+
+/** How often in a row a worker may die before it has served at all. */
+const START_TRIES = 3;
+
+/** ms that `close` waits for a worker to go by itself. */
+const GOODBYE_MS = 2_000;
+
+/**
+ * The pool's engine: opens links, asks the scheduler, acts on its answers. The road of a call:
+ *
+ *   submit → scheduler → #start → writer → link ~~~▶ worker/session.ts → worker/call.ts
+ *   #settle ◀── #take ◀── onMessage ◀── link ◀~~~~~~~┘
+ */
+export class Controller implements TaskOwner {
+  readonly connections: Connection[] = [];
+  readonly #outside: Surroundings;
+  readonly #scheduler = new Scheduler();
+  readonly #values = new Values();
+  readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
+  readonly #alarm = new Alarm(() => this.#ring());
+  readonly #initializer: { fn: FunctionRecord; content: Encoded } | null;
+  /** Connections with frames that were written and not sent. */
+  readonly #unsent = new Set<Connection>();
+  #order = 1;
+  #pending = 0;
+  #flushing = false;
+  #closed: "open" | "closing" | "terminated" = "open";
+  #broken: Error | null = null;
+  /** Called when the last pending task is settled, or a worker's state has changed. */
+  #onChange: (() => void)[] = [];
+
+  constructor(
+    outside: Surroundings,
+    initializer: readonly [((...args: never[]) => unknown) | string, ...unknown[]] | null,
+  ) {
+    this.#outside = outside;
+    if (initializer === null) {
+      this.#initializer = null;
+    } else {
+      const [fn, ...args] = initializer;
+      const content = this.#values.encodeKept(args, "initializer");
+      this.#initializer = { fn: this.#values.functionRecord(fn), content };
+    }
+  }
+
+  /** True while answers are expected: there is reason to look for messages. */
+  get due(): boolean {
+    return this.#pending > 0 || this.#onChange.length > 0;
+  }
+
+  /** Connects `workers` workers; resolves when all serve and have run the initializer. */
+  async open(workers: number, timeout: number): Promise<void> {
+    for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
+    const deadline = performance.now() + timeout;
+    await this.#until(() => this.#broken !== null || this.#unready().length === 0, deadline);
+    const late = this.#unready();
+    if (this.#broken === null && late.length === 0) return;
+    this.#closed = "terminated";
+    const names = late.map((connection) => describe(connection)).join(", ");
+    const error =
+      this.#broken ??
+      new TimeoutError(
+        `Cannot open a pool of ${workers} workers: ${names} did not answer within ${timeout} ms; ` +
+          "see whether the program reaches AsyncPool.open there, and what its initializer waits for",
+      );
+    await this.#letGo(true);
+    throw error;
+  }
+
+  submit(fn: FunctionRecord, args: unknown[], options: TaskOptions, worker?: WorkerRecord): Task {
+    this.#refuseIfClosed(fn);
+    const task = new Task(this.#order++, fn, args, options);
+    try {
+      task.payload = this.#values.keep(args);
+    } catch (error) {
+      this.#refuse(task, "failed", error);
+      return task;
+    }
+    const { signal } = options;
+    if (signal?.aborted) {
+      this.#refuse(task, "cancelled", signal.reason);
+      return task;
+    }
+    if (signal) this.#signals.watch(signal, task);
+    this.#pending++;
+    if (worker === undefined) this.#scheduler.submit(task);
+    else this.#scheduler.submitTo(worker, task);
+    if (this.#scheduler.hasIdle) this.#dispatch();
+    else this.#dispatchSoon();
+    return task;
+  }
+
+  /** Submits a call to every worker; in the order of the workers. */
+  submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
+    this.#refuseIfClosed(fn);
+    return this.#scheduler.workers.map((worker) => this.submit(fn, args, options, worker));
+  }
+
+  progress(): void {
+    this.#outside.poll();
+    this.#ring();
+  }
+
+  waitFor(task: Task, deadline: number): void {
+    for (;;) {
+      this.progress();
+      const left = deadline - performance.now();
+      if (task.settled || left <= 0) return;
+      this.#outside.wait(Math.min(left, 5));
+    }
+  }
+
+  promise(task: Task): Promise<unknown> {
+    if (task.waiter !== null) return task.waiter.promise;
+    if (task.settled) {
+      return task.state === "done" ? Promise.resolve(task.outcome) : Promise.reject(task.outcome);
+    }
+    task.waiter = Promise.withResolvers<unknown>();
+    return task.waiter.promise;
+  }
+
+  cancel(task: Task, reason: unknown): boolean {
+    const options = reason === undefined ? undefined : { cause: reason };
+    return this.#stop(task, () => new CancelledError(`${task.label} was cancelled`, options));
+  }
+
+  /** Waits until all that was submitted is settled, then lets the workers go. */
+  async close(): Promise<void> {
+    if (this.#closed === "open") this.#closed = "closing";
+    await this.#until(() => this.#pending === 0, Infinity);
+    if (this.#closed === "closing") await this.#letGo(false);
+  }
+
+  /** Cancels what is queued and what runs, and lets the workers go at once. */
+  async terminate(reason: unknown): Promise<void> {
+    this.#closed = "terminated";
+    const options = reason === undefined ? undefined : { cause: reason };
+    const tasks = this.#scheduler.drain();
+    for (const task of tasks) {
+      const running = task.worker !== null;
+      if (running) this.#write(this.connections[task.worker!.index]!, Kind.Cancel, task.id);
+      const error = new CancelledError(`${task.label} was cancelled: its pool was terminated`, options);
+      this.#settle(task, "cancelled", error);
+    }
+    await this.#letGo(true);
+  }
+
+  stateOf(connection: Connection): "starting" | "idle" | "busy" | "overdue" | "gone" {
+    return this.#scheduler.stateOf(connection.record);
+  }
+
+  #refuseIfClosed(fn: FunctionRecord): void {
+    if (this.#broken !== null) throw this.#broken;
+    if (this.#closed === "open") return;
+    const how = this.#closed === "closing" ? "closed" : "terminated";
+    throw new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
+  }
+
+  #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
+    task.state = state;
+    task.outcome = error;
+    task.payload = null;
+  }
+
+  #connect(record: WorkerRecord): void {
+    const connection: Connection = {
+      record,
+      link: null,
+      rank: null,
+      writer: new MessageWriter(this.#outside.session),
+      told: new Set(),
+      greeting: null,
+      farewell: false,
+    };
+    this.connections[record.index] = connection;
+    const link = this.#outside.connect(record.index, {
+      onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
+      onLost: (ending) => this.#onLost(connection, ending),
+    });
+    connection.link = link;
+    connection.rank = link.rank;
+    const opening = this.#values.encode({ main: this.#outside.main }, "opening");
+    this.#write(connection, Kind.Open, record.index, 0, opening);
+    if (this.#initializer !== null) {
+      const { fn, content } = this.#initializer;
+      this.#tell(connection, fn, content);
+      this.#write(connection, Kind.Call, INITIALIZER, fn.id, content);
+    }
+    this.#flush();
+  }
+
+  #onMessage(
+    connection: Connection,
+    bytes: Uint8Array,
+    length: number,
+    buffers: Uint8Array[],
+  ): void {
+    try {
+      const now = performance.now();
+      readFrames(bytes, length, buffers, (frame) => this.#take(connection, frame, now));
+    } catch (error) {
+      if (!(error instanceof BsyncError)) throw error;
+      connection.link?.kill?.();
+      this.#onLost(connection, { exitCode: null, signal: null, text: error.message });
+      return;
+    }
+    this.#dispatch();
+  }
+
+  #take(connection: Connection, frame: Frame, now: number): void {
+    const { record } = connection;
+    switch (frame.kind) {
+      case Kind.Ready:
+        connection.greeting = this.#values.decode(frame.content) as Greeting;
+        if (this.#initializer === null) this.#ready(connection);
+        return;
+      case Kind.Started:
+        return this.#scheduler.started(record, frame.task, now);
+      case Kind.Closed:
+        connection.farewell = true;
+        return this.#changed();
+      case Kind.Result:
+      case Kind.Failure: {
+        if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
+        const task = this.#scheduler.answered(record, frame.task, frame.number, now);
+        if (task !== null) this.#settleBy(connection, task, frame);
+      }
+    }
+  }
+
+  #settleBy(connection: Connection, task: Task, frame: Frame): void {
+    if (frame.kind === Kind.Failure) {
+      return this.#settle(task, "failed", this.#thrown(connection, frame.content));
+    }
+    let value: unknown;
+    try {
+      value = this.#values.decode(frame.content);
+    } catch (error) {
+      return this.#settle(task, "failed", error);
+    }
+    this.#settle(task, "done", value);
+  }
+
+  #thrown(connection: Connection, content: Encoded): unknown {
+    return decodeThrown(content, this.#values.decoding, describe(connection));
+  }
+
+  #initialized(connection: Connection, frame: Frame): void {
+    if (frame.kind === Kind.Result) return this.#ready(connection);
+    this.#break(this.#thrown(connection, frame.content) as Error);
+  }
+
+  #ready(connection: Connection): void {
+    this.#scheduler.ready(connection.record);
+    this.#startsInVain = 0;
+    this.#changed();
+  }
+
+  #startsInVain = 0;
+
+  #onLost(connection: Connection, ending: Ending): void {
+    const { record, rank } = connection;
+    const before = this.#scheduler.stateOf(record);
+    const wasReady = before !== "starting";
+    if (before === "gone") return;
+    const { running } = this.#scheduler.lose(record);
+    connection.farewell = true;
+    connection.link?.close();
+    const about = {
+      worker: record.index,
+      rank,
+      pid: connection.greeting?.pid ?? 0,
+      exitCode: ending.exitCode,
+      signal: ending.signal,
+    };
+    if (running !== null) {
+      const message = `Cannot finish ${running.label}: ${describe(connection)} ${ending.text} while running it`;
+      this.#settle(running, "failed", new WorkerLostError(message, about));
+    }
+    if (this.#closed === "open" || this.#pending > 0) {
+      if (!wasReady && ++this.#startsInVain >= START_TRIES) {
+        const message =
+          `Cannot keep the pool going: ${describe(connection)} ${ending.text} before it served, ` +
+          `as ${START_TRIES} workers in a row did`;
+        this.#break(new WorkerLostError(message, about));
+      } else if (this.#broken === null) {
+        this.#connect(this.#scheduler.replace(record));
+      }
+    }
+    this.#changed();
+    this.#dispatch();
+  }
+
+  /** Nothing can be done any more: all that waits is settled with the reason. */
+  #break(error: Error): void {
+    this.#broken ??= error;
+    for (const task of this.#scheduler.drain()) this.#settle(task, "failed", error);
+    this.#changed();
+  }
+
+  /** Starts what can be started, and sends what was written. */
+  #dispatch(): void {
+    const now = performance.now();
+    for (let task = this.#scheduler.next(now); task !== null; task = this.#scheduler.next(now)) {
+      this.#start(task);
+    }
+    this.#flush();
+    this.#alarm.set(this.#scheduler.nextDeadline, now);
+    if (this.#pending > 0) this.#outside.wake();
+  }
+
+  #dispatchSoon(): void {
+    if (this.#flushing || !this.#scheduler.hasRoom) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#dispatch();
+    });
+  }
+
+  #start(task: Task): void {
+    const connection = this.connections[task.worker!.index]!;
+    const content = this.#values.encodePayload(task.payload!);
+    this.#tell(connection, task.fn, content);
+    this.#write(connection, Kind.Call, task.id, task.fn.id, content, task.options.timeout);
+    // Kept only where it may have to be sent again: in flight behind another, or with retries.
+    if (task.options.retries === 0 && task.worker!.inFlight[0] === task) task.payload = null;
+  }
+
+  /** Tells a worker of a function, and of those among its arguments, before the first call. */
+  #tell(connection: Connection, fn: FunctionRecord, content: Encoded): void {
+    for (const record of tell(connection, fn, this.#values.functionsOf(content))) {
+      const told = this.#values.encode(
+        { reference: record.reference, label: record.label },
+        "function",
+      );
+      this.#write(connection, Kind.Function, record.id, 0, told);
+    }
+  }
+
+  #write(
+    connection: Connection,
+    kind: Kind,
+    task: number,
+    number = 0,
+    content?: Encoded,
+    deadline = Infinity,
+  ): void {
+    const { writer, link } = connection;
+    if (!writer.fits(content)) link?.send(writer);
+    writer.write(kind, task, number, content, 0, deadline);
+    this.#unsent.add(connection);
+  }
+
+  #flush(): void {
+    if (this.#unsent.size === 0) return;
+    for (const { writer, link } of this.#unsent) if (!writer.empty) link?.send(writer);
+    this.#unsent.clear();
+  }
+
+  #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
+    task.state = state;
+    task.outcome = outcome;
+    task.payload = null;
+    if (task.options.signal) this.#signals.forget(task.options.signal, task);
+    const { waiter } = task;
+    if (waiter !== null) {
+      if (state === "done") waiter.resolve(outcome);
+      else waiter.reject(outcome);
+    }
+    if (--this.#pending === 0) this.#changed();
+  }
+
+  #abort(task: Task, reason: unknown): void {
+    this.#stop(task, () => reason);
+  }
+
+  /** Settles a task that is not wanted any more; false if it was settled. */
+  #stop(task: Task, error: () => unknown): boolean {
+    const what = this.#scheduler.cancel(task, performance.now());
+    if (what === "settled") return false;
+    if (what === "interrupt") {
+      this.#write(this.connections[task.worker!.index]!, Kind.Cancel, task.id);
+    }
+    this.#settle(task, "cancelled", error());
+    this.#dispatch();
+    return true;
+  }
+
+  #ring(): void {
+    const verdicts = this.#scheduler.due(performance.now());
+    for (const verdict of verdicts) this.#execute(verdict);
+    if (verdicts.length > 0) this.#dispatch();
+    else this.#alarm.set(this.#scheduler.nextDeadline, performance.now());
+  }
+
+  #execute(verdict: Verdict): void {
+    const connection = this.connections[verdict.worker.index]!;
+    // A process can be replaced; a rank that is stuck is left alone until it answers.
+    if (verdict.kind === "stuck") return connection.link?.kill?.();
+    const { task } = verdict;
+    this.#write(connection, Kind.Cancel, task.id);
+    const message =
+      `Cannot finish ${task.label}: it ran longer than its timeout of ${task.options.timeout} ms ` +
+      `on ${describe(connection)}, which does not answer`;
+    this.#settle(task, "failed", new TimeoutError(message));
+  }
+
+  /** Says goodbye to every worker; `now` does not wait for those that have something to do. */
+  async #letGo(now: boolean): Promise<void> {
+    const left = this.connections.filter((connection) => !connection.farewell);
+    for (const connection of left) {
+      if (now) connection.link?.kill?.();
+      this.#write(connection, Kind.Close, 0);
+    }
+    this.#flush();
+    const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
+    const gone = (connection: Connection) =>
+      connection.farewell || this.stateOf(connection) === "overdue";
+    await this.#until(() => left.every(gone), performance.now() + wait);
+    for (const connection of left) {
+      if (!connection.farewell) connection.link?.kill?.();
+      connection.link?.close();
+    }
+    this.#alarm.clear();
+  }
+
+  #unready(): Connection[] {
+    return this.connections.filter((connection) => this.stateOf(connection) === "starting");
+  }
+
+  #changed(): void {
+    for (const check of this.#onChange.splice(0)) check();
+    if (!this.due) this.#outside.rest();
+  }
+
+  /** Resolves when `condition` holds, looked at after each change, or at `deadline`. */
+  #until(condition: () => boolean, deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | null = null;
+      let over = false;
+      const check = () => {
+        if (!over && !condition()) {
+          this.#onChange.push(check);
+          this.#outside.wake();
+          return;
+        }
+        if (timer !== null) clearTimeout(timer);
+        resolve();
+      };
+      if (deadline !== Infinity && !condition()) {
+        const delay = Math.min(Math.max(0, deadline - performance.now()), 2_147_483_647);
+        timer = setTimeout(() => {
+          over = true;
+          this.#onChange = this.#onChange.filter((other) => other !== check);
+          check();
+        }, delay);
+      }
+      check();
+    });
+  }
+}

@@ -1,0 +1,283 @@
+import { readFileSync } from "node:fs";
+import { FunctionError } from "../errors.ts";
+import type { FunctionRecord } from "../task.ts";
+import { registeredName } from "./registry.ts";
+import { isOwnFile, plainPath } from "./scope.ts";
+
+/**
+ * How a function travels: never as itself, but as what a worker needs to find it in its own copy
+ * of the program. The other half, finding it there, is `resolve.ts`.
+ */
+export type FunctionReference =
+  | { readonly kind: "task"; readonly name: string }
+  | { readonly kind: "export"; readonly module: string; readonly name: string }
+  | {
+      /** A function of a module that exports it not, or is not evaluated to its end yet. */
+      readonly kind: "source";
+      /** Where to look for `name`; the text is evaluated in the first one if none has it. */
+      readonly modules: readonly string[];
+      readonly name: string;
+      /** What `toString` says; a top-level function of that name with that text is the function. */
+      readonly text: string;
+      /** An expression that yields it, for a function that is not found by its name. */
+      readonly expression: string;
+      /** The line of the first module that the expression is taken to begin in. */
+      readonly line: number;
+    }
+  | { readonly kind: "text"; readonly text: string };
+
+type AnyFunction = (...args: never[]) => unknown;
+
+const byFunction = new WeakMap<AnyFunction, FunctionRecord>();
+const byText = new Map<string, FunctionRecord>();
+let count = 0;
+
+/**
+ * The record of a function, or of a text that stands for one. Throws `FunctionError` for what
+ * cannot travel: native, bound, a class, a method that needs `this`, a text that does not parse.
+ */
+export function recordOf(fn: AnyFunction | string): FunctionRecord {
+  if (typeof fn === "string") return recordOfText(fn);
+  if (typeof fn !== "function") {
+    throw new FunctionError(
+      `Cannot call ${Bun.inspect(fn)}: expected a function, or a text that yields one`,
+    );
+  }
+  let record = byFunction.get(fn);
+  if (record === undefined) {
+    record = describe(fn);
+    byFunction.set(fn, record);
+  }
+  return record;
+}
+
+function recordOfText(text: string): FunctionRecord {
+  const key = `text\0${text}`;
+  let record = byText.get(key);
+  if (record === undefined) {
+    const error = syntaxError(text);
+    if (error !== null) {
+      throw new FunctionError(`Cannot call "${shorten(text)}": it does not parse (${error})`);
+    }
+    record = newRecord(shorten(text), { kind: "text", text });
+    byText.set(key, record);
+  }
+  return record;
+}
+
+function describe(fn: AnyFunction): FunctionRecord {
+  const registered = registeredName(fn);
+  if (registered !== undefined) return newRecord(registered, { kind: "task", name: registered });
+  const text = Function.prototype.toString.call(fn);
+  refuseWhatCannotTravel(fn, text);
+  // Nothing without a name can be a named export, and there may be a new one at each turn of a loop.
+  const found = fn.name === "" ? undefined : findExport(fn);
+  if (found !== undefined) return newRecord(fn.name, found);
+
+  const { modules, line } = modulesInSight(text);
+  const key = `${modules[0]}\0${line}\0${text}`;
+  let record = byText.get(key);
+  if (record === undefined) {
+    const expression = asExpression(fn, text);
+    const { name } = fn;
+    const reference = { kind: "source", modules, name, text, expression, line } as const;
+    record = newRecord(name || shorten(text), reference);
+    byText.set(key, record);
+  }
+  return record;
+}
+
+function newRecord(label: string, reference: FunctionReference): FunctionRecord {
+  return { id: ++count, label, reference, expected: Infinity };
+}
+
+function refuseWhatCannotTravel(fn: AnyFunction, text: string): void {
+  const name = fn.name || shorten(text);
+  if (fn.name.startsWith("bound ")) {
+    throw new FunctionError(
+      `Cannot send "${name}" to a worker: it is bound to values of this process; ` +
+        "pass a plain function, and those values as arguments",
+    );
+  }
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(text)) {
+    throw new FunctionError(
+      `Cannot send "${name}" to a worker: it is native; call it by a text, as in ` +
+        `pool.async("Math.hypot", 3, 4), or from a function of your own`,
+    );
+  }
+  if (/^class\b/.test(text)) {
+    throw new FunctionError(
+      `Cannot call the class "${name}" on a worker: pass a function that makes and uses an instance`,
+    );
+  }
+}
+
+/** An expression for a function's text, which may be that of a method. */
+function asExpression(fn: AnyFunction, text: string): string {
+  if (syntaxError(text) === null) {
+    if (/=>/.test(text) && !/^(async\s+)?function\b/.test(text) && usesThis(text)) {
+      throw new FunctionError(
+        `Cannot send "${fn.name || shorten(text)}" to a worker: it uses \`this\` of the place where it ` +
+          "was written; pass what it needs as an argument",
+      );
+    }
+    return `(${text}\n)`;
+  }
+  if (usesThis(text)) {
+    throw new FunctionError(
+      `Cannot send the method "${fn.name}" to a worker: it needs \`this\`; ` +
+        "pass a function that takes the object as an argument",
+    );
+  }
+  const method = `({${text}\n})`;
+  if (syntaxError(method) !== null) {
+    throw new FunctionError(
+      `Cannot send "${fn.name}" to a worker: its text is no expression; pass a plain function`,
+    );
+  }
+  return `Object.values(Object.getOwnPropertyDescriptors(${method}))[0].value`;
+}
+
+const parser = new Bun.Transpiler({ loader: "js" });
+
+/** Why a text is no expression; null if it is one. */
+function syntaxError(text: string): string | null {
+  if (text.trim() === "") return "it is empty";
+  try {
+    // As the right-hand side of an assignment: a text with several statements is no expression.
+    parser.transformSync(`void (${text}\n);`);
+    return null;
+  } catch (error) {
+    const first = error instanceof AggregateError ? error.errors[0] : error;
+    return String((first as Error).message ?? first);
+  }
+}
+
+/** Whether a text mentions `this` or `super` outside of strings and comments. */
+function usesThis(text: string): boolean {
+  const bare = text.replace(
+    /\/\*[^]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[^]|[^`\\$]|\$(?!\{))*`/g,
+    '""',
+  );
+  if (/\bsuper\b/.test(bare)) return true;
+  // A nested function or class has a `this` of its own: that one does no harm.
+  return /\bthis\b/.test(bare) && !/\b(function|class)\b/.test(bare);
+}
+
+function shorten(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > 60 ? `${line.slice(0, 57)}...` : line;
+}
+
+let index = new Map<unknown, { module: string; name: string }>();
+let indexedModules = 0;
+
+/**
+ * The module and name under which a function is exported. Modules still evaluating (the main
+ * script, as long as it awaits) are not among the loaded ones: their functions go by source.
+ */
+function findExport(fn: AnyFunction): FunctionReference | undefined {
+  const paths = Object.keys(require.cache);
+  if (paths.length !== indexedModules) {
+    indexedModules = paths.length;
+    index = new Map();
+    for (const path of paths) if (path.startsWith("/")) indexExports(path);
+  }
+  const found = index.get(fn);
+  if (found === undefined || isOwnFile(found.module)) return undefined;
+  return { kind: "export", ...found };
+}
+
+/** The class or function of this name that a loaded module exports; undefined where none does. */
+export function exportedBy(module: string, name: string): unknown {
+  return (require.cache[module]?.exports as Record<string, unknown> | undefined)?.[name];
+}
+
+/** Where a class or function is exported from, if a module that is loaded does so. */
+export function exporterOf(value: unknown): { module: string; name: string } | undefined {
+  return typeof value === "function" ? referenceOfExport(value as AnyFunction) : undefined;
+}
+
+function referenceOfExport(fn: AnyFunction): { module: string; name: string } | undefined {
+  findExport(fn);
+  return index.get(fn);
+}
+
+function indexExports(path: string): void {
+  let exports: unknown;
+  try {
+    exports = require.cache[path]?.exports;
+  } catch {
+    return; // a module that failed to load
+  }
+  if (exports === null || (typeof exports !== "object" && typeof exports !== "function")) return;
+  const module = plainPath(path);
+  for (const name of Object.keys(exports)) {
+    const descriptor = Object.getOwnPropertyDescriptor(exports, name);
+    if (descriptor === undefined || !("value" in descriptor)) continue; // no getters are run
+    const { value } = descriptor;
+    if (typeof value === "function" && !index.has(value)) index.set(value, { module, name });
+  }
+}
+
+/**
+ * The modules among whose names a function may belong, the likeliest first: the one that calls
+ * `async`, the main script. Engines drop the frame of a function that returns another's call, so
+ * the caller's own frame may be missing: a module that has the function's text goes first then.
+ */
+function modulesInSight(text: string): { modules: string[]; line: number } {
+  const frames = callerFrames();
+  const modules = [...new Set([...frames.map(({ file }) => file), Bun.main])];
+  const wanted = squeeze(text);
+  const loaded = () => Object.keys(require.cache).filter((p) => !p.includes("/node_modules/"));
+  const holder =
+    modules.find((path) => holds(path, wanted)) ??
+    loaded().map(plainPath).find((path) => !isOwnFile(path) && holds(path, wanted));
+  const home = holder ?? modules[0] ?? Bun.main;
+  const line = frames.find(({ file }) => file === home)?.line ?? 1;
+  return { modules: [...new Set([home, Bun.main])], line };
+}
+
+function callerFrames(): { file: string; line: number }[] {
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  let sites: NodeJS.CallSite[] = [];
+  try {
+    Error.stackTraceLimit = 32;
+    Error.prepareStackTrace = (_, callSites) => callSites;
+    const holder: { stack?: NodeJS.CallSite[] } = {};
+    Error.captureStackTrace(holder);
+    sites = holder.stack ?? [];
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    Error.prepareStackTrace = prepareStackTrace as typeof Error.prepareStackTrace;
+  }
+  const frames: { file: string; line: number }[] = [];
+  for (const site of sites) {
+    const file = plainPath(site.getFileName() ?? "");
+    // In a bundled program bsync's own code and the caller's are one file.
+    const own = isOwnFile(file) && file !== Bun.main;
+    if (file.startsWith("/") && !own) frames.push({ file, line: site.getLineNumber() ?? 1 });
+  }
+  return frames;
+}
+
+const squeezed = new Map<string, string>();
+
+/** Whether a module's text, as it runs, holds a function's text; white space does not count. */
+function holds(path: string, wanted: string): boolean {
+  let text = squeezed.get(path);
+  if (text === undefined) {
+    try {
+      const loader = path.endsWith("x") ? "tsx" : "ts";
+      text = squeeze(new Bun.Transpiler({ loader, target: "bun" }).transformSync(readFileSync(path, "utf8")));
+    } catch {
+      text = "";
+    }
+    squeezed.set(path, text);
+  }
+  return text.includes(wanted);
+}
+
+function squeeze(text: string): string {
+  return text.replace(/[\s;]+/g, "");
+}

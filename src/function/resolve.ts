@@ -1,0 +1,183 @@
+import { FunctionError } from "../errors.ts";
+import type { FunctionReference } from "./reference.ts";
+import { registeredFunction, registeredNames } from "./registry.ts";
+import { loadScope, plainPath, scopeOf, scopedModules } from "./scope.ts";
+
+/**
+ * On a worker: the function that a reference of the controller's stands for. The other half of
+ * `reference.ts`. Nothing here runs the function; loading its module does run that module.
+ */
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+/** A function that was found, and whether it is a text evaluated here rather than the module's own. */
+export interface Resolved {
+  readonly fn: AnyFunction;
+  /** The text that was evaluated; null for a function of the module itself. */
+  readonly evaluated: string | null;
+}
+
+/** Finds a function; rejects with `FunctionError` that says what was looked for, and where. */
+export async function resolveFunction(
+  reference: FunctionReference,
+  main: string,
+): Promise<Resolved> {
+  switch (reference.kind) {
+    case "task":
+      return { fn: await findTask(reference.name, main), evaluated: null };
+    case "export":
+      return { fn: await findExport(reference.module, reference.name), evaluated: null };
+    case "source":
+      return await findSource(reference);
+    case "text":
+      return await evaluateText(reference.text, main);
+  }
+}
+
+async function findTask(name: string, main: string): Promise<AnyFunction> {
+  if (registeredFunction(name) === undefined) await loadModule(main, `task "${name}"`);
+  const fn = registeredFunction(name);
+  if (fn !== undefined) return fn as AnyFunction;
+  const known = registeredNames().join(", ") || "none";
+  throw new FunctionError(
+    `Cannot find task "${name}" on this worker: ${main} registers ${known}; ` +
+      "call task() at the top level of a module that it imports",
+  );
+}
+
+async function findExport(module: string, name: string): Promise<AnyFunction> {
+  await loadModule(module, `"${name}"`);
+  const value = readExport(module, name);
+  if (typeof value === "function") return value as AnyFunction;
+  throw new FunctionError(`Cannot find the export "${name}" of ${module} on this worker`);
+}
+
+async function findSource(
+  reference: Extract<FunctionReference, { kind: "source" }>,
+): Promise<Resolved> {
+  const { modules, name, text } = reference;
+  for (const module of modules) {
+    if (!module.startsWith("/")) continue;
+    await loadModule(module, name === "" ? "an inline function" : `"${name}"`);
+    const value = readExport(module, name) ?? readName(module, name);
+    if (typeof value === "function" && String(value) === text) {
+      return { fn: value as AnyFunction, evaluated: null };
+    }
+    if (name === "") break; // an inline function has no name to be found by
+  }
+  const home = modules[0]!;
+  const scope = scopeOf(home);
+  // Blank lines before it, so that a line in its stack is a line of the file.
+  const source = "\n".repeat(reference.line - 1) + reference.expression;
+  const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
+  try {
+    const fn = evaluate(`${source}\n//# sourceURL=${home}`) as AnyFunction;
+    return { fn, evaluated: text };
+  } catch (error) {
+    throw refused(name || text, error);
+  }
+}
+
+/** A text stands for whatever it yields among the main script's names, and the globals. */
+async function evaluateText(text: string, main: string): Promise<Resolved> {
+  if (main.startsWith("/")) await loadModule(main, `"${text}"`);
+  const byName = readExport(main, text) ?? readName(main, text);
+  let value: unknown = byName;
+  if (byName === undefined) {
+    const evaluate = scopeOf(main)?.evaluate ?? ((source: string) => (0, eval)(source));
+    try {
+      value = evaluate(`(${text}\n)`);
+    } catch (error) {
+      throw refused(text, error);
+    }
+  }
+  if (typeof value === "function") {
+    return { fn: value as AnyFunction, evaluated: null };
+  }
+  throw new FunctionError(
+    `Cannot call "${text}": in ${main} it is ${Bun.inspect(value)}, not a function`,
+  );
+}
+
+function refused(what: string, error: unknown): FunctionError {
+  if (error instanceof EvalError) {
+    return new FunctionError(
+      `Cannot call "${what}" on this worker: its text would have to be evaluated, and code generation ` +
+        "from strings is forbidden here; export the function, or register it with task()",
+      { cause: error },
+    );
+  }
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : Bun.inspect(error);
+  return new FunctionError(`Cannot evaluate "${what}" on this worker: ${text}`, { cause: error });
+}
+
+async function loadModule(path: string, what: string): Promise<void> {
+  try {
+    await loadScope(path);
+  } catch (error) {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : Bun.inspect(error);
+    throw new FunctionError(
+      `Cannot load the module of ${what} on this worker: ${path} threw ${text}`,
+      { cause: error },
+    );
+  }
+}
+
+/** An export, or undefined for what is not exported or not initialized yet. */
+function readExport(module: string, name: string): unknown {
+  const exports = scopeOf(module)?.exports;
+  if (exports === undefined || !Object.hasOwn(exports, name)) return undefined;
+  try {
+    return exports[name]!();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A top-level name, or undefined for what is none, or may not be evaluated. */
+function readName(module: string, name: string): unknown {
+  if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name)) return undefined;
+  try {
+    return scopeOf(module)?.evaluate(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a class is exported from, among the modules this worker has loaded. */
+export function exporterOnWorker(value: unknown): { module: string; name: string } | undefined {
+  const name = (value as { name?: unknown }).name;
+  if (typeof name !== "string") return undefined;
+  for (const [module] of scopedModules()) {
+    if (readExport(module, name) === value || readName(module, name) === value) {
+      return { module, name };
+    }
+  }
+  for (const path of Object.keys(require.cache)) {
+    const exports = require.cache[path]?.exports as Record<string, unknown> | undefined;
+    if (exports?.[name] === value) return { module: plainPath(path), name };
+  }
+  return undefined;
+}
+
+/** The class of this name in a module, if this worker has loaded that module. */
+export function exportedOnWorker(module: string, name: string): unknown {
+  return (
+    readExport(module, name) ??
+    readName(module, name) ??
+    (require.cache[module]?.exports as Record<string, unknown> | undefined)?.[name]
+  );
+}
+
+/**
+ * What an evaluated function lacked: when it fails over a name that is nowhere to be found, and
+ * that stands in its text, that is a variable of the function it was written in.
+ */
+export function missingVariable(error: unknown, text: string): string | null {
+  if (!(error instanceof ReferenceError)) return null;
+  const name = /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u
+    .exec(error.message)?.[1];
+  if (name === undefined) return null;
+  const quoted = name.replaceAll("$", "\\$");
+  return new RegExp(`(?<![\\w$.])${quoted}(?![\\w$])`).test(text) ? name : null;
+}

@@ -1,0 +1,195 @@
+import { readFileSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { FunctionError } from "../errors.ts";
+
+/**
+ * On a worker: modules whose top-level names can be reached from outside.
+ *
+ * A module is imported a second time under its path with `?bsync` behind it, and a loader puts one
+ * statement before its text, on its first line so that line numbers stay true. The statement
+ * hands over a function that evaluates a text among the module's own names, exported or not, and
+ * one getter for each export, which works where evaluating texts is forbidden.
+ *
+ * What such a module imports by a relative path is loaded in the same way: all of a program's own
+ * modules are one graph on the worker, each with one state. Packages and bsync itself stay as they are.
+ */
+interface Scope {
+  /** Evaluates an expression among the module's top-level names. */
+  readonly evaluate: (text: string) => unknown;
+  /** The module's exports, by name; reading one that is not initialized yet throws. */
+  readonly exports: Readonly<Record<string, () => unknown>>;
+}
+
+const QUERY = "?bsync";
+const LOADERS: Record<string, "js" | "jsx" | "ts" | "tsx"> = {
+  ".js": "js",
+  ".mjs": "js",
+  ".jsx": "jsx",
+  ".ts": "ts",
+  ".mts": "ts",
+  ".tsx": "tsx",
+};
+
+/** bsync's own files: never loaded twice. */
+const OWN_SOURCES = dirname(import.meta.dir) + "/";
+const OWN_INDEX = join(OWN_SOURCES, "..", "index.ts");
+
+const scopes = new Map<string, Scope>();
+const loading = new Map<string, Promise<void>>();
+const opened = new Set<() => void>();
+
+/** Whether a file belongs to bsync itself. */
+export function isOwnFile(path: string): boolean {
+  return path.startsWith(OWN_SOURCES) || path === OWN_INDEX;
+}
+
+/** A path as the program knows it. */
+export function plainPath(path: string): string {
+  const file = path.startsWith("file://") ? Bun.fileURLToPath(path.replace("%3F", "?")) : path;
+  return file.endsWith(QUERY) ? file.slice(0, -QUERY.length) : file;
+}
+
+/** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */
+export function isLoading(): boolean {
+  return opened.size > 0;
+}
+
+/** The script has come to `AsyncPool.open`: what a worker needs of it is there. */
+export function reachedOpen(): void {
+  for (const resolve of opened) resolve();
+}
+
+/**
+ * Loads a module once; resolves when it has run to its end, or to `AsyncPool.open`.
+ * Rejects with what the module threw, now and at every later call.
+ */
+export function loadScope(path: string): Promise<void> {
+  let promise = loading.get(path);
+  if (promise === undefined) {
+    promise = load(path);
+    promise.catch(() => {}); // it is awaited by whoever asks, if anybody does
+    loading.set(path, promise);
+  }
+  return promise;
+}
+
+async function load(path: string): Promise<void> {
+  installLoader();
+  if (!isScoped(path)) {
+    const namespace: Record<string, unknown> = await import(path);
+    const exports: Record<string, () => unknown> = {};
+    for (const name of Object.keys(namespace)) exports[name] = () => namespace[name];
+    const evaluate = () => {
+      throw new FunctionError(`Cannot reach the names of ${path} that it does not export`);
+    };
+    scopes.set(path, { evaluate, exports });
+    return;
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  opened.add(resolve);
+  try {
+    await Promise.race([import(path + QUERY), promise]);
+  } finally {
+    opened.delete(resolve);
+  }
+}
+
+/**
+ * Whether a module can be loaded with its scope open: an ES module of the program's own. Of a CommonJS
+ * module (which a loader's text cannot be) only the exports are in reach.
+ */
+function isScoped(path: string): boolean {
+  if (!(extname(path) in LOADERS) || isOwnFile(path) || path.includes("/node_modules/")) return false;
+  const text = readFileSync(path, "utf8");
+  return /^\s*(import|export)\b/m.test(text) || !/\bmodule\.exports\b|\bexports\.\w/.test(text);
+}
+
+/** The scope of a module that was loaded; undefined for one that was not, or that did not parse. */
+export function scopeOf(path: string): Scope | undefined {
+  return scopes.get(path);
+}
+
+/** Every module loaded so far, for finding the module of a class. */
+export function scopedModules(): IterableIterator<[string, Scope]> {
+  return scopes.entries();
+}
+
+let installed = false;
+
+function installLoader(): void {
+  if (installed) return;
+  installed = true;
+  const handOver = (path: string, scope: Scope) => void scopes.set(path, scope);
+  Object.defineProperty(globalThis, Symbol.for("bsync.scope"), { value: handOver });
+  Bun.plugin({
+    name: "bsync",
+    setup(build) {
+      build.onLoad({ filter: /\?bsync$/ }, ({ path }) => {
+        const file = plainPath(path);
+        return { contents: open(file, readFileSync(file, "utf8")), loader: loaderOf(file) };
+      });
+      build.module("bsync:test", () => ({ exports: testStandIn(), loader: "object" }));
+    },
+  });
+}
+
+function loaderOf(path: string): "js" | "jsx" | "ts" | "tsx" {
+  return LOADERS[extname(path)] ?? "ts";
+}
+
+/** The module's text with the statement before it, and its own imports led to `?bsync`. */
+function open(path: string, source: string): string {
+  const text = source.startsWith("#!") ? `//${source}` : source;
+  const { exports, imports } = new Bun.Transpiler({ loader: loaderOf(path) }).scan(text);
+  const getters = exports
+    .filter((name) => name !== "default" && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name))
+    .map((name) => `${name}: () => ${name}`);
+  const statement =
+    `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
+    `{ evaluate: (__bsync_text) => eval(__bsync_text), exports: { ${getters.join(", ")} } });`;
+  let body = text;
+  for (const specifier of new Set(imports.map(({ path }) => path))) {
+    const target = redirect(specifier, path);
+    if (target !== undefined) body = replaceSpecifier(body, specifier, target);
+  }
+  return statement + body;
+}
+
+/** Where an import of a scoped module leads instead; undefined where it stays as it is. */
+function redirect(specifier: string, importer: string): string | undefined {
+  if (specifier === "bun:test") return "bsync:test";
+  let target: string;
+  try {
+    target = Bun.resolveSync(specifier, dirname(importer));
+  } catch {
+    return undefined; // the import itself will say what is wrong
+  }
+  if (!target.startsWith("/")) return undefined;
+  return isScoped(target) ? target + QUERY : undefined;
+}
+
+/** Changes a specifier where it stands behind `from`, `import` or `import(`, and nowhere else. */
+function replaceSpecifier(text: string, specifier: string, target: string): string {
+  const quoted = specifier.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
+  const pattern = new RegExp(`(\\bfrom\\s*|\\bimport\\s*\\(?\\s*)(["'])${quoted}\\2`, "g");
+  return text.replace(pattern, (_, before: string) => before + JSON.stringify(target));
+}
+
+/**
+ * A test file is a module like any other to a worker, but `bun:test` cannot be used outside the
+ * test runner. There its functions do nothing, so that the file's own top-level names come to be.
+ */
+function testStandIn(): Record<string, unknown> {
+  const nothing: unknown = new Proxy(() => {}, {
+    get: (_, name) => (name === Symbol.toPrimitive || name === "then" ? undefined : nothing),
+    apply: () => nothing,
+  });
+  const names = "test it describe beforeAll beforeEach afterAll afterEach mock spyOn jest vi xit xtest";
+  const more = "xdescribe setSystemTime onTestFinished setDefaultTimeout expectTypeOf";
+  const standIn: Record<string, unknown> = {};
+  for (const name of `${names} ${more}`.split(" ")) standIn[name] = nothing;
+  standIn["expect"] = () => {
+    throw new FunctionError("Cannot use expect in a task: a worker is no test runner; return a value");
+  };
+  return standIn;
+}

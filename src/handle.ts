@@ -1,0 +1,125 @@
+import { ProcException, TimeoutError } from "./errors.ts";
+import type { Task, TaskState } from "./task.ts";
+
+/** What a handle asks of its pool. */
+export interface TaskOwner {
+  /** Takes in what workers have sent, as far as it is there. Does not block. */
+  progress(): void;
+  /** Blocks the thread until the task is settled, or `deadline` (of `performance.now()`) is past. */
+  waitFor(task: Task, deadline: number): void;
+  /** Settles the task with `CancelledError`; false if it was settled. */
+  cancel(task: Task, reason: unknown): boolean;
+  /** Keeps the program running while somebody waits for a task. */
+  promise(task: Task): Promise<unknown>;
+}
+
+/** How to wait for a result. */
+export interface GetOptions {
+  /** Reject with the error the function threw (true), or with a `ProcException` around it. */
+  readonly reraise?: boolean;
+  /** ms to wait at most; then `TimeoutError`. The task goes on. */
+  readonly timeout?: number;
+}
+
+/**
+ * One call that was submitted, and in time its result.
+ *
+ * @example
+ * const handle = pool.async(square, 4);
+ * handle.state; // "queued" or "running"
+ * await handle.get(); // 16, as `await handle` is
+ */
+export class MessageHandle<T> implements PromiseLike<T> {
+  readonly #task: Task;
+  readonly #owner: TaskOwner;
+
+  /** Handles are made by `pool.async`. */
+  constructor(task: Task, owner: TaskOwner) {
+    this.#task = task;
+    this.#owner = owner;
+  }
+
+  /**
+   * The result. Rejects with the error the function threw, or with the `BsyncError` that says why
+   * there is no result. A handle nobody asks never rejects anywhere.
+   *
+   * @example
+   * await handle.get({ timeout: 500 }); // TimeoutError if it is not settled in half a second
+   */
+  get(options: GetOptions = {}): Promise<T> {
+    const { reraise, timeout } = readGetOptions(options);
+    let promise = this.#owner.promise(this.#task) as Promise<T>;
+    if (!reraise) promise = promise.catch(wrap);
+    if (timeout === Infinity || this.#task.settled) return promise;
+    return new Promise((resolve, reject) => {
+      // Timers hold 31 bits of ms; a longer one would fire at once.
+      const delay = Math.min(timeout, 2_147_483_647);
+      const timer = setTimeout(() => reject(waitedTooLong(this.#task, timeout)), delay);
+      promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+
+  /** The same as `get`, blocking the calling thread: nothing else in this process runs meanwhile. */
+  getSync(options: GetOptions = {}): T {
+    const { reraise, timeout } = readGetOptions(options);
+    const task = this.#task;
+    if (!task.settled) this.#owner.waitFor(task, performance.now() + timeout);
+    if (!task.settled) throw waitedTooLong(task, timeout);
+    if (task.state === "done") return task.outcome as T;
+    throw reraise ? task.outcome : new ProcException(task.outcome);
+  }
+
+  /** Settled yet? Makes progress by itself: `while (!h.ready()) Bun.sleepSync(1)` ends. */
+  ready(): boolean {
+    if (!this.#task.settled) this.#owner.progress();
+    return this.#task.settled;
+  }
+
+  /** Settles the task with `CancelledError`, `reason` being its cause; false if it was settled before. */
+  cancel(reason?: unknown): boolean {
+    return this.#owner.cancel(this.#task, reason);
+  }
+
+  get state(): TaskState {
+    return this.#task.state;
+  }
+
+  /** Index of the worker that has or had the task; null before it was sent to one. */
+  get worker(): number | null {
+    return this.#task.worker?.index ?? null;
+  }
+
+  /** A handle can be awaited as a promise can. */
+  then<A = T, B = never>(
+    onDone?: ((value: T) => A | PromiseLike<A>) | null,
+    onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.get().then(onDone, onFailed);
+  }
+}
+
+function readGetOptions(options: GetOptions): { reraise: boolean; timeout: number } {
+  for (const key of Object.keys(options)) {
+    if (key !== "reraise" && key !== "timeout") {
+      throw new TypeError(
+        `Cannot get a result: unknown option "${key}"; there are reraise and timeout`,
+      );
+    }
+  }
+  const reraise = Object.hasOwn(options, "reraise") ? (options.reraise ?? true) : true;
+  const timeout = Object.hasOwn(options, "timeout") ? (options.timeout ?? Infinity) : Infinity;
+  if (typeof timeout !== "number" || !(timeout >= 0)) {
+    throw new TypeError(
+      `Cannot get a result: timeout must be a number of ms >= 0, got ${Bun.inspect(timeout)}`,
+    );
+  }
+  return { reraise, timeout };
+}
+
+function wrap(error: unknown): never {
+  throw new ProcException(error);
+}
+
+function waitedTooLong(task: Task, timeout: number): TimeoutError {
+  return new TimeoutError(`Cannot get the result of ${task.label} within ${timeout} ms: it is ${task.state}`);
+}

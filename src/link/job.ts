@@ -1,0 +1,140 @@
+import { availableParallelism } from "node:os";
+import { findLauncher, type Launcher } from "../mpi/launcher.ts";
+import { type Mpi, startMpi } from "../mpi/mpi.ts";
+import { Kind, MessageWriter, readFrames } from "../wire.ts";
+import type { LinkOwner } from "./link.ts";
+import { MpiHub, type MpiLink } from "./mpi.ts";
+
+/**
+ * The MPI job this process belongs to, and how it ends: rank 0 tells every rank that serves, waits
+ * a moment for their word, and all leave MPI together. Who does not answer (a rank that is stuck in
+ * a call) does not keep the others: then the job is aborted, with the program's own exit code.
+ */
+
+/** The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools. */
+export const JOB_TAG = 32_767;
+
+/** ms that rank 0 waits at the end of the program for the ranks that serve. */
+const FAREWELL_MS = 1_500;
+
+/** Session of the job's own messages. */
+const JOB_SESSION = 0;
+
+/** The launcher that makes this process part of an MPI job; null when it is none, or shall be none. */
+export function mpiJob(): Launcher | null {
+  const { BSYNC_USE_MPI: use } = process.env;
+  if (use === "0") return null;
+  const launcher = findLauncher(process.env);
+  return launcher !== null && (launcher.size !== 1 || use === "1") ? launcher : null;
+}
+
+/** Whether this process is a rank of an MPI job. */
+export function usingMpi(): boolean {
+  return mpiJob() !== null;
+}
+
+/** This process's rank in its MPI job; 0 without MPI. */
+export function getRank(): number {
+  return mpiJob()?.rank ?? 0;
+}
+
+/** How many ranks the MPI job has; 1 without MPI. */
+export function getSize(): number {
+  return mpiJob()?.size ?? 1;
+}
+
+export interface Job {
+  readonly mpi: Mpi;
+  readonly hub: MpiHub;
+  /** µs a waiting side spins: none where there are more ranks than cores. */
+  readonly spinUs: number;
+  /** Ranks that serve, or will: those that are told when the program ends. */
+  readonly serving: Set<number>;
+}
+
+let joined: Job | null = null;
+
+/**
+ * Starts MPI, once. `accept` makes the link for a message of a session that is not known yet: on a
+ * rank that serves, a new pool's.
+ */
+export function joinJob(
+  initTimeout: number,
+  accept: (hub: MpiHub, source: number, tag: number, session: number) => MpiLink | null,
+): Job {
+  if (joined !== null) return joined;
+  const mpi = startMpi({ initTimeout });
+  const hub: MpiHub = new MpiHub(mpi, chunkBytes(), (source, tag, session) =>
+    tag === JOB_TAG
+      ? hub.connect(source, tag, JOB_SESSION, farewell)
+      : accept(hub, source, tag, session),
+  );
+  const oversubscribed = mpi.ranksOnHost > hostCores();
+  joined = { mpi, hub, spinUs: oversubscribed ? 0 : 50, serving: new Set() };
+  if (mpi.rank === 0) process.on("exit", (code) => endJob(code));
+  else process.on("exit", leave);
+  return joined;
+}
+
+let leaving = false;
+let absent: Set<number> | null = null;
+
+/** On rank 0: who has said farewell. On others: the job is over. */
+const farewell: LinkOwner = {
+  onMessage(bytes, length, buffers) {
+    readFrames(bytes, length, buffers, ({ kind, task }) => {
+      if (kind === Kind.Ended) absent?.delete(task);
+      if (kind === Kind.End) {
+        say(0, Kind.Ended);
+        process.exit(0);
+      }
+    });
+  },
+  onLost() {},
+};
+
+function say(rank: number, kind: Kind): void {
+  const { hub, mpi } = joined!;
+  const message = new MessageWriter(JOB_SESSION);
+  message.write(kind, mpi.rank);
+  hub.connect(rank, JOB_TAG, JOB_SESSION, farewell).send(message);
+}
+
+function endJob(code: number): void {
+  if (leaving || joined === null || joined.mpi.finalized) return;
+  leaving = true;
+  const { hub, mpi, serving } = joined;
+  absent = new Set(serving);
+  for (const rank of serving) say(rank, Kind.End);
+  const giveUp = performance.now() + FAREWELL_MS;
+  while (absent.size > 0 && performance.now() < giveUp) {
+    if (!hub.poll()) mpi.wait(20, 200, 200, 2_000);
+  }
+  if (absent.size > 0) mpi.abort(code);
+  mpi.finalize();
+}
+
+/** A rank that has nothing more to say leaves MPI with the others. */
+function leave(code: number): void {
+  if (leaving || joined === null || joined.mpi.finalized) return;
+  leaving = true;
+  // A rank that fails ends the job: to leave in order would mean to wait for the others.
+  if (code !== 0) return;
+  joined.hub.drain();
+  joined.mpi.finalize();
+}
+
+function chunkBytes(): number {
+  const { BSYNC_CHUNK_BYTES: text } = process.env;
+  if (text === undefined || text === "") return 2 ** 30;
+  const bytes = Number(text);
+  if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;
+  throw new RangeError(
+    `Cannot use BSYNC_CHUNK_BYTES=${text}: it must be a whole number of bytes from 1 to 2147483647`,
+  );
+}
+
+/** Cores of the machine, not those a rank was bound to. */
+function hostCores(): number {
+  return Math.max(navigator.hardwareConcurrency, availableParallelism());
+}

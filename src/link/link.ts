@@ -1,0 +1,39 @@
+import type { MessageWriter } from "../wire.ts";
+
+/**
+ * A link is a two-way channel to one worker (or, on the worker, to its controller). It carries
+ * messages of `wire.ts` in order, whole, each once, and knows nothing of what they say.
+ */
+export interface Link {
+  /** MPI rank of the other side; null for a process of this machine. */
+  readonly rank: number | null;
+  /** Sends what was written, as one message. Never waits for the other side. */
+  send(message: MessageWriter): void;
+  /** Hands over what has arrived; true if there was anything, or something moved. */
+  poll(): boolean;
+  /**
+   * Blocks until all that was sent has left this process. For a worker, before it starts a call
+   * that may block for long: nothing would move what it has sent then.
+   */
+  drain(): void;
+  /** Forgets the other side: nothing is sent or handed over any more. */
+  close(): void;
+}
+
+/** Whom a link serves. Neither method may throw. */
+export interface LinkOwner {
+  /**
+   * A message has arrived. `bytes` is good until this returns; `buffers` are the receiver's to keep.
+   */
+  onMessage(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
+  /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
+  onLost(ending: Ending): void;
+}
+
+/** How the other side of a link ended, as far as it is known. */
+export interface Ending {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** For a person: "exited with code 3", "was killed by SIGKILL". */
+  readonly text: string;
+}

@@ -1,0 +1,219 @@
+import type { Mpi } from "../mpi/mpi.ts";
+import { MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import type { Link, LinkOwner } from "./link.ts";
+
+/**
+ * The links of one rank to others: each is a pair of peer and tag, all on one communicator.
+ *
+ * A message travels as one MPI message, each buffer behind it as one more (or several, of at most
+ * `chunkBytes`), on the same tag, so that MPI's own ordering (section 3.5 of the standard: messages
+ * between two processes do not overtake) tells which is which: the head says how many follow, and
+ * their receives are posted before anything else of that peer is looked at.
+ */
+export class MpiHub {
+  readonly mpi: Mpi;
+  readonly #chunkBytes: number;
+  readonly #accept: (source: number, tag: number, session: number) => MpiLink | null;
+  readonly #links = new Map<number, MpiLink>();
+  readonly #status = new Int32Array(new ArrayBuffer(12));
+  readonly #buffer = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES));
+  readonly #sends: { request: number; bytes: Uint8Array }[] = [];
+  /** Memory of sent messages, for the next ones. */
+  readonly #spare: Uint8Array[] = [];
+  /** Links with something on its way in. */
+  readonly #receiving = new Set<MpiLink>();
+
+  /** `accept` is asked for a link when a message comes for a session there is none of. */
+  constructor(
+    mpi: Mpi,
+    chunkBytes: number,
+    accept: (source: number, tag: number, session: number) => MpiLink | null,
+  ) {
+    this.mpi = mpi;
+    this.#chunkBytes = chunkBytes;
+    this.#accept = accept;
+  }
+
+  /** A link to `peer` on `tag`; the one that was there before is closed. */
+  connect(peer: number, tag: number, session: number, owner: LinkOwner): MpiLink {
+    const key = this.#key(peer, tag);
+    this.#links.get(key)?.close();
+    const link = new MpiLink(this, peer, tag, session, owner);
+    this.#links.set(key, link);
+    return link;
+  }
+
+  disconnect(link: MpiLink): void {
+    const key = this.#key(link.rank, link.tag);
+    if (this.#links.get(key) === link) this.#links.delete(key);
+  }
+
+  /** Blocks until all sends are done. Takes nothing in. */
+  drain(): void {
+    while (this.#sends.length > 0) this.#testSends();
+  }
+
+  /** Takes in all that has come, and moves what is on its way. True if anything did. */
+  poll(): boolean {
+    let moved = this.#sends.length > 0 && this.#testSends();
+    if (this.#receiving.size > 0) {
+      for (const link of this.#receiving) {
+        if (link.receive()) moved = true;
+        if (!link.receiving) this.#receiving.delete(link);
+      }
+    }
+    // A bound, so that a flood does not keep the caller from its event loop.
+    for (let i = 0; i < 64; i++) {
+      const found = this.mpi.poll(this.#buffer, this.#status);
+      if (found === 0) return moved || i > 0;
+      this.#take(found === 2);
+    }
+    return true;
+  }
+
+  send(link: MpiLink, message: MessageWriter): void {
+    const { bytes, length, buffers } = message.take();
+    const request = this.mpi.send(bytes, length, link.rank, link.tag);
+    if (request !== 0) {
+      this.#sends.push({ request, bytes });
+      message.renew(this.#spare.pop());
+    }
+    for (const buffer of buffers) this.#sendBuffer(link, buffer);
+  }
+
+  /** Starts to receive the buffers of these sizes; returns the requests, and where they go. */
+  receiveBuffers(link: MpiLink, sizes: readonly number[]): Arriving {
+    const requests: number[] = [];
+    const buffers = sizes.map((size) => {
+      const buffer = new Uint8Array(new ArrayBuffer(size));
+      for (let at = 0; at < size; at += this.#chunkBytes) {
+        const chunk = buffer.subarray(at, Math.min(size, at + this.#chunkBytes));
+        requests.push(this.mpi.receive(chunk, chunk.length, link.rank, link.tag));
+      }
+      return buffer;
+    });
+    return { requests, buffers };
+  }
+
+  #sendBuffer(link: MpiLink, buffer: Uint8Array): void {
+    for (let at = 0; at < buffer.length; at += this.#chunkBytes) {
+      const chunk = buffer.subarray(at, Math.min(buffer.length, at + this.#chunkBytes));
+      const request = this.mpi.send(chunk, chunk.length, link.rank, link.tag);
+      if (request !== 0) this.#sends.push({ request, bytes: chunk });
+    }
+  }
+
+  #testSends(): boolean {
+    const before = this.#sends.length;
+    for (let i = 0; i < this.#sends.length; i++) {
+      const { request, bytes } = this.#sends[i]!;
+      if (!this.mpi.test(request)) continue;
+      const last = this.#sends.pop()!;
+      if (i < this.#sends.length) this.#sends[i--] = last;
+      // A message's memory is written again; a buffer is the program's own.
+      const ours = bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength;
+      if (ours && bytes.length <= 4096 && this.#spare.length < 64) this.#spare.push(bytes);
+    }
+    return this.#sends.length < before;
+  }
+
+  #take(large: boolean): void {
+    const source = this.#status[0]!;
+    const tag = this.#status[1]!;
+    const length = this.#status[2]!;
+    if (large) {
+      const request = this.mpi.receive(this.#buffer, length, source, tag);
+      // The sender has posted it and keeps MPI going until it is taken: some µs.
+      while (!this.mpi.test(request));
+    }
+    const { session, sizes } = readHead(this.#buffer, length);
+    let link = this.#links.get(this.#key(source, tag));
+    if (link === undefined || link.session !== session) {
+      link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
+    }
+    link.arrive(this.#buffer, length, sizes);
+    if (link.receiving) this.#receiving.add(link);
+  }
+
+  #key(peer: number, tag: number): number {
+    return tag * this.mpi.size + peer;
+  }
+}
+
+/** What has no owner any more is received all the same, and dropped. */
+const DEAF: LinkOwner = { onMessage() {}, onLost() {} };
+
+interface Arriving {
+  readonly requests: number[];
+  readonly buffers: Uint8Array[];
+}
+
+interface Arrival extends Arriving {
+  readonly bytes: Uint8Array;
+}
+
+/** A link to one rank under one tag. */
+export class MpiLink implements Link {
+  readonly rank: number;
+  readonly tag: number;
+  readonly session: number;
+  readonly #hub: MpiHub;
+  #owner: LinkOwner;
+  /** Messages whose buffers are on their way, and those that came after them. */
+  readonly #inbox: Arrival[] = [];
+
+  constructor(hub: MpiHub, rank: number, tag: number, session: number, owner: LinkOwner) {
+    this.#hub = hub;
+    this.rank = rank;
+    this.tag = tag;
+    this.session = session;
+    this.#owner = owner;
+  }
+
+  get receiving(): boolean {
+    return this.#inbox.length > 0;
+  }
+
+
+  send(message: MessageWriter): void {
+    if (this.#owner !== DEAF) this.#hub.send(this, message);
+  }
+
+  poll(): boolean {
+    return this.#hub.poll();
+  }
+
+  drain(): void {
+    this.#hub.drain();
+  }
+
+  close(): void {
+    this.#owner = DEAF;
+    this.#hub.disconnect(this);
+  }
+
+  /** The hub has received a message, in memory that it will use again. */
+  arrive(bytes: Uint8Array, length: number, sizes: readonly number[]): void {
+    if (sizes.length === 0 && this.#inbox.length === 0) {
+      this.#owner.onMessage(bytes, length, []);
+      return;
+    }
+    const arriving = this.#hub.receiveBuffers(this, sizes);
+    this.#inbox.push({ bytes: bytes.slice(0, length), ...arriving });
+  }
+
+  /** Hands over what is complete, in order; true if anything was. */
+  receive(): boolean {
+    let moved = false;
+    for (let next = this.#inbox[0]; next !== undefined; next = this.#inbox[0]) {
+      while (next.requests.length > 0 && this.#hub.mpi.test(next.requests.at(-1)!)) {
+        next.requests.pop();
+        moved = true;
+      }
+      if (next.requests.length > 0) break;
+      this.#inbox.shift();
+      this.#owner.onMessage(next.bytes, next.bytes.length, next.buffers);
+    }
+    return moved;
+  }
+}

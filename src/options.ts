@@ -1,0 +1,249 @@
+import type { TaskOptions } from "./task.ts";
+
+/**
+ * Options, checked once, at the door: an unknown one is an error, and nothing that an object inherits
+ * is taken for an option. All lengths of time are ms.
+ */
+
+type AnyFunction = (...args: never[]) => unknown;
+
+/** Options of `AsyncPool.open`. */
+export interface PoolOptions {
+  /** `false`: local processes, even inside an MPI job. */
+  readonly mpi?: boolean;
+  /** MPI tag of this pool's messages, 0 to 32 766; its own by default. */
+  readonly tag?: number;
+  /** On a rank outside the list `open` resolves with a pool of role `"unused"`. */
+  readonly keepUnused?: boolean;
+  /** Run once on each worker before its first task; if it throws, `open` rejects with that. */
+  readonly initializer?: AnyFunction | string | readonly [AnyFunction | string, ...unknown[]];
+  /** The environment of local workers, all of it, as for `Bun.spawn`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The working directory of local workers. */
+  readonly cwd?: string;
+  /** Default for every task. */
+  readonly timeout?: number;
+  readonly priority?: number;
+  readonly retries?: number;
+  /** µs a waiting side spins before it sleeps. */
+  readonly spin?: number;
+  /** ms for all workers to answer. */
+  readonly openTimeout?: number;
+}
+
+/** Options of `pool.with`. */
+export interface CallOptions {
+  /** ms the function may run, from its start on the worker. */
+  readonly timeout?: number;
+  /** Lower runs first; negative is more urgent. */
+  readonly priority?: number;
+  /** How often a task whose worker was lost may start again. */
+  readonly retries?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** `PoolOptions` with every default filled in. */
+export interface PoolSettings {
+  readonly mpi: boolean | undefined;
+  readonly tag: number | undefined;
+  readonly keepUnused: boolean;
+  readonly initializer: readonly [AnyFunction | string, ...unknown[]] | null;
+  readonly env: Readonly<Record<string, string | undefined>> | undefined;
+  readonly cwd: string | undefined;
+  readonly spin: number | undefined;
+  readonly openTimeout: number;
+  readonly task: TaskOptions;
+}
+
+/** What each option must be; the key is the option. */
+type Rules = Record<string, (value: unknown) => string | null>;
+
+const ms = (value: unknown) =>
+  typeof value === "number" && value >= 0 ? null : "a number of ms >= 0";
+const whole = (from: number, to = Infinity) => (value: unknown) =>
+  Number.isInteger(value) && (value as number) >= from && (value as number) <= to
+    ? null
+    : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
+const flag = (value: unknown) => (typeof value === "boolean" ? null : "true or false");
+
+const TASK_RULES: Rules = {
+  timeout: ms,
+  priority: (value) =>
+    typeof value === "number" && !Number.isNaN(value) ? null : "a number, lower being more urgent",
+  retries: whole(0),
+};
+
+const POOL_RULES: Rules = {
+  ...TASK_RULES,
+  mpi: flag,
+  tag: whole(0, 32_766),
+  keepUnused: flag,
+  initializer: (value) =>
+    isFunction(value) || (Array.isArray(value) && isFunction(value[0]))
+      ? null
+      : "a function, or [function, ...arguments]",
+  env: (value) => (typeof value === "object" ? null : "an object of variables"),
+  cwd: (value) => (typeof value === "string" ? null : "a path"),
+  spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
+  openTimeout: ms,
+};
+
+const CALL_RULES: Rules = {
+  ...TASK_RULES,
+  signal: (value) => (value instanceof AbortSignal ? null : "an AbortSignal"),
+};
+
+const isFunction = (value: unknown) => typeof value === "function" || typeof value === "string";
+
+export const DEFAULT_TASK: TaskOptions = Object.freeze({
+  timeout: Infinity,
+  priority: 0,
+  retries: 0,
+  signal: null,
+});
+
+/** The options of a pool, or a `TypeError` that says which one is wrong, and how. */
+export function readPoolOptions(options: PoolOptions): PoolSettings {
+  const given = readOptions("open a pool", options, POOL_RULES) as PoolOptions;
+  const { initializer } = given;
+  const list = Array.isArray(initializer) ? initializer : [initializer];
+  return {
+    mpi: given.mpi,
+    tag: given.tag,
+    keepUnused: given.keepUnused ?? false,
+    initializer: initializer === undefined ? null : (list as PoolSettings["initializer"]),
+    env: given.env,
+    cwd: given.cwd,
+    spin: given.spin ?? spinOfEnvironment(),
+    openTimeout: given.openTimeout ?? 60_000,
+    task: mergeTaskOptions(DEFAULT_TASK, given),
+  };
+}
+
+/** The options of a call on top of others, checked. */
+export function readCallOptions(options: CallOptions, base: TaskOptions): TaskOptions {
+  return mergeTaskOptions(base, readOptions("submit with options", options, CALL_RULES));
+}
+
+function mergeTaskOptions(base: TaskOptions, given: CallOptions): TaskOptions {
+  return Object.freeze({
+    timeout: given.timeout ?? base.timeout,
+    priority: given.priority ?? base.priority,
+    retries: given.retries ?? base.retries,
+    signal: given.signal ?? base.signal,
+  });
+}
+
+/** The own, enumerable options that are not undefined, in an object that inherits nothing. */
+function readOptions(deed: string, options: object, rules: Rules): Record<string, unknown> {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot ${deed}: expected an object of options, got ${show(options)}`);
+  }
+  const given: Record<string, unknown> = Object.create(null);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(rules, name)) {
+      const known = Object.keys(rules).join(", ");
+      throw new TypeError(`Cannot ${deed}: unknown option "${name}"; there are ${known}`);
+    }
+    if (value === undefined) continue;
+    const expected = rules[name]!(value);
+    if (expected !== null) {
+      throw new TypeError(`Cannot ${deed}: ${name} must be ${expected}, got ${show(value)}`);
+    }
+    given[name] = value;
+  }
+  return given;
+}
+
+function spinOfEnvironment(): number | undefined {
+  const { BSYNC_SPIN_US: text } = process.env;
+  if (text === undefined || text === "") return undefined;
+  const spin = Number(text);
+  if (spin >= 0) return spin;
+  throw new TypeError(
+    `Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`,
+  );
+}
+
+/** Who works in a pool: MPI ranks, and local processes as null. */
+export type WorkerList = readonly (number | null)[];
+
+/**
+ * The `workers` argument in an MPI job of `size` ranks. A `RangeError` names what cannot be.
+ */
+export function readRanks(workers: number | WorkerList | undefined, size: number): WorkerList {
+  const available = size - 1;
+  if (workers === undefined) return Array.from({ length: available }, (_, i) => i + 1);
+  if (typeof workers === "number") {
+    checkCount(workers);
+    if (workers > available) {
+      throw new RangeError(
+        `Cannot open a pool of ${count(workers, "worker")}: this MPI job has ` +
+          `${count(available, "worker rank")}; start it with mpirun -n ${workers + 1}`,
+      );
+    }
+    return Array.from({ length: workers }, (_, i) => i + 1);
+  }
+  checkList(workers);
+  for (const rank of workers) {
+    if (rank === null || rank < size) continue;
+    throw new RangeError(
+      `Cannot open a pool on rank ${rank}: this MPI job has ranks 0 to ${available}; ` +
+        `start it with mpirun -n ${rank + 1}`,
+    );
+  }
+  return workers;
+}
+
+/** The `workers` argument without MPI: how many processes. */
+export function readCount(workers: number | WorkerList | undefined, cores: number): number {
+  if (workers === undefined) return cores;
+  if (typeof workers === "number") {
+    checkCount(workers);
+    return workers;
+  }
+  checkList(workers);
+  return workers.length;
+}
+
+function checkCount(workers: number): void {
+  if (Number.isInteger(workers) && workers >= 1) return;
+  throw new RangeError(
+    `Cannot open a pool: workers must be a whole number >= 1, got ${show(workers)}`,
+  );
+}
+
+function checkList(workers: unknown): asserts workers is WorkerList {
+  if (!Array.isArray(workers)) {
+    throw new TypeError(
+      `Cannot open a pool: workers must be a number, or a list of ranks and nulls, got ${show(workers)}`,
+    );
+  }
+  if (workers.length === 0) {
+    throw new RangeError("Cannot open a pool: its list of workers is empty");
+  }
+  const seen = new Set<number>();
+  for (const rank of workers) {
+    if (rank === null) continue;
+    if (!Number.isInteger(rank) || rank < 0) {
+      throw new RangeError(`Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`);
+    }
+    if (rank === 0) {
+      throw new RangeError(
+        "Cannot open a pool on rank 0: it is the controller; workers are the ranks from 1 on",
+      );
+    }
+    if (seen.has(rank)) {
+      throw new RangeError(`Cannot open a pool on rank ${rank} twice: it is in the list more than once`);
+    }
+    seen.add(rank);
+  }
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value);
+}

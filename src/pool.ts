@@ -1,0 +1,342 @@
+import { availableParallelism, hostname } from "node:os";
+import { describe } from "./connection.ts";
+import { Controller, type Surroundings } from "./controller.ts";
+import { PoolClosedError } from "./errors.ts";
+import { isLoading, reachedOpen } from "./function/scope.ts";
+import { recordOf } from "./function/reference.ts";
+import { MessageHandle } from "./handle.ts";
+import { type Job, joinJob, mpiJob, JOB_TAG } from "./link/job.ts";
+import { LocalLink, WORKER_MARK } from "./link/local.ts";
+import { KeepAlive, Pump } from "./link/pump.ts";
+import {
+  type CallOptions,
+  DEFAULT_TASK,
+  type PoolOptions,
+  type PoolSettings,
+  readCallOptions,
+  readCount,
+  readPoolOptions,
+  readRanks,
+  type WorkerList,
+} from "./options.ts";
+import type { TaskOptions } from "./task.ts";
+import { serveParent } from "./worker/local.ts";
+import { joinAsWorker, serveJob } from "./worker/rank.ts";
+
+/** Any function; the pool's methods take argument and result types from the one they are given. */
+// `any`: a function of whatever arguments must be assignable, for them to be inferred from it.
+export type TaskFunction = (...args: any[]) => unknown;
+
+/** What a pool is on this process. */
+export type PoolRole = "controller" | "worker" | "unused";
+
+/** One worker of a pool, as `pool.workers` shows it. */
+export interface WorkerInfo {
+  readonly index: number;
+  /** MPI rank; null for a local process. */
+  readonly rank: number | null;
+  /** 0 before the worker has answered. */
+  readonly pid: number;
+  readonly host: string;
+  readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
+}
+
+/** `pool.with(options)`: the pool, with other options for the calls made through it. */
+export interface PoolView {
+  /** Queues one call; see `AsyncPool.async`. */
+  async<F extends TaskFunction>(
+    fn: F,
+    ...args: Parameters<F>
+  ): MessageHandle<Awaited<ReturnType<F>>>;
+  async<T = unknown>(fn: string, ...args: unknown[]): MessageHandle<T>;
+}
+
+/**
+ * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
+ *
+ * @example
+ * function square(x: number) { return x * x; }
+ *
+ * await using pool = await AsyncPool.open(4);
+ * const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
+ * console.log(await Promise.all(handles.map((h) => h.get())));
+ */
+export class AsyncPool implements PoolView, AsyncDisposable {
+  readonly role: PoolRole;
+  readonly #controller: Controller | null;
+  readonly #options: TaskOptions;
+  #closing: Promise<void> | null = null;
+  #terminating: Promise<void> | null = null;
+  readonly #release: () => void;
+
+  private constructor(
+    role: PoolRole,
+    controller: Controller | null,
+    options: TaskOptions,
+    release: () => void,
+  ) {
+    this.role = role;
+    this.#controller = controller;
+    this.#options = options;
+    this.#release = release;
+  }
+
+  /**
+   * Opens a pool; resolves once every worker has answered and run its initializer.
+   *
+   * | `workers` | in an MPI job | without MPI |
+   * | --- | --- | --- |
+   * | left out | every rank but 0 | one process per available core |
+   * | `n` | ranks 1 to n | n processes |
+   * | a list, `[1, 2, 5]` | exactly these ranks | as many processes |
+   *
+   * In an MPI job it resolves on rank 0. On every other rank it does not: the rank serves until
+   * the job ends (with `keepUnused`, one that is not in the list gets a pool of role `"unused"`).
+   *
+   * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
+   * be had, `TimeoutError` naming the workers that did not answer, and with what the initializer threw.
+   */
+  static async open(
+    workers?: number | WorkerList,
+    options: PoolOptions = {},
+  ): Promise<AsyncPool> {
+    if (isLoading()) {
+      // On a worker, that loads this script for its functions: it has come as far as it should.
+      reachedOpen();
+      return new Promise(() => {});
+    }
+    if (process.env[WORKER_MARK] === "1") return serveBundled();
+    const settings = readPoolOptions(options);
+    const launcher = settings.mpi === false ? null : mpiJob();
+    if (launcher === null) return openLocal(workers, settings);
+    return await openInJob(workers, settings, launcher.rank, launcher.size);
+  }
+
+  /** @internal Pools are opened by `AsyncPool.open`. */
+  static make(
+    role: PoolRole,
+    controller: Controller | null,
+    options: TaskOptions,
+    release: () => void,
+  ): AsyncPool {
+    return new AsyncPool(role, controller, options, release);
+  }
+
+  /**
+   * Queues one call and returns at once. `fn` is a function of a module, an inline function that uses
+   * nothing but its arguments and its module's top-level names, or a text that yields a function.
+   *
+   * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
+   * `terminate`. An argument that cannot travel fails the handle with `ValueError`.
+   *
+   * Arguments are copied at the call, except the content of buffers of 64 KiB and more: leave those
+   * unchanged until the task is settled.
+   *
+   * @example
+   * const handle = pool.async(Math.max.name === "max" ? (x: number) => x + 1 : String, 1);
+   * const hypot = pool.async("Math.hypot", 3, 4);
+   */
+  async<F extends TaskFunction>(
+    fn: F,
+    ...args: Parameters<F>
+  ): MessageHandle<Awaited<ReturnType<F>>>;
+  async<T = unknown>(fn: string, ...args: unknown[]): MessageHandle<T>;
+  async(fn: TaskFunction | string, ...args: unknown[]): MessageHandle<unknown> {
+    return this.#submit(fn, args, this.#options);
+  }
+
+  /**
+   * The same pool with other options for the calls made through it; the view can be kept.
+   *
+   * @example
+   * const urgent = pool.with({ priority: -10, timeout: 2_000 });
+   * await urgent.async(render, scene);
+   */
+  with(options: CallOptions): PoolView {
+    const merged = readCallOptions(options, this.#options);
+    const submit = (fn: TaskFunction | string, args: unknown[]) => this.#submit(fn, args, merged);
+    return {
+      async: (fn: TaskFunction | string, ...args: unknown[]) => submit(fn, args),
+    } as PoolView;
+  }
+
+  /**
+   * Calls `fn` once on every worker, each as soon as it is idle; the results in worker order. Rejects
+   * with the first failure in that order, once all have ended.
+   *
+   * @example
+   * const pids = await pool.each(() => process.pid);
+   */
+  async each<F extends TaskFunction>(
+    fn: F,
+    ...args: Parameters<F>
+  ): Promise<Awaited<ReturnType<F>>[]>;
+  async each<T = unknown>(fn: string, ...args: unknown[]): Promise<T[]>;
+  async each(fn: TaskFunction | string, ...args: unknown[]): Promise<unknown[]> {
+    const controller = this.#requireController("call a function on each worker");
+    const tasks = controller.submitToAll(recordOf(fn), args, this.#options);
+    const results = await Promise.allSettled(tasks.map((task) => controller.promise(task)));
+    return results.map((result) => {
+      if (result.status === "rejected") throw result.reason;
+      return result.value;
+    });
+  }
+
+  /** How many workers the pool has. */
+  get size(): number {
+    return this.#controller?.connections.length ?? 0;
+  }
+
+  /** The workers, in the order of their indices. */
+  get workers(): WorkerInfo[] {
+    const controller = this.#controller;
+    if (controller === null) return [];
+    return controller.connections.map((connection) => ({
+      index: connection.record.index,
+      rank: connection.rank,
+      pid: connection.greeting?.pid ?? 0,
+      host: connection.greeting?.host ?? hostname(),
+      state: controller.stateOf(connection),
+    }));
+  }
+
+  /**
+   * Waits for all that was submitted, then lets the workers go. May be called again, by anyone.
+   * From the call on, `async` throws `PoolClosedError`.
+   */
+  close(): Promise<void> {
+    this.#closing ??= (this.#controller?.close() ?? Promise.resolve()).finally(this.#release);
+    return this.#terminating === null
+      ? this.#closing
+      : Promise.all([this.#closing, this.#terminating]).then(() => {});
+  }
+
+  /**
+   * Cancels what is queued, stops what runs, and is quick: all that is not settled fails with
+   * `CancelledError`, `reason` being its cause. May be called again, and after `close`.
+   */
+  terminate(reason?: unknown): Promise<void> {
+    this.#terminating ??= (this.#controller?.terminate(reason) ?? Promise.resolve()).finally(
+      this.#release,
+    );
+    return this.#terminating;
+  }
+
+  /** `await using` closes. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #submit(
+    fn: TaskFunction | string,
+    args: unknown[],
+    options: TaskOptions,
+  ): MessageHandle<unknown> {
+    const controller = this.#requireController("call a function");
+    return new MessageHandle(controller.submit(recordOf(fn), args, options), controller);
+  }
+
+  #requireController(deed: string): Controller {
+    if (this.#controller !== null) return this.#controller;
+    throw new PoolClosedError(
+      `Cannot ${deed} on this rank: its pool has the role "${this.role}"; rank 0 is the controller`,
+    );
+  }
+}
+
+let sessions = 0;
+
+async function openLocal(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+): Promise<AsyncPool> {
+  const count = readCount(workers, availableParallelism());
+  const keepAlive = new KeepAlive(() => controller.due);
+  const outside: Surroundings = {
+    connect: (_, owner) => new LocalLink(settings, owner),
+    poll: () => false,
+    wait: () => {},
+    wake: () => keepAlive.wake(),
+    rest: () => keepAlive.rest(),
+    session: ++sessions,
+    main: Bun.main,
+  };
+  const controller = new Controller(outside, settings.initializer);
+  await controller.open(count, settings.openTimeout);
+  return AsyncPool.make("controller", controller, settings.task, () => {});
+}
+
+const tagsInUse = new Set<number>();
+let lastTag = 0;
+
+async function openInJob(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+  rank: number,
+  size: number,
+): Promise<AsyncPool> {
+  const ranks = readRanks(workers, size);
+  if (rank !== 0) {
+    const job = joinAsWorker(settings.openTimeout);
+    if (!settings.keepUnused || ranks.includes(rank)) return await serveJob(job);
+    return AsyncPool.make("unused", null, settings.task, () => {});
+  }
+  const tag = takeTag(settings.tag);
+  try {
+    const job = joinJob(settings.openTimeout, () => null);
+    for (let other = 1; other < size; other++) {
+      if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
+    }
+    const controller = controllerInJob(job, ranks, tag, settings);
+    await controller.open(ranks.length, settings.openTimeout);
+    return AsyncPool.make("controller", controller, settings.task, () => tagsInUse.delete(tag));
+  } catch (error) {
+    tagsInUse.delete(tag);
+    throw error;
+  }
+}
+
+function controllerInJob(
+  { hub, mpi, spinUs }: Job,
+  ranks: WorkerList,
+  tag: number,
+  settings: PoolSettings,
+): Controller {
+  const session = ++sessions;
+  const pump = new Pump(() => hub.poll(), () => controller.due, settings.spin ?? spinUs);
+  const outside: Surroundings = {
+    connect: (index, owner) => hub.connect(ranks[index]!, tag, session, owner),
+    poll: () => hub.poll(),
+    wait: (ms) => void mpi.wait(spinUs, spinUs, 100, Math.ceil(ms * 1000)),
+    wake: () => pump.wake(),
+    rest: () => {},
+    session,
+    main: Bun.main,
+  };
+  const controller = new Controller(outside, settings.initializer);
+  return controller;
+}
+
+/** The tag asked for, or one that no open pool has, and none had lately. */
+function takeTag(wanted: number | undefined): number {
+  if (wanted !== undefined) {
+    if (tagsInUse.has(wanted)) {
+      throw new RangeError(`Cannot open a pool with tag ${wanted}: another open pool has that tag`);
+    }
+    tagsInUse.add(wanted);
+    return wanted;
+  }
+  for (let tries = 0; tries < JOB_TAG; tries++) {
+    lastTag = (lastTag + 1) % JOB_TAG;
+    if (tagsInUse.has(lastTag)) continue;
+    tagsInUse.add(lastTag);
+    return lastTag;
+  }
+  throw new RangeError(`Cannot open a pool: ${JOB_TAG} pools are open, and there are no more tags`);
+}
+
+/** In a bundled program a local worker runs the program itself, and serves from `open` on. */
+function serveBundled(): Promise<never> {
+  serveParent();
+  return new Promise(() => {});
+}

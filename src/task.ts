@@ -1,0 +1,85 @@
+import type { Encoded } from "./codec/value.ts";
+import type { FunctionReference } from "./function/reference.ts";
+import type { WorkerRecord } from "./scheduler.ts";
+
+/** Where a task is in its life; the drawing in docs/design.md has the arrows. */
+export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
+
+/** The options of one task, checked; tasks submitted in the same way share one object. */
+export interface TaskOptions {
+  /** ms the function may run, from its start on the worker; Infinity for no limit. */
+  readonly timeout: number;
+  /** Lower runs first. */
+  readonly priority: number;
+  /** How often a task whose worker was lost may start again. */
+  readonly retries: number;
+  readonly signal: AbortSignal | null;
+}
+
+/** A function as the controller knows it: what to tell a worker, and how long it takes. */
+export interface FunctionRecord {
+  /** Its number on the wire. */
+  readonly id: number;
+  /** For messages: its name, or the beginning of its text. */
+  readonly label: string;
+  /** What a worker is told, once, to find it. */
+  readonly reference: FunctionReference;
+  /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
+  expected: number;
+}
+
+/** What waits for a task: the two ends of one promise. */
+export interface Waiter {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
+ * million of them. `state` is changed by the scheduler alone, `outcome` by the pool that settles it.
+ */
+export class Task {
+  /** Order of submission, and the task's number on the wire (there modulo 2^32). */
+  readonly order: number;
+  readonly fn: FunctionRecord;
+  readonly options: TaskOptions;
+  /** The arguments: as they are when all are immutable, else encoded at the call; null once settled. */
+  payload: unknown[] | Encoded | null;
+  state: TaskState = "queued";
+  worker: WorkerRecord | null = null;
+  /** When the controller gives the task up, on `performance.now()`; the worker should do so before. */
+  deadline = Infinity;
+  /** The result of a task that is done, what to throw for one that failed or was cancelled. */
+  outcome: unknown = undefined;
+  /** Made when somebody first asks: a task nobody looks at has no promise, and rejects nothing. */
+  waiter: (Waiter & { promise: Promise<unknown> }) | null = null;
+
+  constructor(
+    order: number,
+    fn: FunctionRecord,
+    payload: unknown[] | Encoded,
+    options: TaskOptions,
+  ) {
+    this.order = order;
+    this.fn = fn;
+    this.payload = payload;
+    this.options = options;
+  }
+
+  get id(): number {
+    return this.order >>> 0;
+  }
+
+  get priority(): number {
+    return this.options.priority;
+  }
+
+  get settled(): boolean {
+    return this.state !== "queued" && this.state !== "running";
+  }
+
+  /** For messages: `task 17 (render)`. */
+  get label(): string {
+    return `task ${this.order} (${this.fn.label})`;
+  }
+}

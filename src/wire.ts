@@ -1,0 +1,267 @@
+import type { Encoded } from "./codec/value.ts";
+import { BsyncError } from "./errors.ts";
+import type { FunctionReference } from "./function/reference.ts";
+
+/**
+ * What controller and worker say to each other: one table of messages, read by both ends, and how
+ * they lie in bytes. All numbers are little-endian.
+ *
+ *   message  = u32 session, u32 buffers, frame…, f64 length of each buffer
+ *   frame    = u8 kind, u8 format, u16 flags, u32 task, f32 number, u32 body, u32 buffers, body…
+ *
+ * A message is at most `MESSAGE_BYTES` long, so that every link can receive it into memory that is
+ * ready for it. What is larger (arrays of 64 KiB and more, and bodies of that size) travels behind
+ * the message as `buffers`, each in memory of its own, in the order of the frames they belong to.
+ * `session` tells a pool from an earlier one that used the same tag: what a late worker still
+ * sends to that one is recognized, and dropped.
+ */
+export const Kind = {
+  /** Controller → worker. */
+  Open: 1,
+  Function: 2,
+  Call: 3,
+  Cancel: 4,
+  Close: 5,
+  End: 6,
+  /** Worker → controller. */
+  Ready: 16,
+  Started: 17,
+  Result: 18,
+  Failure: 19,
+  Closed: 20,
+  Ended: 21,
+} as const;
+
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** What each kind of frame means by its fields; a field not named is zero, a body not named empty. */
+export interface Frames {
+  /** `task` is the worker's index; the body an `Opening`. */
+  [Kind.Open]: Opening;
+  /** `task` is the function's number; the body what the worker needs to find it. */
+  [Kind.Function]: FunctionTold;
+  /** `task`; `number` is the function; the body the arguments. */
+  [Kind.Call]: unknown[];
+  /** `task` was settled without the worker: drop it, or abandon it. */
+  [Kind.Cancel]: undefined;
+  /** The pool is done with this worker. */
+  [Kind.Close]: undefined;
+  /** The job is over: the rank leaves. */
+  [Kind.End]: undefined;
+  /** The worker serves. */
+  [Kind.Ready]: Greeting;
+  /** `task` begins now: sent for tasks under a deadline. */
+  [Kind.Started]: undefined;
+  /** `task`; `number` is µs it ran; the body its value. */
+  [Kind.Result]: unknown;
+  /** `task`; `number` is µs it ran; the body what it threw. */
+  [Kind.Failure]: unknown;
+  /** The worker has forgotten the pool. */
+  [Kind.Closed]: undefined;
+  /** The rank has received `End` and will send nothing more. */
+  [Kind.Ended]: undefined;
+}
+
+/** What a worker is told of the pool it serves. */
+export interface Opening {
+  /** The main script, for functions that are given as a text. */
+  readonly main: string;
+}
+
+/** What a worker is told of a function, before the first call of it. */
+export interface FunctionTold {
+  readonly reference: FunctionReference;
+  /** For messages. */
+  readonly label: string;
+}
+
+/** How a worker introduces itself. */
+export interface Greeting {
+  readonly pid: number;
+  readonly host: string;
+}
+
+/** The task number of the initializer, which is called as a task is, before any of them. */
+export const INITIALIZER = 0xffff_ffff;
+
+/** Bits of a frame's `flags`. */
+export const Flag = {
+  /** The body is the first of the frame's buffers. */
+  BodyBehind: 1,
+  /** Call: run under a deadline, given as f64 ms at the end of the body. */
+  Deadline: 2,
+} as const;
+
+/** The longest message; see the head of this file. */
+export const MESSAGE_BYTES = 128 * 1024;
+
+/** A body from this size on travels behind its message. */
+const BODY_BYTES = 64 * 1024;
+
+const MESSAGE_HEADER = 8;
+const FRAME_HEADER = 20;
+
+/** One frame as it was received. `body` is a view that is good until the receiver returns. */
+export interface Frame {
+  readonly kind: number;
+  readonly flags: number;
+  readonly task: number;
+  readonly number: number;
+  readonly deadline: number;
+  readonly content: Encoded;
+}
+
+const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };
+
+/** Frames on their way into one message. */
+export class MessageWriter {
+  #session: number;
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = MESSAGE_HEADER;
+  #buffers: Uint8Array[] = [];
+
+  constructor(session: number) {
+    this.#session = session;
+    this.#bytes = new Uint8Array(new ArrayBuffer(4096));
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  get empty(): boolean {
+    return this.#length === MESSAGE_HEADER;
+  }
+
+  /** Whether a frame with that content still fits; if not, take the message first. */
+  fits(content: Encoded = NOTHING): boolean {
+    const body = content.body.length < BODY_BYTES ? content.body.length : 0;
+    const trailer = 8 * (this.#buffers.length + content.buffers.length + 1);
+    return this.empty || this.#length + FRAME_HEADER + body + 8 + trailer <= MESSAGE_BYTES;
+  }
+
+  /** Adds a frame. The body is copied, the buffers are not: they are read when the link sends them. */
+  write(
+    kind: Kind,
+    task: number,
+    number = 0,
+    content: Encoded = NOTHING,
+    flags = 0,
+    deadline = Infinity,
+  ): void {
+    const behind = content.body.length >= BODY_BYTES;
+    const timed = deadline !== Infinity;
+    const bodyBytes = (behind ? 0 : content.body.length) + (timed ? 8 : 0);
+    const bufferCount = content.buffers.length + (behind ? 1 : 0);
+    this.#reserve(FRAME_HEADER + bodyBytes + 8 * (this.#buffers.length + bufferCount));
+    const view = this.#view;
+    const at = this.#length;
+    view.setUint8(at, kind);
+    view.setUint8(at + 1, content.format);
+    const bits = flags | (behind ? Flag.BodyBehind : 0) | (timed ? Flag.Deadline : 0);
+    view.setUint16(at + 2, bits, true);
+    view.setUint32(at + 4, task, true);
+    view.setFloat32(at + 8, number, true);
+    view.setUint32(at + 12, bodyBytes, true);
+    view.setUint32(at + 16, bufferCount, true);
+    const body = at + FRAME_HEADER;
+    if (behind) this.#buffers.push(content.body.slice());
+    else if (content.body.length > 0) this.#bytes.set(content.body, body);
+    if (timed) view.setFloat64(body + bodyBytes - 8, deadline, true);
+    for (const buffer of content.buffers) this.#buffers.push(buffer);
+    this.#length = body + bodyBytes;
+  }
+
+  /** Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. */
+  take(): { bytes: Uint8Array; length: number; buffers: Uint8Array[] } {
+    this.#reserve(8 * this.#buffers.length);
+    const buffers = this.#buffers;
+    this.#view.setUint32(0, this.#session, true);
+    this.#view.setUint32(4, buffers.length, true);
+    let length = this.#length;
+    for (const buffer of buffers) {
+      this.#view.setFloat64(length, buffer.byteLength, true);
+      length += 8;
+    }
+    this.#length = MESSAGE_HEADER;
+    if (buffers.length > 0) this.#buffers = [];
+    return { bytes: this.#bytes, length, buffers };
+  }
+
+  /** Writes into other memory from now on: whoever took the last message keeps what it lies in. */
+  renew(bytes: Uint8Array = new Uint8Array(new ArrayBuffer(this.#bytes.length))): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  #reserve(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#bytes.length) return;
+    const bytes = new Uint8Array(new ArrayBuffer(Math.max(needed, 2 * this.#bytes.length)));
+    bytes.set(this.#bytes.subarray(0, this.#length));
+    this.renew(bytes);
+  }
+}
+
+/** The head of a message: its session, and the lengths of the buffers that follow it. */
+export function readHead(bytes: Uint8Array, length: number): { session: number; sizes: number[] } {
+  if (length < MESSAGE_HEADER) throw malformed(`it has ${length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const count = view.getUint32(4, true);
+  if (count > (length - MESSAGE_HEADER) / 8) throw malformed(`it announces ${count} buffers`);
+  const sizes: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const size = view.getFloat64(length - 8 * (count - i), true);
+    if (!Number.isSafeInteger(size) || size < 0) throw malformed(`a buffer of ${size} bytes`);
+    sizes.push(size);
+  }
+  return { session: view.getUint32(0, true), sizes };
+}
+
+/**
+ * Calls `onFrame` for each frame of a message whose buffers have all arrived. Throws a `BsyncError`
+ * at the first frame that does not lie within the message; those before it were delivered.
+ */
+export function readFrames(
+  bytes: Uint8Array,
+  length: number,
+  buffers: readonly Uint8Array[],
+  onFrame: (frame: Frame) => void,
+): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+  const end = length - 8 * buffers.length;
+  let at = MESSAGE_HEADER;
+  let next = 0;
+  while (at < end) {
+    if (at + FRAME_HEADER > end) throw malformed("its last frame is cut off");
+    const flags = view.getUint16(at + 2, true);
+    const bodyBytes = view.getUint32(at + 12, true);
+    const bufferCount = view.getUint32(at + 16, true);
+    const body = at + FRAME_HEADER;
+    const timed = (flags & Flag.Deadline) !== 0;
+    const behind = (flags & Flag.BodyBehind) !== 0;
+    if (body + bodyBytes > end) throw malformed("a body runs past its end");
+    if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
+    if ((timed && bodyBytes < 8) || (behind && bufferCount < 1)) throw malformed("a frame is empty");
+    const own = bufferCount === 0 ? NO_BUFFERS : buffers.slice(next, next + bufferCount);
+    const inline = bytes.subarray(body, body + bodyBytes - (timed ? 8 : 0));
+    onFrame({
+      kind: view.getUint8(at),
+      flags,
+      task: view.getUint32(at + 4, true),
+      number: view.getFloat32(at + 8, true),
+      deadline: timed ? view.getFloat64(body + bodyBytes - 8, true) : Infinity,
+      content: {
+        format: view.getUint8(at + 1),
+        body: behind ? own[0]! : inline,
+        buffers: behind ? own.slice(1) : own,
+      },
+    });
+    next += bufferCount;
+    at = body + bodyBytes;
+  }
+}
+
+const NO_BUFFERS: readonly Uint8Array[] = [];
+
+function malformed(what: string): BsyncError {
+  return new BsyncError("BSYNC_FRAME", `Cannot read a message of a worker link: ${what}`);
+}

@@ -1,0 +1,123 @@
+import { Script } from "node:vm";
+import { FunctionError, TimeoutError } from "../errors.ts";
+import { missingVariable, type Resolved } from "../function/resolve.ts";
+
+/** How a call ended. */
+export interface Outcome {
+  readonly threw: boolean;
+  /** What it returned, or threw. */
+  readonly value: unknown;
+}
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+/**
+ * Calls a function under a deadline of `timeout` ms, Infinity for none. Synchronous code that runs
+ * past it is interrupted (`node:vm` does that, whatever the code catches); a promise that is still
+ * pending is abandoned: its function may go on, and nobody listens. Never throws or rejects.
+ */
+export function call(
+  { fn, evaluated }: Resolved,
+  args: unknown[],
+  timeout: number,
+  describe: () => string,
+): Outcome | Promise<Outcome> {
+  const start = timeout === Infinity ? 0 : performance.now();
+  const outcome = timeout === Infinity ? invoke(fn, args) : invokeWithin(fn, args, timeout);
+  if (outcome === null) return { threw: true, value: tooLong(describe(), timeout) };
+  if (!outcome.threw && isThenable(outcome.value)) {
+    const left = timeout === Infinity ? Infinity : timeout - (performance.now() - start);
+    return settle(outcome.value, left, () => tooLong(describe(), timeout), evaluated);
+  }
+  return evaluated === null || !outcome.threw ? outcome : explain(outcome, evaluated);
+}
+
+function invoke(fn: AnyFunction, args: unknown[]): Outcome {
+  try {
+    return { threw: false, value: fn(...args) };
+  } catch (error) {
+    return { threw: true, value: error };
+  }
+}
+
+// What `node:vm` runs is a text, so the call it is to make is handed over by these.
+const slot = Symbol.for("bsync.call");
+let pending: (() => void) | null = null;
+let script: Script | null = null;
+
+/** null when the deadline passed before the function returned. */
+function invokeWithin(fn: AnyFunction, args: unknown[], timeout: number): Outcome | null {
+  let outcome: Outcome | null = null;
+  const outer = pending;
+  pending = () => {
+    outcome = invoke(fn, args);
+  };
+  try {
+    script ??= prepare();
+    // Whole ms, at least 1; beyond 24 days the controller's own clock has to do.
+    const within = Math.min(Math.max(1, Math.ceil(timeout)), 2_147_483_647);
+    script.runInThisContext({ timeout: within });
+  } catch (error) {
+    const code = (error as { code?: unknown } | null)?.code;
+    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return null;
+    // Code generation is forbidden altogether: the controller's clock alone watches this call.
+    outcome ??= invoke(fn, args);
+  } finally {
+    pending = outer;
+  }
+  return outcome;
+}
+
+function prepare(): Script {
+  Object.defineProperty(globalThis, slot, { value: () => pending?.() });
+  return new Script(`globalThis[Symbol.for("bsync.call")]()`);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value instanceof Promise) return true;
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === "function";
+  } catch {
+    return false;
+  }
+}
+
+function settle(
+  promise: PromiseLike<unknown>,
+  left: number,
+  expired: () => TimeoutError,
+  evaluated: string | null,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const timer =
+      left === Infinity
+        ? null
+        : setTimeout(
+            () => resolve({ threw: true, value: expired() }),
+            Math.min(Math.max(0, left), 2_147_483_647),
+          );
+    const done = (outcome: Outcome) => {
+      if (timer !== null) clearTimeout(timer);
+      resolve(outcome);
+    };
+    Promise.resolve(promise).then(
+      (value) => done({ threw: false, value }),
+      (error) => done(explain({ threw: true, value: error }, evaluated)),
+    );
+  });
+}
+
+/** An evaluated function that lacks a variable of the one it was written in says which. */
+function explain(outcome: Outcome, evaluated: string | null): Outcome {
+  const name = evaluated === null ? null : missingVariable(outcome.value, evaluated);
+  if (name === null) return outcome;
+  const message =
+    `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
+    "it was written in, which does not travel with it; pass it as an argument";
+  return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
+}
+
+function tooLong(what: string, timeout: number): TimeoutError {
+  return new TimeoutError(`Cannot finish ${what}: it ran longer than its timeout of ${timeout} ms`);
+}

@@ -1,0 +1,12 @@
+/**
+ * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that
+ * throws. It is told on stderr, as it would be in a program of its own, and the worker goes on.
+ */
+export function surviveStrayErrors(name: string): void {
+  const tell = (error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error);
+    process.stderr.write(`bsync: ${name}: an error outside of any task: ${text}\n`);
+  };
+  process.on("uncaughtException", tell);
+  process.on("unhandledRejection", tell);
+}

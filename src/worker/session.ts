@@ -1,0 +1,249 @@
+import { hostname } from "node:os";
+import {
+  type ClassReference,
+  type DecodeContext,
+  decodeValue,
+  type EncodeContext,
+  type Encoded,
+  encodeValue,
+} from "../codec/value.ts";
+import { encodeThrown } from "../codec/thrown.ts";
+import { FunctionError, ValueError } from "../errors.ts";
+import {
+  exportedOnWorker,
+  exporterOnWorker,
+  type Resolved,
+  resolveFunction,
+} from "../function/resolve.ts";
+import type { Link } from "../link/link.ts";
+import { Flag, type Frame, Kind, type FunctionTold, MessageWriter, type Opening, readFrames } from "../wire.ts";
+import { call, type Outcome } from "./call.ts";
+
+/** Answers are sent together, unless the call before took this many µs: then somebody waits. */
+const FLUSH_US = 20;
+
+/** A function the controller has told of: found, or why not. */
+interface Known {
+  readonly label: string;
+  readonly found: Resolved | FunctionError;
+}
+
+interface Call {
+  readonly task: number;
+  readonly fn: number;
+  readonly deadline: number;
+  readonly content: Encoded;
+}
+
+/**
+ * One pool, as its worker sees it: the mirror of `controller.ts`. Takes in what the controller
+ * sends, calls one function at a time, and answers each call once.
+ *
+ *   Open → Ready     Function, Call → (Started) Result | Failure     Cancel     Close → Closed
+ */
+export class Session {
+  readonly #onClosed: () => void;
+  readonly #writer: MessageWriter;
+  #link: Link | null = null;
+  #main = "";
+
+  readonly #functions = new Map<number, Known>();
+  /** Functions whose modules are being loaded: no call starts before they are there. */
+  #resolving = 0;
+  readonly #queue: Call[] = [];
+  /** The asynchronous call that runs; null when none does. */
+  #running: { readonly task: number } | null = null;
+  #closed = false;
+
+  /** `onClosed` is called once the pool has let this worker go. */
+  constructor(session: number, onClosed: () => void) {
+    this.#writer = new MessageWriter(session);
+    this.#onClosed = onClosed;
+  }
+
+  /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
+  get waiting(): boolean {
+    return !this.#closed && (this.#running !== null || this.#resolving > 0);
+  }
+
+  serve(link: Link): void {
+    this.#link = link;
+  }
+
+  /** A message of the controller's. What makes no sense is dropped; calls in it are answered. */
+  receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    readFrames(bytes, length, buffers, (frame) => this.#take(frame));
+    this.#flush();
+  }
+
+  #take(frame: Frame): void {
+    if (this.#closed) return;
+    switch (frame.kind) {
+      case Kind.Open:
+        return this.#open(frame);
+      case Kind.Function:
+        return this.#define(frame);
+      case Kind.Call: {
+        const { task, number, deadline, content } = frame;
+        if (this.#canStart()) return this.#start({ task, fn: number, deadline, content });
+        // The body lies in memory that will be used again.
+        const kept = { ...content, body: content.body.slice() };
+        this.#queue.push({ task, fn: number, deadline, content: kept });
+        return;
+      }
+      case Kind.Cancel:
+        return this.#cancel(frame.task);
+      case Kind.Close:
+        return this.#close();
+    }
+  }
+
+  #open(frame: Frame): void {
+    const opening = decodeValue(frame.content, this.#decoding) as Opening;
+    this.#main = opening.main;
+    this.#send(Kind.Ready, 0, 0, this.#encode({ pid: process.pid, host: hostname() }));
+  }
+
+  #define(frame: Frame): void {
+    const { reference, label } = decodeValue(frame.content, this.#decoding) as FunctionTold;
+    const id = frame.task;
+    this.#resolving++;
+    resolveFunction(reference, this.#main)
+      .catch((error: unknown) =>
+        error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
+      )
+      .then((found) => {
+        this.#functions.set(id, { label, found });
+        this.#resolving--;
+        this.#continue();
+      });
+  }
+
+  #find(id: number): Resolved | FunctionError {
+    return (
+      this.#functions.get(id)?.found ??
+      new FunctionError(`Cannot find function ${id} on this worker: it was never told of it`)
+    );
+  }
+
+  #canStart(): boolean {
+    return this.#running === null && this.#resolving === 0 && this.#queue.length === 0;
+  }
+
+  /** Starts what waits, as far as it can be. */
+  #continue(): void {
+    while (this.#running === null && this.#resolving === 0 && !this.#closed) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      this.#start(next);
+    }
+    this.#flush();
+  }
+
+  #start(next: Call): void {
+    const { task, deadline } = next;
+    const found = this.#find(next.fn);
+    if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
+    let args: unknown[];
+    try {
+      args = decodeValue(next.content, this.#decoding) as unknown[];
+    } catch (error) {
+      return this.#answer(task, 0, { threw: true, value: error });
+    }
+    if (deadline !== Infinity) {
+      this.#writer.write(Kind.Started, task);
+      this.#flush();
+    }
+    this.#link?.drain();
+    const start = performance.now();
+    const label = () => `task ${task} (${this.#functions.get(next.fn)?.label})`;
+    const outcome = call(found, args, deadline, label);
+    if (!(outcome instanceof Promise)) {
+      const elapsed = (performance.now() - start) * 1000;
+      this.#answer(task, elapsed, outcome);
+      if (elapsed > FLUSH_US) this.#flush();
+      return;
+    }
+    const running = { task };
+    this.#running = running;
+    void outcome.then((outcome) => {
+      if (this.#running !== running) return; // it was cancelled, and answered then
+      this.#running = null;
+      this.#answer(task, (performance.now() - start) * 1000, outcome);
+      this.#continue();
+    });
+  }
+
+  #cancel(task: number): void {
+    const waiting = this.#queue.findIndex((call) => call.task === task);
+    if (waiting >= 0) this.#queue.splice(waiting, 1);
+    else if (this.#running?.task === task) this.#running = null;
+    else return; // it has been answered
+    this.#answer(task, 0, { threw: false, value: undefined });
+    this.#continue();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#running = null;
+    this.#queue.length = 0;
+    this.#writer.write(Kind.Closed, 0);
+    this.#flush();
+    this.#onClosed();
+  }
+
+  #answer(task: number, elapsed: number, outcome: Outcome): void {
+    if (this.#closed) return;
+    if (outcome.threw) {
+      this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(outcome.value));
+      return;
+    }
+    let content: Encoded;
+    try {
+      content = this.#encode(outcome.value);
+    } catch (error) {
+      this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(error));
+      return;
+    }
+    this.#send(Kind.Result, task, elapsed, content);
+  }
+
+  #send(kind: Kind, task: number, elapsed: number, content: Encoded): void {
+    if (!this.#writer.fits(content)) this.#flush();
+    this.#writer.write(kind, task, elapsed, content);
+  }
+
+  #flush(): void {
+    if (!this.#writer.empty) this.#link?.send(this.#writer);
+  }
+
+  #encode(value: unknown): Encoded {
+    return encodeValue(value, "result", encoding);
+  }
+
+  #encodeThrown(thrown: unknown): Encoded {
+    return encodeThrown(thrown, encoding);
+  }
+
+  readonly #decoding: DecodeContext = {
+    functionOf: (id) => {
+      const found = this.#find(id);
+      if (found instanceof FunctionError) throw found;
+      return found.fn;
+    },
+    classFor: ({ module, name }) => asClass(module && exportedOnWorker(module, name)),
+  };
+}
+
+const encoding: EncodeContext = {
+  functionId: (fn, path) => {
+    throw new ValueError(
+      `Cannot send ${path}: a function (${fn.name || "anonymous"}) travels as an argument only`,
+    );
+  },
+  classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
+};
+
+function asClass(value: unknown): Function | null {
+  return typeof value === "function" ? value : null;
+}
