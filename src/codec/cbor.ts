@@ -30,8 +30,10 @@ const codec = new Encoder({
 /** The result is overwritten by the next call. */
 export function encodeCbor(value: unknown): Uint8Array {
   const bytes = codec.encode(value, RESET_BUFFER_MODE);
-  if (bytes.length > KEPT_BYTES) codec.useBuffer(new Uint8Array(8192));
-  return bytes;
+  // What cbor-x writes into must be a Buffer.
+  if (bytes.length > KEPT_BYTES) codec.useBuffer(Buffer.allocUnsafeSlow(8192));
+  // Not a Buffer, whose `slice` would not copy.
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Byte strings in the result are views on `bytes`; throws ValueError on anything unexpected. */
@@ -44,41 +46,49 @@ export function decodeCbor(bytes: Uint8Array, byteStrings: boolean): unknown {
   }
 }
 
-/** Reads every header once; no stack is needed, because a count of what is still due will do. */
+/** For each head byte of an item without items inside: how many bytes follow; else HEADED. */
+const FOLLOWING = new Uint8Array(256);
+const HEADED = 255;
+for (let head = 0; head < 256; head++) FOLLOWING[head] = following(head);
+
+function following(head: number): number {
+  const major = head >> 5;
+  const count = head & 31;
+  if (major === 7) return count === 27 ? 8 : count >= 20 && count <= 23 ? 0 : HEADED;
+  if (major === 3) return count < 24 ? count : HEADED;
+  if (major > 1 || count > 26) return HEADED;
+  return count < 24 ? 0 : 1 << (count - 24);
+}
+
+/** Reads every head once; no stack is needed, because a count of what is still due will do. */
 function checkCbor(bytes: Uint8Array, byteStrings: boolean): void {
   const end = bytes.length;
-  let due = 1;
   let at = 0;
+  let due = 1;
   while (due > 0) {
-    if (at >= end || due > end - at) throw damaged();
+    if (at >= end) throw damaged();
     const head = bytes[at++]!;
-    const major = head >> 5;
-    let count = head & 31;
-    if (major === 7) {
-      if (count === 27) at += 8;
-      else if (count < 20 || count > 23) throw damaged();
-      due--;
+    due--;
+    const skip = FOLLOWING[head]!;
+    if (skip !== HEADED) {
+      at += skip;
       continue;
     }
-    if (count === 24) {
-      count = bytes[at++]!;
-    } else if (count === 25) {
-      count = bytes[at]! * 0x100 + bytes[at + 1]!;
-      at += 2;
-    } else if (count === 26) {
-      count =
-        bytes[at]! * 0x1000000 + (bytes[at + 1]! << 16) + (bytes[at + 2]! << 8) + bytes[at + 3]!;
-      at += 4;
-    } else if (count > 26) {
-      throw damaged();
+    let count = head & 31;
+    if (count > 26) throw damaged();
+    if (count > 23) {
+      const width = 1 << (count - 24);
+      if (width > end - at) throw damaged();
+      count = 0;
+      for (let i = 0; i < width; i++) count = count * 256 + bytes[at++]!;
     }
-    due--;
+    const major = head >> 5;
     if (major === 4) due += count;
     else if (major === 5) due += 2 * count;
     else if (major === 3 || (major === 2 && byteStrings)) at += count;
-    else if (major > 1) throw damaged();
-    // Written so that a count read past the end (NaN) fails too.
-    if (!(at <= end) || !(due <= end)) throw damaged();
+    else throw damaged();
+    // Every item takes a byte at least.
+    if (due > end - at) throw damaged();
   }
   if (at !== end) throw damaged();
 }

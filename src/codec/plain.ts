@@ -6,56 +6,85 @@
 import { hasOnlyElements } from "./arrays.ts";
 import { OUT_OF_BAND_BYTES } from "./types.ts";
 
+/** Fewer objects than this are found faster one by one. */
+const FEW = 8;
+
 /** Originals to their shallow copies; children that were scanned to the end are replaced. */
-export type Copies = Map<object, object>;
+export class Copies {
+  readonly #originals: object[] = [];
+  readonly #copies: object[] = [];
+  #map: Map<object, object> | null = null;
+
+  get(original: object): object | undefined {
+    if (this.#map !== null) return this.#map.get(original);
+    const index = this.#originals.indexOf(original);
+    return index < 0 ? undefined : this.#copies[index];
+  }
+
+  set(original: object, copy: object): void {
+    if (this.#map !== null) {
+      this.#map.set(original, copy);
+      return;
+    }
+    this.#copies.push(copy);
+    if (this.#originals.push(original) < FEW) return;
+    this.#map = new Map();
+    for (let i = 0; i < FEW; i++) this.#map.set(this.#originals[i]!, this.#copies[i]!);
+  }
+}
 
 /** Deeper trees are graphs: cbor-x calls itself for every level. */
 const MOST_LEVELS = 64;
 /** Longer arrays of nothing but numbers are better off as a typed array, which graphs do. */
 export const MANY_NUMBERS = 256;
 
-/** The copy of `value` if it is plain, else null. */
-export function copyPlain(value: object, copies: Copies, levels = 0): object | null {
-  if (levels > MOST_LEVELS || copies.has(value)) return null;
-  if (Array.isArray(value)) return copyArray(value, copies, levels);
+/** The copy of `value` if it is plain, else null. A `fresh` array is known to be only its elements. */
+export function copyPlain(value: object, copies: Copies, fresh: boolean): object | null {
+  return fresh && Array.isArray(value) ? copyElements(value, copies, 0) : copy(value, copies, 0);
+}
+
+function copy(value: object, copies: Copies, levels: number): object | null {
+  if (levels > MOST_LEVELS || copies.get(value) !== undefined) return null;
+  if (Array.isArray(value)) {
+    return hasOnlyElements(value) ? copyElements(value, copies, levels) : null;
+  }
   if (Object.getPrototypeOf(value) !== Object.prototype) return null;
-  const copy: Record<string, unknown> = { ...value };
-  copies.set(value, copy);
+  const result: Record<string, unknown> = { ...value };
+  copies.set(value, result);
   // cbor-x asks for the constructor; an own property of that name would mislead it.
-  if (copy.constructor !== Object) return null;
-  const keys = Object.keys(copy);
+  if (result.constructor !== Object) return null;
+  const keys = Object.keys(result);
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
-    const child = copy[key];
+    const child = result[key];
     if (key === "__proto__" || !isSound(key)) return null;
     if (typeof child === "object" && child !== null) {
-      const childCopy = copyPlain(child, copies, levels + 1);
-      if (childCopy === null) return null;
-      copy[key] = childCopy;
+      const inner = copy(child, copies, levels + 1);
+      if (inner === null) return null;
+      result[key] = inner;
     } else if (!isPlainScalar(child)) {
       return null;
     }
   }
-  return copy;
+  return result;
 }
 
-function copyArray(value: unknown[], copies: Copies, levels: number): object | null {
-  if (!hasOnlyElements(value)) return null;
+function copyElements(value: unknown[], copies: Copies, levels: number): object | null {
   const { length } = value;
   if (length >= MANY_NUMBERS && typeof value[0] === "number") return null;
-  const copy = value.slice();
-  copies.set(value, copy);
+  const result = value.slice();
+  copies.set(value, result);
   for (let i = 0; i < length; i++) {
-    const child = copy[i];
+    const child = result[i];
     if (typeof child === "object" && child !== null) {
-      const childCopy = copyPlain(child, copies, levels + 1);
-      if (childCopy === null) return null;
-      copy[i] = childCopy;
-    } else if (!isPlainScalar(child) || (child === undefined && !Object.hasOwn(copy, i))) {
+      const inner = copy(child, copies, levels + 1);
+      if (inner === null) return null;
+      result[i] = inner;
+    } else if (!isPlainScalar(child) || (child === undefined && !Object.hasOwn(result, i))) {
       return null;
     }
   }
-  return copy;
+  return result;
 }
 
 /** Whether cbor-x carries it exactly. */

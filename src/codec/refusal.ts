@@ -25,8 +25,8 @@ export function isOrdinary(prototype: object): boolean {
   return known;
 }
 
-function above(object: object): object | null {
-  return Object.getPrototypeOf(object) as object | null;
+function above(object: object | null): object | null {
+  return object === null ? null : (Object.getPrototypeOf(object) as object | null);
 }
 
 /** Whether a prototype is the engine's, so that its objects hold what no property shows. */

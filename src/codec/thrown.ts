@@ -2,6 +2,7 @@
 import { ValueError } from "../errors.ts";
 import { define } from "./failures.ts";
 import { isError } from "./kinds.ts";
+import { Copies } from "./plain.ts";
 import { encodeScalars } from "./scalars.ts";
 import type { DecodeContext, EncodeContext, Encoded } from "./types.ts";
 import { decodeValue } from "./value.ts";
@@ -26,7 +27,7 @@ export function encodeThrown(thrown: unknown, context: EncodeContext): Encoded {
 }
 
 function lenient(value: unknown, context: EncodeContext): Encoded {
-  return new GraphWriter(ROOT, context, new Map(), true).write(value);
+  return new GraphWriter(ROOT, context, new Copies(), true).write(value);
 }
 
 function unsendable(thrown: unknown, problem: unknown): ValueError {

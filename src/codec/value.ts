@@ -6,7 +6,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
-import { type Copies, copyPlain, isPlainScalar } from "./plain.ts";
+import { Copies, copyPlain, isPlainScalar } from "./plain.ts";
 import { readGraph } from "./reader.ts";
 import { decodeScalars, encodeScalars } from "./scalars.ts";
 import {
@@ -35,10 +35,11 @@ export {
  * const { format, body, buffers } = encodeValue([1, "two", data], "args", context);
  */
 export function encodeValue(value: unknown, root: string, context: EncodeContext): Encoded {
-  const scalars = encodeScalars(value, root === "args");
+  const fresh = root === "args";
+  const scalars = encodeScalars(value, fresh);
   if (scalars !== null) return scalars;
-  const copies: Copies = new Map();
-  const plain = plainOf(value, copies);
+  const copies = new Copies();
+  const plain = plainOf(value, copies, fresh);
   if (plain !== undefined) {
     return { format: Format.Plain, body: encodeCbor(plain), buffers: NO_BUFFERS };
   }
@@ -46,12 +47,12 @@ export function encodeValue(value: unknown, root: string, context: EncodeContext
 }
 
 /** What cbor-x may encode as it is; undefined if `value` is a graph. */
-function plainOf(value: unknown, copies: Copies): unknown {
+function plainOf(value: unknown, copies: Copies, fresh: boolean): unknown {
   if (typeof value !== "object" || value === null) {
     return isPlainScalar(value) ? value : undefined;
   }
   try {
-    return copyPlain(value, copies) ?? undefined;
+    return copyPlain(value, copies, fresh) ?? undefined;
   } catch {
     // A getter or a proxy threw: the graph will say where.
     return undefined;
