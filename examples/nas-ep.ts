@@ -131,7 +131,7 @@ async function main(name = "S"): Promise<void> {
   const verified = verify(name, sum);
 
   console.log(`EP, class ${name}: 2^${m} pairs in ${handles.length} blocks`);
-  console.log(`on ${pool.size} ${usingMpi() ? "MPI ranks" : "local processes"}\n`);
+  console.log(`workers: ${pool.size}, ${usingMpi() ? "ranks of an MPI job" : "local processes"}\n`);
   sum.counts.forEach((count, l) => console.log(`  annulus ${l} ${String(count).padStart(11)}`));
   console.log(`\n  sum of x  ${sum.sx.toExponential(15)}\n  sum of y  ${sum.sy.toExponential(15)}`);
   console.log(`\nVERIFICATION ${verified ? "SUCCESSFUL" : "FAILED"}`);
