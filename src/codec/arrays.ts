@@ -1,25 +1,38 @@
-/** Whether an array is only its elements. */
+/** What an array holds beside its elements, and how it stores those. */
 import { jscDescribe } from "bun:jsc";
 
 /** Up to here listing the keys is cheaper than having the engine describe the array. */
 const FEW = 24;
 
-// `Array, (0/0, 0/0){}, ArrayWithDouble`: no property beside the elements ({}), and elements that
-// are stored one after another, so that none of them is an accessor.
-const ONLY_ELEMENTS =
-  /, Array, \([^)]*\)\{\}, (?:CopyOnWrite)?ArrayWith(?:Undecided|Int32|Double|Contiguous),/;
+// `Array, (0/0, 0/0){}, ArrayWithDouble,`: no property beside the elements ({}), and how they lie.
+const DESCRIPTION = /, Array, \([^)]*\)\{\}, (?:CopyOnWrite)?ArrayWith(\w+),/;
+const IN_A_ROW = /^(?:Undecided|Int32|Double|Contiguous)$/;
+
+export const Elements = {
+  /** There are other properties too, or the array is of a class of its own. */
+  AndMore: 0,
+  /** Only elements; some may be accessors, or very few of a great length. */
+  Only: 1,
+  /** Only elements, values all, that lie in memory one after another (there may be holes). */
+  Stored: 2,
+} as const;
 
 /**
- * True if `array` is an ordinary array without properties beside its elements. Listing a million
- * keys takes half a second, so for long arrays the engine's own description is read, which takes
- * 2 µs whatever the length; where it says something unknown, the keys are listed after all.
+ * Which of `Elements` an array is. Listing a million keys takes half a second, so of a long array
+ * the engine's own description is read, which takes 2 µs whatever the length; where it says
+ * something unknown, the keys are listed after all.
  */
-export function hasOnlyElements(array: readonly unknown[]): boolean {
-  if (Object.getPrototypeOf(array) !== Array.prototype) return false;
-  if (array.length > FEW && ONLY_ELEMENTS.test(jscDescribe(array))) return true;
+export function elementsOf(array: readonly unknown[]): number {
+  if (Object.getPrototypeOf(array) !== Array.prototype) return Elements.AndMore;
+  const few = array.length <= FEW;
+  if (!few) {
+    const storage = DESCRIPTION.exec(jscDescribe(array))?.[1];
+    if (storage !== undefined) return IN_A_ROW.test(storage) ? Elements.Stored : Elements.Only;
+  }
   // Elements come first in the list, so that one look tells.
   const last = Object.keys(array).at(-1);
-  return last === undefined || isIndex(last);
+  if (last !== undefined && !isIndex(last)) return Elements.AndMore;
+  return few ? Elements.Stored : Elements.Only;
 }
 
 /** Whether a property key names an element of an array. */

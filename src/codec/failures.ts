@@ -6,6 +6,7 @@
  * knows for an error (`Error.isError`, the console), which `Object.create` would not.
  */
 import * as own from "../errors.ts";
+import { isNative } from "./refusal.ts";
 import type { ClassReference, DecodeContext, EncodeContext } from "./types.ts";
 
 type ErrorClass = new (...args: never[]) => Error;
@@ -38,6 +39,19 @@ const FIRST_OWN = BUILT_IN.indexOf(own.BsyncError);
 
 /** Properties that the engine makes not enumerable, and that travel nevertheless. */
 export const HIDDEN = ["cause", "errors", "error", "suppressed"] as const;
+
+/** What the runtime's own errors (of resolving, of building) tell through getters of a prototype. */
+const RUNTIME_DETAILS = ["code", "specifier", "referrer", "importKind", "level", "position"];
+
+/** Those of `RUNTIME_DETAILS` that an error has, if its class is the runtime's and not known. */
+export function runtimeDetails(error: object): string[] {
+  const prototype = Object.getPrototypeOf(error) as object | null;
+  const maker = tell(prototype, "constructor");
+  if (!isNative(maker) || BUILT_IN.includes(maker as ErrorClass)) return [];
+  return RUNTIME_DETAILS.filter(
+    (key) => !Object.hasOwn(error, key) && tell(error, key) !== undefined,
+  );
+}
 
 export const Flag = { OwnMessage: 1, OwnName: 2, ShownMessage: 4, ShownName: 8 } as const;
 
@@ -80,7 +94,7 @@ export function describeError(error: object, context: EncodeContext): Failure {
       (ownName?.enumerable ? Flag.ShownName : 0),
     message: typeof message === "string" ? message : "",
     name: typeof name === "string" ? name : nameOfMaker(maker),
-    stack: typeof stack === "string" ? stack : null,
+    stack: typeof stack === "string" ? (context.stackFor?.(stack) ?? stack) : null,
   };
 }
 

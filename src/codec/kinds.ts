@@ -49,10 +49,11 @@ export function unbox(value: object): unknown {
   return BigInt.prototype.valueOf.call(value);
 }
 
-/** Whether an element is missing. */
-export function hasHole(array: readonly unknown[]): boolean {
+/** Whether an element is missing. `values` says that no element is an accessor. */
+export function hasHole(array: readonly unknown[], values: boolean): boolean {
   for (let i = 0; i < array.length; i++) {
-    if (array[i] === undefined && !Object.hasOwn(array, i)) return true;
+    if (values && array[i] !== undefined) continue;
+    if (!Object.hasOwn(array, i)) return true;
   }
   return false;
 }

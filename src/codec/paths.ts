@@ -1,5 +1,5 @@
 /** Paths for messages: `args[0].socket`, `result["odd key"]`, `args[1].get("a").cause`. */
-import { Kind, Pair } from "./nodes.ts";
+import { Kind } from "./nodes.ts";
 
 /** What the writer knows when it stops: nodes, and where each was first met. */
 export interface Trail {
@@ -53,7 +53,8 @@ function step(node: readonly unknown[], slot: number): string {
 
 function property(key: unknown): string {
   if (typeof key === "number") return `[${key}]`;
-  if (typeof key !== "string") return Array.isArray(key) && key[0] === Pair.Utf8 ? "[…]" : "[?]";
+  // Long, or not well formed.
+  if (typeof key !== "string") return '["…"]';
   if (NAME.test(key)) return `.${key}`;
   return /^(?:0|[1-9]\d{0,9})$/.test(key) ? `[${key}]` : `[${JSON.stringify(key)}]`;
 }

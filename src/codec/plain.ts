@@ -3,7 +3,7 @@
  * it is. Whatever is not of the kind stops the scan, and the graph goes on from where it stood:
  * the copies are handed over, so that no getter runs twice.
  */
-import { hasOnlyElements } from "./arrays.ts";
+import { Elements, elementsOf } from "./arrays.ts";
 import { OUT_OF_BAND_BYTES } from "./types.ts";
 
 /** Fewer objects than this are found faster one by one. */
@@ -46,7 +46,7 @@ export function copyPlain(value: object, copies: Copies, fresh: boolean): object
 function copy(value: object, copies: Copies, levels: number): object | null {
   if (levels > MOST_LEVELS || copies.get(value) !== undefined) return null;
   if (Array.isArray(value)) {
-    return hasOnlyElements(value) ? copyElements(value, copies, levels) : null;
+    return elementsOf(value) === Elements.Stored ? copyElements(value, copies, levels) : null;
   }
   if (Object.getPrototypeOf(value) !== Object.prototype) return null;
   const result: Record<string, unknown> = { ...value };

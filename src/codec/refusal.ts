@@ -94,5 +94,8 @@ function nameOf(value: unknown): string {
   if (tag.endsWith(" Iterator") || tag === "Iterator Helper") return "Iterator";
   if (tag.endsWith("Generator")) return tag;
   const maker: unknown = Reflect.get(value, "constructor");
-  return typeof maker === "function" && maker.name !== "" ? maker.name : tag;
+  if (typeof maker === "function" && maker.name !== "" && maker.name !== "Object") {
+    return maker.name;
+  }
+  return tag === "Object" ? "object of the runtime" : tag;
 }

@@ -6,7 +6,7 @@
  * tags from SMALL on are the integers -64 to 127 themselves.
  */
 import { ValueError } from "../errors.ts";
-import { hasOnlyElements } from "./arrays.ts";
+import { Elements, elementsOf } from "./arrays.ts";
 import { type Encoded, Format, NO_BUFFERS } from "./types.ts";
 
 const SINGLE = 255;
@@ -51,7 +51,7 @@ export function encodeScalars(value: unknown, fresh: boolean): Encoded | null {
   }
   if (!Array.isArray(value) || value.length > MOST_ELEMENTS) return null;
   const count = value.length;
-  if (!fresh && !hasOnlyElements(value)) return null;
+  if (!fresh && elementsOf(value) !== Elements.Stored) return null;
   bytes[0] = count;
   let at = 1;
   for (let i = 0; i < count; i++) {

@@ -61,10 +61,24 @@ export function decodeThrown(encoded: Encoded, context: DecodeContext, origin: s
 
 // Written like a frame, for the console prints nothing of a stack but its frames.
 function stackFrom(error: Error, origin: string): string {
-  const own = Object.getOwnPropertyDescriptor(error, "stack")?.value as unknown;
-  const stack = typeof own === "string" ? own : "";
   const mark = `    at --- on ${origin} --- (remote)`;
-  const frames = /^ +at .*(?:\n +at .*)*\s*$/m.exec(stack);
-  if (frames === null) return `${stack}\n${mark}`;
-  return `${stack.slice(0, frames.index)}${mark}\n${frames[0]}`;
+  const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
+  const stack = own("stack");
+  const message = own("message");
+  if (typeof stack !== "string" || stack === "") return `${headOf(error)}\n${mark}`;
+  // A message may have lines that look like frames.
+  const said = typeof message === "string" ? stack.indexOf(message) : -1;
+  const from = said < 0 ? 0 : said + (message as string).length;
+  const frames = from + Math.max(stack.slice(from).search(/^ *at /m), -1);
+  if (frames < from) return `${stack}\n${mark}`;
+  return `${stack.slice(0, frames)}${mark}\n${stack.slice(frames)}`;
+}
+
+function headOf(error: Error): string {
+  try {
+    return String(error);
+  } catch {
+    // A getter of its class that needs what only its constructor makes.
+    return "Error";
+  }
 }

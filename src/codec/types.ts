@@ -24,6 +24,8 @@ export interface EncodeContext {
   functionId(fn: Function, path: string): number;
   /** How the other side finds the class of an error; null if it cannot. */
   classOf(ctor: Function): ClassReference | null;
+  /** A stack of this side as the other one should see it; as it is when left out. */
+  stackFor?(stack: string): string;
 }
 
 /** What a decoder asks about functions and classes. */

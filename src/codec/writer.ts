@@ -1,9 +1,9 @@
 /** Format 2, outwards: a graph as the table of nodes that nodes.ts describes. */
 import types from "node:util/types";
 import { BsyncError, ValueError } from "../errors.ts";
-import { hasOnlyElements, isIndex } from "./arrays.ts";
+import { Elements, elementsOf, isIndex } from "./arrays.ts";
 import { encodeCbor } from "./cbor.ts";
-import { describeError, HIDDEN } from "./failures.ts";
+import { describeError, HIDDEN, runtimeDetails } from "./failures.ts";
 import { bytesOf, hasHole, isCarried, isError, packNumbers, unbox } from "./kinds.ts";
 import { MemoryWriter } from "./memory.ts";
 import { BUFFER, DATA_VIEW, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
@@ -189,16 +189,15 @@ export class GraphWriter {
 
   #fillArray(value: readonly unknown[]): void {
     const node = this.#node;
-    const numbers = value.length >= MANY_NUMBERS ? packNumbers(value) : null;
-    // Also true of an array of a class of its own: only its elements are looked for.
-    const plain = Object.getPrototypeOf(value) === Array.prototype && hasOnlyElements(value);
-    if (plain && numbers !== null) {
+    const elements = elementsOf(value);
+    const many = elements === Elements.Stored && value.length >= MANY_NUMBERS;
+    const numbers = many ? packNumbers(value) : null;
+    if (numbers !== null) {
       const type = numbers instanceof Int32Array ? INT32 : FLOAT64;
-      const bytes = new Uint8Array(numbers.buffer);
-      node.push(Kind.Numbers, type, this.#memory.own(bytes));
+      node.push(Kind.Numbers, type, this.#memory.own(new Uint8Array(numbers.buffer)));
       return;
     }
-    if (plain && !hasHole(value)) {
+    if (elements !== Elements.AndMore && !hasHole(value, many)) {
       node.push(Kind.Array);
       for (let i = 0; i < value.length; i++) node.push(this.#cell(value[i]));
       return;
@@ -262,6 +261,7 @@ export class GraphWriter {
     for (const key of Object.keys(error)) {
       if (key !== "message" && key !== "name" && key !== "stack") this.#property(error, key);
     }
+    for (const key of runtimeDetails(error)) this.#property(error, key);
   }
 }
 

@@ -1,0 +1,313 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runInNewContext } from "node:vm";
+import { decodeThrown, encodeThrown } from "../../src/codec/thrown.ts";
+import * as errors from "../../src/errors.ts";
+import { difference } from "./same.ts";
+import { Known, received, roundTrip } from "./trip.ts";
+
+const ORIGIN = "worker 2 (rank 3, pid 4711, host node7)";
+
+function thrownTrip(thrown: unknown, context = new Known()): unknown {
+  return decodeThrown(received(encodeThrown(thrown, context)), context, ORIGIN);
+}
+
+class Plain extends Error {}
+class Named extends RangeError {
+  override name = "Named";
+  constructor(
+    readonly size: number,
+    options?: ErrorOptions,
+  ) {
+    super(`size ${size.toFixed()}`, options);
+  }
+}
+class Getters extends Error {
+  #secret = 1;
+  get secret(): number {
+    return this.#secret;
+  }
+  override get name(): string {
+    return `Getters${this.secret}`;
+  }
+  override get message(): string {
+    return `secret ${this.secret}`;
+  }
+}
+class OnPrototype extends TypeError {}
+OnPrototype.prototype.name = "OnPrototype";
+
+const lost = { worker: 1, rank: 3, pid: 9, exitCode: null, signal: "SIGKILL" };
+const withCause = new Error("outer", { cause: new Named(3, { cause: "a text" }) });
+const cyclicError = new Error("cyclic");
+cyclicError.cause = { inside: [cyclicError] };
+
+/** All of these arrive the same to the last property. */
+const exact: Record<string, Error> = {
+  "an Error": new Error("message"),
+  "an Error without a message": new Error(),
+  "an EvalError": new EvalError("m"),
+  "a RangeError": new RangeError("m"),
+  "a ReferenceError": new ReferenceError("m"),
+  "a SyntaxError": new SyntaxError("m"),
+  "a TypeError": new TypeError("m"),
+  "a URIError": new URIError("m"),
+  "an AggregateError": new AggregateError([new TypeError("in"), 5, null], "m"),
+  "a SuppressedError": new SuppressedError(new TypeError("a"), "b", "m"),
+  "a cause": withCause,
+  "a cause that is undefined": new Error("m", { cause: undefined }),
+  "a cause that was assigned": Object.assign(new Error("m"), { cause: 1 }),
+  "a cycle through the cause": cyclicError,
+  "own properties": Object.assign(new Error("m"), {
+    code: "E",
+    [Symbol("s")]: 1,
+    deep: { a: [-0] },
+  }),
+  "an own name": Object.assign(new Error("m"), { name: "Other" }),
+  "an own __proto__": Object.defineProperty(new Error("m"), "__proto__", {
+    value: 1,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  }),
+  "a class that is known": new Named(7),
+  "a class with a name on its prototype": new OnPrototype("m"),
+  "a message with lone surrogates": new Error("\ud800 \uFEFF"),
+  ProcException: new errors.ProcException(new Named(1)),
+  TimeoutError: new errors.TimeoutError("m"),
+  WorkerLostError: new errors.WorkerLostError("m", lost),
+  CancelledError: new errors.CancelledError("m", { cause: 5 }),
+  PoolClosedError: new errors.PoolClosedError("m"),
+  QueueFullError: new errors.QueueFullError("m"),
+  FunctionError: new errors.FunctionError("m"),
+  ValueError: new errors.ValueError("m"),
+  MpiError: new errors.MpiError("m", 5, "text"),
+};
+const known = new Known([], [Named, OnPrototype, Getters]);
+
+describe("errors inside a value", () => {
+  for (const [name, error] of Object.entries(exact)) {
+    test(`${name} arrives as it was`, () => {
+      const arrived = roundTrip([error, { again: error }] as const, known);
+      expect(difference(arrived, [error, { again: error }])).toBeNull();
+      expect(Error.isError(arrived[0])).toBe(true);
+      expect(arrived[0].stack).toBe(error.stack!);
+      expect(arrived[0].message).toBe(error.message);
+      expect(arrived[0].name).toBe(error.name);
+    });
+  }
+
+  test("an absent cause stays absent", () => {
+    expect("cause" in roundTrip(new Error("m"))).toBe(false);
+    expect(Object.hasOwn(roundTrip(new Error("m", { cause: undefined })), "cause")).toBe(true);
+    expect("errors" in roundTrip(new Error("m"))).toBe(false);
+  });
+
+  test("a DOMException keeps message, name and code", () => {
+    const arrived = roundTrip(new DOMException("gone", "AbortError"));
+    expect(arrived).toBeInstanceOf(DOMException);
+    expect([arrived.message, arrived.name, arrived.code]).toEqual(["gone", "AbortError", 20]);
+  });
+
+  test("a class that nobody else knows becomes the built-in one below it, name kept", () => {
+    const arrived = roundTrip(new Named(7));
+    expect(arrived.constructor).toBe(RangeError);
+    expect([arrived.name, arrived.message, arrived.size]).toEqual(["Named", "size 7", 7]);
+    const plain = roundTrip(new Plain("m"));
+    expect(plain.constructor).toBe(Error);
+    const named = roundTrip(new OnPrototype("m"));
+    expect([named.name, named.constructor]).toEqual(["OnPrototype", TypeError]);
+  });
+
+  test("a class is rebuilt without its constructor, and its getters are left alone", () => {
+    expect(roundTrip(new Getters(), known)).toBeInstanceOf(Getters);
+    const unknown = roundTrip(new Getters());
+    expect([unknown.name, unknown.message]).toEqual(["Getters1", "secret 1"]);
+  });
+
+  test("what only inherits from Error arrives as an error", () => {
+    const old = Object.assign(Object.create(RangeError.prototype) as Error, { message: "old" });
+    const arrived = roundTrip(old);
+    expect([arrived.constructor, arrived.message]).toEqual([RangeError, "old"]);
+  });
+
+  test("an error of another realm arrives as one of this", () => {
+    const arrived = roundTrip(runInNewContext("new TypeError('far')") as Error);
+    expect(arrived).toBeInstanceOf(TypeError);
+    expect(arrived.message).toBe("far");
+  });
+
+  test("a class that is no error's is not used", () => {
+    class NoError {}
+    const context = Object.assign(new Known(), {
+      classOf: () => ({ module: "m", name: "Named" }),
+      classFor: () => NoError,
+    });
+    expect(roundTrip(new Named(1), context).constructor).toBe(RangeError);
+  });
+});
+
+describe("what was thrown", () => {
+  test("the stack names the place, before the frames of over there", () => {
+    const error = new Named(3);
+    error.stack = "Named: size 3\n    at far (/far/away.ts:1:2)\n    at main (/far/main.ts:3:4)";
+    const arrived = thrownTrip(error, known) as Error;
+    expect(arrived.stack).toBe(
+      `Named: size 3\n    at --- on ${ORIGIN} --- (remote)\n` +
+        "    at far (/far/away.ts:1:2)\n    at main (/far/main.ts:3:4)",
+    );
+    expect(Object.getOwnPropertyDescriptor(arrived, "stack")?.enumerable).toBe(false);
+  });
+
+  test("the console shows the place and the remote frames, and none of this process", () => {
+    const error = new TypeError("several\nlines");
+    error.stack = `${error.name}: ${error.message}\n    at far (/far/away.ts:1:2)`;
+    const shown = Bun.inspect(thrownTrip(error));
+    expect(shown).toContain(`at --- on ${ORIGIN} ---`);
+    expect(shown).toContain("at far (/far/away.ts:1:2)");
+    expect(shown).not.toContain("src/codec");
+    expect(shown).not.toContain("test/codec");
+  });
+
+  test("a message that looks like frames stays a message", () => {
+    const error = new TypeError("one\n    at home");
+    error.stack = `${error.name}: ${error.message}\n    at far (/far/away.ts:1:2)`;
+    const { stack } = thrownTrip(error) as Error;
+    expect(stack).toStartWith(`TypeError: one\n    at home\n    at --- on ${ORIGIN} ---`);
+  });
+
+  test("an uncaught one is printed in the same way", async () => {
+    const path = (name: string): string => new URL(name, import.meta.url).pathname;
+    const program = `
+      import { decodeThrown, encodeThrown } from ${JSON.stringify(path("../../src/codec/thrown.ts"))};
+      function far() { const error = new RangeError("boom"); return error; }
+      const encoded = encodeThrown(far(), { classOf: () => null });
+      throw decodeThrown({ ...encoded, body: encoded.body.slice() }, {}, ${JSON.stringify(ORIGIN)});
+    `;
+    const folder = mkdtempSync(join(tmpdir(), "bsync-codec-"));
+    const file = join(folder, "far.ts");
+    await Bun.write(file, program);
+    await using proc = Bun.spawn([process.execPath, file], { stderr: "pipe" });
+    const text = await proc.stderr.text();
+    rmSync(folder, { recursive: true });
+    expect(text).toContain("RangeError: boom");
+    expect(text).toContain(`at --- on ${ORIGIN} ---`);
+    expect(text).toContain(`at far (${file}:`);
+    expect(text).not.toContain("src/codec");
+  });
+
+  test("an error without frames still names the place", () => {
+    const error = new Error("m");
+    error.stack = "";
+    expect((thrownTrip(error) as Error).stack).toContain(ORIGIN);
+    Reflect.deleteProperty(error, "stack");
+    expect((thrownTrip(error) as Error).stack).toBe(
+      `Error: m\n    at --- on ${ORIGIN} --- (remote)`,
+    );
+  });
+
+  for (const value of [42, "text", -0, undefined, null, 10n, [1, [2]], { a: new Map([[1, 2]]) }]) {
+    test(`${Bun.inspect(value, { compact: true })} arrives as itself`, () => {
+      expect(difference(thrownTrip(value), value)).toBeNull();
+    });
+  }
+
+  test("what cannot travel inside is described, the rest arrives", () => {
+    const error = Object.assign(new Named(2, { cause: { socket: Promise.resolve(), port: 80 } }), {
+      symbol: Symbol("s"),
+      callback: function named() {},
+      get bad() {
+        return 1;
+      },
+      ok: [1, 2],
+    });
+    Object.defineProperty(error, "bad", {
+      enumerable: true,
+      get() {
+        throw new Error("no");
+      },
+    });
+    const arrived = thrownTrip(error, known) as Named & Record<string, unknown>;
+    expect(arrived).toBeInstanceOf(Named);
+    expect(arrived.cause).toEqual({
+      socket: "[a Promise cannot travel to another process]",
+      port: 80,
+    });
+    expect(arrived["symbol"]).toBe("[a symbol cannot travel to another process]");
+    expect(arrived["callback"]).toBe("[function named]");
+    expect(arrived["bad"]).toBe("[reading it threw Error: no]");
+    expect(arrived["ok"]).toEqual([1, 2]);
+    expect(thrownTrip({ code: 5, on: new WeakMap() })).toEqual({
+      code: 5,
+      on: "[a WeakMap cannot travel to another process]",
+    });
+  });
+
+  for (const value of [Symbol("s"), Promise.resolve(1), () => 5, new WeakMap()]) {
+    test(`${Bun.inspect(value)} arrives as a ValueError that shows it`, () => {
+      const arrived = thrownTrip(value) as Error;
+      expect(arrived).toBeInstanceOf(errors.ValueError);
+      expect(arrived.message).toStartWith("Cannot send what was thrown: ");
+      expect(arrived.message).toContain(Bun.inspect(value));
+      expect(arrived.stack).toContain(ORIGIN);
+    });
+  }
+
+  test("nothing makes it throw", () => {
+    const explode = (): never => {
+      throw new Error("explodes");
+    };
+    const trap = { get: explode, ownKeys: explode, getPrototypeOf: explode, has: explode };
+    const half = { ownKeys: (): string[] => ["a", "b"], getOwnPropertyDescriptor: explode };
+    const revoked = Proxy.revocable([], {});
+    revoked.revoke();
+    const hostile: unknown[] = [
+      new Proxy({}, trap),
+      new Proxy(new Error("m"), trap),
+      new Proxy(new Error("m"), half),
+      new Proxy([1, 2, 3], { get: (_, key) => (key === "length" ? 3 : explode()) }),
+      revoked.proxy,
+      Object.defineProperty(new Error("m"), "message", { get: explode }),
+      Object.defineProperty(new Error("m"), "stack", { get: explode }),
+      Object.defineProperty(new Error("m"), "cause", { get: explode }),
+      Object.defineProperties(new Error("m"), {
+        name: { value: 5 },
+        stack: { value: 5 },
+      }),
+      Object.setPrototypeOf(new Error("m"), null),
+      Object.setPrototypeOf(new Error("m"), new Proxy({}, trap)),
+      { [Symbol.toStringTag]: 5, constructor: null, get a(): never { return explode(); } }, // prettier-ignore
+    ];
+    const hostileContext = Object.assign(new Known(), { classOf: explode, functionId: explode });
+    for (const value of hostile) {
+      for (const thrown of [value, { value, after: { ok: 1 } }, new Error("m", { cause: value })]) {
+        const arrived = thrownTrip(thrown, hostileContext);
+        if (thrown !== value && !(thrown instanceof Error)) {
+          expect((arrived as { after: unknown }).after).toEqual({ ok: 1 });
+        }
+      }
+    }
+  });
+
+  test("errors of the runtime keep their code", async () => {
+    const missing = await import("./no-such-module.ts" as string).catch((error: unknown) => error);
+    const arrived = thrownTrip(missing) as Error & { code: string };
+    expect(arrived).toBeInstanceOf(Error);
+    expect(arrived.message).toContain("no-such-module");
+    expect(arrived.code).toBe("ERR_MODULE_NOT_FOUND");
+    const absent = await Bun.file("/nowhere/at/all")
+      .text()
+      .catch((error: unknown) => error);
+    expect(thrownTrip(absent)).toMatchObject({ code: "ENOENT", path: "/nowhere/at/all" });
+  });
+
+  test("an error that came through two processes names both, the nearer first", () => {
+    const once = thrownTrip(new Error("m"));
+    const encoded = received(encodeThrown(once, new Known()));
+    const stack = (decodeThrown(encoded, new Known(), "worker 0") as Error).stack!;
+    expect(stack.indexOf("worker 0")).toBeGreaterThan(0);
+    expect(stack.indexOf("worker 2")).toBeGreaterThan(stack.indexOf("worker 0"));
+  });
+});
