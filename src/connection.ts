@@ -1,6 +1,6 @@
 import type { Link } from "./link/link.ts";
-import type { WorkerRecord } from "./scheduler.ts";
-import type { FunctionRecord } from "./task.ts";
+import type { FunctionRecord } from "./function/reference.ts";
+import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";
 
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */

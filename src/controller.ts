@@ -9,11 +9,12 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "./errors.ts";
+import type { FunctionRecord } from "./function/reference.ts";
 import type { TaskOwner } from "./handle.ts";
 import type { Ending, Link, LinkOwner } from "./link/link.ts";
-import { Scheduler, type Verdict, type WorkerRecord } from "./scheduler.ts";
+import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
-import { type FunctionRecord, Task, type TaskOptions } from "./task.ts";
+import { Task, type TaskOptions, type WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
 import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
 
@@ -174,7 +175,10 @@ export class Controller implements TaskOwner {
     for (const task of tasks) {
       const running = task.worker !== null;
       if (running) this.#write(this.connections[task.worker!.index]!, Kind.Cancel, task.id);
-      const error = new CancelledError(`${task.label} was cancelled: its pool was terminated`, options);
+      const error = new CancelledError(
+        `${task.label} was cancelled: its pool was terminated`,
+        options,
+      );
       this.#settle(task, "cancelled", error);
     }
     await this.#letGo(true);

@@ -121,5 +121,7 @@ function wrap(error: unknown): never {
 }
 
 function waitedTooLong(task: Task, timeout: number): TimeoutError {
-  return new TimeoutError(`Cannot get the result of ${task.label} within ${timeout} ms: it is ${task.state}`);
+  return new TimeoutError(
+    `Cannot get the result of ${task.label} within ${timeout} ms: it is ${task.state}`,
+  );
 }

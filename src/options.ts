@@ -60,10 +60,12 @@ type Rules = Record<string, (value: unknown) => string | null>;
 
 const ms = (value: unknown) =>
   typeof value === "number" && value >= 0 ? null : "a number of ms >= 0";
-const whole = (from: number, to = Infinity) => (value: unknown) =>
-  Number.isInteger(value) && (value as number) >= from && (value as number) <= to
-    ? null
-    : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
+const whole =
+  (from: number, to = Infinity) =>
+  (value: unknown) =>
+    Number.isInteger(value) && (value as number) >= from && (value as number) <= to
+      ? null
+      : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
 const flag = (value: unknown) => (typeof value === "boolean" ? null : "true or false");
 
 const TASK_RULES: Rules = {
@@ -95,6 +97,9 @@ const CALL_RULES: Rules = {
 
 const isFunction = (value: unknown) => typeof value === "function" || typeof value === "string";
 
+/** How long `open` waits for its workers unless it is told. */
+export const DEFAULT_OPEN_TIMEOUT_MS = 60_000;
+
 export const DEFAULT_TASK: TaskOptions = Object.freeze({
   timeout: Infinity,
   priority: 0,
@@ -115,7 +120,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
     env: given.env,
     cwd: given.cwd,
     spin: given.spin ?? spinOfEnvironment(),
-    openTimeout: given.openTimeout ?? 60_000,
+    openTimeout: given.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS,
     task: mergeTaskOptions(DEFAULT_TASK, given),
   };
 }
@@ -160,9 +165,7 @@ function spinOfEnvironment(): number | undefined {
   if (text === undefined || text === "") return undefined;
   const spin = Number(text);
   if (spin >= 0) return spin;
-  throw new TypeError(
-    `Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`,
-  );
+  throw new TypeError(`Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`);
 }
 
 /** Who works in a pool: MPI ranks, and local processes as null. */
@@ -226,7 +229,9 @@ function checkList(workers: unknown): asserts workers is WorkerList {
   for (const rank of workers) {
     if (rank === null) continue;
     if (!Number.isInteger(rank) || rank < 0) {
-      throw new RangeError(`Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`);
+      throw new RangeError(
+        `Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`,
+      );
     }
     if (rank === 0) {
       throw new RangeError(
@@ -234,7 +239,9 @@ function checkList(workers: unknown): asserts workers is WorkerList {
       );
     }
     if (seen.has(rank)) {
-      throw new RangeError(`Cannot open a pool on rank ${rank} twice: it is in the list more than once`);
+      throw new RangeError(
+        `Cannot open a pool on rank ${rank} twice: it is in the list more than once`,
+      );
     }
     seen.add(rank);
   }

@@ -1,5 +1,4 @@
 import { availableParallelism, hostname } from "node:os";
-import { describe } from "./connection.ts";
 import { Controller, type Surroundings } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
@@ -10,7 +9,7 @@ import { LocalLink, WORKER_MARK } from "./link/local.ts";
 import { KeepAlive, Pump } from "./link/pump.ts";
 import {
   type CallOptions,
-  DEFAULT_TASK,
+  DEFAULT_OPEN_TIMEOUT_MS,
   type PoolOptions,
   type PoolSettings,
   readCallOptions,
@@ -96,20 +95,18 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
    * be had, `TimeoutError` naming the workers that did not answer, and with what the initializer threw.
    */
-  static async open(
-    workers?: number | WorkerList,
-    options: PoolOptions = {},
-  ): Promise<AsyncPool> {
+  static async open(workers?: number | WorkerList, options: PoolOptions = {}): Promise<AsyncPool> {
     if (isLoading()) {
       // On a worker, that loads this script for its functions: it has come as far as it should.
       reachedOpen();
       return new Promise(() => {});
     }
     if (process.env[WORKER_MARK] === "1") return serveBundled();
+    const launcher = Object.hasOwn(options ?? {}, "mpi") && options.mpi === false ? null : mpiJob();
+    if (launcher !== null && launcher.rank > 0) return await joinPool(workers, options);
     const settings = readPoolOptions(options);
-    const launcher = settings.mpi === false ? null : mpiJob();
-    if (launcher === null) return openLocal(workers, settings);
-    return await openInJob(workers, settings, launcher.rank, launcher.size);
+    if (launcher === null) return await openLocal(workers, settings);
+    return await openInJob(workers, settings, launcher.size);
   }
 
   /** @internal Pools are opened by `AsyncPool.open`. */
@@ -266,25 +263,43 @@ async function openLocal(
   return AsyncPool.make("controller", controller, settings.task, () => {});
 }
 
+/**
+ * `open` on a rank other than 0. What is wrong with its arguments is for rank 0 to say, which has the
+ * same ones: this rank serves then, since rank 0 may go on and open another pool.
+ */
+async function joinPool(
+  workers: number | WorkerList | undefined,
+  options: PoolOptions,
+): Promise<AsyncPool> {
+  let settings: PoolSettings | null = null;
+  try {
+    settings = readPoolOptions(options);
+  } catch {}
+  const job = joinAsWorker(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
+  if (settings?.keepUnused) {
+    try {
+      const isMember = readRanks(workers, job.mpi.size).includes(job.mpi.rank);
+      if (!isMember) return AsyncPool.make("unused", null, settings.task, () => {});
+    } catch {}
+  }
+  return await serveJob(job);
+}
+
 const tagsInUse = new Set<number>();
 let lastTag = 0;
 
 async function openInJob(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
-  rank: number,
-  size: number,
+  launched: number,
 ): Promise<AsyncPool> {
-  const ranks = readRanks(workers, size);
-  if (rank !== 0) {
-    const job = joinAsWorker(settings.openTimeout);
-    if (!settings.keepUnused || ranks.includes(rank)) return await serveJob(job);
-    return AsyncPool.make("unused", null, settings.task, () => {});
-  }
+  // Before MPI starts, where the launcher says how many ranks there are: bad arguments fail at once.
+  if (launched > 0) readRanks(workers, launched);
   const tag = takeTag(settings.tag);
   try {
     const job = joinJob(settings.openTimeout, () => null);
-    for (let other = 1; other < size; other++) {
+    const ranks = readRanks(workers, job.mpi.size);
+    for (let other = 1; other < job.mpi.size; other++) {
       if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
     }
     const controller = controllerInJob(job, ranks, tag, settings);
@@ -303,7 +318,11 @@ function controllerInJob(
   settings: PoolSettings,
 ): Controller {
   const session = ++sessions;
-  const pump = new Pump(() => hub.poll(), () => controller.due, settings.spin ?? spinUs);
+  const pump = new Pump(
+    () => hub.poll(),
+    () => controller.due,
+    settings.spin ?? spinUs,
+  );
   const outside: Surroundings = {
     connect: (index, owner) => hub.connect(ranks[index]!, tag, session, owner),
     poll: () => hub.poll(),

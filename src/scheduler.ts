@@ -1,6 +1,6 @@
 import { Heap } from "./heap.ts";
 import { ReadyQueue } from "./ready.ts";
-import type { Task } from "./task.ts";
+import { type Task, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
@@ -36,26 +36,6 @@ export const START_MS = 10_000;
 
 /** ms that a local worker may go on with a settled task before it is replaced. */
 export const STUCK_MS = 1_000;
-
-/** A worker as the scheduler sees it. */
-export class WorkerRecord {
-  readonly index: number;
-  /** Sent and not answered, in the order of sending: the first one is what it runs. */
-  readonly inFlight: Task[] = [];
-  /** Tasks for this worker and no other. */
-  readonly pinned: Task[] = [];
-  /** µs that each of `inFlight` was expected to take when it was sent, and their sum. */
-  readonly costs: number[] = [];
-  load = 0;
-  set: Set<WorkerRecord>;
-  /** When to replace it unless it has answered by then; Infinity when it is not overdue. */
-  stuckAt = Infinity;
-
-  constructor(index: number, set: Set<WorkerRecord>) {
-    this.index = index;
-    this.set = set;
-  }
-}
 
 /** What `due` says is to be done. */
 export type Verdict =

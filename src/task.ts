@@ -1,6 +1,5 @@
 import type { Encoded } from "./codec/value.ts";
-import type { FunctionReference } from "./function/reference.ts";
-import type { WorkerRecord } from "./scheduler.ts";
+import type { FunctionRecord } from "./function/reference.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -14,18 +13,6 @@ export interface TaskOptions {
   /** How often a task whose worker was lost may start again. */
   readonly retries: number;
   readonly signal: AbortSignal | null;
-}
-
-/** A function as the controller knows it: what to tell a worker, and how long it takes. */
-export interface FunctionRecord {
-  /** Its number on the wire. */
-  readonly id: number;
-  /** For messages: its name, or the beginning of its text. */
-  readonly label: string;
-  /** What a worker is told, once, to find it. */
-  readonly reference: FunctionReference;
-  /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
-  expected: number;
 }
 
 /** What waits for a task: the two ends of one promise. */
@@ -81,5 +68,25 @@ export class Task {
   /** For messages: `task 17 (render)`. */
   get label(): string {
     return `task ${this.order} (${this.fn.label})`;
+  }
+}
+
+/** A worker as the scheduler sees it. */
+export class WorkerRecord {
+  readonly index: number;
+  /** Sent and not answered, in the order of sending: the first one is what it runs. */
+  readonly inFlight: Task[] = [];
+  /** Tasks for this worker and no other. */
+  readonly pinned: Task[] = [];
+  /** µs that each of `inFlight` was expected to take when it was sent, and their sum. */
+  readonly costs: number[] = [];
+  load = 0;
+  set: Set<WorkerRecord>;
+  /** When to replace it unless it has answered by then; Infinity when it is not overdue. */
+  stuckAt = Infinity;
+
+  constructor(index: number, set: Set<WorkerRecord>) {
+    this.index = index;
+    this.set = set;
   }
 }

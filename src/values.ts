@@ -7,8 +7,7 @@ import {
   encodeValue,
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
-import { exportedBy, exporterOf, recordOf } from "./function/reference.ts";
-import type { FunctionRecord } from "./task.ts";
+import { exportedBy, exporterOf, type FunctionRecord, recordOf } from "./function/reference.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 

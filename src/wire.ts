@@ -240,7 +240,8 @@ export function readFrames(
     const behind = (flags & Flag.BodyBehind) !== 0;
     if (body + bodyBytes > end) throw malformed("a body runs past its end");
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
-    if ((timed && bodyBytes < 8) || (behind && bufferCount < 1)) throw malformed("a frame is empty");
+    if ((timed && bodyBytes < 8) || (behind && bufferCount < 1))
+      throw malformed("a frame is empty");
     const own = bufferCount === 0 ? NO_BUFFERS : buffers.slice(next, next + bufferCount);
     const inline = bytes.subarray(body, body + bodyBytes - (timed ? 8 : 0));
     onFrame({

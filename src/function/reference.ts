@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
-import type { FunctionRecord } from "../task.ts";
 import { registeredName } from "./registry.ts";
 import { isOwnFile, plainPath } from "./scope.ts";
 
@@ -25,6 +24,18 @@ export type FunctionReference =
       readonly line: number;
     }
   | { readonly kind: "text"; readonly text: string };
+
+/** A function as the controller knows it: what to tell a worker, and how long it takes. */
+export interface FunctionRecord {
+  /** Its number on the wire. */
+  readonly id: number;
+  /** For messages: its name, or the beginning of its text. */
+  readonly label: string;
+  /** What a worker is told, once, to find it. */
+  readonly reference: FunctionReference;
+  /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
+  expected: number;
+}
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -232,7 +243,9 @@ function modulesInSight(text: string): { modules: string[]; line: number } {
   const loaded = () => Object.keys(require.cache).filter((p) => !p.includes("/node_modules/"));
   const holder =
     modules.find((path) => holds(path, wanted)) ??
-    loaded().map(plainPath).find((path) => !isOwnFile(path) && holds(path, wanted));
+    loaded()
+      .map(plainPath)
+      .find((path) => !isOwnFile(path) && holds(path, wanted));
   const home = holder ?? modules[0] ?? Bun.main;
   const line = frames.find(({ file }) => file === home)?.line ?? 1;
   return { modules: [...new Set([home, Bun.main])], line };
@@ -269,7 +282,9 @@ function holds(path: string, wanted: string): boolean {
   if (text === undefined) {
     try {
       const loader = path.endsWith("x") ? "tsx" : "ts";
-      text = squeeze(new Bun.Transpiler({ loader, target: "bun" }).transformSync(readFileSync(path, "utf8")));
+      text = squeeze(
+        new Bun.Transpiler({ loader, target: "bun" }).transformSync(readFileSync(path, "utf8")),
+      );
     } catch {
       text = "";
     }

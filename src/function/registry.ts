@@ -28,10 +28,14 @@ function registry(): Registry {
  */
 export function task<F extends AnyFunction>(name: string, fn: F): F {
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot register a task: its name must be a text, got ${Bun.inspect(name)}`);
+    throw new TypeError(
+      `Cannot register a task: its name must be a text, got ${Bun.inspect(name)}`,
+    );
   }
   if (typeof fn !== "function") {
-    throw new TypeError(`Cannot register task "${name}": expected a function, got ${Bun.inspect(fn)}`);
+    throw new TypeError(
+      `Cannot register task "${name}": expected a function, got ${Bun.inspect(fn)}`,
+    );
   }
   registry().byName.set(name, fn);
   registry().names.set(fn, name);

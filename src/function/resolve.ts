@@ -2,6 +2,7 @@ import { FunctionError } from "../errors.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
 import { loadScope, plainPath, scopeOf, scopedModules } from "./scope.ts";
+import { INLINE_QUERY } from "./stack.ts";
 
 /**
  * On a worker: the function that a reference of the controller's stands for. The other half of
@@ -71,7 +72,7 @@ async function findSource(
   const source = "\n".repeat(reference.line - 1) + reference.expression;
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
   try {
-    const fn = evaluate(`${source}\n//# sourceURL=${home}`) as AnyFunction;
+    const fn = evaluate(`${source}\n//# sourceURL=${home}${INLINE_QUERY}`) as AnyFunction;
     return { fn, evaluated: text };
   } catch (error) {
     throw refused(name || text, error);
@@ -175,8 +176,10 @@ export function exportedOnWorker(module: string, name: string): unknown {
  */
 export function missingVariable(error: unknown, text: string): string | null {
   if (!(error instanceof ReferenceError)) return null;
-  const name = /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u
-    .exec(error.message)?.[1];
+  const name =
+    /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u.exec(
+      error.message,
+    )?.[1];
   if (name === undefined) return null;
   const quoted = name.replaceAll("$", "\\$");
   return new RegExp(`(?<![\\w$.])${quoted}(?![\\w$])`).test(text) ? name : null;

@@ -20,7 +20,8 @@ interface Scope {
   readonly exports: Readonly<Record<string, () => unknown>>;
 }
 
-const QUERY = "?bsync";
+/** Behind the path of a module that is loaded with its scope open. */
+export const QUERY = "?bsync";
 const LOADERS: Record<string, "js" | "jsx" | "ts" | "tsx"> = {
   ".js": "js",
   ".mjs": "js",
@@ -99,7 +100,8 @@ async function load(path: string): Promise<void> {
  * module (which a loader's text cannot be) only the exports are in reach.
  */
 function isScoped(path: string): boolean {
-  if (!(extname(path) in LOADERS) || isOwnFile(path) || path.includes("/node_modules/")) return false;
+  if (!(extname(path) in LOADERS) || isOwnFile(path) || path.includes("/node_modules/"))
+    return false;
   const text = readFileSync(path, "utf8");
   return /^\s*(import|export)\b/m.test(text) || !/\bmodule\.exports\b|\bexports\.\w/.test(text);
 }
@@ -184,12 +186,15 @@ function testStandIn(): Record<string, unknown> {
     get: (_, name) => (name === Symbol.toPrimitive || name === "then" ? undefined : nothing),
     apply: () => nothing,
   });
-  const names = "test it describe beforeAll beforeEach afterAll afterEach mock spyOn jest vi xit xtest";
+  const names =
+    "test it describe beforeAll beforeEach afterAll afterEach mock spyOn jest vi xit xtest";
   const more = "xdescribe setSystemTime onTestFinished setDefaultTimeout expectTypeOf";
   const standIn: Record<string, unknown> = {};
   for (const name of `${names} ${more}`.split(" ")) standIn[name] = nothing;
   standIn["expect"] = () => {
-    throw new FunctionError("Cannot use expect in a task: a worker is no test runner; return a value");
+    throw new FunctionError(
+      "Cannot use expect in a task: a worker is no test runner; return a value",
+    );
   };
   return standIn;
 }

@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { findLauncher, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../mpi/mpi.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
@@ -16,6 +16,12 @@ export const JOB_TAG = 32_767;
 
 /** ms that rank 0 waits at the end of the program for the ranks that serve. */
 const FAREWELL_MS = 1_500;
+
+/**
+ * µs a waiting side spins after traffic. A peer that naps takes some 160 µs to answer (a nap of 100 µs
+ * and what Linux adds to it): to sleep before that would find it asleep again, each time.
+ */
+const SPIN_US = 300;
 
 /** Session of the job's own messages. */
 const JOB_SESSION = 0;
@@ -40,7 +46,7 @@ export function getRank(): number {
 
 /** How many ranks the MPI job has; 1 without MPI. */
 export function getSize(): number {
-  return mpiJob()?.size ?? 1;
+  return joined?.mpi.size ?? mpiJob()?.size ?? 1;
 }
 
 export interface Job {
@@ -70,7 +76,7 @@ export function joinJob(
       : accept(hub, source, tag, session),
   );
   const oversubscribed = mpi.ranksOnHost > hostCores();
-  joined = { mpi, hub, spinUs: oversubscribed ? 0 : 50, serving: new Set() };
+  joined = { mpi, hub, spinUs: oversubscribed ? 0 : SPIN_US, serving: new Set() };
   if (mpi.rank === 0) process.on("exit", (code) => endJob(code));
   else process.on("exit", leave);
   return joined;
@@ -134,7 +140,7 @@ function chunkBytes(): number {
   );
 }
 
-/** Cores of the machine, not those a rank was bound to. */
+/** Cores of the machine; a rank that is bound to one of them sees no more than that one otherwise. */
 function hostCores(): number {
-  return Math.max(navigator.hardwareConcurrency, availableParallelism());
+  return Math.max(cpus().length, availableParallelism());
 }

@@ -174,7 +174,6 @@ export class MpiLink implements Link {
     return this.#inbox.length > 0;
   }
 
-
   send(message: MessageWriter): void {
     if (this.#owner !== DEAF) this.#hub.send(this, message);
   }

@@ -35,7 +35,8 @@ export class Pump {
     this.#immediate = null;
     this.#timer = null;
     const moved = this.#poll();
-    if (!this.#due()) return;
+    // What came may have led to a call, and that to `wake`.
+    if (this.#immediate !== null || !this.#due()) return;
     const now = performance.now();
     if (moved) this.#lastMoved = now;
     const quiet = now - this.#lastMoved;

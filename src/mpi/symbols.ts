@@ -45,5 +45,24 @@ export function check(library: Library<typeof SYMBOLS>, origin: string): Shim {
 
 /** Loads the compiled shim at `path`. Throws an `Error` when it does not load. */
 export function open(path: string): Shim {
+  keepSignals();
   return check(dlopen(path, SYMBOLS), path);
+}
+
+/**
+ * libucs, which comes with MPICH's libmpi, takes SIGSEGV for itself as soon as it is loaded, and prints a
+ * backtrace at each; but Bun's engine uses that signal to interrupt a function that runs too long. What
+ * keeps libucs from it is a variable that it reads then (UCX, "UCX_ERROR_SIGNALS"). `process.env` is
+ * Bun's own copy of the environment: C does not see what is set there.
+ */
+export function keepSignals(): void {
+  if (process.platform !== "linux") return;
+  const libc = dlopen("libc.so.6", {
+    setenv: { args: ["cstring", "cstring", "int"], returns: "int" },
+  });
+  libc.symbols.setenv(text("UCX_ERROR_SIGNALS"), text(""), 0);
+}
+
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(`${value}\0`);
 }

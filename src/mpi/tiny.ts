@@ -9,7 +9,7 @@ import { cc } from "bun:ffi";
 import { writeSource } from "./build.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
-import { check, SYMBOLS, type Shim } from "./symbols.ts";
+import { check, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
 
 /** Where an MPI's header and library are. */
 export interface Headers {
@@ -50,6 +50,7 @@ export function headersOf(compiler: Compiler): Headers | null {
 export function loadTiny(headers: Headers): Shim {
   const work = mkdtempSync(join(tmpdir(), "bsync-"));
   try {
+    keepSignals();
     const library = cc({
       source: writeSource(work),
       include: headers.include,

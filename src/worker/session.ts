@@ -15,8 +15,17 @@ import {
   type Resolved,
   resolveFunction,
 } from "../function/resolve.ts";
+import { userStack } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
-import { Flag, type Frame, Kind, type FunctionTold, MessageWriter, type Opening, readFrames } from "../wire.ts";
+import {
+  Flag,
+  type Frame,
+  Kind,
+  type FunctionTold,
+  MessageWriter,
+  type Opening,
+  readFrames,
+} from "../wire.ts";
 import { call, type Outcome } from "./call.ts";
 
 /** Answers are sent together, unless the call before took this many µs: then somebody waits. */
@@ -242,6 +251,7 @@ const encoding: EncodeContext = {
     );
   },
   classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
+  stackFor: userStack,
 };
 
 function asClass(value: unknown): Function | null {
