@@ -10,6 +10,7 @@ import { GraphWriter } from "./writer.ts";
 
 const ROOT = "what was thrown";
 const MOST_INSPECTED = 2000;
+const NAMELESS = /^( *at (?:async )?)([^\s()][^()\n]*:\d+:\d+)$/gm;
 
 /**
  * Encodes whatever was thrown, and never throws itself. Where something inside cannot travel, a
@@ -71,7 +72,9 @@ function stackFrom(error: Error, origin: string): string {
   const from = said < 0 ? 0 : said + (message as string).length;
   const frames = from + Math.max(stack.slice(from).search(/^ *at /m), -1);
   if (frames < from) return `${stack}\n${mark}`;
-  return `${stack.slice(0, frames)}${mark}\n${stack.slice(frames)}`;
+  // At a frame without a name the console would stop.
+  const named = stack.slice(frames).replace(NAMELESS, "$1<anonymous> ($2)");
+  return `${stack.slice(0, frames)}${mark}\n${named}`;
 }
 
 function headOf(error: Error): string {
