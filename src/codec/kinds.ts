@@ -19,12 +19,12 @@ export function isError(value: object): boolean {
 /** Whether there is a kind for it. */
 export function isCarried(value: object): boolean {
   try {
+    if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
     if (Array.isArray(value)) return true;
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype) return true;
-    if (types.isModuleNamespaceObject(value)) return false;
-    if (prototype === null || isError(value)) return true;
-    if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
+    if (prototype === null) return !types.isModuleNamespaceObject(value);
+    if (isError(value)) return true;
     if (types.isAnyArrayBuffer(value)) return isAttached(value);
     if (types.isMap(value) || types.isSet(value) || types.isDate(value)) return true;
     if (types.isRegExp(value)) return true;

@@ -71,7 +71,6 @@ export const VIEW_TYPES = [
 
 export const INT32 = VIEW_TYPES.indexOf(Int32Array);
 export const FLOAT64 = VIEW_TYPES.indexOf(Float64Array);
-export const DATA_VIEW = VIEW_TYPES.indexOf(DataView);
 export const BUFFER = VIEW_TYPES.indexOf(Buffer);
 
 /** Bytes per element of a view type. */

@@ -3,6 +3,14 @@
  *
  * Three formats, the cheapest that carries the value: a few scalars (scalars.ts), a plain tree
  * (plain.ts), any graph (writer.ts, reader.ts).
+ *
+ * What travels is what structured clone carries, with more kept: a Buffer arrives as a Buffer, a
+ * null prototype stays null, errors keep class, cause and own properties, functions go through the
+ * context, a proxy arrives as what it shows. And with less in three places: of an ArrayBuffer only
+ * the bytes that views cover (memory.ts), a view that tracks the length of a resizable buffer
+ * arrives with a fixed length, and Blobs of files, CryptoKeys and SharedArrayBuffers are refused.
+ * Properties under symbols, those that are not enumerable, a RegExp's `lastIndex` and whatever is
+ * added to a Map, a Date or a view stay behind, as with structured clone.
  */
 import { ValueError } from "../errors.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";

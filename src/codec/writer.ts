@@ -6,7 +6,7 @@ import { encodeCbor } from "./cbor.ts";
 import { describeError, HIDDEN, runtimeDetails } from "./failures.ts";
 import { bytesOf, hasHole, isCarried, isError, packNumbers, unbox } from "./kinds.ts";
 import { MemoryWriter } from "./memory.ts";
-import { BUFFER, DATA_VIEW, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
+import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
 import { refuse } from "./refusal.ts";
@@ -22,6 +22,10 @@ const viewName = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   Symbol.toStringTag,
 )!.get!;
+
+const viewTypes: ReadonlyMap<string, number> = new Map(
+  VIEW_TYPES.map((known, type) => [known.name, type]),
+);
 
 /** One graph; not used again. */
 export class GraphWriter {
@@ -143,6 +147,7 @@ export class GraphWriter {
   }
 
   #fill(value: object): void {
+    if (ArrayBuffer.isView(value)) return this.#fillView(value as ArrayBufferView<ArrayBuffer>);
     if (Array.isArray(value)) return this.#fillArray(value);
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype && !types.isNativeError(value)) {
@@ -150,7 +155,6 @@ export class GraphWriter {
     }
     if (prototype === null) return this.#fillObject(Kind.Bare, value);
     if (isError(value)) return this.#fillError(value);
-    if (ArrayBuffer.isView(value)) return this.#fillView(value as ArrayBufferView<ArrayBuffer>);
     if (types.isMap(value)) return this.#fillMap(value);
     if (types.isSet(value)) return this.#fillSet(value);
     if (types.isDate(value)) {
@@ -229,12 +233,8 @@ export class GraphWriter {
   }
 
   #fillView(view: ArrayBufferView<ArrayBuffer>): void {
-    const name: unknown = viewName.call(view);
-    const type = Buffer.isBuffer(view)
-      ? BUFFER
-      : name === undefined
-        ? DATA_VIEW
-        : VIEW_TYPES.findIndex((known) => known.name === name);
+    const name = viewName.call(view) as string | undefined;
+    const type = Buffer.isBuffer(view) ? BUFFER : viewTypes.get(name ?? "DataView")!;
     const node: [number, number, number, number, number] = [Kind.View, type, 0, 0, 0];
     this.#memory.view(node, view, type);
     this.#node = node;
