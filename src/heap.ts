@@ -1,3 +1,6 @@
+/** Room for this many items is kept even when there are none. */
+const LEAST_CAPACITY = 64;
+
 /**
  * A binary min-heap of items under two numbers: `key`, and `order` among equal keys.
  * It knows nothing of tasks or time. The numbers lie in typed arrays beside the items, so that
@@ -11,12 +14,13 @@
  *
  * There is no removal from the middle, on purpose: it would need an index in every item, written at
  * each step of each sift. What is no longer wanted is skipped when it comes up, and swept out
- * with `keep` when there is too much of it.
+ * with `keep` when there is too much of it. Memory goes back as the heap empties: it never holds more
+ * than four times what its items need.
  */
 export class Heap<T> {
   #items: T[] = [];
-  #keys = new Float64Array(64);
-  #orders = new Float64Array(64);
+  #keys = new Float64Array(LEAST_CAPACITY);
+  #orders = new Float64Array(LEAST_CAPACITY);
 
   get size(): number {
     return this.#items.length;
@@ -39,7 +43,7 @@ export class Heap<T> {
 
   push(item: T, key: number, order: number): void {
     const index = this.#items.length;
-    if (index === this.#keys.length) this.#grow();
+    if (index === this.#keys.length) this.#resize(2 * index);
     this.#items.push(item);
     this.#siftUp(index, item, key, order);
   }
@@ -49,6 +53,7 @@ export class Heap<T> {
     const last = this.#items.pop();
     const size = this.#items.length;
     if (size > 0) this.#siftDown(0, last as T, this.#keys[size]!, this.#orders[size]!);
+    if (size * 4 < this.#keys.length && this.#keys.length > LEAST_CAPACITY) this.#shrink();
     return top;
   }
 
@@ -67,9 +72,7 @@ export class Heap<T> {
     for (let i = (kept >> 1) - 1; i >= 0; i--) {
       this.#siftDown(i, items[i]!, this.#keys[i]!, this.#orders[i]!);
     }
-    if (kept < 64 || kept * 4 > this.#keys.length) return;
-    this.#keys = this.#keys.slice(0, kept * 2);
-    this.#orders = this.#orders.slice(0, kept * 2);
+    if (kept * 4 < this.#keys.length && this.#keys.length > LEAST_CAPACITY) this.#shrink();
   }
 
   #siftUp(start: number, item: T, key: number, order: number): void {
@@ -120,11 +123,19 @@ export class Heap<T> {
     orders[index] = order;
   }
 
-  #grow(): void {
-    const keys = new Float64Array(this.#keys.length * 2);
-    const orders = new Float64Array(keys.length);
-    keys.set(this.#keys);
-    orders.set(this.#orders);
+  /** Leaves room for as many items again. */
+  #shrink(): void {
+    this.#resize(Math.max(LEAST_CAPACITY, this.#items.length * 2));
+    // An array keeps the memory of what was popped off it; a copy has none of that.
+    this.#items = this.#items.slice();
+  }
+
+  #resize(capacity: number): void {
+    const size = this.#items.length;
+    const keys = new Float64Array(capacity);
+    const orders = new Float64Array(capacity);
+    keys.set(this.#keys.subarray(0, size));
+    orders.set(this.#orders.subarray(0, size));
     this.#keys = keys;
     this.#orders = orders;
   }
