@@ -1,0 +1,61 @@
+/** What a case of the contract is: a sentence, and a function that throws where it does not hold. */
+
+export const MODES = ["local", "openmpi", "mpich"] as const;
+/** How the program was started: by itself, or by the mpirun of a family. */
+export type Mode = (typeof MODES)[number];
+export const MPI: readonly Mode[] = ["openmpi", "mpich"];
+
+/** What a case may know of the job it runs in. */
+export interface Place {
+  readonly mode: Mode;
+  /** The most workers a pool can have, or should. */
+  readonly workers: number;
+  /** Top-level functions of the main script, which it does not export; null where it has none. */
+  readonly main: MainFunctions | null;
+}
+
+/** Workers of the pools of a program that no launcher started. */
+export const LOCAL_WORKERS = 3;
+
+export interface MainFunctions {
+  readonly addOffset: (x: number) => number;
+  readonly addLater: (x: number) => Promise<number>;
+}
+
+export interface Options {
+  /** Left out of all other modes. */
+  readonly modes?: readonly Mode[];
+  /** Left out of jobs with fewer. */
+  readonly workers?: number;
+  /** ms until it is taken to hang. */
+  readonly limit?: number;
+  /** Needs names of the main script, so it cannot run where that is a test file. */
+  readonly main?: boolean;
+}
+
+export interface Case extends Options {
+  readonly name: string;
+  run(place: Place): Promise<void> | void;
+}
+
+/** Cases on one subject. */
+export class Subject {
+  readonly cases: Case[] = [];
+  readonly #name: string;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Adds a case; the name of the subject and `sentence` are its name. */
+  it(sentence: string, run: Case["run"], options: Options = {}): void {
+    this.cases.push({ ...options, name: `${this.#name}: ${sentence}`, run });
+  }
+}
+
+/** Whether a case is for a job of this mode, with so many workers. */
+export function applies({ modes, workers = 1 }: Case, mode: Mode, available: number): boolean {
+  return (modes?.includes(mode) ?? true) && workers <= available;
+}
+
+export const DEFAULT_LIMIT_MS = 10_000;
