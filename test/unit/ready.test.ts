@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Ready, ReadyQueue } from "../../src/ready.ts";
+
+/** Least priority first, then order: what `toSorted`, being stable, makes of a list. */
+function sorted(tasks: readonly Ready[]): Ready[] {
+  return tasks
+    .toSorted((a, b) => a.order - b.order)
+    .toSorted((a, b) => (a.priority === b.priority ? 0 : a.priority < b.priority ? -1 : 1));
+}
+
+function popAll(queue: ReadyQueue<Ready>): Ready[] {
+  const popped: Ready[] = [];
+  for (let task = queue.pop(); task !== undefined; task = queue.pop()) popped.push(task);
+  return popped;
+}
+
+const priorities = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(0) },
+  { weight: 3, arbitrary: fc.integer({ min: -2, max: 2 }) },
+  { weight: 1, arbitrary: fc.constantFrom(Infinity, -Infinity, 0.5, -0) },
+);
+
+type Step =
+  | { readonly do: "push"; readonly priority: number; readonly times: number }
+  | { readonly do: "pop"; readonly times: number }
+  /** Takes some, and puts them back as a lost worker's tasks are. */
+  | { readonly do: "requeue"; readonly times: number }
+  | { readonly do: "keep"; readonly modulus: number };
+
+const times = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 1, max: 8 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 1000, max: 3000 }) },
+);
+
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc
+        .tuple(priorities, times)
+        .map(([priority, times]): Step => ({ do: "push", priority, times })),
+    },
+    { weight: 4, arbitrary: times.map((times): Step => ({ do: "pop", times })) },
+    { weight: 2, arbitrary: times.map((times): Step => ({ do: "requeue", times })) },
+    {
+      weight: 1,
+      arbitrary: fc.integer({ min: 1, max: 4 }).map((modulus): Step => ({ do: "keep", modulus })),
+    },
+  ),
+  { maxLength: 40, size: "max" },
+);
+
+describe("the order is that of a stable sort", () => {
+  test("for any interleaving of arrivals, departures, returns and sweeps", () => {
+    fc.assert(
+      fc.property(steps, (steps) => {
+        const queue = new ReadyQueue<Ready>();
+        let expected: Ready[] = [];
+        let order = 1;
+        const pop = (times: number) => {
+          const popped: Ready[] = [];
+          for (let i = 0; i < times && queue.size > 0; i++) popped.push(queue.pop()!);
+          expect(popped).toEqual(expected.splice(0, popped.length));
+          return popped;
+        };
+        for (const step of steps) {
+          if (step.do === "push") {
+            for (let i = 0; i < step.times; i++) {
+              const task = { priority: step.priority, order: order++ };
+              queue.push(task);
+              expected.push(task);
+            }
+          } else if (step.do === "pop") {
+            pop(step.times);
+          } else if (step.do === "requeue") {
+            const returned = pop(step.times).filter((_, i) => i % 3 !== 0);
+            for (const task of returned.toReversed()) queue.push(task);
+            expected.push(...returned);
+          } else {
+            const wanted = ({ order }: Ready) => order % step.modulus !== 1;
+            queue.keep(wanted);
+            expected = expected.filter(wanted);
+          }
+          expected = sorted(expected);
+          expect(queue.size).toBe(expected.length);
+          expect(queue.peek()).toBe(expected[0] as Ready);
+        }
+        expect(popAll(queue)).toEqual(expected);
+        expect([queue.size, queue.peek(), queue.pop()]).toEqual([0, undefined, undefined]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a task that comes back goes before all that were submitted after it", () => {
+    const queue = new ReadyQueue<Ready>();
+    for (let order = 1; order <= 5; order++) queue.push({ priority: 0, order });
+    const [first, second] = [queue.pop()!, queue.pop()!];
+    queue.push({ priority: 0, order: 6 });
+    queue.push(second);
+    queue.push({ priority: -1, order: 7 });
+    queue.push(first);
+    expect(popAll(queue).map(({ order }) => order)).toEqual([7, 1, 2, 3, 4, 5, 6]);
+  });
+
+  test("one task without urgency, in front of the others, disturbs nobody", () => {
+    const queue = new ReadyQueue<Ready>();
+    queue.push({ priority: Infinity, order: 1 });
+    for (let order = 2; order <= 5; order++) queue.push({ priority: 0, order });
+    expect(popAll(queue).map(({ order }) => order)).toEqual([2, 3, 4, 5, 1]);
+  });
+});
+
+test("a million tasks in order of arrival are in and out in the time of a plain queue", () => {
+  const tasks = 1_000_000;
+  const queue = new ReadyQueue<Ready>();
+  const plain: Ready[] = [];
+  const list = Array.from({ length: tasks }, (_, order) => ({ priority: 0, order }));
+  const timed = (run: () => void) => {
+    const start = performance.now();
+    run();
+    return performance.now() - start;
+  };
+  const ours = timed(() => {
+    for (const task of list) queue.push(task);
+    while (queue.pop() !== undefined);
+  });
+  const reference = timed(() => {
+    for (const task of list) plain.push(task);
+    plain.reverse();
+    while (plain.pop() !== undefined);
+  });
+  expect(queue.size).toBe(0);
+  // O(n log n) would be some 20 times more, an O(n) shift at each step thousands of times.
+  expect(ours).toBeLessThan(20 * reference + 200);
+});
