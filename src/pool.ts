@@ -6,7 +6,7 @@ import { recordOf } from "./function/reference.ts";
 import { MessageHandle } from "./handle.ts";
 import { type Job, joinJob, mpiJob, JOB_TAG } from "./link/job.ts";
 import { LocalLink, WORKER_MARK } from "./link/local.ts";
-import { KeepAlive, Pump } from "./link/pump.ts";
+import { Pump } from "./link/pump.ts";
 import {
   type CallOptions,
   DEFAULT_OPEN_TIMEOUT_MS,
@@ -101,7 +101,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
       reachedOpen();
       return new Promise(() => {});
     }
-    if (process.env[WORKER_MARK] === "1") return serveBundled();
+    if (process.env[WORKER_MARK] !== undefined) return serveBundled();
     const launcher = Object.hasOwn(options ?? {}, "mpi") && options.mpi === false ? null : mpiJob();
     if (launcher !== null && launcher.rank > 0) return await joinPool(workers, options);
     const settings = readPoolOptions(options);
@@ -243,18 +243,44 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
 let sessions = 0;
 
+/** µs that the controller of local workers looks for an answer at each turn, before it sleeps. */
+const LOCAL_SPIN_US = 100;
+
 async function openLocal(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
 ): Promise<AsyncPool> {
   const count = readCount(workers, availableParallelism());
-  const keepAlive = new KeepAlive(() => controller.due);
+  const links = new Set<LocalLink>();
+  const poll = () => {
+    let moved = false;
+    for (const link of links) if (link.poll()) moved = true;
+    return moved;
+  };
+  const pump = new Pump(
+    {
+      poll,
+      due: () => controller.due,
+      sleep: () => [...links].every((link) => link.sleep()),
+      awake: () => links.forEach((link) => link.awake()),
+      nap: () => Infinity,
+    },
+    settings.spin ?? LOCAL_SPIN_US,
+  );
   const outside: Surroundings = {
-    connect: (_, owner) => new LocalLink(settings, owner),
-    poll: () => false,
-    wait: () => {},
-    wake: () => keepAlive.wake(),
-    rest: () => keepAlive.rest(),
+    connect: (_, owner) => {
+      const link: LocalLink = new LocalLink(settings, owner, () => pump.wake());
+      links.add(link);
+      return link;
+    },
+    disconnect: (link) => links.delete(link as LocalLink),
+    poll,
+    wait: (ms) => {
+      Bun.sleepSync(ms);
+      for (const link of links) link.checkAlive();
+    },
+    wake: () => pump.wake(),
+    rest: () => pump.rest(),
     session: ++sessions,
     main: Bun.main,
   };
@@ -319,16 +345,22 @@ function controllerInJob(
 ): Controller {
   const session = ++sessions;
   const pump = new Pump(
-    () => hub.poll(),
-    () => controller.due,
+    {
+      poll: () => hub.poll(),
+      due: () => controller.due,
+      sleep: () => true,
+      awake: () => {},
+      nap: (quietMs) => (quietMs < 1_000 ? 1 : 4),
+    },
     settings.spin ?? spinUs,
   );
   const outside: Surroundings = {
     connect: (index, owner) => hub.connect(ranks[index]!, tag, session, owner),
+    disconnect: () => {},
     poll: () => hub.poll(),
     wait: (ms) => void mpi.wait(spinUs, spinUs, 100, Math.ceil(ms * 1000)),
     wake: () => pump.wake(),
-    rest: () => {},
+    rest: () => pump.rest(),
     session,
     main: Bun.main,
   };

@@ -1,5 +1,6 @@
 import type { Encoded } from "./codec/value.ts";
 import type { FunctionRecord } from "./function/reference.ts";
+import { INITIALIZER } from "./wire.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -26,7 +27,7 @@ export interface Waiter {
  * million of them. `state` is changed by the scheduler alone, `outcome` by the pool that settles it.
  */
 export class Task {
-  /** Order of submission, and the task's number on the wire (there modulo 2^32). */
+  /** Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
   readonly order: number;
   readonly fn: FunctionRecord;
   readonly options: TaskOptions;
@@ -54,7 +55,7 @@ export class Task {
   }
 
   get id(): number {
-    return this.order >>> 0;
+    return this.order % INITIALIZER;
   }
 
   get priority(): number {

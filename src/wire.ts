@@ -263,6 +263,11 @@ export function readFrames(
 
 const NO_BUFFERS: readonly Uint8Array[] = [];
 
-function malformed(what: string): BsyncError {
+/** An error about what came over a link: the link is of no use any more. */
+export function malformed(what: string): BsyncError {
   return new BsyncError("BSYNC_FRAME", `Cannot read a message of a worker link: ${what}`);
+}
+
+export function isMalformed(error: unknown): error is BsyncError {
+  return error instanceof BsyncError && error.code === "BSYNC_FRAME";
 }

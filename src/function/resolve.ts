@@ -69,7 +69,7 @@ async function findSource(
   const home = modules[0]!;
   const scope = scopeOf(home);
   // Blank lines before it, so that a line in its stack is a line of the file.
-  const source = "\n".repeat(reference.line - 1) + reference.expression;
+  const source = "\n".repeat(reference.line - 1) + withoutMeta(reference.expression);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
   try {
     const fn = evaluate(`${source}\n//# sourceURL=${home}${INLINE_QUERY}`) as AnyFunction;
@@ -87,7 +87,7 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (byName === undefined) {
     const evaluate = scopeOf(main)?.evaluate ?? ((source: string) => (0, eval)(source));
     try {
-      value = evaluate(`(${text}\n)`);
+      value = evaluate(`(${withoutMeta(text)}\n)`);
     } catch (error) {
       throw refused(text, error);
     }
@@ -98,6 +98,11 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   throw new FunctionError(
     `Cannot call "${text}": in ${main} it is ${Bun.inspect(value)}, not a function`,
   );
+}
+
+/** `import.meta` may stand in a module's own text only; an evaluated one has it under another name. */
+function withoutMeta(text: string): string {
+  return text.replace(/\bimport\.meta\b/g, "__bsync_meta");
 }
 
 function refused(what: string, error: unknown): FunctionError {

@@ -14,7 +14,7 @@ import { FunctionError } from "../errors.ts";
  * modules are one graph on the worker, each with one state. Packages and bsync itself stay as they are.
  */
 interface Scope {
-  /** Evaluates an expression among the module's top-level names. */
+  /** Evaluates an expression among the module's top-level names; `__bsync_meta` is its `import.meta`. */
   readonly evaluate: (text: string) => unknown;
   /** The module's exports, by name; reading one that is not initialized yet throws. */
   readonly exports: Readonly<Record<string, () => unknown>>;
@@ -148,7 +148,7 @@ function open(path: string, source: string): string {
     .map((name) => `${name}: () => ${name}`);
   const statement =
     `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
-    `{ evaluate: (__bsync_text) => eval(__bsync_text), exports: { ${getters.join(", ")} } });`;
+    `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });`;
   let body = text;
   for (const specifier of new Set(imports.map(({ path }) => path))) {
     const target = redirect(specifier, path);

@@ -1,8 +1,12 @@
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { withoutLauncher } from "../mpi/launcher.ts";
 import type { MessageWriter } from "../wire.ts";
+import { Bell } from "./bell.ts";
+import { IpcLink } from "./ipc.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";
+import { createMemory, mapMemory } from "./memory.ts";
+import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
 /** What a local worker inherits. */
 export interface LocalOptions {
@@ -11,8 +15,15 @@ export interface LocalOptions {
   readonly cwd: string | undefined;
 }
 
-/** Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it. */
+/**
+ * Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it.
+ * Its value says what the link is made of.
+ */
 export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
+
+/** Descriptors of a worker process: its bell, and the memory it shares with its parent. */
+export const BELL_FD = 3;
+export const MEMORY_FD = 4;
 
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 
@@ -35,66 +46,134 @@ function killAtExit(link: LocalLink): void {
 
 /**
  * A link to a process on this machine, started here: the same Bun, with bsync's own entry as its
- * script (in a bundled program, where no such file is, with the program itself).
+ * script (in a bundled program, where no such file is, with the program itself). Messages go
+ * through shared memory where the system has it, else over Bun's IPC channel, which is there in
+ * any case: it tells either side when the other is gone.
  */
 export class LocalLink implements Link {
   readonly rank = null;
   readonly #process: Bun.Subprocess;
+  readonly #channel: SharedLink | IpcLink;
+  readonly #bell: Bell | null;
   #owner: LinkOwner;
+  #gone = false;
 
-  constructor(options: LocalOptions, owner: LinkOwner) {
+  /** `wake` is called when the worker rings. */
+  constructor(options: LocalOptions, owner: LinkOwner, wake: () => void) {
     this.#owner = owner;
-    this.#process = Bun.spawn(command(), {
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: environment(options.env),
-      stdio: ["ignore", "inherit", "inherit"],
-      serialization: "advanced",
-      ipc: (message) => this.#receive(message),
-      onExit: (_, exitCode) => this.#end(exitCode),
-    });
-    this.#process.unref();
-    killAtExit(this);
+    const memory = createMemory(SHARED_BYTES);
+    try {
+      this.#process = this.#start(options, memory);
+      this.#process.unref();
+      killAtExit(this);
+      const handOver: LinkOwner = {
+        onMessage: (bytes, length, buffers) => this.#owner.onMessage(bytes, length, buffers),
+        onLost: (ending) => this.#malformed(ending),
+      };
+      if (memory === null) {
+        this.#bell = null;
+        this.#channel = new IpcLink((message) => this.#process.send(message), handOver);
+      } else {
+        const bell = new Bell(this.#process.stdio[BELL_FD] as number, wake);
+        this.#bell = bell;
+        this.#channel = new SharedLink(mapMemory(memory), 0, handOver, () => bell.ring());
+      }
+    } finally {
+      if (memory !== null) closeSync(memory);
+    }
   }
 
   get pid(): number {
     return this.#process.pid;
   }
 
-  /** Resolves when the process has ended. */
-  get ended(): Promise<unknown> {
-    return this.#process.exited;
-  }
-
   send(message: MessageWriter): void {
-    const { bytes, length, buffers } = message.take();
-    if (this.#process.exitCode !== null || this.#process.killed) return; // `onLost` tells the owner
-    // A message or a buffer is copied into the channel before `send` returns.
-    this.#process.send([bytes.slice(0, length), ...buffers]);
+    this.#channel.send(message);
   }
 
   poll(): boolean {
-    return false;
+    return this.#channel.poll();
   }
 
-  drain(): void {}
+  drain(): void {
+    this.#channel.drain();
+  }
 
   close(): void {
     this.#owner = { onMessage() {}, onLost() {} };
+    this.#channel.close();
+    this.#bell?.close();
   }
 
   kill(): void {
     this.#process.kill("SIGKILL");
   }
 
-  #receive(message: unknown): void {
-    if (!Array.isArray(message)) return;
-    const [bytes, ...buffers] = message as Uint8Array[];
-    if (bytes !== undefined) this.#owner.onMessage(bytes, bytes.length, buffers);
+  /** Before this process sleeps; false if there is something to do. */
+  sleep(): boolean {
+    return this.#channel.sleep();
   }
 
-  #end(exitCode: number | null): void {
+  awake(): void {
+    this.#channel.awake();
+  }
+
+  /**
+   * Looks whether the process is still there, for callers that block the event loop, which would
+   * tell. What it said before it went is taken in first.
+   */
+  checkAlive(): void {
+    if (this.#gone || isRunning(this.#process.pid)) return;
+    const { exitCode, signalCode } = this.#process;
+    while (this.#channel.poll());
+    if (exitCode === null && signalCode === null) {
+      this.#lose({ exitCode: null, signal: null, text: "ended" });
+    } else {
+      this.#lose(ending(exitCode, signalCode));
+    }
+  }
+
+  #start(options: LocalOptions, memory: number | null): Bun.Subprocess {
+    return Bun.spawn(command(), {
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: environment(options.env, memory === null ? "ipc" : "memory"),
+      stdio:
+        memory === null
+          ? ["ignore", "inherit", "inherit"]
+          : ["ignore", "inherit", "inherit", "pipe", memory],
+      serialization: "advanced",
+      ipc: (message) => {
+        if (this.#channel instanceof IpcLink) this.#channel.receive(message);
+      },
+      onExit: (_, exitCode) => {
+        // What it said before it went counts.
+        if (!this.#gone) while (this.#channel.poll());
+        this.#lose(ending(exitCode, this.#process.signalCode));
+      },
+    });
+  }
+
+  #malformed(ending: Ending): void {
+    this.kill();
+    this.#lose(ending);
+  }
+
+  #lose(ending: Ending): void {
     alive.delete(this);
-    this.#owner.onLost(ending(exitCode, this.#process.signalCode));
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#bell?.close();
+    this.#owner.onLost(ending);
+  }
+}
+
+/** Whether a child of this process runs: one that has ended and was not waited for does not. */
+function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return !/^[ZXx]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return process.platform !== "linux";
   }
 }
 
@@ -113,12 +192,12 @@ function command(): string[] {
   return [process.execPath, "--no-orphans", ...flags, ...script];
 }
 
-function environment(given: LocalOptions["env"]): Record<string, string | undefined> {
+function environment(given: LocalOptions["env"], link: string): Record<string, string | undefined> {
   return {
     ...withoutLauncher(given ?? process.env),
     // Seven marker threads a process are more than a machine full of workers needs.
     BUN_JSC_numberOfGCMarkers: "1",
-    [WORKER_MARK]: "1",
+    [WORKER_MARK]: link,
   };
 }
 

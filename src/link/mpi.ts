@@ -1,5 +1,5 @@
 import type { Mpi } from "../mpi/mpi.ts";
-import { MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import { isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
 import type { Link, LinkOwner } from "./link.ts";
 
 /**
@@ -126,8 +126,10 @@ export class MpiHub {
       // The sender has posted it and keeps MPI going until it is taken: some µs.
       while (!this.mpi.test(request));
     }
-    const { session, sizes } = readHead(this.#buffer, length);
     let link = this.#links.get(this.#key(source, tag));
+    const head = readHeadOrNull(this.#buffer, length);
+    if (head === null) return link?.fail();
+    const { session, sizes } = head;
     if (link === undefined || link.session !== session) {
       link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
     }
@@ -137,6 +139,15 @@ export class MpiHub {
 
   #key(peer: number, tag: number): number {
     return tag * this.mpi.size + peer;
+  }
+}
+
+function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof readHead> | null {
+  try {
+    return readHead(bytes, length);
+  } catch (error) {
+    if (isMalformed(error)) return null;
+    throw error;
   }
 }
 
@@ -189,6 +200,13 @@ export class MpiLink implements Link {
   close(): void {
     this.#owner = DEAF;
     this.#hub.disconnect(this);
+  }
+
+  /** What came makes no sense: this link is of no use any more. */
+  fail(): void {
+    const owner = this.#owner;
+    this.close();
+    owner.onLost({ exitCode: null, signal: null, text: "sent what no worker sends" });
   }
 
   /** The hub has received a message, in memory that it will use again. */

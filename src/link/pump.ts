@@ -1,67 +1,82 @@
+/** What a pump looks after. */
+export interface Pumped {
+  /** Takes in what has come; true if anything did, or moved. */
+  poll(): boolean;
+  /** Whether anything more is expected. */
+  due(): boolean;
+  /** This side is about to sleep; false if there is something to do after all. */
+  sleep(): boolean;
+  /** It does not sleep any more. */
+  awake(): void;
+  /** ms after which to look again although no bell has rung, given how long nothing came; Infinity for never. */
+  nap(quietMs: number): number;
+}
+
 /**
- * When to look for messages, on the controller. Its thread belongs to the user's program, so nothing
- * here blocks: it looks at each turn of the event loop while something is likely to come, and
- * lets go step by step when nothing does.
- *
- *   answers are due, the last one came within `spin` µs:  at each turn (`setImmediate`)
- *   answers are due, none came for longer:                every 1 ms, after a second every 4 ms
- *   nothing is due:                                       not at all
+ * When to look for messages in a process whose thread belongs to somebody else's program: nothing here
+ * blocks. While something is likely to come it looks at each turn of the event loop; when
+ * nothing has come for `spinUs` it sleeps, to be woken by a bell, or by a timer where there are none.
  */
 export class Pump {
-  readonly #poll: () => boolean;
-  readonly #due: () => boolean;
+  readonly #pumped: Pumped;
   readonly #spinMs: number;
   #lastMoved = 0;
   #immediate: NodeJS.Immediate | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #keepAlive: ReturnType<typeof setInterval> | null = null;
+  #asleep = false;
 
-  /** `poll` takes in what has come; `due` says whether anything more is expected. */
-  constructor(poll: () => boolean, due: () => boolean, spinUs: number) {
-    this.#poll = poll;
-    this.#due = due;
+  constructor(pumped: Pumped, spinUs: number) {
+    this.#pumped = pumped;
     this.#spinMs = spinUs / 1000;
   }
 
-  /** Something was sent: look for its answer at once. */
+  /** Something was sent, or a bell has rung: look at once, and for a while. */
   wake(): void {
     if (this.#immediate !== null) return;
     this.#lastMoved = performance.now();
+    this.#immediate = setImmediate(this.#turn);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#immediate = setImmediate(this.#turn);
+  }
+
+  /** Nothing is expected any more: the process may end. */
+  rest(): void {
+    if (this.#keepAlive === null) return;
+    clearInterval(this.#keepAlive);
+    this.#keepAlive = null;
   }
 
   readonly #turn = (): void => {
     this.#immediate = null;
     this.#timer = null;
-    const moved = this.#poll();
+    if (this.#asleep) {
+      this.#asleep = false;
+      this.#pumped.awake();
+    }
+    const moved = this.#pumped.poll();
     // What came may have led to a call, and that to `wake`.
-    if (this.#immediate !== null || !this.#due()) return;
+    if (this.#immediate !== null) return;
     const now = performance.now();
     if (moved) this.#lastMoved = now;
     const quiet = now - this.#lastMoved;
-    if (quiet <= this.#spinMs) this.#immediate = setImmediate(this.#turn);
-    else this.#timer = setTimeout(this.#turn, quiet < 1000 ? 1 : 4);
+    if (moved || (quiet <= this.#spinMs && this.#pumped.due())) {
+      this.#immediate = setImmediate(this.#turn);
+    } else {
+      this.#fallAsleep(quiet);
+    }
   };
-}
 
-/** Keeps the process alive while something is due, where messages come as events of their own. */
-export class KeepAlive {
-  readonly #due: () => boolean;
-  #timer: ReturnType<typeof setInterval> | null = null;
-
-  constructor(due: () => boolean) {
-    this.#due = due;
-  }
-
-  wake(): void {
-    this.#timer ??= setInterval(() => this.rest(), 2_000_000_000);
-  }
-
-  /** Lets the process end, if nothing is due any more. */
-  rest(): void {
-    if (this.#timer === null || this.#due()) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
+  #fallAsleep(quiet: number): void {
+    if (!this.#pumped.sleep()) {
+      this.#immediate = setImmediate(this.#turn);
+      return;
+    }
+    this.#asleep = true;
+    if (!this.#pumped.due()) return this.rest();
+    const nap = this.#pumped.nap(quiet);
+    if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);
+    // Timers hold 31 bits of ms; this one is there to be there.
+    else this.#keepAlive ??= setInterval(() => {}, 2_000_000_000);
   }
 }

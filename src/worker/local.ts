@@ -1,43 +1,72 @@
-import type { Link } from "../link/link.ts";
-import { type MessageWriter, readHead } from "../wire.ts";
-import { WORKER_MARK } from "../link/local.ts";
+import { IpcLink } from "../link/ipc.ts";
+import type { LinkOwner } from "../link/link.ts";
+import { Bell } from "../link/bell.ts";
+import { BELL_FD, MEMORY_FD, WORKER_MARK } from "../link/local.ts";
+import { mapMemory } from "../link/memory.ts";
+import { Pump } from "../link/pump.ts";
+import { SharedLink } from "../link/shared.ts";
+import { readHead } from "../wire.ts";
 import { surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
 
+/** µs that a worker looks for its next call before it sleeps. */
+const SPIN_US = 100;
+
 /** Serves the process that started this one. Returns at once; the event loop does the rest. */
 export function serveParent(): void {
+  const kind = process.env[WORKER_MARK];
   delete process.env[WORKER_MARK]; // it is not for what this process starts in turn
   surviveStrayErrors(`local worker (pid ${process.pid})`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
   process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));
-  let session: Session | null = null;
-  process.on("message", (message: unknown) => {
-    if (!Array.isArray(message)) return;
-    const [bytes, ...buffers] = message as Uint8Array[];
-    if (bytes === undefined) return;
-    if (session === null) {
-      session = new Session(readHead(bytes, bytes.length).session, () => process.exit(0));
-      session.serve(new ParentLink());
-    }
-    session.receive(bytes, bytes.length, buffers);
-  });
+  if (kind === "ipc") serveIpc();
+  else serveMemory();
 }
 
-/** The worker's end of a `LocalLink`. */
-class ParentLink implements Link {
-  readonly rank = null;
+function serveMemory(): void {
+  const link: SharedLink = new SharedLink(
+    mapMemory(MEMORY_FD),
+    1,
+    ownerOf(() => link),
+    () => {
+      bell.ring();
+    },
+  );
+  const pump = new Pump(
+    {
+      poll: () => link.poll(),
+      due: () => true,
+      sleep: () => link.sleep(),
+      awake: () => link.awake(),
+      nap: () => Infinity,
+    },
+    SPIN_US,
+  );
+  const bell = new Bell(BELL_FD, () => pump.wake());
+  // The IPC channel carries nothing here, but listening to it is what tells when the parent is gone.
+  process.on("message", () => {});
+  pump.wake();
+}
 
-  send(message: MessageWriter): void {
-    const { bytes, length, buffers } = message.take();
-    process.send?.([bytes.slice(0, length), ...buffers]);
-  }
+function serveIpc(): void {
+  const link: IpcLink = new IpcLink(
+    (message) => process.send?.(message),
+    ownerOf(() => link),
+  );
+  process.on("message", (message: unknown) => link.receive(message));
+}
 
-  poll(): boolean {
-    return false;
-  }
-
-  drain(): void {}
-
-  close(): void {}
+function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
+  let session: Session | null = null;
+  return {
+    onMessage(bytes, length, buffers) {
+      if (session === null) {
+        session = new Session(readHead(bytes, length).session, () => process.exit(0));
+        session.serve(link());
+      }
+      session.receive(bytes, length, buffers);
+    },
+    onLost: () => process.exit(1),
+  };
 }

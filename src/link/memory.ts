@@ -1,0 +1,35 @@
+import { closeSync, constants, ftruncateSync, openSync } from "node:fs";
+
+/**
+ * Memory that two processes share: a file in memory that never has a name (`O_TMPFILE`, open(2)), so
+ * that nobody else can open it, and nothing is left of it when both are gone, however they go.
+ */
+
+// Linux; Node's constants do not have it. The flag includes O_DIRECTORY.
+const O_TMPFILE = 0o20200000;
+
+/** Where Linux keeps shared memory. */
+const FOLDER = "/dev/shm";
+
+/** A descriptor for `bytes` bytes of it, for this process and one that inherits it; null where there is none. */
+export function createMemory(bytes: number): number | null {
+  if (process.platform !== "linux") return null;
+  let fd: number;
+  try {
+    fd = openSync(FOLDER, constants.O_RDWR | O_TMPFILE, 0o600);
+  } catch {
+    return null;
+  }
+  try {
+    ftruncateSync(fd, bytes);
+    return fd;
+  } catch {
+    closeSync(fd);
+    return null;
+  }
+}
+
+/** The memory behind a descriptor, which may be closed afterwards. */
+export function mapMemory(fd: number): Uint8Array {
+  return Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+}

@@ -1,0 +1,178 @@
+import { isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import type { Link, LinkOwner } from "./link.ts";
+import { Piece, Ring, RING_HEADER } from "./ring.ts";
+
+/**
+ * A link through memory that two processes of one machine share: a ring each way. Buffers that follow
+ * a message go through the same ring, in pieces. What finds no room waits here, in order.
+ *
+ * A side that has nothing to do says so in the memory, looks once more, and sleeps; whoever writes
+ * and finds the other side asleep rings its bell. Both are sequentially consistent, so that either the
+ * sleeper's last look finds what was written, or the writer finds it asleep.
+ */
+
+/** Bytes of a ring: some messages of full length, and little enough to stay in a core's cache. */
+const RING_BYTES = 512 * 1024;
+
+/** The most of a buffer that goes into one record: the reader copies one while the next is written. */
+const PIECE_BYTES = 128 * 1024;
+
+/** What two sides share: a ring from the first to the second, and one back. */
+export const SHARED_BYTES = 2 * (RING_HEADER + RING_BYTES);
+
+interface Outgoing {
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+  /** How much of it was written. */
+  done: number;
+}
+
+/** A message whose buffers are on their way. */
+interface Incoming {
+  readonly bytes: Uint8Array;
+  readonly buffers: Uint8Array[];
+  /** The buffer that is being filled, and how far. */
+  index: number;
+  done: number;
+}
+
+export class SharedLink implements Link {
+  readonly rank = null;
+  readonly #out: Ring;
+  readonly #in: Ring;
+  readonly #ringBell: () => void;
+  #owner: LinkOwner;
+  readonly #outbox: Outgoing[] = [];
+  #incoming: Incoming | null = null;
+  #closed = false;
+
+  /** `side` 0 is the controller's, 1 the worker's; `ringBell` wakes the other one. */
+  constructor(memory: Uint8Array, side: 0 | 1, owner: LinkOwner, ringBell: () => void) {
+    const half = memory.length / 2;
+    const rings = [new Ring(memory.subarray(0, half)), new Ring(memory.subarray(half))] as const;
+    this.#out = rings[side];
+    this.#in = rings[side === 0 ? 1 : 0];
+    this.#owner = owner;
+    this.#ringBell = ringBell;
+  }
+
+  send(message: MessageWriter): void {
+    const { bytes, length, buffers } = message.take();
+    if (this.#closed) return;
+    if (this.#outbox.length > 0 || !this.#out.write(Piece.Message, bytes, 0, length)) {
+      this.#outbox.push({ kind: Piece.Message, bytes: bytes.slice(0, length), done: 0 });
+    }
+    for (const bytes of buffers) {
+      if (bytes.length > 0) this.#outbox.push({ kind: Piece.Buffer, bytes, done: 0 });
+    }
+    if (this.#outbox.length > 0) this.#push();
+    if (this.#out.takeAsleep()) this.#ringBell();
+  }
+
+  poll(): boolean {
+    let moved = this.#outbox.length > 0 && this.#push();
+    // A bound, so that a flood does not keep the caller from its event loop.
+    for (let i = 0; i < 64 && !this.#closed; i++) {
+      try {
+        if (!this.#in.read(this.#take)) break;
+      } catch (error) {
+        if (!isMalformed(error)) throw error;
+        this.#fail(error.message);
+        return true;
+      }
+      moved = true;
+    }
+    if (moved && this.#in.takeWaiting()) this.#ringBell();
+    return moved;
+  }
+
+  drain(): void {
+    while (this.#outbox.length > 0 && !this.#closed) if (!this.#push()) Bun.sleepSync(0.05);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#outbox.length = 0;
+  }
+
+  /**
+   * This side is about to sleep; false if there is something to do after all. When it returns
+   * true, the bell will be rung.
+   */
+  sleep(): boolean {
+    this.#in.sleep(true);
+    if (this.#outbox.length > 0) this.#out.wait(true);
+    if (!this.#in.readable && !(this.#outbox.length > 0 && this.#push())) return true;
+    this.awake();
+    return false;
+  }
+
+  /** This side does not sleep any more. */
+  awake(): void {
+    this.#in.sleep(false);
+  }
+
+  /** Writes what waits, as far as there is room; true if anything was. */
+  #push(): boolean {
+    let moved = false;
+    for (let next = this.#outbox[0]; next !== undefined; next = this.#outbox[0]) {
+      const left = next.bytes.length - next.done;
+      const length =
+        next.kind === Piece.Message ? left : this.#out.longest(Math.min(left, PIECE_BYTES));
+      // A short piece, only because the ring is nearly full, would cost as much as a long one.
+      if (length < left && length < PIECE_BYTES / 4) break;
+      if (!this.#out.write(next.kind, next.bytes, next.done, length)) break;
+      moved = true;
+      next.done += length;
+      if (next.done === next.bytes.length) this.#outbox.shift();
+    }
+    if (moved && this.#out.takeAsleep()) this.#ringBell();
+    return moved;
+  }
+
+  readonly #take = (kind: number, memory: Uint8Array, start: number, length: number): void => {
+    if (kind === Piece.Buffer) return this.#fill(memory, start, length);
+    if (kind !== Piece.Message || this.#incoming !== null || length > 2 * MESSAGE_BYTES) {
+      return this.#fail(`a record of kind ${kind} and ${length} bytes that nothing announced`);
+    }
+    const bytes = memory.subarray(start, start + length);
+    const { sizes } = readHead(bytes, length);
+    if (sizes.length === 0) return this.#owner.onMessage(bytes, length, []);
+    const buffers = sizes.map((size) => new Uint8Array(new ArrayBuffer(size)));
+    this.#incoming = { bytes: bytes.slice(), buffers, index: 0, done: 0 };
+    this.#complete();
+  };
+
+  #fill(memory: Uint8Array, start: number, length: number): void {
+    const incoming = this.#incoming;
+    const buffer = incoming?.buffers[incoming.index];
+    if (!incoming || buffer === undefined || incoming.done + length > buffer.length) {
+      return this.#fail(`${length} bytes of a buffer that nothing announced`);
+    }
+    buffer.set(memory.subarray(start, start + length), incoming.done);
+    incoming.done += length;
+    this.#complete();
+  }
+
+  /** Hands the message over once all its buffers are filled. */
+  #complete(): void {
+    const incoming = this.#incoming!;
+    const { buffers, bytes } = incoming;
+    while (incoming.index < buffers.length && incoming.done === buffers[incoming.index]!.length) {
+      incoming.index++;
+      incoming.done = 0;
+    }
+    if (incoming.index < buffers.length) return;
+    this.#incoming = null;
+    this.#owner.onMessage(bytes, bytes.length, buffers);
+  }
+
+  #fail(what: string): void {
+    this.close();
+    this.#owner.onLost({
+      exitCode: null,
+      signal: null,
+      text: `sent what no worker sends (${what})`,
+    });
+  }
+}
