@@ -29,11 +29,16 @@ function lineOf(file: string, comment: string): number {
   return lines.findIndex((line) => line.endsWith(`// line: ${comment}`)) + 1;
 }
 
-function assertFrame(error: Error, file: string, comment: string): void {
-  const frame = `${join(FIXTURES, file)}:${lineOf(file, comment)}`;
-  const found = error.stack?.split("\n").some((line) => line.includes(`${frame}:`));
-  assert.ok(found, `no frame at ${frame} in ${error.stack}`);
-  assert.ok(!error.stack?.includes("?bsync"), error.stack);
+/** Fails unless the stack of what `handle` rejects with has the line of that comment. */
+async function assertLine(
+  handle: PromiseLike<unknown>,
+  file: string,
+  comment: string,
+): Promise<void> {
+  const { stack = "" } = await failure(handle, Error);
+  const place = `${join(FIXTURES, file)}:${lineOf(file, comment)}:`;
+  assert.ok(stack.includes(place), `no frame at ${place} in ${stack}`);
+  assert.ok(!stack.includes("?bsync"), stack);
 }
 
 /** Throws an error of a class of the language. */
@@ -272,41 +277,61 @@ errors.it(
   "the stack: message, a line that names worker, rank, pid and host, frames",
   async ({ mode }) => {
     await using pool = await AsyncPool.open(1);
-    const error = await failure(pool.async(failing.throwExported), Error);
+    const { stack = "" } = await failure(pool.async(failing.throwExported), Error);
     const { rank, pid, host } = pool.workers[0]!;
-    const lines = error.stack?.split("\n") ?? [];
+    const lines = stack.split("\n");
     assert.match(lines[0] ?? "", /^Error: exported$/);
     const mark = lines.findIndex(
       (line) => line.includes("worker 0") && line.includes(`pid ${pid}`),
     );
-    assert.ok(mark > 0, error.stack);
-    assert.ok(lines[mark]!.includes(host), error.stack);
-    if (mode !== "local") assert.ok(lines[mark]!.includes(`rank ${rank}`), error.stack);
-    assert.ok(lines.findIndex((line) => line.includes("failing.ts")) > mark, error.stack);
+    assert.ok(mark > 0, stack);
+    assert.ok(lines[mark]!.includes(host), stack);
+    if (mode !== "local") assert.ok(lines[mark]!.includes(`rank ${rank}`), stack);
+    assert.ok(lines.findIndex((line) => line.includes("failing.ts")) > mark, stack);
   },
 );
 
 errors.it("the stack: its lines are those of the files", async () => {
   await using pool = await AsyncPool.open(1);
-  const throws = async (submit: () => PromiseLike<unknown>) => await failure(submit(), Error);
-  assertFrame(await throws(() => pool.async(failing.throwExported)), "failing.ts", "exported");
-  assertFrame(await throws(() => pool.async(failing.throwLater)), "failing.ts", "later");
-  const typed = () => pool.async(failing.throwAfterTypes, { wide: true });
-  assertFrame(await throws(typed), "failing.ts", "typed");
-  assertFrame(await throws(() => pool.async(throwsInView)), "view.tsx", "view");
-  const hidden = () => failing.callThrowHidden((fn) => pool.async(fn));
-  assertFrame(await throws(hidden), "failing.ts", "hidden");
+  await assertLine(pool.async(failing.throwExported), "failing.ts", "exported");
+  await assertLine(pool.async(failing.throwLater), "failing.ts", "later");
+  await assertLine(pool.async(failing.throwAfterTypes, { wide: true }), "failing.ts", "typed");
+  await assertLine(pool.async(throwsInView), "view.tsx", "view");
+  const hidden = failing.callThrowHidden((fn) => pool.async(fn));
+  await assertLine(hidden, "failing.ts", "hidden");
 });
 
-errors.it("the stack: lines of inline functions, and of what they call", async () => {
+errors.it("the stack: lines of what an inline function calls", async () => {
   await using pool = await AsyncPool.open(1);
-  const inline = failing.callThrowInline((fn) => pool.async(fn));
-  assertFrame(await failure(inline, Error), "failing.ts", "inline");
-  const far = await failure(
+  await assertLine(
     failing.callThrowFar((fn) => pool.async(fn, 3)),
-    Error,
+    "failing.ts",
+    "deep",
   );
-  assertFrame(far, "failing.ts", "deep");
+});
+
+errors.it("the stack: the line of an inline function", async () => {
+  await using pool = await AsyncPool.open(1);
+  await assertLine(failing.callThrowInline(pool), "failing.ts", "inline");
+});
+
+errors.it("the stack: the line of an inline function below the call", async () => {
+  await using pool = await AsyncPool.open(1);
+  await assertLine(failing.callThrowBroken(pool), "failing.ts", "broken");
+});
+
+errors.it("the stack: the line of an inline function, after types and comments", async () => {
+  await using pool = await AsyncPool.open(1);
+  await assertLine(failing.callThrowTyped(pool), "failing.ts", "inline-typed");
+});
+
+errors.it("the stack: the line of an inline function that came through a wrapper", async () => {
+  await using pool = await AsyncPool.open(1);
+  await assertLine(
+    failing.callThrowByWrapper((fn) => pool.async(fn)),
+    "failing.ts",
+    "wrapped",
+  );
 });
 
 errors.it(
