@@ -1,3 +1,4 @@
+import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
 import { ReadyQueue } from "./ready.ts";
 import { type Task, WorkerRecord } from "./task.ts";
@@ -14,8 +15,8 @@ import { type Task, WorkerRecord } from "./task.ts";
  *   any ──lose──▶ gone
  *
  * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent
- * more behind them; `full` may not; `overdue` still runs something that was already settled
- * (timed out, or cancelled) and is sent nothing until it answers.
+ * more behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
+ * something that was already settled (timed out, or cancelled) and is sent nothing until it answers.
  */
 
 /**
@@ -50,9 +51,11 @@ export interface Loss {
   readonly requeued: number;
 }
 
+/** For a task: when it is given up; for a worker alone: when it is taken for stuck. */
 interface Deadline {
   readonly task: Task | null;
   readonly worker: WorkerRecord;
+  readonly time: number;
 }
 
 export class Scheduler {
@@ -67,14 +70,24 @@ export class Scheduler {
   readonly #ready = new ReadyQueue<Task>();
   /** Tasks in `#ready` that were cancelled there: skipped when they come up. */
   #dropped = 0;
-  #pinned = 0;
+  /** Tasks that wait for one worker, and its index. */
+  readonly #pinned = new Map<Task, number>();
+  /** Idle workers that such a task waits for. */
+  readonly #called = new Set<WorkerRecord>();
+  readonly #firstIdle = new Front(this.#idle);
+  readonly #firstOpen = new Front(this.#open);
+  readonly #firstCalled = new Front(this.#called);
   #running = 0;
+  /** How often a function turned out to be long after all. */
+  #turns = 0;
+  /** For each worker, at which of those counts the costs of what it has in flight were looked up. */
+  readonly #pricedAt: number[] = [];
   readonly #deadlines = new Heap<Deadline>();
   #deadlineCount = 0;
 
   /** Tasks that wait for a worker. */
   get queued(): number {
-    return this.#ready.size - this.#dropped + this.#pinned;
+    return this.#ready.size - this.#dropped + this.#pinned.size;
   }
 
   /** Tasks that were sent to a worker and are not settled. */
@@ -110,7 +123,8 @@ export class Scheduler {
     const worker = new WorkerRecord(gone.index, this.#starting);
     this.#starting.add(worker);
     this.workers[gone.index] = worker;
-    worker.pinned.push(...gone.pinned.splice(0));
+    for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
+    this.#gone.delete(gone);
     return worker;
   }
 
@@ -132,7 +146,9 @@ export class Scheduler {
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     worker.pinned.push(task);
-    this.#pinned++;
+    this.#pinned.set(task, worker.index);
+    if (worker.set === this.#idle) this.#called.add(worker);
+    else if (worker.set === this.#open) this.#move(worker, this.#full);
   }
 
   /**
@@ -140,13 +156,15 @@ export class Scheduler {
    * The most urgent task waits for an idle worker if it must, and nothing overtakes it.
    */
   next(now: number): Task | null {
-    if (this.#pinned > 0) {
-      const task = this.#nextPinned();
-      if (task !== null) return this.#start(task.worker!, task, now);
+    const called = this.#firstCalled.peek();
+    if (called !== undefined) {
+      const task = called.pinned.shift()!;
+      this.#pinned.delete(task);
+      return this.#start(called, task, now);
     }
     const task = this.#peekReady();
     if (task === undefined) return null;
-    const worker = first(this.#idle) ?? (mayWaitBehind(task) ? first(this.#open) : undefined);
+    const worker = this.#firstIdle.peek() ?? (mayWaitBehind(task) ? this.#openWorker() : undefined);
     if (worker === undefined) return null;
     this.#ready.pop();
     return this.#start(worker, task, now);
@@ -169,9 +187,11 @@ export class Scheduler {
     if (index < 0) return null;
     const task = inFlight.splice(index, 1)[0]!;
     const cost = worker.costs.splice(index, 1)[0]!;
-    // Infinity minus Infinity is no number: a call of unknown length is alone, or the last one sent.
-    worker.load = cost === Infinity ? sum(worker.costs) : worker.load - cost;
-    observe(task, elapsed);
+    // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
+    if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
+    else worker.load -= cost;
+    // A call that was given up was not finished early: it says only that such calls may be longer.
+    if (!task.settled || elapsed > task.fn.expected) this.#observe(task.fn, elapsed);
     worker.stuckAt = Infinity;
     if (inFlight[0]?.settled) this.#await(worker, now);
     this.#place(worker);
@@ -184,16 +204,17 @@ export class Scheduler {
    */
   cancel(task: Task, now: number): "dropped" | "interrupt" | "settled" {
     if (task.state === "queued") {
-      if (this.#pinned > 0 && this.#unpin(task)) this.#pinned--;
-      else this.#dropped++;
       task.state = "cancelled";
-      this.#sweep();
+      if (!this.#unpin(task)) {
+        this.#dropped++;
+        this.#sweep();
+      }
       return "dropped";
     }
     if (task.state !== "running") return "settled";
     task.state = "cancelled";
     this.#running--;
-    this.#await(task.worker!, now);
+    if (task.worker!.inFlight[0] === task) this.#await(task.worker!, now);
     return "interrupt";
   }
 
@@ -201,18 +222,18 @@ export class Scheduler {
   due(now: number): Verdict[] {
     const verdicts: Verdict[] = [];
     while (this.#deadlines.peekKey() <= now) {
-      const time = this.#deadlines.peekKey();
-      const { task, worker } = this.#deadlines.pop()!;
+      const deadline = this.#deadlines.pop()!;
+      if (!this.#isLive(deadline)) continue;
+      const { task, worker } = deadline;
       if (task === null) {
-        if (worker.set === this.#overdue && worker.stuckAt === time) {
-          verdicts.push({ kind: "stuck", worker });
-        }
-      } else if (task.state === "running" && task.deadline === time) {
-        task.state = "failed";
-        this.#running--;
-        this.#await(worker, now);
-        verdicts.push({ kind: "expired", task, worker });
+        worker.stuckAt = Infinity;
+        verdicts.push({ kind: "stuck", worker });
+        continue;
       }
+      task.state = "failed";
+      this.#running--;
+      this.#await(worker, now);
+      verdicts.push({ kind: "expired", task, worker });
     }
     return verdicts;
   }
@@ -241,14 +262,15 @@ export class Scheduler {
     const tasks: Task[] = [];
     for (const worker of this.workers) {
       for (const task of worker.inFlight) if (task.state === "running") tasks.push(task);
-      tasks.push(...worker.pinned.splice(0));
+      for (const task of worker.pinned.splice(0)) tasks.push(task);
     }
     for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {
       if (task.state === "queued") tasks.push(task);
     }
     for (const task of tasks) task.state = "cancelled";
     this.#dropped = 0;
-    this.#pinned = 0;
+    this.#pinned.clear();
+    this.#called.clear();
     this.#running = 0;
     return tasks;
   }
@@ -262,32 +284,34 @@ export class Scheduler {
     }
   }
 
-  #nextPinned(): Task | null {
-    for (const worker of this.#idle) {
-      const task = worker.pinned.shift();
-      if (task === undefined) continue;
-      this.#pinned--;
-      task.worker = worker;
-      return task;
+  /** A worker that may be sent more behind what it has. */
+  #openWorker(): WorkerRecord | undefined {
+    for (;;) {
+      const worker = this.#firstOpen.peek();
+      if (worker === undefined) return undefined;
+      this.#place(worker);
+      if (worker.set === this.#open) return worker;
     }
-    return null;
   }
 
+  /** Takes a task from those of one worker; false if it isn't one of them. */
   #unpin(task: Task): boolean {
-    for (const { pinned } of this.workers) {
-      const index = pinned.indexOf(task);
-      if (index < 0) continue;
-      pinned.splice(index, 1);
-      return true;
-    }
-    return false;
+    const index = this.#pinned.get(task);
+    if (index === undefined) return false;
+    this.#pinned.delete(task);
+    const worker = this.workers[index]!;
+    worker.pinned.splice(worker.pinned.indexOf(task), 1);
+    if (worker.pinned.length > 0) return true;
+    this.#called.delete(worker);
+    if (worker.set === this.#full) this.#place(worker);
+    return true;
   }
 
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     task.state = "running";
     task.worker = worker;
     this.#running++;
-    const cost = Math.max(task.fn.expected, SHORTEST_US);
+    const cost = costOf(task);
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;
@@ -316,7 +340,21 @@ export class Scheduler {
 
   #expireAt(task: Task, worker: WorkerRecord, time: number): void {
     task.deadline = time;
-    this.#deadlines.push({ task, worker }, time, this.#deadlineCount++);
+    this.#watch({ task, worker, time });
+  }
+
+  /** Adds a deadline. Those that have been overtaken are swept out where they pile up. */
+  #watch(deadline: Deadline): void {
+    this.#deadlines.push(deadline, deadline.time, this.#deadlineCount++);
+    // No worker has more than one that is live: a task with a deadline is the first in flight.
+    if (this.#deadlines.size < 1024 + 4 * this.workers.length) return;
+    this.#deadlines.keep((deadline) => this.#isLive(deadline));
+  }
+
+  /** Whether a deadline has not been overtaken by what happened since it was set. */
+  #isLive({ task, worker, time }: Deadline): boolean {
+    if (task === null) return worker.set === this.#overdue && worker.stuckAt === time;
+    return task.state === "running" && task.worker === worker && task.deadline === time;
   }
 
   /**
@@ -327,18 +365,39 @@ export class Scheduler {
     if (worker.set === this.#gone || !worker.inFlight[0]?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
     worker.stuckAt = now + STUCK_MS;
-    this.#deadlines.push({ task: null, worker }, worker.stuckAt, this.#deadlineCount++);
+    this.#watch({ task: null, worker, time: worker.stuckAt });
   }
 
   #place(worker: WorkerRecord): void {
-    if (worker.set === this.#overdue && worker.stuckAt !== Infinity) return;
+    if (worker.set === this.#overdue && worker.inFlight[0]?.settled) return;
+    if (this.#pricedAt[worker.index] !== this.#turns) this.#reprice(worker);
     if (worker.inFlight.length === 0) this.#move(worker, this.#idle);
-    else if (worker.load < IN_FLIGHT_US) this.#move(worker, this.#open);
-    else this.#move(worker, this.#full);
+    else if (worker.load < IN_FLIGHT_US && worker.pinned.length === 0) {
+      this.#move(worker, this.#open);
+    } else this.#move(worker, this.#full);
+  }
+
+  /** What is in flight costs what such calls are known to take by now. */
+  #reprice(worker: WorkerRecord): void {
+    this.#pricedAt[worker.index] = this.#turns;
+    worker.inFlight.forEach((task, i) => (worker.costs[i] = costOf(task)));
+    worker.load = sum(worker.costs);
+  }
+
+  /** One long call makes a function long at once; it takes several short ones to make it short. */
+  #observe(fn: FunctionRecord, elapsed: number): void {
+    if (!(elapsed >= 0)) return;
+    const wasShort = fn.expected < IN_FLIGHT_US;
+    if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
+    else fn.expected += (elapsed - fn.expected) * 0.125;
+    // Whoever has such calls in flight is not to be sent more behind them.
+    if (wasShort && fn.expected >= IN_FLIGHT_US) this.#turns++;
   }
 
   #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
     if (worker.set === to) return;
+    if (worker.set === this.#idle) this.#called.delete(worker);
+    else if (to === this.#idle && worker.pinned.length > 0) this.#called.add(worker);
     worker.set.delete(worker);
     to.add(worker);
     worker.set = to;
@@ -357,12 +416,8 @@ function mayWaitBehind(task: Task): boolean {
   return task.fn.expected < IN_FLIGHT_US && timeout === Infinity && retries === 0 && !signal;
 }
 
-/** One long call makes a function long at once; it takes several short ones to make it short. */
-function observe(task: Task, elapsed: number): void {
-  const { fn } = task;
-  if (!(elapsed >= 0)) return;
-  const weight = fn.expected === Infinity || elapsed > fn.expected ? 1 : 0.125;
-  fn.expected = weight === 1 ? elapsed : fn.expected + (elapsed - fn.expected) * weight;
+function costOf(task: Task): number {
+  return Math.max(task.fn.expected, SHORTEST_US);
 }
 
 function sum(numbers: readonly number[]): number {
@@ -371,7 +426,28 @@ function sum(numbers: readonly number[]): number {
   return total;
 }
 
-function first(workers: Set<WorkerRecord>): WorkerRecord | undefined {
-  for (const worker of workers) return worker;
-  return undefined;
+/**
+ * The first member of a set, in O(1). A Set keeps the places of those that left it for a while, and
+ * a walk from the start passes over all of them: where many come and go, that takes its time. This
+ * walk goes on from where it was; what is added while it is under way comes at its end.
+ */
+class Front<T> {
+  readonly #set: Set<T>;
+  #walk: Iterator<T, undefined>;
+  #current: T | undefined = undefined;
+
+  constructor(set: Set<T>) {
+    this.#set = set;
+    this.#walk = set.values();
+  }
+
+  peek(): T | undefined {
+    if (this.#set.size === 0) return undefined;
+    if (this.#current !== undefined && this.#set.has(this.#current)) return this.#current;
+    this.#current = this.#walk.next().value;
+    if (this.#current !== undefined) return this.#current;
+    this.#walk = this.#set.values();
+    this.#current = this.#walk.next().value;
+    return this.#current;
+  }
 }

@@ -1,0 +1,332 @@
+import { expect } from "bun:test";
+import { Scheduler, START_MS, STUCK_MS, VERDICT_MS, type Verdict } from "../../src/scheduler.ts";
+import type { FunctionRecord } from "../../src/function/reference.ts";
+import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
+
+/** µs: what `IN_FLIGHT_US` of the scheduler is; functions below it are short. */
+export const SHORT_US = 50;
+
+export function newFunction(id: number, expected = Infinity): FunctionRecord {
+  return { id, label: `f${id}`, reference: { kind: "text", text: `f${id}` }, expected };
+}
+
+export const DEFAULTS: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };
+
+/** What the model knows of a worker: two lists and three facts. */
+interface Seat {
+  record: WorkerRecord;
+  state: "starting" | "serving" | "gone";
+  inFlight: Task[];
+  pinned: Task[];
+  /** Since when the first in flight is known to be settled; and whether it was reported. */
+  since: number;
+  reported: boolean;
+}
+
+/**
+ * A scheduler beside a simple model of what it promises. Every deed is done to both, and each
+ * answer compared: lists are searched from end to end here, and nothing is kept that can be counted.
+ */
+export class Model {
+  readonly scheduler = new Scheduler();
+  readonly tasks: Task[] = [];
+  readonly functions = [1, 2, 3, 4].map((id) => newFunction(id));
+  now = 1000;
+  readonly #seats: Seat[] = [];
+  readonly #queue: Task[] = [];
+  readonly #settled = new Set<Task>();
+  readonly #deadlines = new Map<Task, number>();
+  #order = 1;
+
+  constructor(workers: number) {
+    for (let i = 0; i < workers; i++) this.#seats.push(newSeat(this.scheduler.add()));
+  }
+
+  submit(fn: number, options: TaskOptions, pinnedTo: number | null): void {
+    const task = new Task(this.#order++, pick(this.functions, fn), [], options);
+    this.tasks.push(task);
+    const seat = pinnedTo === null ? undefined : pick(this.#seats, pinnedTo);
+    if (seat === undefined) {
+      this.#queue.push(task);
+      this.scheduler.submit(task);
+    } else {
+      seat.pinned.push(task);
+      this.scheduler.submitTo(seat.record, task);
+    }
+  }
+
+  ready(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    this.scheduler.ready(seat.record);
+    if (seat.state === "starting") seat.state = "serving";
+  }
+
+  /** Asks for the next task, and judges the answer. */
+  next(): boolean {
+    const task = this.scheduler.next(this.now);
+    const idle = this.#seats.filter((seat) => isIdle(seat));
+    const called = idle.filter(({ pinned }) => pinned.length > 0);
+    const urgent = this.#mostUrgent();
+    if (task === null) {
+      expect(called).toEqual([]);
+      if (urgent === undefined) return false;
+      expect(idle).toEqual([]);
+      if (mayWait(urgent)) expect(this.#seats.filter((seat) => isOpen(seat))).toEqual([]);
+      return false;
+    }
+    const seat = this.#seats.find(({ record }) => record === task.worker)!;
+    expect(seat.state).toBe("serving");
+    expect(isOverdue(seat)).toBeFalse();
+    if (called.length > 0) {
+      expect(called).toContain(seat);
+      expect(task).toBe(seat.pinned.shift()!);
+    } else {
+      expect(task).toBe(urgent!);
+      this.#queue.splice(this.#queue.indexOf(task), 1);
+      if (idle.length > 0) expect(idle).toContain(seat);
+      else this.#judgeBehind(seat, task);
+    }
+    seat.inFlight.push(task);
+    if (task.options.timeout !== Infinity) {
+      this.#deadlines.set(task, this.now + task.options.timeout + START_MS);
+    }
+    expect(task.state).toBe("running");
+    return true;
+  }
+
+  /** A task was sent behind others. */
+  #judgeBehind(seat: Seat, task: Task): void {
+    expect(mayWait(task)).toBeTrue();
+    expect(seat.pinned).toEqual([]);
+    for (const before of seat.inFlight) expect(before.fn.expected).toBeLessThan(SHORT_US);
+    const { costs } = seat.record;
+    expect(sum(costs.slice(0, -1))).toBeLessThan(SHORT_US + 1e-6);
+  }
+
+  /** A worker says that it began what is first. */
+  started(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    const task = seat.inFlight[0];
+    this.scheduler.started(seat.record, task?.id ?? 12_345, this.now);
+    if (task === undefined || task.settled || task.options.timeout === Infinity) return;
+    this.#deadlines.set(task, this.now + task.options.timeout + VERDICT_MS);
+  }
+
+  /** A worker answers what is first, or what was cancelled behind it. */
+  answer(worker: number, which: number, elapsed: number): void {
+    const seat = pick(this.#seats, worker);
+    const behind = seat.inFlight.slice(1).filter((task) => task.settled);
+    const task = which === 0 ? seat.inFlight[0] : (pick(behind, which) ?? seat.inFlight[0]);
+    const known = task !== undefined && !task.settled;
+    const took = this.scheduler.answered(seat.record, task?.id ?? 12_345, elapsed, this.now);
+    expect(took).toBe(known ? task : null);
+    if (task === undefined) return;
+    seat.inFlight.splice(seat.inFlight.indexOf(task), 1);
+    if (known) this.#settle(task, "done");
+    this.#look(seat);
+  }
+
+  /** A worker answers a task it was never sent. */
+  answerNonsense(worker: number): void {
+    const { record } = pick(this.#seats, worker);
+    expect(this.scheduler.answered(record, 4_000_000_000, 1, this.now)).toBeNull();
+  }
+
+  cancel(which: number): void {
+    const task = pick(this.tasks, which);
+    if (task === undefined) return;
+    const seat = this.#seats.find(({ inFlight }) => inFlight.includes(task));
+    const expected = this.#settled.has(task) ? "settled" : seat ? "interrupt" : "dropped";
+    expect(this.scheduler.cancel(task, this.now)).toBe(expected);
+    if (expected === "settled") return;
+    for (const list of [this.#queue, ...this.#seats.map(({ pinned }) => pinned)]) {
+      if (list.includes(task)) list.splice(list.indexOf(task), 1);
+    }
+    this.#settle(task, "cancelled");
+    if (seat?.inFlight[0] === task) this.#look(seat);
+  }
+
+  due(ms: number): void {
+    this.now += ms;
+    const expected = new Set<string>();
+    for (const seat of this.#seats) {
+      const head = seat.inFlight[0];
+      if (head?.settled && !seat.reported && seat.since + STUCK_MS <= this.now) {
+        expected.add(`stuck ${seat.record.index}`);
+        seat.reported = true;
+      }
+    }
+    for (const [task, time] of this.#deadlines) {
+      if (time <= this.now) expected.add(`expired ${task.order}`);
+    }
+    const verdicts = this.scheduler.due(this.now);
+    const said = verdicts.map((verdict) => nameOf(verdict)).toSorted();
+    expect(said).toEqual([...expected].toSorted());
+    for (const verdict of verdicts) {
+      const seat = this.#seats.find(({ record }) => record === verdict.worker)!;
+      expect(seat.inFlight[0]!.settled).toBeTrue();
+      if (verdict.kind === "stuck") continue;
+      expect(seat.inFlight[0]).toBe(verdict.task);
+      this.#settle(verdict.task, "failed");
+      this.#look(seat);
+    }
+    expect(this.scheduler.due(this.now)).toEqual([]);
+  }
+
+  lose(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    if (seat.state === "gone") {
+      expect(this.scheduler.lose(seat.record)).toEqual({ running: null, requeued: 0 });
+      return;
+    }
+    const [head, ...behind] = seat.inFlight.splice(0);
+    const back = behind.filter((task) => !task.settled);
+    const running = head === undefined || head.settled ? null : head;
+    expect(this.scheduler.lose(seat.record)).toEqual({ running, requeued: back.length });
+    if (running !== null) this.#settle(running, "failed");
+    for (const task of back) expect([task.state, task.worker]).toEqual(["queued", null]);
+    this.#queue.push(...back);
+    seat.state = "gone";
+  }
+
+  replace(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    if (seat.state !== "gone") return;
+    const { index } = seat.record;
+    const record = this.scheduler.replace(seat.record);
+    expect(record.index).toBe(index);
+    expect(this.scheduler.stateOf(record)).toBe("starting");
+    Object.assign(seat, { ...newSeat(record), pinned: seat.pinned });
+  }
+
+  /** Serves until nothing is left to do. */
+  finish(): void {
+    for (let i = 0; i < this.#seats.length; i++) {
+      this.replace(i);
+      this.ready(i);
+    }
+    for (let steps = 0; this.scheduler.queued + this.scheduler.running > 0; steps++) {
+      expect(steps).toBeLessThan(10 * this.tasks.length + 10);
+      while (this.next());
+      for (let i = 0; i < this.#seats.length; i++) this.answer(i, 0, 1);
+      this.check();
+    }
+  }
+
+  drain(): void {
+    const left = this.tasks.filter((task) => !this.#settled.has(task));
+    const running = left.filter((task) => task.state === "running");
+    const drained = this.scheduler.drain();
+    expect(new Set(drained)).toEqual(new Set(left));
+    expect(drained.length).toBe(left.length);
+    // A running task has a worker to be told of it; the others have none.
+    expect(drained.filter(({ worker }) => worker !== null).length).toBe(running.length);
+    for (const task of drained) this.#settle(task, "cancelled");
+    this.#queue.length = 0;
+    for (const seat of this.#seats) seat.pinned.length = 0;
+    expect([this.scheduler.queued, this.scheduler.running]).toEqual([0, 0]);
+    expect(this.scheduler.next(this.now)).toBeNull();
+  }
+
+  /** What holds after every deed. */
+  check(): void {
+    const { scheduler } = this;
+    const waiting = this.#queue.length + sum(this.#seats.map(({ pinned }) => pinned.length));
+    const running = this.#seats.flatMap(({ inFlight }) => inFlight.filter((t) => !t.settled));
+    expect([scheduler.queued, scheduler.running]).toEqual([waiting, running.length]);
+    expect(waiting + running.length + this.#settled.size).toBe(this.tasks.length);
+    expect(scheduler.hasIdle).toBe(this.#seats.some((seat) => isIdle(seat)));
+    for (const time of this.#deadlines.values()) {
+      expect(scheduler.nextDeadline).toBeLessThanOrEqual(time);
+    }
+    for (const seat of this.#seats) {
+      const { record } = seat;
+      expect(scheduler.stateOf(record)).toBe(stateOf(seat));
+      expect(record.inFlight).toEqual(seat.inFlight);
+      expect(record.pinned).toEqual(seat.pinned);
+      expect(record.costs.length).toBe(seat.inFlight.length);
+      for (const cost of record.costs) expect(cost).toBeGreaterThan(0);
+      const load = sum(record.costs);
+      if (load === Infinity) expect(record.load).toBe(Infinity);
+      else expect(Math.abs(record.load - load)).toBeLessThanOrEqual(1e-9 * (1 + load));
+    }
+  }
+
+  allSettled(): boolean {
+    return this.tasks.every((task) => this.#settled.has(task) && task.settled);
+  }
+
+  #settle(task: Task, state: "done" | "failed" | "cancelled"): void {
+    expect(this.#settled.has(task)).toBeFalse();
+    expect(task.state).toBe(state);
+    this.#settled.add(task);
+    this.#deadlines.delete(task);
+  }
+
+  /** The clock of an overdue worker starts anew with each sign of life. */
+  #look(seat: Seat): void {
+    if (!seat.inFlight[0]?.settled) return;
+    seat.since = this.now;
+    seat.reported = false;
+  }
+
+  #mostUrgent(): Task | undefined {
+    let best: Task | undefined;
+    for (const task of this.#queue) {
+      if (best === undefined || before(task, best)) best = task;
+    }
+    return best;
+  }
+}
+
+function newSeat(record: WorkerRecord): Seat {
+  return { record, state: "starting", inFlight: [], pinned: [], since: 0, reported: false };
+}
+
+function isOverdue({ state, inFlight }: Seat): boolean {
+  return state === "serving" && (inFlight[0]?.settled ?? false);
+}
+
+function isIdle({ state, inFlight }: Seat): boolean {
+  return state === "serving" && inFlight.length === 0;
+}
+
+/** Whether more could be sent behind what it has. */
+function isOpen(seat: Seat): boolean {
+  if (seat.state !== "serving" || isIdle(seat) || isOverdue(seat)) return false;
+  if (seat.pinned.length > 0) return false;
+  if (!seat.inFlight.every(({ fn }) => fn.expected < SHORT_US)) return false;
+  // Costs are those of the time of sending: as they are now they may be higher, and that will do too.
+  const now = sum(seat.inFlight.map(({ fn }) => Math.max(fn.expected, 0.5)));
+  return Math.max(now, sum(seat.record.costs)) < SHORT_US - 1e-6;
+}
+
+function stateOf(seat: Seat): ReturnType<Scheduler["stateOf"]> {
+  if (seat.state !== "serving") return seat.state;
+  return isOverdue(seat) ? "overdue" : isIdle(seat) ? "idle" : "busy";
+}
+
+function mayWait({ fn, options }: Task): boolean {
+  const { timeout, retries, signal } = options;
+  return fn.expected < SHORT_US && timeout === Infinity && retries === 0 && signal === null;
+}
+
+function before(a: Task, b: Task): boolean {
+  return a.priority < b.priority || (a.priority === b.priority && a.order < b.order);
+}
+
+function nameOf(verdict: Verdict): string {
+  if (verdict.kind === "stuck") return `stuck ${verdict.worker.index}`;
+  return `expired ${verdict.task.order}`;
+}
+
+function sum(numbers: readonly number[]): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}
+
+/** An element by a number of any size; undefined of an empty list alone. */
+function pick<T>(list: readonly T[], which: number): T {
+  return list[which % list.length] as T;
+}

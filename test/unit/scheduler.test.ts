@@ -1,0 +1,385 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { Scheduler, STUCK_MS, VERDICT_MS } from "../../src/scheduler.ts";
+import type { FunctionRecord } from "../../src/function/reference.ts";
+import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
+import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";
+
+const { signal } = new AbortController();
+
+type Deed = (model: Model) => void;
+
+/** A deed with a name, so that a failing sequence can be read. */
+function deed<T extends unknown[]>(
+  name: string,
+  arbitrary: fc.Arbitrary<T>,
+  run: (model: Model, ...args: T) => void,
+): fc.Arbitrary<Deed> {
+  return arbitrary.map((args) => {
+    const deed: Deed = (model) => run(model, ...args);
+    const text = `${name}(${args.map((arg) => Bun.inspect(arg)).join(", ")})`;
+    return Object.assign(deed, { [fc.toStringMethod]: () => text });
+  });
+}
+
+const some = fc.nat(1000);
+const options: fc.Arbitrary<TaskOptions> = fc.record({
+  timeout: fc.constantFrom(Infinity, Infinity, Infinity, Infinity, 0, 10, 1000),
+  priority: fc.constantFrom(0, 0, 0, 0, 1, -1, 2.5, Infinity, -Infinity),
+  retries: fc.constantFrom(0, 0, 0, 0, 1),
+  signal: fc.constantFrom(null, null, null, null, signal),
+});
+const plain = fc.constant(DEFAULTS);
+const pinned = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: some },
+);
+const elapsed = fc.oneof(
+  { weight: 6, arbitrary: fc.double({ min: 0, max: 20, noNaN: true }) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 49.99, 50, 1e6, 1e30, Infinity, NaN, -1) },
+);
+const ms = fc.oneof(fc.nat(20), fc.constantFrom(VERDICT_MS, STUCK_MS, 999, 12_000, 0.25));
+
+const deeds = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: deed("submit", fc.tuple(some, fc.oneof(plain, options), pinned), (m, ...a) =>
+      m.submit(...a),
+    ),
+  },
+  { weight: 14, arbitrary: deed("next", fc.tuple(), (m) => void m.next()) },
+  {
+    weight: 3,
+    arbitrary: deed(
+      "nextAll",
+      fc.tuple(),
+      (m) =>
+        void (() => {
+          while (m.next());
+        })(),
+    ),
+  },
+  {
+    weight: 12,
+    arbitrary: deed("answer", fc.tuple(some, fc.constantFrom(0, 0, 0, 1, 2), elapsed), (m, ...a) =>
+      m.answer(...a),
+    ),
+  },
+  { weight: 1, arbitrary: deed("answerNonsense", fc.tuple(some), (m, w) => m.answerNonsense(w)) },
+  { weight: 4, arbitrary: deed("started", fc.tuple(some), (m, w) => m.started(w)) },
+  { weight: 6, arbitrary: deed("cancel", fc.tuple(some), (m, t) => m.cancel(t)) },
+  { weight: 4, arbitrary: deed("due", fc.tuple(ms), (m, t) => m.due(t)) },
+  { weight: 1, arbitrary: deed("lose", fc.tuple(some), (m, w) => m.lose(w)) },
+  { weight: 2, arbitrary: deed("replace", fc.tuple(some), (m, w) => m.replace(w)) },
+  { weight: 3, arbitrary: deed("ready", fc.tuple(some), (m, w) => m.ready(w)) },
+);
+
+describe("whatever happens", () => {
+  const sequences = fc.array(deeds, { maxLength: 150, size: "max" });
+  const workers = fc.integer({ min: 1, max: 4 });
+
+  test("the scheduler does as its model, and every task settles exactly once", () => {
+    const property = fc.property(workers, sequences, fc.boolean(), (workers, deeds, drained) => {
+      const model = new Model(workers);
+      for (let i = 0; i < workers; i++) if (i % 3 !== 2) model.ready(i);
+      for (const deed of deeds) {
+        deed(model);
+        model.check();
+      }
+      if (drained) model.drain();
+      else model.finish();
+      expect(model.allSettled()).toBeTrue();
+    });
+    fc.assert(property, { numRuns: 600 });
+  });
+});
+
+/** A scheduler with workers that serve. */
+function serving(workers: number): { scheduler: Scheduler; workers: WorkerRecord[] } {
+  const scheduler = new Scheduler();
+  const records = Array.from({ length: workers }, () => scheduler.add());
+  for (const record of records) scheduler.ready(record);
+  return { scheduler, workers: records };
+}
+
+let order = 1;
+function newTask(fn: FunctionRecord, options: Partial<TaskOptions> = {}): Task {
+  return new Task(order++, fn, [], { ...DEFAULTS, ...options });
+}
+
+function startAll(scheduler: Scheduler, now = 0): Task[] {
+  const started: Task[] = [];
+  for (let task = scheduler.next(now); task !== null; task = scheduler.next(now)) {
+    started.push(task);
+  }
+  return started;
+}
+
+describe("short calls in flight", () => {
+  test("are as many as the budget holds, and one worker more is not touched", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1, 1);
+    for (let i = 0; i < 200; i++) scheduler.submit(newTask(fn));
+    expect(startAll(scheduler).length).toBe(SHORT_US);
+    expect(workers[0]!.load).toBe(SHORT_US);
+    expect(scheduler.hasRoom).toBeFalse();
+  });
+
+  test("a function that turns out to be long gets nothing more behind it, on any worker", () => {
+    const { scheduler, workers } = serving(2);
+    const [changing, quick] = [newFunction(1, 10), newFunction(2, 1)];
+    for (let i = 0; i < 6; i++) scheduler.submit(newTask(changing));
+    const [first] = startAll(scheduler);
+    expect(workers.map(({ inFlight }) => inFlight.length).toSorted()).toEqual([1, 5]);
+    for (let i = 0; i < 100; i++) scheduler.submit(newTask(quick));
+    scheduler.answered(first!.worker!, first!.id, 1e6, 0);
+    const behind = startAll(scheduler).filter(({ worker }) => worker === first!.worker);
+    // One worker has further calls of what is long now; the other may have nothing at all.
+    const lengths = workers.map(({ inFlight }) => inFlight.filter(({ fn }) => fn === quick).length);
+    for (const [i, worker] of workers.entries()) {
+      if (worker.inFlight.some(({ fn }) => fn === changing)) expect(lengths[i]).toBe(0);
+    }
+    if (first!.worker!.inFlight.some(({ fn }) => fn === changing)) expect(behind).toEqual([]);
+  });
+
+  test("a call that was cancelled, and answered at once, does not make its function short", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1);
+    const task = newTask(fn);
+    scheduler.submit(task);
+    scheduler.next(0);
+    scheduler.cancel(task, 0);
+    expect(scheduler.answered(workers[0]!, task.id, 0, 1)).toBeNull();
+    expect(fn.expected).toBe(Infinity);
+  });
+
+  test("a call that was given up, and took long, makes its function long", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1, 2);
+    const task = newTask(fn);
+    scheduler.submit(task);
+    scheduler.next(0);
+    scheduler.cancel(task, 0);
+    scheduler.answered(workers[0]!, task.id, 5e6, 5000);
+    expect(fn.expected).toBe(5e6);
+  });
+
+  test("the account of what is in flight neither drifts nor becomes NaN", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    const fns = [0.1, 0.7, 3.3, 1e30, Infinity].map((expected, i) => newFunction(i, expected));
+    let state = 1;
+    const random = (below: number) => {
+      state = (state * 48_271) % 2_147_483_647;
+      return state % below;
+    };
+    for (let i = 0; i < 200_000; i++) {
+      scheduler.submit(newTask(fns[random(1000) === 0 ? 3 + random(2) : random(3)]!));
+      startAll(scheduler, i);
+      if (random(3) === 0) continue;
+      const head = worker.inFlight[0]!;
+      const took = random(500) === 0 ? 1e30 : random(40) / 7;
+      expect(scheduler.answered(worker, head.id, took, i)).toBe(head);
+      if (Number.isNaN(worker.load)) throw new Error(`NaN after ${i} calls`);
+    }
+    while (worker.inFlight.length > 0) {
+      scheduler.answered(worker, worker.inFlight[0]!.id, 1, 0);
+      startAll(scheduler);
+    }
+    expect([worker.load, worker.costs.length, scheduler.running]).toEqual([0, 0, 0]);
+  });
+});
+
+describe("a task with a condition of its own never waits behind another", () => {
+  const conditions: readonly Partial<TaskOptions>[] = [{ timeout: 5 }, { retries: 1 }, { signal }];
+  test.each(conditions.map((condition) => [Object.keys(condition)[0]!, condition] as const))(
+    "%s",
+    (_, condition) => {
+      const { scheduler, workers } = serving(1);
+      const fn = newFunction(1, 1);
+      const [plain, special, after] = [newTask(fn), newTask(fn, condition), newTask(fn)];
+      for (const task of [plain, special, after]) scheduler.submit(task);
+      expect(startAll(scheduler)).toEqual([plain]);
+      scheduler.answered(workers[0]!, plain.id, 1, 0);
+      // It goes as soon as the worker is idle, and then others may follow it.
+      expect(startAll(scheduler)).toEqual([special, after]);
+    },
+  );
+});
+
+describe("pinned tasks", () => {
+  test("go before all others, even where short calls keep their worker busy", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    const fn = newFunction(1, 10);
+    for (let i = 0; i < 100; i++) scheduler.submit(newTask(fn));
+    const ahead = startAll(scheduler).length;
+    const pinned = newTask(newFunction(2));
+    scheduler.submitTo(worker, pinned);
+    for (let i = 0; i < ahead; i++) {
+      scheduler.answered(worker, worker.inFlight[0]!.id, 10, i);
+      const started = startAll(scheduler, i);
+      expect(started).toEqual(i === ahead - 1 ? [pinned] : []);
+    }
+  });
+
+  test("one that is cancelled lets its worker be sent more again", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1, 10);
+    for (let i = 0; i < 3; i++) scheduler.submit(newTask(fn));
+    scheduler.next(0);
+    const pinned = newTask(fn);
+    scheduler.submitTo(workers[0]!, pinned);
+    expect(scheduler.next(0)).toBeNull();
+    expect(scheduler.cancel(pinned, 0)).toBe("dropped");
+    expect(startAll(scheduler).length).toBe(2);
+    expect(scheduler.queued).toBe(0);
+  });
+
+  test("are kept in order by the one that takes a lost worker's place", () => {
+    const { scheduler, workers } = serving(2);
+    const fn = newFunction(1);
+    const tasks = Array.from({ length: 5 }, () => newTask(fn));
+    const running = newTask(fn);
+    scheduler.submitTo(workers[0]!, running);
+    expect(scheduler.next(0)).toBe(running);
+    for (const task of tasks) scheduler.submitTo(workers[0]!, task);
+    expect(scheduler.lose(workers[0]!).running).toBe(running);
+    expect(scheduler.cancel(tasks[1]!, 0)).toBe("dropped");
+    const replacement = scheduler.replace(workers[0]!);
+    expect(scheduler.cancel(tasks[3]!, 0)).toBe("dropped");
+    expect(scheduler.next(0)).toBeNull();
+    scheduler.ready(replacement);
+    for (const task of [tasks[0]!, tasks[2]!, tasks[4]!]) {
+      expect(scheduler.next(0)).toBe(task);
+      scheduler.answered(replacement, task.id, 1e6, 0);
+    }
+    expect(scheduler.queued).toBe(0);
+  });
+
+  test("more than a call can have arguments survive replacement and drain", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1);
+    const tasks = Array.from({ length: 200_000 }, () => newTask(fn));
+    for (const task of tasks) scheduler.submitTo(workers[0]!, task);
+    scheduler.lose(workers[0]!);
+    scheduler.replace(workers[0]!);
+    expect(scheduler.queued).toBe(tasks.length);
+    expect(scheduler.drain().length).toBe(tasks.length);
+  });
+
+  test("while they wait, a queued task is cancelled in the same time on 10 workers and on 20,000", () => {
+    const timed = (count: number) => {
+      const { scheduler, workers } = serving(count);
+      const fn = newFunction(1);
+      for (let i = 0; i < count; i++) scheduler.submit(newTask(fn));
+      startAll(scheduler);
+      for (const worker of workers) scheduler.submitTo(worker, newTask(fn));
+      const queued = Array.from({ length: 20_000 }, () => newTask(fn));
+      for (const task of queued) scheduler.submit(task);
+      const start = performance.now();
+      for (const task of queued) scheduler.cancel(task, 0);
+      expect(scheduler.queued).toBe(count);
+      return performance.now() - start;
+    };
+    timed(10);
+    const few = timed(10);
+    // A look at every worker for each of them would take seconds.
+    expect(timed(20_000)).toBeLessThan(20 * few + 100);
+  });
+});
+
+describe("overdue workers", () => {
+  test("a call cancelled behind another does not make the worker overdue, nor prolong its grace", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    const fn = newFunction(1, 1);
+    const tasks = Array.from({ length: 4 }, () => newTask(fn));
+    for (const task of tasks) scheduler.submit(task);
+    startAll(scheduler);
+    expect(scheduler.cancel(tasks[1]!, 0)).toBe("interrupt");
+    expect(scheduler.stateOf(worker)).toBe("busy");
+    expect(scheduler.due(10 * STUCK_MS)).toEqual([]);
+    const start = 10 * STUCK_MS;
+    scheduler.cancel(tasks[0]!, start);
+    expect(scheduler.stateOf(worker)).toBe("overdue");
+    scheduler.cancel(tasks[2]!, start + STUCK_MS - 1);
+    expect(scheduler.due(start + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
+    expect(scheduler.due(start + 5 * STUCK_MS)).toEqual([]);
+  });
+
+  test("is told of once, however many reasons fall into one instant", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    const fn = newFunction(1, 1);
+    const tasks = Array.from({ length: 4 }, () => newTask(fn));
+    for (const task of tasks) scheduler.submit(task);
+    startAll(scheduler);
+    for (const task of tasks) scheduler.cancel(task, 0);
+    scheduler.answered(worker, tasks[1]!.id, 0, 0);
+    scheduler.answered(worker, tasks[2]!.id, 0, 0);
+    expect(scheduler.due(STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
+  });
+
+  test("one that answers after all is given work again", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1);
+    const [late, next] = [newTask(fn, { timeout: 10 }), newTask(fn)];
+    scheduler.submit(late);
+    scheduler.submit(next);
+    scheduler.next(0);
+    scheduler.started(workers[0]!, late.id, 5);
+    expect(scheduler.nextDeadline).toBe(15 + VERDICT_MS);
+    expect(scheduler.due(15 + VERDICT_MS - 0.001)).toEqual([]);
+    const verdict = { kind: "expired", task: late, worker: workers[0]! } as const;
+    expect(scheduler.due(15 + VERDICT_MS)).toEqual([verdict]);
+    expect(scheduler.next(100)).toBeNull();
+    expect(scheduler.answered(workers[0]!, late.id, 90_000, 100)).toBeNull();
+    expect(scheduler.next(100)).toBe(next);
+    expect(scheduler.due(100 + STUCK_MS)).toEqual([]);
+  });
+});
+
+test("a deadline counts from the latest word of the task's beginning", () => {
+  const { scheduler, workers } = serving(1);
+  const [worker] = workers as [WorkerRecord];
+  const task = newTask(newFunction(1), { timeout: 10 });
+  scheduler.submit(task);
+  scheduler.next(0);
+  scheduler.started(worker, task.id, 1);
+  scheduler.started(worker, task.id, 6);
+  expect(scheduler.due(11 + VERDICT_MS)).toEqual([]);
+  expect(scheduler.due(16 + VERDICT_MS)).toEqual([{ kind: "expired", task, worker }]);
+});
+
+test("deadlines that were overtaken do not pile up, nor hold their tasks", () => {
+  const { scheduler, workers } = serving(1);
+  const fn = newFunction(1, 1);
+  const hour = { timeout: 3_600_000 };
+  let last: Task | undefined;
+  for (let i = 0; i < 20_000; i++) {
+    last = newTask(fn, hour);
+    scheduler.submit(last);
+    scheduler.next(i);
+    scheduler.started(workers[0]!, last.id, i);
+    scheduler.answered(workers[0]!, last.id, 1, i);
+  }
+  // Whoever asks at the time of the first few is told that those are past.
+  expect(scheduler.nextDeadline).toBeGreaterThan(3_600_000 + VERDICT_MS + 18_000);
+  expect(scheduler.due(1e9)).toEqual([]);
+  expect(scheduler.nextDeadline).toBe(Infinity);
+});
+
+test("a million cancelled tasks are swept out before they come up", () => {
+  const { scheduler } = serving(1);
+  const fn = newFunction(1);
+  scheduler.submit(newTask(fn));
+  scheduler.next(0);
+  const tasks = Array.from({ length: 1_000_000 }, () => newTask(fn));
+  for (const task of tasks) scheduler.submit(task);
+  for (const task of tasks) scheduler.cancel(task, 0);
+  const last = newTask(fn);
+  scheduler.submit(last);
+  expect(scheduler.queued).toBe(1);
+  expect(scheduler.drain().length).toBe(2);
+});
