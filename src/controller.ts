@@ -16,7 +16,15 @@ import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
-import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
+import {
+  type Frame,
+  type Greeting,
+  INITIALIZER,
+  Kind,
+  MessageWriter,
+  type Opening,
+  readFrames,
+} from "./wire.ts";
 
 /** What a controller needs of the outside; `pool.ts` has one for MPI and one for local processes. */
 export interface Surroundings {
@@ -34,7 +42,8 @@ export interface Surroundings {
   rest(): void;
   /** Numbers the pool apart from all others of this process. */
   readonly session: number;
-  readonly main: string;
+  /** What its workers are told of it. */
+  readonly opening: Opening;
 }
 
 /** How often in a row a worker may die before it has served at all. */
@@ -84,6 +93,12 @@ export class Controller implements TaskOwner {
   /** True while answers are expected: there is reason to look for messages. */
   get due(): boolean {
     return this.#pending > 0 || this.#onChange.length > 0;
+  }
+
+  /** True if every worker is on this machine, and rings when it has something to say. */
+  get neighbours(): boolean {
+    const { host } = this.#outside.opening;
+    return this.connections.every(({ greeting }) => greeting?.host === host);
   }
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
@@ -223,11 +238,11 @@ export class Controller implements TaskOwner {
     });
     connection.link = link;
     connection.rank = link.rank;
-    const opening = this.#values.encode({ main: this.#outside.main }, "opening");
+    const opening = this.#values.encode(this.#outside.opening, "opening");
     this.#write(connection, Kind.Open, record.index, 0, opening);
     if (this.#initializer !== null) {
       const { fn, content } = this.#initializer;
-      this.#tell(connection, fn, content);
+      this.#tell(connection, fn, this.#values.functionsOf(content));
       this.#write(connection, Kind.Call, INITIALIZER, fn.id, content);
     }
     this.#flush();
@@ -256,6 +271,7 @@ export class Controller implements TaskOwner {
     switch (frame.kind) {
       case Kind.Ready:
         connection.greeting = this.#values.decode(frame.content) as Greeting;
+        connection.link?.meet(connection.greeting);
         if (this.#initializer === null) this.#ready(connection);
         return;
       case Kind.Started:
@@ -364,16 +380,18 @@ export class Controller implements TaskOwner {
 
   #start(task: Task): void {
     const connection = this.connections[task.worker!.index]!;
-    const content = this.#values.encodePayload(task.payload!);
-    this.#tell(connection, task.fn, content);
+    const payload = task.payload!;
+    // In this order: what `encodePayload` returns is good until the next value is encoded.
+    this.#tell(connection, task.fn, this.#values.functionsOf(payload));
+    const content = this.#values.encodePayload(payload);
     this.#write(connection, Kind.Call, task.id, task.fn.id, content, task.options.timeout);
     // Kept only where it may have to be sent again: in flight behind another, or with retries.
     if (task.options.retries === 0 && task.worker!.inFlight[0] === task) task.payload = null;
   }
 
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
-  #tell(connection: Connection, fn: FunctionRecord, content: Encoded): void {
-    for (const record of tell(connection, fn, this.#values.functionsOf(content))) {
+  #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
+    for (const record of tell(connection, fn, others)) {
       const told = this.#values.encode(
         { reference: record.reference, label: record.label },
         "function",

@@ -19,6 +19,7 @@ import {
   type WorkerList,
 } from "./options.ts";
 import type { TaskOptions } from "./task.ts";
+import type { Opening } from "./wire.ts";
 import { serveParent } from "./worker/local.ts";
 import { joinAsWorker, serveJob } from "./worker/rank.ts";
 
@@ -251,6 +252,7 @@ async function openLocal(
   settings: PoolSettings,
 ): Promise<AsyncPool> {
   const count = readCount(workers, availableParallelism());
+  const spinUs = settings.spin ?? LOCAL_SPIN_US;
   const links = new Set<LocalLink>();
   const poll = () => {
     let moved = false;
@@ -265,7 +267,7 @@ async function openLocal(
       awake: () => links.forEach((link) => link.awake()),
       nap: () => Infinity,
     },
-    settings.spin ?? LOCAL_SPIN_US,
+    spinUs,
   );
   const outside: Surroundings = {
     connect: (_, owner) => {
@@ -282,7 +284,7 @@ async function openLocal(
     wake: () => pump.wake(),
     rest: () => pump.rest(),
     session: ++sessions,
-    main: Bun.main,
+    opening: opening(spinUs),
   };
   const controller = new Controller(outside, settings.initializer);
   await controller.open(count, settings.openTimeout);
@@ -338,21 +340,22 @@ async function openInJob(
 }
 
 function controllerInJob(
-  { hub, mpi, spinUs }: Job,
+  { hub, mpi, spinUs: jobSpinUs, onBell }: Job,
   ranks: WorkerList,
   tag: number,
   settings: PoolSettings,
 ): Controller {
   const session = ++sessions;
+  const spinUs = settings.spin ?? jobSpinUs;
   const pump = new Pump(
     {
       poll: () => hub.poll(),
       due: () => controller.due,
       sleep: () => true,
       awake: () => {},
-      nap: (quietMs) => (quietMs < 1_000 ? 1 : 4),
+      nap: (quietMs) => Math.min(1 + quietMs / 10, controller.neighbours ? 50 : 5),
     },
-    settings.spin ?? spinUs,
+    spinUs,
   );
   const outside: Surroundings = {
     connect: (index, owner) => hub.connect(ranks[index]!, tag, session, owner),
@@ -362,10 +365,15 @@ function controllerInJob(
     wake: () => pump.wake(),
     rest: () => pump.rest(),
     session,
-    main: Bun.main,
+    opening: opening(spinUs),
   };
+  onBell.add(() => pump.wake());
   const controller = new Controller(outside, settings.initializer);
   return controller;
+}
+
+function opening(spinUs: number): Opening {
+  return { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
 }
 
 /** The tag asked for, or one that no open pool has, and none had lately. */

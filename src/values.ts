@@ -86,8 +86,9 @@ export class Values {
     return decodeValue(content, this.decoding);
   }
 
-  functionsOf(content: Encoded): readonly FunctionRecord[] {
-    return (content as Partial<EncodedCall>).functions ?? [];
+  /** The functions among what `keep` kept. */
+  functionsOf(payload: unknown[] | Encoded): readonly FunctionRecord[] {
+    return Array.isArray(payload) ? [] : ((payload as Partial<EncodedCall>).functions ?? []);
   }
 }
 

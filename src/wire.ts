@@ -63,7 +63,7 @@ export interface Frames {
 }
 
 /** What a worker is told of the pool it serves. */
-export interface Opening {
+export interface Opening extends Greeting {
   /** The main script, for functions that are given as a text. */
   readonly main: string;
 }
@@ -75,10 +75,12 @@ export interface FunctionTold {
   readonly label: string;
 }
 
-/** How a worker introduces itself. */
+/** How the two sides introduce themselves. */
 export interface Greeting {
   readonly pid: number;
   readonly host: string;
+  /** µs after its last message that it may fall asleep. */
+  readonly spinUs: number;
 }
 
 /** The task number of the initializer, which is called as a task is, before any of them. */

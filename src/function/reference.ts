@@ -155,8 +155,9 @@ const parser = new Bun.Transpiler({ loader: "js" });
 function syntaxError(text: string): string | null {
   if (text.trim() === "") return "it is empty";
   try {
-    // As the right-hand side of an assignment: a text with several statements is no expression.
+    // In two kinds of brackets: a text that closes one of them on its own does not fit the other.
     parser.transformSync(`void (${text}\n);`);
+    parser.transformSync(`void [(${text}\n)];`);
     return null;
   } catch (error) {
     const first = error instanceof AggregateError ? error.errors[0] : error;
@@ -240,15 +241,22 @@ function modulesInSight(text: string): { modules: string[]; line: number } {
   const frames = callerFrames();
   const modules = [...new Set([...frames.map(({ file }) => file), Bun.main])];
   const wanted = squeeze(text);
-  const loaded = () => Object.keys(require.cache).filter((p) => !p.includes("/node_modules/"));
-  const holder =
-    modules.find((path) => holds(path, wanted)) ??
-    loaded()
-      .map(plainPath)
-      .find((path) => !isOwnFile(path) && holds(path, wanted));
+  const holder = modules.find((path) => holds(path, wanted)) ?? onlyHolder(text, wanted);
   const home = holder ?? modules[0] ?? Bun.main;
   const line = frames.find(({ file }) => file === home)?.line ?? 1;
   return { modules: [...new Set([home, Bun.main])], line };
+}
+
+/** The one loaded module that has a function's text; undefined if none has. */
+function onlyHolder(text: string, wanted: string): string | undefined {
+  const paths = Object.keys(require.cache).filter((path) => !path.includes("/node_modules/"));
+  const own = paths.map(plainPath).filter((path) => path.startsWith("/") && !isOwnFile(path));
+  const [first, second] = own.filter((path) => holds(path, wanted));
+  if (second === undefined) return first;
+  throw new FunctionError(
+    `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ${first} ` +
+      `and in ${second}; give it a name at the top level of its module, or export it`,
+  );
 }
 
 function callerFrames(): { file: string; line: number }[] {

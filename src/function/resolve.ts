@@ -1,8 +1,8 @@
 import { FunctionError } from "../errors.ts";
+import { INLINE_QUERY, registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
 import { loadScope, plainPath, scopeOf, scopedModules } from "./scope.ts";
-import { INLINE_QUERY } from "./stack.ts";
 
 /**
  * On a worker: the function that a reference of the controller's stands for. The other half of
@@ -14,8 +14,8 @@ type AnyFunction = (...args: unknown[]) => unknown;
 /** A function that was found, and whether it is a text evaluated here rather than the module's own. */
 export interface Resolved {
   readonly fn: AnyFunction;
-  /** The text that was evaluated; null for a function of the module itself. */
-  readonly evaluated: string | null;
+  /** The text that was evaluated, and its number in `lines.ts`; null for a function of the module. */
+  readonly inline: { readonly text: string; readonly id: number } | null;
 }
 
 /** Finds a function; rejects with `FunctionError` that says what was looked for, and where. */
@@ -25,9 +25,9 @@ export async function resolveFunction(
 ): Promise<Resolved> {
   switch (reference.kind) {
     case "task":
-      return { fn: await findTask(reference.name, main), evaluated: null };
+      return { fn: await findTask(reference.name, main), inline: null };
     case "export":
-      return { fn: await findExport(reference.module, reference.name), evaluated: null };
+      return { fn: await findExport(reference.module, reference.name), inline: null };
     case "source":
       return await findSource(reference);
     case "text":
@@ -62,18 +62,18 @@ async function findSource(
     await loadModule(module, name === "" ? "an inline function" : `"${name}"`);
     const value = readExport(module, name) ?? readName(module, name);
     if (typeof value === "function" && String(value) === text) {
-      return { fn: value as AnyFunction, evaluated: null };
+      return { fn: value as AnyFunction, inline: null };
     }
     if (name === "") break; // an inline function has no name to be found by
   }
   const home = modules[0]!;
   const scope = scopeOf(home);
-  // Blank lines before it, so that a line in its stack is a line of the file.
-  const source = "\n".repeat(reference.line - 1) + withoutMeta(reference.expression);
+  const id = registerInline({ module: home, text, line: reference.line });
+  const source = withoutMeta(reference.expression);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
   try {
-    const fn = evaluate(`${source}\n//# sourceURL=${home}${INLINE_QUERY}`) as AnyFunction;
-    return { fn, evaluated: text };
+    const fn = evaluate(`${source}\n//# sourceURL=${home}${INLINE_QUERY}${id}`) as AnyFunction;
+    return { fn, inline: { text, id } };
   } catch (error) {
     throw refused(name || text, error);
   }
@@ -93,7 +93,7 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
     }
   }
   if (typeof value === "function") {
-    return { fn: value as AnyFunction, evaluated: null };
+    return { fn: value as AnyFunction, inline: null };
   }
   throw new FunctionError(
     `Cannot call "${text}": in ${main} it is ${Bun.inspect(value)}, not a function`,

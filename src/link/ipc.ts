@@ -42,6 +42,8 @@ export class IpcLink implements Link {
 
   awake(): void {}
 
+  meet(): void {}
+
   close(): void {
     this.#closed = true;
   }

@@ -3,7 +3,7 @@ import { findLauncher, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../mpi/mpi.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
 import type { LinkOwner } from "./link.ts";
-import { MpiHub, type MpiLink } from "./mpi.ts";
+import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
 
 /**
  * The MPI job this process belongs to, and how it ends: rank 0 tells every rank that serves, waits
@@ -21,7 +21,7 @@ const FAREWELL_MS = 1_500;
  * µs a waiting side spins after traffic. A peer that naps takes some 160 µs to answer (a nap of 100 µs
  * and what Linux adds to it): to sleep before that would find it asleep again, each time.
  */
-const SPIN_US = 300;
+export const SPIN_US = 300;
 
 /** Session of the job's own messages. */
 const JOB_SESSION = 0;
@@ -56,6 +56,8 @@ export interface Job {
   readonly spinUs: number;
   /** Ranks that serve, or will: those that are told when the program ends. */
   readonly serving: Set<number>;
+  /** Called when another rank of this machine rings. */
+  readonly onBell: Set<() => void>;
 }
 
 let joined: Job | null = null;
@@ -75,8 +77,12 @@ export function joinJob(
       ? hub.connect(source, tag, JOB_SESSION, farewell)
       : accept(hub, source, tag, session),
   );
+  const onBell = new Set<() => void>();
+  process.on(BELL_SIGNAL, () => {
+    for (const listener of onBell) listener();
+  });
   const oversubscribed = mpi.ranksOnHost > hostCores();
-  joined = { mpi, hub, spinUs: oversubscribed ? 0 : SPIN_US, serving: new Set() };
+  joined = { mpi, hub, spinUs: oversubscribed ? 0 : SPIN_US, serving: new Set(), onBell };
   if (mpi.rank === 0) process.on("exit", (code) => endJob(code));
   else process.on("exit", leave);
   return joined;

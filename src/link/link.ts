@@ -1,4 +1,4 @@
-import type { MessageWriter } from "../wire.ts";
+import type { Greeting, MessageWriter } from "../wire.ts";
 
 /**
  * A link is a two-way channel to one worker (or, on the worker, to its controller). It carries
@@ -16,6 +16,8 @@ export interface Link {
    * that may block for long: nothing would move what it has sent then.
    */
   drain(): void;
+  /** The other side has said who it is. */
+  meet(other: Greeting): void;
   /** Forgets the other side: nothing is sent or handed over any more. */
   close(): void;
 }

@@ -99,6 +99,8 @@ export class LocalLink implements Link {
     this.#channel.drain();
   }
 
+  meet(): void {}
+
   close(): void {
     this.#owner = { onMessage() {}, onLost() {} };
     this.#channel.close();

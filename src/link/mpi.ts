@@ -1,5 +1,12 @@
+import { hostname } from "node:os";
 import type { Mpi } from "../mpi/mpi.ts";
-import { isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import {
+  type Greeting,
+  isMalformed,
+  MESSAGE_BYTES,
+  type MessageWriter,
+  readHead,
+} from "../wire.ts";
 import type { Link, LinkOwner } from "./link.ts";
 
 /**
@@ -142,6 +149,20 @@ export class MpiHub {
   }
 }
 
+/**
+ * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a nap
+ * short, and turns an event loop; a process that does not listen ignores it (signal(7)).
+ */
+export const BELL_SIGNAL = "SIGURG";
+
+function ring(pid: number): void {
+  try {
+    process.kill(pid, BELL_SIGNAL);
+  } catch {
+    // It is gone, or not ours to wake: it will look for itself, if it is there.
+  }
+}
+
 function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof readHead> | null {
   try {
     return readHead(bytes, length);
@@ -173,6 +194,12 @@ export class MpiLink implements Link {
   /** Messages whose buffers are on their way, and those that came after them. */
   readonly #inbox: Arrival[] = [];
 
+  /** How to wake the other side, where it is a process of this machine. */
+  #bell: { readonly pid: number; readonly spinMs: number } | null = null;
+  #lastMessage = 0;
+  /** The link was silent for so long that the other side may have fallen asleep, or be about to. */
+  #mayDoze = false;
+
   constructor(hub: MpiHub, rank: number, tag: number, session: number, owner: LinkOwner) {
     this.#hub = hub;
     this.rank = rank;
@@ -186,7 +213,16 @@ export class MpiLink implements Link {
   }
 
   send(message: MessageWriter): void {
-    if (this.#owner !== DEAF) this.#hub.send(this, message);
+    if (this.#owner === DEAF) return;
+    this.#hub.send(this, message);
+    if (this.#bell === null) return;
+    this.#hear(performance.now());
+    if (this.#mayDoze) ring(this.#bell.pid);
+    this.#mayDoze = false;
+  }
+
+  meet({ pid, host, spinUs }: Greeting): void {
+    if (host === hostname()) this.#bell = { pid, spinMs: spinUs / 1000 };
   }
 
   poll(): boolean {
@@ -202,6 +238,11 @@ export class MpiLink implements Link {
     this.#hub.disconnect(this);
   }
 
+  #hear(now: number): void {
+    if (now - this.#lastMessage >= this.#bell!.spinMs) this.#mayDoze = true;
+    this.#lastMessage = now;
+  }
+
   /** What came makes no sense: this link is of no use any more. */
   fail(): void {
     const owner = this.#owner;
@@ -211,6 +252,7 @@ export class MpiLink implements Link {
 
   /** The hub has received a message, in memory that it will use again. */
   arrive(bytes: Uint8Array, length: number, sizes: readonly number[]): void {
+    if (this.#bell !== null) this.#hear(performance.now());
     if (sizes.length === 0 && this.#inbox.length === 0) {
       this.#owner.onMessage(bytes, length, []);
       return;

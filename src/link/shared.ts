@@ -90,6 +90,8 @@ export class SharedLink implements Link {
     while (this.#outbox.length > 0 && !this.#closed) if (!this.#push()) Bun.sleepSync(0.05);
   }
 
+  meet(): void {}
+
   close(): void {
     this.#closed = true;
     this.#outbox.length = 0;

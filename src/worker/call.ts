@@ -1,5 +1,6 @@
 import { Script } from "node:vm";
 import { FunctionError, TimeoutError } from "../errors.ts";
+import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved } from "../function/resolve.ts";
 
 /** How a call ended. */
@@ -17,7 +18,7 @@ type AnyFunction = (...args: unknown[]) => unknown;
  * pending is abandoned: its function may go on, and nobody listens. Never throws or rejects.
  */
 export function call(
-  { fn, evaluated }: Resolved,
+  { fn, inline }: Resolved,
   args: unknown[],
   timeout: number,
   describe: () => string,
@@ -27,9 +28,9 @@ export function call(
   if (outcome === null) return { threw: true, value: tooLong(describe(), timeout) };
   if (!outcome.threw && isThenable(outcome.value)) {
     const left = timeout === Infinity ? Infinity : timeout - (performance.now() - start);
-    return settle(outcome.value, left, () => tooLong(describe(), timeout), evaluated);
+    return settle(outcome.value, left, () => tooLong(describe(), timeout), inline);
   }
-  return evaluated === null || !outcome.threw ? outcome : explain(outcome, evaluated);
+  return inline === null || !outcome.threw ? outcome : explain(outcome, inline);
 }
 
 function invoke(fn: AnyFunction, args: unknown[]): Outcome {
@@ -87,7 +88,7 @@ function settle(
   promise: PromiseLike<unknown>,
   left: number,
   expired: () => TimeoutError,
-  evaluated: string | null,
+  inline: Resolved["inline"],
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const timer =
@@ -103,15 +104,32 @@ function settle(
     };
     Promise.resolve(promise).then(
       (value) => done({ threw: false, value }),
-      (error) => done(explain({ threw: true, value: error }, evaluated)),
+      (error) => resolveAfter(done, inline, { threw: true, value: error }),
     );
   });
 }
 
-/** An evaluated function that lacks a variable of the one it was written in says which. */
-function explain(outcome: Outcome, evaluated: string | null): Outcome {
-  const name = evaluated === null ? null : missingVariable(outcome.value, evaluated);
-  if (name === null) return outcome;
+function resolveAfter(
+  done: (outcome: Outcome) => void,
+  inline: Resolved["inline"],
+  outcome: Outcome,
+): void {
+  if (inline === null) return done(outcome);
+  const explained = explain(outcome, inline);
+  if (explained instanceof Promise) void explained.then(done);
+  else done(explained);
+}
+
+/**
+ * An inline function that has thrown: the lines of its stack are found, the first time; and one that
+ * lacks a variable of the function it was written in says which.
+ */
+function explain(
+  outcome: Outcome,
+  { text, id }: NonNullable<Resolved["inline"]>,
+): Outcome | Promise<Outcome> {
+  const name = missingVariable(outcome.value, text);
+  if (name === null) return needsLines(id) ? findLines(id).then(() => outcome) : outcome;
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
     "it was written in, which does not travel with it; pass it as an argument";

@@ -62,7 +62,7 @@ function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
   return {
     onMessage(bytes, length, buffers) {
       if (session === null) {
-        session = new Session(readHead(bytes, length).session, () => process.exit(0));
+        session = new Session(readHead(bytes, length).session, SPIN_US, () => process.exit(0));
         session.serve(link());
       }
       session.receive(bytes, length, buffers);

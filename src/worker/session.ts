@@ -22,6 +22,7 @@ import {
   type Frame,
   Kind,
   type FunctionTold,
+  type Greeting,
   MessageWriter,
   type Opening,
   readFrames,
@@ -51,6 +52,7 @@ interface Call {
  *   Open → Ready     Function, Call → (Started) Result | Failure     Cancel     Close → Closed
  */
 export class Session {
+  readonly #greeting: Greeting;
   readonly #onClosed: () => void;
   readonly #writer: MessageWriter;
   #link: Link | null = null;
@@ -64,9 +66,10 @@ export class Session {
   #running: { readonly task: number } | null = null;
   #closed = false;
 
-  /** `onClosed` is called once the pool has let this worker go. */
-  constructor(session: number, onClosed: () => void) {
+  /** `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once the pool has let this worker go. */
+  constructor(session: number, spinUs: number, onClosed: () => void) {
     this.#writer = new MessageWriter(session);
+    this.#greeting = { pid: process.pid, host: hostname(), spinUs };
     this.#onClosed = onClosed;
   }
 
@@ -110,7 +113,8 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeValue(frame.content, this.#decoding) as Opening;
     this.#main = opening.main;
-    this.#send(Kind.Ready, 0, 0, this.#encode({ pid: process.pid, host: hostname() }));
+    this.#link?.meet(opening);
+    this.#send(Kind.Ready, 0, 0, this.#encode(this.#greeting));
   }
 
   #define(frame: Frame): void {
