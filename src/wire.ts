@@ -100,6 +100,9 @@ export const MESSAGE_BYTES = 128 * 1024;
 /** A body from this size on travels behind its message. */
 const BODY_BYTES = 64 * 1024;
 
+/** The longest buffer: as much as an ArrayBuffer of this engine holds. */
+const BUFFER_BYTES = 2 ** 32;
+
 const MESSAGE_HEADER = 8;
 const FRAME_HEADER = 20;
 
@@ -191,7 +194,7 @@ export class MessageWriter {
   /** Writes into other memory from now on: whoever took the last message keeps what it lies in. */
   renew(bytes: Uint8Array = new Uint8Array(new ArrayBuffer(this.#bytes.length))): void {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   #reserve(more: number): void {
@@ -205,14 +208,16 @@ export class MessageWriter {
 
 /** The head of a message: its session, and the lengths of the buffers that follow it. */
 export function readHead(bytes: Uint8Array, length: number): { session: number; sizes: number[] } {
-  if (length < MESSAGE_HEADER) throw malformed(`it has ${length} bytes`);
+  checkLength(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   const count = view.getUint32(4, true);
   if (count > (length - MESSAGE_HEADER) / 8) throw malformed(`it announces ${count} buffers`);
   const sizes: number[] = [];
   for (let i = 0; i < count; i++) {
     const size = view.getFloat64(length - 8 * (count - i), true);
-    if (!Number.isSafeInteger(size) || size < 0) throw malformed(`a buffer of ${size} bytes`);
+    if (!Number.isInteger(size) || size < 0 || size > BUFFER_BYTES) {
+      throw malformed(`it announces a buffer of ${size} bytes`);
+    }
     sizes.push(size);
   }
   return { session: view.getUint32(0, true), sizes };
@@ -228,6 +233,7 @@ export function readFrames(
   buffers: readonly Uint8Array[],
   onFrame: (frame: Frame) => void,
 ): void {
+  checkLength(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   const end = length - 8 * buffers.length;
   let at = MESSAGE_HEADER;
@@ -242,8 +248,8 @@ export function readFrames(
     const behind = (flags & Flag.BodyBehind) !== 0;
     if (body + bodyBytes > end) throw malformed("a body runs past its end");
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
-    if ((timed && bodyBytes < 8) || (behind && bufferCount < 1))
-      throw malformed("a frame is empty");
+    if (timed && bodyBytes < 8) throw malformed("a frame lacks its deadline");
+    if (behind && bufferCount === 0) throw malformed("a frame lacks its body");
     const own = bufferCount === 0 ? NO_BUFFERS : buffers.slice(next, next + bufferCount);
     const inline = bytes.subarray(body, body + bodyBytes - (timed ? 8 : 0));
     onFrame({
@@ -261,9 +267,15 @@ export function readFrames(
     next += bufferCount;
     at = body + bodyBytes;
   }
+  if (next < buffers.length) throw malformed("it has buffers that belong to no frame");
 }
 
 const NO_BUFFERS: readonly Uint8Array[] = [];
+
+function checkLength(bytes: Uint8Array, length: number): void {
+  if (length >= MESSAGE_HEADER && length <= bytes.length) return;
+  throw malformed(`it has ${length} bytes in memory for ${bytes.length}`);
+}
 
 /** An error about what came over a link: the link is of no use any more. */
 export function malformed(what: string): BsyncError {
