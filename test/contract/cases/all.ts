@@ -3,5 +3,17 @@ import type { Case } from "../case.ts";
 import { calling } from "./calling.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
+import { opening } from "./opening.ts";
+import { priorities } from "./priorities.ts";
+import { timeouts } from "./timeouts.ts";
+import { values } from "./values.ts";
 
-export const CASES: readonly Case[] = [calling, functions, errors].flatMap(({ cases }) => cases);
+export const CASES: readonly Case[] = [
+  opening,
+  calling,
+  functions,
+  values,
+  errors,
+  priorities,
+  timeouts,
+].flatMap(({ cases }) => cases);

@@ -1,0 +1,199 @@
+import { AsyncPool, BsyncError, type MessageHandle, TimeoutError } from "../../../index.ts";
+import { assert, failure, timed } from "../assert.ts";
+import { Subject } from "../case.ts";
+import { square } from "../fixtures/functions.ts";
+import * as stuck from "../fixtures/stuck.ts";
+import { Gate, passGate } from "../gate.ts";
+
+export const timeouts = new Subject("timeouts");
+
+/** Fails with TimeoutError, alone; the next task runs, on this worker or on the one in its place. */
+async function failsAlone(
+  fn: (...args: never[]) => unknown,
+  args: unknown[],
+  timeout: number,
+  least = timeout,
+  most = timeout + 3_000,
+): Promise<void> {
+  await using pool = await AsyncPool.open(1);
+  await pool.async(square, 1);
+  let bad: MessageHandle<unknown> | undefined;
+  const ms = await timed(async () => {
+    bad = pool.with({ timeout }).async(fn as () => unknown, ...(args as []));
+    const behind = Array.from({ length: 5 }, (_, i) => pool.async(square, i));
+    const error = await failure(bad, TimeoutError);
+    assert.equal(error.code, "BSYNC_TIMEOUT");
+    assert.ok(error instanceof BsyncError);
+    assert.match(error.message, new RegExp(`\\b${timeout} ms`));
+    assert.deepEqual(await Promise.all(behind), [0, 1, 4, 9, 16]);
+  });
+  assert.equal(bad?.state, "failed");
+  assert.ok(ms >= least - 1 && ms < most, `it took ${ms} ms`);
+}
+
+timeouts.it("an endless loop, 50 ms", () => failsAlone(stuck.loop, [], 50));
+
+timeouts.it("an endless loop that catches everything, 50 ms", () =>
+  failsAlone(stuck.loopCatching, [], 50),
+);
+
+timeouts.it("an endless loop, inline, 50 ms", () =>
+  failsAlone(
+    () => {
+      for (;;);
+    },
+    [],
+    50,
+  ),
+);
+
+timeouts.it("an await that never ends, 50 ms", () => failsAlone(stuck.never, [], 50));
+
+timeouts.it("an async loop that never ends, 50 ms", () => failsAlone(stuck.wander, [], 50));
+
+timeouts.it("a catastrophic regular expression, 50 ms", () => failsAlone(stuck.backtrack, [], 50));
+
+timeouts.it("a synchronous wait, 50 ms", () => failsAlone(stuck.block, [400], 50));
+
+timeouts.it("an event loop blocked after an await, 50 ms", () =>
+  failsAlone(stuck.blockLater, [400], 50),
+);
+
+timeouts.it(
+  "an endless loop after an await, 50 ms",
+  () => failsAlone(stuck.loopLater, [], 50, 50, 5_000),
+  { modes: ["local"] },
+);
+
+timeouts.it(
+  "a loop of microtasks that starves all timers, 50 ms",
+  () => failsAlone(stuck.spinMicrotasks, [], 50, 50, 5_000),
+  { modes: ["local"] },
+);
+
+timeouts.it("an endless loop, 5 s", () => failsAlone(stuck.loop, [], 5_000), { limit: 15_000 });
+
+timeouts.it("the task that waits for a worker of another that is stuck goes on", async () => {
+  await using pool = await AsyncPool.open(1);
+  const { pid } = pool.workers[0]!;
+  await failure(pool.with({ timeout: 50 }).async(stuck.loop), TimeoutError);
+  // What can be interrupted costs no process.
+  assert.equal(await pool.async(() => process.pid), pid);
+});
+
+timeouts.it(
+  "a process that stays stuck is replaced by another, at the same place",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const { pid } = pool.workers[0]!;
+    const bad = pool.with({ timeout: 50 }).async(stuck.loopLater);
+    await failure(bad, TimeoutError);
+    const next = pool.async(() => process.pid);
+    assert.notEqual(await next, pid);
+    assert.deepEqual([pool.size, pool.workers[0]!.index, next.worker], [1, 0, 0]);
+    assert.equal(pool.workers[0]!.pid, await next);
+  },
+  { modes: ["local"] },
+);
+
+timeouts.it(
+  "a rank that is stuck is set aside until it answers",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const bad = pool.with({ timeout: 50 }).async(stuck.blockLater, 500);
+    await failure(bad, TimeoutError);
+    const others = Array.from({ length: 20 }, () => pool.async(stuck.rest, 2));
+    await Promise.all(others);
+    assert.ok(others.every(({ worker }) => worker !== bad.worker));
+    assert.equal((await pool.each(square, 2)).length, workers);
+  },
+  { modes: ["openmpi", "mpich"], workers: 2 },
+);
+
+timeouts.it("time counts from the start of the function, not from its submission", async () => {
+  using gate = new Gate();
+  await using pool = await AsyncPool.open(1);
+  const first = pool.async(passGate, gate.path, "first");
+  const timed = pool.with({ timeout: 150 }).async(square, 3);
+  await gate.reached();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(timed.state, "queued");
+  gate.open();
+  assert.equal(await timed, 9);
+  assert.equal(await first, "first");
+});
+
+timeouts.it("one that is not reached changes nothing", async () => {
+  await using pool = await AsyncPool.open(1);
+  const view = pool.with({ timeout: 5_000 });
+  assert.equal(await view.async(square, 3), 9);
+  assert.equal(await view.async(stuck.rest, 5), "rested");
+  await failure(view.async("JSON.parse", "{"), SyntaxError);
+  assert.equal(await view.async(square, 4), 16);
+});
+
+timeouts.it("one that is very long does not end at once", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const timeout of [2 ** 31 - 1, 2 ** 31, 2 ** 32, 1e12, 1e300, Infinity]) {
+    assert.equal(await pool.with({ timeout }).async(stuck.rest, 5), "rested");
+    assert.equal(await pool.with({ timeout }).async(square, 3), 9);
+  }
+});
+
+timeouts.it("fractions of a millisecond, and none at all", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const timeout of [0.5, 0.001, 7.25]) {
+    await failure(pool.with({ timeout }).async(stuck.loop), TimeoutError);
+    await failure(pool.with({ timeout }).async(stuck.wander), TimeoutError);
+  }
+  await failure(pool.with({ timeout: 0 }).async(stuck.wander), TimeoutError);
+  assert.equal(await pool.async(square, 3), 9);
+});
+
+timeouts.it("of the pool, for every task; of a view, for its own", async () => {
+  await using pool = await AsyncPool.open(1, { timeout: 50 });
+  await failure(pool.async(stuck.loop), TimeoutError);
+  assert.equal(await pool.async(square, 3), 9);
+  assert.equal(await pool.with({ timeout: 5_000 }).async(stuck.rest, 120), "rested");
+  await failure(pool.with({ priority: 1 }).async(stuck.never), TimeoutError);
+});
+
+timeouts.it("of each on all workers at once", async ({ workers }) => {
+  await using pool = await AsyncPool.open(workers, { timeout: 100 });
+  const ms = await timed(() => failure(pool.each(stuck.wander), TimeoutError));
+  assert.ok(ms < 2_000, `it took ${ms} ms`);
+  assert.equal((await pool.each(square, 2)).length, workers);
+});
+
+timeouts.it("many tasks, many timeouts, each on its own", async ({ workers }) => {
+  await using pool = await AsyncPool.open(workers);
+  const view = pool.with({ timeout: 20 });
+  const handles = Array.from({ length: 20 }, (_, i) =>
+    i % 4 === 0 ? view.async(stuck.wander) : view.async(square, i),
+  );
+  const settled = await Promise.allSettled(handles);
+  for (const [i, result] of settled.entries()) {
+    assert.equal(result.status, i % 4 === 0 ? "rejected" : "fulfilled", `task ${i}`);
+    if (result.status === "rejected") assert.ok(result.reason instanceof TimeoutError);
+    else assert.equal(result.value, i * i);
+  }
+});
+
+timeouts.it("the late end of an abandoned task is nobody else's result", async () => {
+  await using pool = await AsyncPool.open(1);
+  await failure(pool.with({ timeout: 20 }).async(stuck.rest, 60), TimeoutError);
+  assert.deepEqual(await Promise.all([1, 2, 3].map((x) => pool.async(square, x))), [1, 4, 9]);
+  assert.equal(await pool.async(stuck.rest, 100), "rested");
+  assert.equal(await pool.async(square, 3), 9);
+});
+
+timeouts.it("what is no number of milliseconds is a TypeError that names it", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const timeout of ["1", NaN, -1, null, {}, 1n, true]) {
+    assert.throws(() => pool.with({ timeout: timeout as number }), {
+      name: "TypeError",
+      message: /timeout/,
+    });
+  }
+  assert.equal(await pool.async(square, 3), 9);
+});
