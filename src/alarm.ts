@@ -1,10 +1,13 @@
+/** The longest delay of a timer: a longer one would fire at once, as more than 31 bits of ms do. */
+const LONGEST_MS = 2_000_000_000;
+
 /**
- * The pool's one timer. It rings at the earliest time it was given; what is to be done then is
- * its owner's affair. It may ring up to a millisecond late, as timers do, and once too often:
- * whoever is called looks at the clock. It never keeps the process alive.
+ * The pool's one timer. It rings once, at the earliest time it was given and never before; what is to
+ * be done then is its owner's affair. It may ring up to a millisecond late, as timers do, and for
+ * a time that is of no interest any more. It never keeps the process alive.
  */
 export class Alarm {
-  #ring: () => void;
+  readonly #ring: () => void;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #time = Infinity;
 
@@ -17,19 +20,25 @@ export class Alarm {
     if (time >= this.#time) return;
     this.clear();
     this.#time = time;
-    // A timer longer than 2^31-1 ms would fire at once; the owner sets the alarm again when it rings.
-    const delay = Math.min(Math.max(0, Math.ceil(time - now)), 2_000_000_000);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#time = Infinity;
-      this.#ring();
-    }, delay);
-    this.#timer.unref();
+    this.#arm(now);
   }
 
   clear(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#time = Infinity;
+  }
+
+  #arm(now: number): void {
+    const delay = Math.min(Math.max(0, Math.ceil(this.#time - now)), LONGEST_MS);
+    this.#timer = setTimeout(() => this.#fired(), delay);
+    this.#timer.unref();
+  }
+
+  #fired(): void {
+    const now = performance.now();
+    if (now < this.#time) return this.#arm(now);
+    this.clear();
+    this.#ring();
   }
 }
