@@ -11,9 +11,10 @@ import {
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import type { TaskOwner } from "./handle.ts";
-import type { Ending, Link, LinkOwner } from "./link/link.ts";
+import type { Ending } from "./link/link.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
+import type { Surroundings } from "./surroundings/surroundings.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
 import {
@@ -26,25 +27,8 @@ import {
   readFrames,
 } from "./wire.ts";
 
-/** What a controller needs of the outside; `pool.ts` has one for MPI and one for local processes. */
-export interface Surroundings {
-  /** Makes the link to a worker: to its rank, or to a process that is started for it. */
-  connect(index: number, owner: LinkOwner): Link & { kill?(): void };
-  /** A link is not used any more. */
-  disconnect(link: Link): void;
-  /** Takes in what has come, on all links. Does not block. */
-  poll(): boolean;
-  /** Blocks until something may have come, or `ms` are over. */
-  wait(ms: number): void;
-  /** Something was sent, or is expected: look for messages as long as `due` says so. */
-  wake(): void;
-  /** Nothing is expected any more. */
-  rest(): void;
-  /** Numbers the pool apart from all others of this process. */
-  readonly session: number;
-  /** What its workers are told of it. */
-  readonly opening: Opening;
-}
+/** A function and its arguments, to be run on each worker before anything else. */
+type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
 /** How often in a row a worker may die before it has served at all. */
 const START_TRIES = 3;
@@ -65,7 +49,7 @@ export class Controller implements TaskOwner {
   readonly #values = new Values();
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
   readonly #alarm = new Alarm(() => this.#ring());
-  readonly #initializer: { fn: FunctionRecord; content: Encoded } | null;
+  #initializer: { readonly fn: FunctionRecord; readonly content: Encoded } | null = null;
   /** Connections with frames that were written and not sent. */
   readonly #unsent = new Set<Connection>();
   #order = 1;
@@ -76,18 +60,9 @@ export class Controller implements TaskOwner {
   /** Called when the last pending task is settled, or a worker's state has changed. */
   #onChange: (() => void)[] = [];
 
-  constructor(
-    outside: Surroundings,
-    initializer: readonly [((...args: never[]) => unknown) | string, ...unknown[]] | null,
-  ) {
+  constructor(outside: Surroundings) {
     this.#outside = outside;
-    if (initializer === null) {
-      this.#initializer = null;
-    } else {
-      const [fn, ...args] = initializer;
-      const content = this.#values.encodeKept(args, "initializer");
-      this.#initializer = { fn: this.#values.functionRecord(fn), content };
-    }
+    outside.attach(this);
   }
 
   /** True while answers are expected: there is reason to look for messages. */
@@ -102,7 +77,12 @@ export class Controller implements TaskOwner {
   }
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
-  async open(workers: number, timeout: number): Promise<void> {
+  async open(workers: number, initializer: Initializer | null, timeout: number): Promise<void> {
+    if (initializer !== null) {
+      const [fn, ...args] = initializer;
+      const content = this.#values.encodeKept(args, "initializer");
+      this.#initializer = { fn: this.#values.functionRecord(fn), content };
+    }
     for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
     const deadline = performance.now() + timeout;
     await this.#until(() => this.#broken !== null || this.#unready().length === 0, deadline);
@@ -491,6 +471,7 @@ export class Controller implements TaskOwner {
       this.#disconnect(connection);
     }
     this.#alarm.clear();
+    this.#outside.leave();
   }
 
   #unready(): Connection[] {

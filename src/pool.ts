@@ -1,12 +1,11 @@
 import { availableParallelism, hostname } from "node:os";
-import { Controller, type Surroundings } from "./controller.ts";
+import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle } from "./handle.ts";
-import { type Job, joinJob, mpiJob, JOB_TAG } from "./link/job.ts";
-import { LocalLink, WORKER_MARK } from "./link/local.ts";
-import { Pump } from "./link/pump.ts";
+import { joinJob, mpiJob } from "./link/job.ts";
+import { WORKER_MARK } from "./link/local.ts";
 import {
   type CallOptions,
   DEFAULT_OPEN_TIMEOUT_MS,
@@ -18,8 +17,10 @@ import {
   readRanks,
   type WorkerList,
 } from "./options.ts";
+import { JobSurroundings, returnTag, takeTag } from "./surroundings/job.ts";
+import { LocalSurroundings } from "./surroundings/local.ts";
+import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { TaskOptions } from "./task.ts";
-import type { Opening } from "./wire.ts";
 import { serveParent } from "./worker/local.ts";
 import { joinAsWorker, serveJob } from "./worker/rank.ts";
 
@@ -67,18 +68,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   readonly #options: TaskOptions;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
-  readonly #release: () => void;
 
-  private constructor(
-    role: PoolRole,
-    controller: Controller | null,
-    options: TaskOptions,
-    release: () => void,
-  ) {
+  private constructor(role: PoolRole, controller: Controller | null, options: TaskOptions) {
     this.role = role;
     this.#controller = controller;
     this.#options = options;
-    this.#release = release;
   }
 
   /**
@@ -111,13 +105,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /** @internal Pools are opened by `AsyncPool.open`. */
-  static make(
-    role: PoolRole,
-    controller: Controller | null,
-    options: TaskOptions,
-    release: () => void,
-  ): AsyncPool {
-    return new AsyncPool(role, controller, options, release);
+  static make(role: PoolRole, controller: Controller | null, options: TaskOptions): AsyncPool {
+    return new AsyncPool(role, controller, options);
   }
 
   /**
@@ -203,7 +192,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * From the call on, `async` throws `PoolClosedError`.
    */
   close(): Promise<void> {
-    this.#closing ??= (this.#controller?.close() ?? Promise.resolve()).finally(this.#release);
+    this.#closing ??= this.#controller?.close() ?? Promise.resolve();
     return this.#terminating === null
       ? this.#closing
       : Promise.all([this.#closing, this.#terminating]).then(() => {});
@@ -214,9 +203,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * `CancelledError`, `reason` being its cause. May be called again, and after `close`.
    */
   terminate(reason?: unknown): Promise<void> {
-    this.#terminating ??= (this.#controller?.terminate(reason) ?? Promise.resolve()).finally(
-      this.#release,
-    );
+    this.#terminating ??= this.#controller?.terminate(reason) ?? Promise.resolve();
     return this.#terminating;
   }
 
@@ -242,53 +229,52 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 }
 
-let sessions = 0;
-
-/** µs that the controller of local workers looks for an answer at each turn, before it sleeps. */
-const LOCAL_SPIN_US = 100;
-
 async function openLocal(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
 ): Promise<AsyncPool> {
   const count = readCount(workers, availableParallelism());
-  const spinUs = settings.spin ?? LOCAL_SPIN_US;
-  const links = new Set<LocalLink>();
-  const poll = () => {
-    let moved = false;
-    for (const link of links) if (link.poll()) moved = true;
-    return moved;
-  };
-  const pump = new Pump(
-    {
-      poll,
-      due: () => controller.due,
-      sleep: () => [...links].every((link) => link.sleep()),
-      awake: () => links.forEach((link) => link.awake()),
-      nap: () => Infinity,
-    },
-    spinUs,
-  );
-  const outside: Surroundings = {
-    connect: (_, owner) => {
-      const link: LocalLink = new LocalLink(settings, owner, () => pump.wake());
-      links.add(link);
-      return link;
-    },
-    disconnect: (link) => links.delete(link as LocalLink),
-    poll,
-    wait: (ms) => {
-      Bun.sleepSync(ms);
-      for (const link of links) link.checkAlive();
-    },
-    wake: () => pump.wake(),
-    rest: () => pump.rest(),
-    session: ++sessions,
-    opening: opening(spinUs),
-  };
-  const controller = new Controller(outside, settings.initializer);
-  await controller.open(count, settings.openTimeout);
-  return AsyncPool.make("controller", controller, settings.task, () => {});
+  return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
+}
+
+/** `open` on rank 0. */
+async function openInJob(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+  launched: number,
+): Promise<AsyncPool> {
+  // Before MPI starts, where the launcher says how many ranks there are: bad arguments fail at once.
+  if (launched > 0) readRanks(workers, launched);
+  const tag = takeTag(settings.tag);
+  let outside: Surroundings;
+  let ranks: WorkerList;
+  try {
+    const job = joinJob(settings.openTimeout, () => null);
+    ranks = readRanks(workers, job.mpi.size);
+    for (let other = 1; other < job.mpi.size; other++) {
+      if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
+    }
+    outside = new JobSurroundings(job, ranks, tag, settings.spin);
+  } catch (error) {
+    returnTag(tag);
+    throw error;
+  }
+  return await openOn(outside, ranks.length, settings);
+}
+
+async function openOn(
+  outside: Surroundings,
+  workers: number,
+  { initializer, openTimeout, task }: PoolSettings,
+): Promise<AsyncPool> {
+  const controller = new Controller(outside);
+  try {
+    await controller.open(workers, initializer, openTimeout);
+  } catch (error) {
+    outside.leave();
+    throw error;
+  }
+  return AsyncPool.make("controller", controller, task);
 }
 
 /**
@@ -307,91 +293,10 @@ async function joinPool(
   if (settings?.keepUnused) {
     try {
       const isMember = readRanks(workers, job.mpi.size).includes(job.mpi.rank);
-      if (!isMember) return AsyncPool.make("unused", null, settings.task, () => {});
+      if (!isMember) return AsyncPool.make("unused", null, settings.task);
     } catch {}
   }
   return await serveJob(job);
-}
-
-const tagsInUse = new Set<number>();
-let lastTag = 0;
-
-async function openInJob(
-  workers: number | WorkerList | undefined,
-  settings: PoolSettings,
-  launched: number,
-): Promise<AsyncPool> {
-  // Before MPI starts, where the launcher says how many ranks there are: bad arguments fail at once.
-  if (launched > 0) readRanks(workers, launched);
-  const tag = takeTag(settings.tag);
-  try {
-    const job = joinJob(settings.openTimeout, () => null);
-    const ranks = readRanks(workers, job.mpi.size);
-    for (let other = 1; other < job.mpi.size; other++) {
-      if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
-    }
-    const controller = controllerInJob(job, ranks, tag, settings);
-    await controller.open(ranks.length, settings.openTimeout);
-    return AsyncPool.make("controller", controller, settings.task, () => tagsInUse.delete(tag));
-  } catch (error) {
-    tagsInUse.delete(tag);
-    throw error;
-  }
-}
-
-function controllerInJob(
-  { hub, mpi, spinUs: jobSpinUs, onBell }: Job,
-  ranks: WorkerList,
-  tag: number,
-  settings: PoolSettings,
-): Controller {
-  const session = ++sessions;
-  const spinUs = settings.spin ?? jobSpinUs;
-  const pump = new Pump(
-    {
-      poll: () => hub.poll(),
-      due: () => controller.due,
-      sleep: () => true,
-      awake: () => {},
-      nap: (quietMs) => Math.min(1 + quietMs / 10, controller.neighbours ? 50 : 5),
-    },
-    spinUs,
-  );
-  const outside: Surroundings = {
-    connect: (index, owner) => hub.connect(ranks[index]!, tag, session, owner),
-    disconnect: () => {},
-    poll: () => hub.poll(),
-    wait: (ms) => void mpi.wait(spinUs, spinUs, 100, Math.ceil(ms * 1000)),
-    wake: () => pump.wake(),
-    rest: () => pump.rest(),
-    session,
-    opening: opening(spinUs),
-  };
-  onBell.add(() => pump.wake());
-  const controller = new Controller(outside, settings.initializer);
-  return controller;
-}
-
-function opening(spinUs: number): Opening {
-  return { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
-}
-
-/** The tag asked for, or one that no open pool has, and none had lately. */
-function takeTag(wanted: number | undefined): number {
-  if (wanted !== undefined) {
-    if (tagsInUse.has(wanted)) {
-      throw new RangeError(`Cannot open a pool with tag ${wanted}: another open pool has that tag`);
-    }
-    tagsInUse.add(wanted);
-    return wanted;
-  }
-  for (let tries = 0; tries < JOB_TAG; tries++) {
-    lastTag = (lastTag + 1) % JOB_TAG;
-    if (tagsInUse.has(lastTag)) continue;
-    tagsInUse.add(lastTag);
-    return lastTag;
-  }
-  throw new RangeError(`Cannot open a pool: ${JOB_TAG} pools are open, and there are no more tags`);
 }
 
 /** In a bundled program a local worker runs the program itself, and serves from `open` on. */

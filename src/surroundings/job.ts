@@ -1,0 +1,98 @@
+import { hostname } from "node:os";
+import { type Job, JOB_TAG } from "../link/job.ts";
+import type { LinkOwner } from "../link/link.ts";
+import type { MpiLink } from "../link/mpi.ts";
+import { Pump } from "../link/pump.ts";
+import type { WorkerList } from "../options.ts";
+import type { Opening } from "../wire.ts";
+import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
+
+/** The outside of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
+export class JobSurroundings implements Surroundings {
+  readonly session = newSession();
+  readonly opening: Opening;
+  readonly #job: Job;
+  readonly #ranks: WorkerList;
+  readonly #tag: number;
+  readonly #pump: Pump;
+  #asker: Asker | null = null;
+
+  constructor(job: Job, ranks: WorkerList, tag: number, spin: number | undefined) {
+    const spinUs = spin ?? job.spinUs;
+    this.#job = job;
+    this.#ranks = ranks;
+    this.#tag = tag;
+    this.opening = { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
+    const pumped = {
+      poll: () => this.poll(),
+      due: () => this.#asker?.due ?? false,
+      sleep: () => true,
+      awake: () => {},
+      // Neighbours ring; a message from another machine is found when the nap is over.
+      nap: (quietMs: number) => Math.min(1 + quietMs / 10, this.#asker?.neighbours ? 50 : 5),
+    };
+    this.#pump = new Pump(pumped, spinUs);
+    job.onBell.add(this.#onBell);
+  }
+
+  readonly #onBell = (): void => {
+    if (this.#asker?.due) this.#pump.wake();
+  };
+
+  attach(asker: Asker): void {
+    this.#asker = asker;
+  }
+
+  connect(index: number, owner: LinkOwner): MpiLink {
+    return this.#job.hub.connect(this.#ranks[index]!, this.#tag, this.session, owner);
+  }
+
+  disconnect(): void {}
+
+  poll(): boolean {
+    return this.#job.hub.poll();
+  }
+
+  wait(ms: number): void {
+    this.#job.mpi.wait(0, 0, 100, Math.ceil(ms * 1000));
+  }
+
+  wake(): void {
+    this.#pump.wake();
+  }
+
+  rest(): void {
+    this.#pump.rest();
+  }
+
+  leave(): void {
+    this.#job.onBell.delete(this.#onBell);
+    tagsInUse.delete(this.#tag);
+  }
+}
+
+const tagsInUse = new Set<number>();
+let lastTag = 0;
+
+/** The tag asked for, or one that no open pool has, and none had lately. */
+export function takeTag(wanted: number | undefined): number {
+  if (wanted !== undefined) {
+    if (tagsInUse.has(wanted)) {
+      throw new RangeError(`Cannot open a pool with tag ${wanted}: another open pool has that tag`);
+    }
+    tagsInUse.add(wanted);
+    return wanted;
+  }
+  for (let tries = 0; tries < JOB_TAG; tries++) {
+    lastTag = (lastTag + 1) % JOB_TAG;
+    if (tagsInUse.has(lastTag)) continue;
+    tagsInUse.add(lastTag);
+    return lastTag;
+  }
+  throw new RangeError(`Cannot open a pool: ${JOB_TAG} pools are open, and there are no more tags`);
+}
+
+/** Lets go of a tag whose pool was not opened after all. */
+export function returnTag(tag: number): void {
+  tagsInUse.delete(tag);
+}

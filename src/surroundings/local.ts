@@ -1,0 +1,74 @@
+import { hostname } from "node:os";
+import type { Link, LinkOwner } from "../link/link.ts";
+import { LocalLink, type LocalOptions } from "../link/local.ts";
+import { Pump } from "../link/pump.ts";
+import type { Opening } from "../wire.ts";
+import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
+
+/** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
+const SPIN_US = 100;
+
+/** The outside of a pool of local processes: started here, and woken and waking by bells. */
+export class LocalSurroundings implements Surroundings {
+  readonly session = newSession();
+  readonly opening: Opening;
+  readonly #options: LocalOptions;
+  readonly #links = new Set<LocalLink>();
+  readonly #pump: Pump;
+  #asker: Asker | null = null;
+
+  constructor(options: LocalOptions, spin: number | undefined) {
+    const spinUs = spin ?? SPIN_US;
+    this.#options = options;
+    this.opening = { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
+    const links = this.#links;
+    const pumped = {
+      poll: () => this.poll(),
+      due: () => this.#asker?.due ?? false,
+      sleep() {
+        for (const link of links) if (!link.sleep()) return false;
+        return true;
+      },
+      awake() {
+        for (const link of links) link.awake();
+      },
+      nap: () => Infinity,
+    };
+    this.#pump = new Pump(pumped, spinUs);
+  }
+
+  attach(asker: Asker): void {
+    this.#asker = asker;
+  }
+
+  connect(_: number, owner: LinkOwner): LocalLink {
+    const link: LocalLink = new LocalLink(this.#options, owner, () => this.#pump.wake());
+    this.#links.add(link);
+    return link;
+  }
+
+  disconnect(link: Link): void {
+    this.#links.delete(link as LocalLink);
+  }
+
+  poll(): boolean {
+    let moved = false;
+    for (const link of this.#links) if (link.poll()) moved = true;
+    return moved;
+  }
+
+  wait(ms: number): void {
+    Bun.sleepSync(ms);
+    for (const link of this.#links) link.checkAlive();
+  }
+
+  wake(): void {
+    this.#pump.wake();
+  }
+
+  rest(): void {
+    this.#pump.rest();
+  }
+
+  leave(): void {}
+}

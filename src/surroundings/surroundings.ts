@@ -1,0 +1,41 @@
+import type { Link, LinkOwner } from "../link/link.ts";
+import type { Opening } from "../wire.ts";
+
+/** What a controller needs of the outside: `local.ts` has it for processes, `job.ts` for MPI. */
+export interface Surroundings {
+  /** The controller says whom to ask before sleeping; once, before anything else. */
+  attach(asker: Asker): void;
+  /** Makes the link to a worker: to its rank, or to a process that is started for it. */
+  connect(index: number, owner: LinkOwner): Link & { kill?(): void };
+  /** A link is not used any more. */
+  disconnect(link: Link): void;
+  /** Takes in what has come, on all links. Does not block. */
+  poll(): boolean;
+  /** Blocks until something may have come, or `ms` are over. */
+  wait(ms: number): void;
+  /** Something was sent, or is expected: look for messages as long as the asker says so. */
+  wake(): void;
+  /** Nothing is expected any more. */
+  rest(): void;
+  /** The pool is over. */
+  leave(): void;
+  /** Numbers the pool apart from all others of this process. */
+  readonly session: number;
+  /** What its workers are told of it. */
+  readonly opening: Opening;
+}
+
+/** What the outside asks of its controller. */
+export interface Asker {
+  /** True while answers are expected: there is reason to look for messages. */
+  readonly due: boolean;
+  /** True if every worker is on this machine, and rings when it has something to say. */
+  readonly neighbours: boolean;
+}
+
+let sessions = 0;
+
+/** A number no other pool of this process has had. */
+export function newSession(): number {
+  return ++sessions;
+}
