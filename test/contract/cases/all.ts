@@ -1,9 +1,14 @@
 /** All cases, in the order in which they run. */
 import type { Case } from "../case.ts";
 import { calling } from "./calling.ts";
+import { cancelling } from "./cancelling.ts";
+import { closing } from "./closing.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
+import { handles } from "./handles.ts";
+import { losses } from "./losses.ts";
 import { opening } from "./opening.ts";
+import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
@@ -14,6 +19,11 @@ export const CASES: readonly Case[] = [
   functions,
   values,
   errors,
-  priorities,
   timeouts,
+  priorities,
+  cancelling,
+  handles,
+  losses,
+  pools,
+  closing,
 ].flatMap(({ cases }) => cases);

@@ -1,0 +1,145 @@
+import { existsSync } from "node:fs";
+import { AsyncPool, WorkerLostError } from "../../../index.ts";
+import { assert, failure, until } from "../assert.ts";
+import { Subject } from "../case.ts";
+import { square } from "../fixtures/functions.ts";
+import { Gate, passGate } from "../gate.ts";
+
+/** A rank that dies takes its job along; a process is replaced. */
+export const losses = new Subject("losses");
+
+const LOCAL = { modes: ["local"] } as const;
+
+function exit(code: number): void {
+  process.exit(code);
+}
+
+function killMyself(signal: string): void {
+  process.kill(process.pid, signal);
+  for (;;) Bun.sleepSync(10);
+}
+
+losses.it(
+  "a task that exits fails with the code; the rest goes on",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const { pid } = pool.workers[0]!;
+    const bad = pool.async(exit, 7);
+    const behind = [1, 2, 3].map((x) => pool.async(square, x));
+    const error = await failure(bad, WorkerLostError);
+    assert.deepEqual([error.code, error.worker, error.rank], ["BSYNC_WORKER_LOST", 0, null]);
+    assert.deepEqual([error.pid, error.exitCode, error.signal], [pid, 7, null]);
+    assert.equal(bad.state, "failed");
+    assert.deepEqual(await Promise.all(behind), [1, 4, 9]);
+    assert.notEqual(pool.workers[0]!.pid, pid);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "exit with 0 is a loss, too",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    assert.equal((await failure(pool.async(exit, 0), WorkerLostError)).exitCode, 0);
+    assert.equal(await pool.async(square, 3), 9);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "a task whose process is killed fails with the signal",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    for (const signal of ["SIGKILL", "SIGSEGV"]) {
+      const error = await failure(pool.async(killMyself, signal), WorkerLostError);
+      assert.deepEqual([error.exitCode, error.signal], [null, signal]);
+      assert.equal(await pool.async(square, 3), 9);
+    }
+  },
+  LOCAL,
+);
+
+losses.it(
+  "an idle process that is killed is replaced, unnoticed",
+  async () => {
+    await using pool = await AsyncPool.open(2);
+    const [first] = pool.workers;
+    process.kill(first!.pid, "SIGKILL");
+    await until("another in its place", () => ![0, first!.pid].includes(pool.workers[0]!.pid));
+    assert.equal((await pool.each(square, 2)).length, 2);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "all at once",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(3);
+    const running = [0, 1, 2].map((i) => pool.async(passGate, gate.path, i, i));
+    const queued = [1, 2, 3, 4].map((x) => pool.async(square, x));
+    await gate.reached(3);
+    for (const { pid } of pool.workers) process.kill(pid, "SIGKILL");
+    for (const handle of running) await failure(handle, WorkerLostError);
+    assert.deepEqual(await Promise.all(queued), [1, 4, 9, 16]);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "right after its result was sent, which arrives",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const exitSoon = () => {
+      setTimeout(() => process.exit(1), 0);
+      return "sent";
+    };
+    for (let i = 0; i < 3; i++) {
+      const { pid } = pool.workers[0]!;
+      assert.equal(await pool.async(exitSoon), "sent");
+      await until("another in its place", () => ![0, pid].includes(pool.workers[0]!.pid));
+    }
+    assert.equal(await pool.async(square, 3), 9);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "while the pool closes",
+  async () => {
+    using gate = new Gate();
+    const pool = await AsyncPool.open(2);
+    const running = pool.async(passGate, gate.path);
+    await gate.reached();
+    const { pid } = pool.workers[running.worker!]!;
+    const closed = pool.close();
+    process.kill(pid, "SIGKILL");
+    await failure(running, WorkerLostError);
+    await closed;
+    assert.ok(!existsSync(`/proc/${pid}`));
+  },
+  LOCAL,
+);
+
+losses.it(
+  "each time it starts: open rejects, and says how it ended",
+  async () => {
+    const error = await failure(AsyncPool.open(1, { initializer: [exit, 3] }), WorkerLostError);
+    assert.equal(error.exitCode, 3);
+    await using pool = await AsyncPool.open(1);
+    assert.equal(await pool.async(square, 3), 9);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "the initializer runs on the process in its place, too",
+  async () => {
+    await using pool = await AsyncPool.open(1, {
+      initializer: "() => { globalThis.prepared = process.pid }",
+    });
+    await failure(pool.async(exit, 1), WorkerLostError);
+    assert.equal(await pool.async("() => globalThis.prepared === process.pid"), true);
+  },
+  LOCAL,
+);

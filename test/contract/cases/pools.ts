@@ -1,0 +1,148 @@
+import { AsyncPool, CancelledError } from "../../../index.ts";
+import { assert, failure } from "../assert.ts";
+import { MPI, Subject } from "../case.ts";
+import { cube, square } from "../fixtures/functions.ts";
+import * as stuck from "../fixtures/stuck.ts";
+import { Gate, passGate } from "../gate.ts";
+
+export const pools = new Subject("several pools");
+
+const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+pools.it("two at once on the same workers, their calls interleaved", async ({ workers }) => {
+  await using one = await AsyncPool.open(workers);
+  await using two = await AsyncPool.open(workers);
+  const handles = numbers(500).flatMap((i) => [one.async(square, i), two.async(cube, i)]);
+  assert.deepEqual(
+    await Promise.all(handles),
+    numbers(500).flatMap((i) => [square(i), cube(i)]),
+  );
+});
+
+pools.it("both progress while a task of the other waits", async () => {
+  using gate = new Gate();
+  await using one = await AsyncPool.open(1);
+  await using two = await AsyncPool.open(1);
+  const waiting = one.async(passGate, gate.path, "passed");
+  await gate.reached();
+  assert.deepEqual(
+    await Promise.all(numbers(20).map((i) => two.async(square, i))),
+    numbers(20).map(square),
+  );
+  assert.equal(waiting.state, "running");
+  gate.open();
+  assert.equal(await waiting, "passed");
+});
+
+pools.it("closing one leaves the other alone, in either order", async ({ workers }) => {
+  const one = await AsyncPool.open(workers);
+  const two = await AsyncPool.open(workers);
+  await one.async(square, 1);
+  await one.close();
+  assert.equal(await two.async(square, 2), 4);
+  const three = await AsyncPool.open(workers);
+  await two.close();
+  assert.equal(await three.async(square, 3), 9);
+  await three.close();
+});
+
+pools.it("terminating one leaves the tasks of the other alone", async () => {
+  using gate = new Gate();
+  const one = await AsyncPool.open(1);
+  await using two = await AsyncPool.open(1);
+  const kept = two.async(passGate, gate.path, "kept");
+  await gate.reached();
+  const lost = one.async(stuck.wander);
+  await one.terminate();
+  await failure(lost, CancelledError);
+  gate.open();
+  assert.equal(await kept, "kept");
+});
+
+pools.it("a timeout in one does not touch the other", async () => {
+  await using one = await AsyncPool.open(1);
+  await using two = await AsyncPool.open(1);
+  const [bad, good] = [one.with({ timeout: 30 }).async(stuck.wander), two.async(stuck.rest, 100)];
+  await failure(bad, Error);
+  assert.equal(await good, "rested");
+});
+
+pools.it(
+  "one for each worker",
+  async ({ workers }) => {
+    const all = await Promise.all(numbers(workers).map((i) => AsyncPool.open([i + 1])));
+    const pids = await Promise.all(all.map((pool) => pool.async(() => process.pid)));
+    assert.equal(new Set(pids).size, workers);
+    await Promise.all(all.map((pool) => pool.close()));
+  },
+  { workers: 2 },
+);
+
+pools.it(
+  "subsets that overlap",
+  async () => {
+    await using one = await AsyncPool.open([1, 2]);
+    await using two = await AsyncPool.open([2]);
+    const [[, second], [only]] = await Promise.all([
+      one.each(() => process.pid),
+      two.each(() => process.pid),
+    ]);
+    assert.equal(only, second);
+  },
+  { modes: MPI, workers: 2 },
+);
+
+pools.it("eight open at once, closed in another order", async ({ workers }) => {
+  const all = await Promise.all(numbers(8).map(() => AsyncPool.open(Math.min(workers, 2))));
+  const sums = await Promise.all(all.map((pool, i) => pool.async((x: number) => x + 1, i)));
+  assert.deepEqual(
+    sums,
+    numbers(8).map((i) => i + 1),
+  );
+  await Promise.all([5, 0, 7, 2, 6, 1, 4, 3].map((i) => all[i]!.close()));
+});
+
+pools.it("each with a tag of its own choice, which is free again after it", async ({ workers }) => {
+  for (let again = 0; again < 3; again++) {
+    await using seven = await AsyncPool.open(workers, { tag: 7 });
+    await using eight = await AsyncPool.open(workers, { tag: 8 });
+    await using other = await AsyncPool.open(workers);
+    const results = [seven, eight, other].map((pool, i) => pool.async(square, i));
+    assert.deepEqual(await Promise.all(results), [0, 1, 4]);
+  }
+  for (const tag of [0, 32_766]) {
+    await using pool = await AsyncPool.open(1, { tag });
+    assert.equal(await pool.async(square, 3), 9);
+  }
+});
+
+pools.it("of processes beside one of ranks", async ({ workers }) => {
+  await using ranks = await AsyncPool.open(workers);
+  await using processes = await AsyncPool.open(2, { mpi: false });
+  const handles = numbers(200).map((i) => (i % 2 ? ranks : processes).async(square, i));
+  assert.deepEqual(await Promise.all(handles), numbers(200).map(square));
+  const pids = [
+    ...(await ranks.each("() => process.pid")),
+    ...(await processes.each("() => process.pid")),
+  ];
+  assert.equal(new Set(pids).size, workers + 2);
+});
+
+pools.it("one opened in the callback of another, inside of its block", async () => {
+  await using outer = await AsyncPool.open(1);
+  const sum = await outer.async(square, 2).then(async (x) => {
+    await using inner = await AsyncPool.open(1);
+    return (await inner.async(square, x)) + (await outer.async(square, 1));
+  });
+  assert.equal(sum, 17);
+});
+
+pools.it("one that fails to open does not touch one that is open", async () => {
+  await using pool = await AsyncPool.open(1);
+  await failure(
+    AsyncPool.open(1, { initializer: "() => { throw new RangeError('no') }" }),
+    RangeError,
+  );
+  await failure(AsyncPool.open(0), RangeError);
+  assert.equal(await pool.async(square, 3), 9);
+});
