@@ -84,7 +84,7 @@ const POOL_RULES: Rules = {
     isFunction(value) || (Array.isArray(value) && isFunction(value[0]))
       ? null
       : "a function, or [function, ...arguments]",
-  env: (value) => (typeof value === "object" ? null : "an object of variables"),
+  env: (value) => (isRecord(value) ? null : "an object of variables"),
   cwd: (value) => (typeof value === "string" ? null : "a path"),
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
@@ -95,6 +95,8 @@ const CALL_RULES: Rules = {
   signal: (value) => (value instanceof AbortSignal ? null : "an AbortSignal"),
 };
 
+const isRecord = (value: unknown) =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const isFunction = (value: unknown) => typeof value === "function" || typeof value === "string";
 
 /** How long `open` waits for its workers unless it is told. */
@@ -141,7 +143,7 @@ function mergeTaskOptions(base: TaskOptions, given: CallOptions): TaskOptions {
 
 /** The own, enumerable options that are not undefined, in an object that inherits nothing. */
 function readOptions(deed: string, options: object, rules: Rules): Record<string, unknown> {
-  if (typeof options !== "object" || options === null) {
+  if (!isRecord(options)) {
     throw new TypeError(`Cannot ${deed}: expected an object of options, got ${show(options)}`);
   }
   const given: Record<string, unknown> = Object.create(null);
@@ -195,7 +197,7 @@ export function readRanks(workers: number | WorkerList | undefined, size: number
         `start it with mpirun -n ${rank + 1}`,
     );
   }
-  return workers;
+  return [...workers];
 }
 
 /** The `workers` argument without MPI: how many processes. */

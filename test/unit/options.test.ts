@@ -1,0 +1,331 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import {
+  type CallOptions,
+  DEFAULT_OPEN_TIMEOUT_MS,
+  DEFAULT_TASK,
+  type PoolOptions,
+  readCallOptions,
+  readCount,
+  readPoolOptions,
+  readRanks,
+  type WorkerList,
+} from "../../src/options.ts";
+
+/** What no type checker saw. */
+const poolOptions = (options: unknown) => readPoolOptions(options as PoolOptions);
+const callOptions = (options: unknown) => readCallOptions(options as CallOptions, DEFAULT_TASK);
+const ranks = (workers: unknown, size = 5) => readRanks(workers as WorkerList, size);
+const processes = (workers: unknown) => readCount(workers as WorkerList, 8);
+
+interface Thrown {
+  readonly name: string;
+  readonly message: string;
+}
+
+function thrownBy(run: () => unknown): Thrown | null {
+  try {
+    run();
+    return null;
+  } catch (error) {
+    const { name, message } = error as Error;
+    return { name, message };
+  }
+}
+
+const { signal } = new AbortController();
+const nothing = () => {};
+
+const TASK_REFUSALS: readonly (readonly [string, unknown, string])[] = [
+  ["timeout", -1, "timeout must be a number of ms >= 0, got -1"],
+  ["timeout", NaN, "timeout must be a number of ms >= 0, got NaN"],
+  ["timeout", "5", 'timeout must be a number of ms >= 0, got "5"'],
+  ["timeout", 5n, "timeout must be a number of ms >= 0, got 5n"],
+  ["timeout", null, "timeout must be a number of ms >= 0, got null"],
+  ["priority", NaN, "priority must be a number, lower being more urgent, got NaN"],
+  ["priority", "high", 'priority must be a number, lower being more urgent, got "high"'],
+  ["priority", null, "priority must be a number, lower being more urgent, got null"],
+  ["retries", -1, "retries must be a whole number >= 0, got -1"],
+  ["retries", 1.5, "retries must be a whole number >= 0, got 1.5"],
+  ["retries", Infinity, "retries must be a whole number >= 0, got Infinity"],
+  ["retries", true, "retries must be a whole number >= 0, got true"],
+];
+
+const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
+  ...TASK_REFUSALS,
+  ["mpi", 0, "mpi must be true or false, got 0"],
+  ["mpi", "false", 'mpi must be true or false, got "false"'],
+  ["mpi", null, "mpi must be true or false, got null"],
+  ["tag", -1, "tag must be a whole number from 0 to 32766, got -1"],
+  ["tag", 32_767, "tag must be a whole number from 0 to 32766, got 32767"],
+  ["tag", 0.5, "tag must be a whole number from 0 to 32766, got 0.5"],
+  ["tag", "1", 'tag must be a whole number from 0 to 32766, got "1"'],
+  ["keepUnused", 1, "keepUnused must be true or false, got 1"],
+  ["initializer", {}, "initializer must be a function, or [function, ...arguments], got {}"],
+  ["initializer", [], "initializer must be a function, or [function, ...arguments], got []"],
+  ["initializer", [1], "initializer must be a function, or [function, ...arguments], got [ 1 ]"],
+  ["env", null, "env must be an object of variables, got null"],
+  ["env", "A=1", 'env must be an object of variables, got "A=1"'],
+  ["env", ["A=1"], 'env must be an object of variables, got [ "A=1" ]'],
+  ["cwd", 5, "cwd must be a path, got 5"],
+  ["cwd", null, "cwd must be a path, got null"],
+  ["spin", -1, "spin must be a number of µs >= 0, got -1"],
+  ["spin", NaN, "spin must be a number of µs >= 0, got NaN"],
+  ["spin", "0", 'spin must be a number of µs >= 0, got "0"'],
+  ["openTimeout", -1, "openTimeout must be a number of ms >= 0, got -1"],
+  ["openTimeout", "1s", 'openTimeout must be a number of ms >= 0, got "1s"'],
+];
+
+describe("options of a pool", () => {
+  test.each(POOL_REFUSALS)("%s: %p is refused", (name, value, what) => {
+    const message = `Cannot open a pool: ${what}`;
+    expect(thrownBy(() => poolOptions({ [name]: value }))).toEqual({ name: "TypeError", message });
+  });
+
+  test("an unknown one is named, with those there are", () => {
+    const known =
+      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, spin, openTimeout";
+    for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
+      const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
+      const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
+      expect(thrownBy(() => poolOptions(options))).toEqual({ name: "TypeError", message });
+    }
+  });
+
+  test("an unknown one is refused even where it is undefined", () => {
+    expect(() => poolOptions({ worker: undefined })).toThrow('unknown option "worker"');
+  });
+
+  test.each([
+    [5, "5"],
+    ["fast", '"fast"'],
+    [null, "null"],
+    [true, "true"],
+    [[], "[]"],
+  ])("%p instead of options", (options, shown) => {
+    const message = `Cannot open a pool: expected an object of options, got ${shown}`;
+    expect(thrownBy(() => poolOptions(options))).toEqual({ name: "TypeError", message });
+  });
+
+  test("none at all: every default", () => {
+    expect(readPoolOptions({})).toEqual({
+      mpi: undefined,
+      tag: undefined,
+      keepUnused: false,
+      initializer: null,
+      env: undefined,
+      cwd: undefined,
+      spin: undefined,
+      openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
+      task: { timeout: Infinity, priority: 0, retries: 0, signal: null },
+    });
+  });
+
+  test("undefined is as good as left out, for each of them", () => {
+    const names = [...new Set(POOL_REFUSALS.map(([name]) => name))];
+    const options = Object.fromEntries(names.map((name) => [name, undefined]));
+    expect(poolOptions(options)).toEqual(readPoolOptions({}));
+  });
+
+  test("the ends of every range", () => {
+    for (const timeout of [0, 0.5, Infinity]) {
+      expect(readPoolOptions({ timeout }).task.timeout).toBe(timeout);
+    }
+    for (const priority of [-Infinity, -0.5, 0, Infinity]) {
+      expect(readPoolOptions({ priority }).task.priority).toBe(priority);
+    }
+    for (const tag of [0, 32_766]) expect(readPoolOptions({ tag }).tag).toBe(tag);
+    expect(readPoolOptions({ spin: 0 }).spin).toBe(0);
+    expect(readPoolOptions({ retries: 3 }).task.retries).toBe(3);
+    expect(readPoolOptions({ openTimeout: Infinity }).openTimeout).toBe(Infinity);
+    expect(readPoolOptions({ mpi: false, keepUnused: true })).toMatchObject({
+      mpi: false,
+      keepUnused: true,
+    });
+    expect(readPoolOptions({ cwd: "/tmp", env: { A: "1", B: undefined } })).toMatchObject({
+      cwd: "/tmp",
+      env: { A: "1", B: undefined },
+    });
+  });
+
+  test("an initializer is a list, given as one or not", () => {
+    expect(readPoolOptions({ initializer: nothing }).initializer).toEqual([nothing]);
+    expect(readPoolOptions({ initializer: "init" }).initializer).toEqual(["init"]);
+    expect(readPoolOptions({ initializer: [nothing, 1, 2] }).initializer).toEqual([nothing, 1, 2]);
+  });
+});
+
+describe("BSYNC_SPIN_US", () => {
+  const { BSYNC_SPIN_US: before } = process.env;
+  afterEach(() => {
+    if (before === undefined) delete process.env["BSYNC_SPIN_US"];
+    else process.env["BSYNC_SPIN_US"] = before;
+  });
+
+  test("stands in for the option, which goes before it", () => {
+    process.env["BSYNC_SPIN_US"] = "12.5";
+    expect(readPoolOptions({}).spin).toBe(12.5);
+    expect(readPoolOptions({ spin: 3 }).spin).toBe(3);
+    process.env["BSYNC_SPIN_US"] = "";
+    expect(readPoolOptions({}).spin).toBeUndefined();
+  });
+
+  test.each(["-1", "fast", "NaN", "1,5"])("%p is refused", (text) => {
+    process.env["BSYNC_SPIN_US"] = text;
+    const message = `Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`;
+    expect(thrownBy(() => readPoolOptions({}))).toEqual({ name: "TypeError", message });
+  });
+});
+
+describe("options of a call", () => {
+  const CALL_REFUSALS = [
+    ...TASK_REFUSALS,
+    ["signal", {}, "signal must be an AbortSignal, got {}"],
+    ["signal", null, "signal must be an AbortSignal, got null"],
+    ["signal", "abort", 'signal must be an AbortSignal, got "abort"'],
+  ] as const;
+  test.each(CALL_REFUSALS)("%s: %p is refused", (name, value, what) => {
+    const message = `Cannot submit with options: ${what}`;
+    expect(thrownBy(() => callOptions({ [name]: value }))).toEqual({ name: "TypeError", message });
+  });
+
+  test("an unknown one is named, with those there are", () => {
+    const message =
+      'Cannot submit with options: unknown option "tag"; there are timeout, priority, retries, signal';
+    expect(thrownBy(() => callOptions({ tag: 1 }))).toEqual({ name: "TypeError", message });
+  });
+
+  test("go on top of others, each by itself", () => {
+    const pool = readPoolOptions({ timeout: 100, priority: 2, retries: 3 }).task;
+    const inner = readCallOptions({ timeout: 5 }, pool);
+    expect(inner).toEqual({ timeout: 5, priority: 2, retries: 3, signal: null });
+    expect(readCallOptions({ signal, priority: 0 }, inner)).toEqual({
+      timeout: 5,
+      priority: 0,
+      retries: 3,
+      signal,
+    });
+    expect(readCallOptions({ timeout: Infinity, retries: 0 }, pool)).toEqual({
+      timeout: Infinity,
+      priority: 2,
+      retries: 0,
+      signal: null,
+    });
+  });
+
+  test("an undefined or inherited one falls back to that of the pool", () => {
+    const pool = readPoolOptions({ timeout: 100, priority: 2, retries: 3 }).task;
+    const heir = Object.create({ timeout: 1, priority: 1, retries: 1, signal });
+    const absent = { timeout: undefined, priority: undefined, retries: undefined };
+    for (const options of [heir, absent, Object.assign(Object.create(heir), absent), {}]) {
+      expect(readCallOptions(options, pool)).toEqual(pool);
+    }
+  });
+
+  test("what was read stays as it was", () => {
+    const given = { timeout: 5 };
+    const options = readCallOptions(given, DEFAULT_TASK);
+    given.timeout = 6;
+    expect(options.timeout).toBe(5);
+    expect(Object.isFrozen(options)).toBeTrue();
+    expect(Object.isFrozen(DEFAULT_TASK)).toBeTrue();
+  });
+});
+
+describe("with a polluted Object.prototype", () => {
+  const names = ["timeout", "priority", "retries", "signal", "mpi", "tag", "keepUnused"];
+  const more = ["initializer", "env", "cwd", "spin", "openTimeout", "worker", "isolate"];
+  afterEach(() => {
+    for (const name of [...names, ...more]) {
+      delete (Object.prototype as Record<string, unknown>)[name];
+    }
+  });
+
+  test("nothing inherited is taken, and nothing is refused for it", () => {
+    const expected = JSON.stringify(readPoolOptions({}));
+    for (const name of [...names, ...more]) {
+      Object.defineProperty(Object.prototype, name, {
+        value: name === "initializer" ? nothing : 1,
+        enumerable: true,
+        configurable: true,
+      });
+    }
+    expect(JSON.stringify(readPoolOptions({}))).toBe(expected);
+    const { task, ...rest } = readPoolOptions({});
+    expect([task.timeout, task.priority, task.retries, task.signal]).toEqual([
+      Infinity,
+      0,
+      0,
+      null,
+    ]);
+    expect(rest.initializer).toBeNull();
+    const call = readCallOptions({ timeout: 5 }, DEFAULT_TASK);
+    expect([call.timeout, call.priority, call.retries, call.signal]).toEqual([5, 0, 0, null]);
+  });
+});
+
+const LIST_REFUSALS: readonly (readonly [unknown, string, string])[] = [
+  [0, "RangeError", "workers must be a whole number >= 1, got 0"],
+  [-3, "RangeError", "workers must be a whole number >= 1, got -3"],
+  [1.5, "RangeError", "workers must be a whole number >= 1, got 1.5"],
+  [NaN, "RangeError", "workers must be a whole number >= 1, got NaN"],
+  [Infinity, "RangeError", "workers must be a whole number >= 1, got Infinity"],
+  ["4", "TypeError", 'workers must be a number, or a list of ranks and nulls, got "4"'],
+  [null, "TypeError", "workers must be a number, or a list of ranks and nulls, got null"],
+  [{}, "TypeError", "workers must be a number, or a list of ranks and nulls, got {}"],
+  [[], "RangeError", "its list of workers is empty"],
+];
+
+const RANK_REFUSALS: readonly (readonly [unknown, string])[] = [
+  [[1, 0], "on rank 0: it is the controller; workers are the ranks from 1 on"],
+  [[1, 2, 1], "on rank 1 twice: it is in the list more than once"],
+  [[-1], "on rank -1: ranks are whole numbers >= 1"],
+  [[1.5], "on rank 1.5: ranks are whole numbers >= 1"],
+  [[NaN], "on rank NaN: ranks are whole numbers >= 1"],
+  [["1"], 'on rank "1": ranks are whole numbers >= 1'],
+  [[1, undefined], "on rank undefined: ranks are whole numbers >= 1"],
+  [[1, , 2], "on rank undefined: ranks are whole numbers >= 1"],
+  [[[1]], "on rank [ 1 ]: ranks are whole numbers >= 1"],
+];
+
+describe("workers", () => {
+  for (const [where, read] of [
+    ["in an MPI job", ranks],
+    ["without MPI", processes],
+  ] as const) {
+    test.each(LIST_REFUSALS)(`${where}: %p is refused`, (workers, name, what) => {
+      const message = `Cannot open a pool: ${what}`;
+      expect(thrownBy(() => read(workers))).toEqual({ name, message });
+    });
+
+    test.each(RANK_REFUSALS)(`${where}: the list %p is refused`, (workers, what) => {
+      const message = `Cannot open a pool ${what}`;
+      expect(thrownBy(() => read(workers))).toEqual({ name: "RangeError", message });
+    });
+  }
+
+  test("more than the job has: what to start it with", () => {
+    const messages = [() => ranks(5), () => ranks(2, 2), () => ranks(1, 1), () => ranks([5])];
+    expect(messages.map((run) => thrownBy(run))).toEqual(
+      [
+        "of 5 workers: this MPI job has 4 worker ranks; start it with mpirun -n 6",
+        "of 2 workers: this MPI job has 1 worker rank; start it with mpirun -n 3",
+        "of 1 worker: this MPI job has 0 worker ranks; start it with mpirun -n 2",
+        "on rank 5: this MPI job has ranks 0 to 4; start it with mpirun -n 6",
+      ].map((what) => ({ name: "RangeError", message: `Cannot open a pool ${what}` })),
+    );
+  });
+
+  test("in an MPI job: all, the first ones, or those of a list", () => {
+    expect(ranks(undefined)).toEqual([1, 2, 3, 4]);
+    expect(ranks(3)).toEqual([1, 2, 3]);
+    expect(ranks(4)).toEqual([1, 2, 3, 4]);
+    const list = [4, null, 2, null];
+    const read = ranks(list);
+    list.length = 0;
+    expect(read).toEqual([4, null, 2, null]);
+  });
+
+  test("without MPI: as many as there are cores, as are asked for, or as the list has entries", () => {
+    expect([undefined, 1, 99, [3, null, 700]].map(processes)).toEqual([8, 1, 99, 3]);
+  });
+});
