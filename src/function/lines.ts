@@ -64,6 +64,8 @@ async function print(module: string): Promise<Printed | null> {
     sourcemap: "external",
     target: "bun",
     external: ["*"],
+    // As the runtime prints it: it joins a constant with the one place where it is used.
+    minify: { syntax: true },
     throw: false,
   });
   const code = outputs.find(({ kind }) => kind === "entry-point");

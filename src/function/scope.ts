@@ -78,8 +78,7 @@ async function load(path: string): Promise<void> {
   installLoader();
   if (!isScoped(path)) {
     const namespace: Record<string, unknown> = await import(path);
-    const exports: Record<string, () => unknown> = {};
-    for (const name of Object.keys(namespace)) exports[name] = () => namespace[name];
+    const exports = gettersOf(namespace);
     const evaluate = () => {
       throw new FunctionError(`Cannot reach the names of ${path} that it does not export`);
     };
@@ -89,10 +88,21 @@ async function load(path: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   opened.add(resolve);
   try {
-    await Promise.race([import(path + QUERY), promise]);
+    const namespace = await Promise.race([import(path + QUERY), promise]);
+    const scope = scopes.get(path);
+    // A module that has run to its end says itself what it exports, and under which names.
+    if (namespace !== undefined && scope !== undefined) {
+      scopes.set(path, { ...scope, exports: { ...scope.exports, ...gettersOf(namespace) } });
+    }
   } finally {
     opened.delete(resolve);
   }
+}
+
+function gettersOf(namespace: Record<string, unknown>): Record<string, () => unknown> {
+  const getters: Record<string, () => unknown> = {};
+  for (const name of Object.keys(namespace)) getters[name] = () => namespace[name];
+  return getters;
 }
 
 /**
@@ -148,7 +158,8 @@ function open(path: string, source: string): string {
     .map((name) => `${name}: () => ${name}`);
   const statement =
     `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
-    `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });`;
+    `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });` +
+    `import.meta.url = ${JSON.stringify(Bun.pathToFileURL(path).href)};`;
   let body = text;
   for (const specifier of new Set(imports.map(({ path }) => path))) {
     const target = redirect(specifier, path);

@@ -44,6 +44,8 @@ export class LocalSurroundings implements Surroundings {
   connect(_: number, owner: LinkOwner): LocalLink {
     const link: LocalLink = new LocalLink(this.#options, owner, () => this.#pump.wake());
     this.#links.add(link);
+    // The pump may be asleep, and the new worker does not know yet that it has to ring.
+    this.#pump.wake();
     return link;
   }
 

@@ -111,7 +111,7 @@ export class Job implements AsyncDisposable {
   files(): string[] {
     const fresh = sharedFiles().filter((file) => !this.#shared.has(file) && !isMapped(file));
     const own = readdirSync(this.#folder, { recursive: true, encoding: "utf8" });
-    return [...fresh, ...own.filter((file) => /bsync|contract/.test(file))];
+    return [...fresh, ...own.filter((file) => /bsync/i.test(file))];
   }
 
   toString(): string {
