@@ -185,8 +185,8 @@ export class Scheduler {
     const { inFlight } = worker;
     const index = inFlight[0]?.id === id ? 0 : inFlight.findIndex((task) => task.id === id);
     if (index < 0) return null;
-    const task = inFlight.splice(index, 1)[0]!;
-    const cost = worker.costs.splice(index, 1)[0]!;
+    const task = index === 0 ? inFlight.shift()! : inFlight.splice(index, 1)[0]!;
+    const cost = index === 0 ? worker.costs.shift()! : worker.costs.splice(index, 1)[0]!;
     // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
     if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
     else worker.load -= cost;
