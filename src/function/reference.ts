@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { registeredName } from "./registry.ts";
 import { isOwnFile, plainPath } from "./scope.ts";
+import { codeOf } from "./text.ts";
 
 /**
  * How a function travels: never as itself, but as what a worker needs to find it in its own copy
@@ -146,7 +147,7 @@ function asExpression(fn: AnyFunction, text: string): string {
       `Cannot send "${fn.name}" to a worker: its text is no expression; pass a plain function`,
     );
   }
-  return `Object.values(Object.getOwnPropertyDescriptors(${method}))[0].value`;
+  return `((o) => Object.getOwnPropertyDescriptor(o, Reflect.ownKeys(o)[0]).value)(${method})`;
 }
 
 const parser = new Bun.Transpiler({ loader: "js" });
@@ -165,15 +166,11 @@ function syntaxError(text: string): string | null {
   }
 }
 
-/** Whether a text mentions `this` or `super` outside of strings and comments. */
+/** Whether a text mentions `this` or `super`, other than in a function or class of its own. */
 function usesThis(text: string): boolean {
-  const bare = text.replace(
-    /\/\*[^]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[^]|[^`\\$]|\$(?!\{))*`/g,
-    '""',
-  );
-  if (/\bsuper\b/.test(bare)) return true;
-  // A nested function or class has a `this` of its own: that one does no harm.
-  return /\bthis\b/.test(bare) && !/\b(function|class)\b/.test(bare);
+  const code = codeOf(text);
+  if (/(?<![.\w$])super\b/.test(code)) return true;
+  return /(?<![.\w$])this\b/.test(code) && !/(?<![.\w$])(function|class)\b/.test(code);
 }
 
 function shorten(text: string): string {
@@ -251,8 +248,12 @@ function modulesInSight(text: string): { modules: string[]; line: number } {
 function onlyHolder(text: string, wanted: string): string | undefined {
   const paths = Object.keys(require.cache).filter((path) => !path.includes("/node_modules/"));
   const own = paths.map(plainPath).filter((path) => path.startsWith("/") && !isOwnFile(path));
-  const [first, second] = own.filter((path) => holds(path, wanted));
-  if (second === undefined) return first;
+  const holders = [...new Set(own)].filter((path) => holds(path, wanted));
+  const [first, second] = holders;
+  const names = new Set(text.match(/[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
+  const matters = (path: string) => namesOf(path).some((name) => names.has(name));
+  // Where it uses no name of its module, one is as good as the other.
+  if (second === undefined || !holders.some(matters)) return first;
   throw new FunctionError(
     `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ${first} ` +
       `and in ${second}; give it a name at the top level of its module, or export it`,
@@ -282,23 +283,37 @@ function callerFrames(): { file: string; line: number }[] {
   return frames;
 }
 
-const squeezed = new Map<string, string>();
+const printed = new Map<string, { readonly squeezed: string; readonly names: readonly string[] }>();
 
 /** Whether a module's text, as it runs, holds a function's text; white space does not count. */
 function holds(path: string, wanted: string): boolean {
-  let text = squeezed.get(path);
-  if (text === undefined) {
+  return print(path).squeezed.includes(wanted);
+}
+
+/** The names a module declares or imports, and perhaps some that only its functions declare. */
+function namesOf(path: string): readonly string[] {
+  return print(path).names;
+}
+
+function print(path: string): { readonly squeezed: string; readonly names: readonly string[] } {
+  let result = printed.get(path);
+  if (result === undefined) {
+    let text = "";
     try {
       const loader = path.endsWith("x") ? "tsx" : "ts";
-      text = squeeze(
-        new Bun.Transpiler({ loader, target: "bun" }).transformSync(readFileSync(path, "utf8")),
-      );
+      const transpiler = new Bun.Transpiler({ loader, target: "bun" });
+      text = transpiler.transformSync(readFileSync(path, "utf8"));
     } catch {
-      text = "";
+      // A module that cannot be read holds nothing.
     }
-    squeezed.set(path, text);
+    const declared = text.matchAll(/\b(?:const|let|var|function\*?|class)\s+([\w$]+)/g);
+    const imported = text.matchAll(/^import\b([^"']*)/gm);
+    const names = [...imported].flatMap(([, clause]) => clause!.match(/[\w$]+/g) ?? []);
+    for (const [, name] of declared) names.push(name!);
+    result = { squeezed: squeeze(text), names };
+    printed.set(path, result);
   }
-  return text.includes(wanted);
+  return result;
 }
 
 function squeeze(text: string): string {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { FunctionError } from "../errors.ts";
+import { codeOf } from "./text.ts";
 
 /**
  * On a worker: modules whose top-level names can be reached from outside.
@@ -160,12 +161,12 @@ function open(path: string, source: string): string {
     `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
     `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });` +
     `import.meta.url = ${JSON.stringify(Bun.pathToFileURL(path).href)};`;
-  let body = text;
-  for (const specifier of new Set(imports.map(({ path }) => path))) {
+  const targets = new Map<string, string>();
+  for (const { path: specifier } of imports) {
     const target = redirect(specifier, path);
-    if (target !== undefined) body = replaceSpecifier(body, specifier, target);
+    if (target !== undefined) targets.set(specifier, target);
   }
-  return statement + body;
+  return statement + redirectImports(text, targets);
 }
 
 /** Where an import of a scoped module leads instead; undefined where it stays as it is. */
@@ -181,11 +182,20 @@ function redirect(specifier: string, importer: string): string | undefined {
   return isScoped(target) ? target + QUERY : undefined;
 }
 
-/** Changes a specifier where it stands behind `from`, `import` or `import(`, and nowhere else. */
-function replaceSpecifier(text: string, specifier: string, target: string): string {
-  const quoted = specifier.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&");
-  const pattern = new RegExp(`(\\bfrom\\s*|\\bimport\\s*\\(?\\s*)(["'])${quoted}\\2`, "g");
-  return text.replace(pattern, (_, before: string) => before + JSON.stringify(target));
+/** Leads imports elsewhere, where they stand as such in the code, and nowhere else. */
+function redirectImports(text: string, targets: ReadonlyMap<string, string>): string {
+  const before = /(?:\bfrom\s*|\bimport\s*\(?\s*)(?=["'])/g;
+  let result = "";
+  let done = 0;
+  for (const { 0: words, index } of codeOf(text).matchAll(before)) {
+    const start = index + words.length;
+    const end = text.indexOf(text[start]!, start + 1);
+    const target = targets.get(text.slice(start + 1, end));
+    if (target === undefined) continue;
+    result += text.slice(done, start) + JSON.stringify(target);
+    done = end + 1;
+  }
+  return result + text.slice(done);
 }
 
 /**

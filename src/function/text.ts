@@ -1,0 +1,85 @@
+/**
+ * A program's text with everything blanked that is no code: what stands in comments, in strings, in
+ * regular expressions, and in templates outside of their substitutions. Quotes stay, and so does every
+ * position. It is no parser: it is for looking words up without being taken in by a string.
+ */
+export function codeOf(text: string): string {
+  let code = "";
+  let at = 0;
+  /** For each template we are in: how many braces are open in its substitution. */
+  const templates: number[] = [];
+  const blank = (end: number) => {
+    code += text.slice(at, end).replace(/[^\n]/g, " ");
+    at = end;
+  };
+  const keep = (end: number) => {
+    code += text.slice(at, end);
+    at = end;
+  };
+  while (at < text.length) {
+    const char = text[at]!;
+    if (text.startsWith("//", at)) blank(endOf(text, "\n", at));
+    else if (text.startsWith("/*", at)) blank(Math.min(text.length, endOf(text, "*/", at + 2) + 2));
+    else if (char === '"' || char === "'") {
+      keep(at + 1);
+      blank(endOfString(text, at, char));
+      keep(at + 1);
+    } else if (char === "`" || (char === "}" && templates.at(-1) === 0)) {
+      if (char === "}") templates.pop();
+      keep(at + 1);
+      blank(endOfTemplate(text, at));
+      if (text.startsWith("${", at)) templates.push(0);
+      keep(text.startsWith("${", at) ? at + 2 : at + 1);
+    } else if (char === "/" && startsRegExp(code)) {
+      keep(at + 1);
+      blank(endOfRegExp(text, at));
+    } else {
+      if (templates.length > 0 && char === "{") templates[templates.length - 1]!++;
+      if (templates.length > 0 && char === "}") templates[templates.length - 1]!--;
+      keep(at + 1);
+    }
+  }
+  return code;
+}
+
+function endOf(text: string, what: string, from: number): number {
+  const end = text.indexOf(what, from);
+  return end < 0 ? text.length : end;
+}
+
+/** The position of the closing quote; a string that is not closed on its line ends there. */
+function endOfString(text: string, from: number, quote: string): number {
+  for (let i = from; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === quote || text[i] === "\n") return i;
+  }
+  return text.length;
+}
+
+/** The position of the closing backtick, or of the next substitution. */
+function endOfTemplate(text: string, from: number): number {
+  for (let i = from; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === "`" || text.startsWith("${", i)) return i;
+  }
+  return text.length;
+}
+
+function endOfRegExp(text: string, from: number): number {
+  let inClass = false;
+  for (let i = from; i < text.length; i++) {
+    const char = text[i];
+    if (char === "\\") i++;
+    else if (char === "[") inClass = true;
+    else if (char === "]") inClass = false;
+    else if ((char === "/" && !inClass) || char === "\n") return i + 1;
+  }
+  return text.length;
+}
+
+/** Whether a slash after this code begins a regular expression: after a value it divides. */
+function startsRegExp(code: string): boolean {
+  const before = code.slice(-64).trimEnd();
+  if (/\b(return|typeof|case|in|of|do|else|void|delete|await|yield)$/.test(before)) return true;
+  return before === "" || !/[\w$)\]}"'`]$/.test(before);
+}
