@@ -3,11 +3,13 @@
  * and here each case of each job is a test. A further binding runs cases inside of `bun test` itself.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AsyncPool } from "../index.ts";
 import { applies, LOCAL_WORKERS, type Place } from "./contract/case.ts";
 import { CASES } from "./contract/cases/all.ts";
-import { Job, type Launch } from "./contract/job.ts";
+import { Job, type JobOptions, type Launch } from "./contract/job.ts";
 import type { Line } from "./contract/run.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
@@ -77,6 +79,144 @@ describe("inside of bun test", () => {
     expect(await pool.async((x: number) => topLevel(x) + FACTOR, 3)).toBe(12);
   });
 });
+
+/** A program of its own, to its end. */
+async function runProgram(
+  launch: Launch,
+  program: string,
+  options: JobOptions = {},
+): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
+  await using job = new Job(launch, join(import.meta.dir, "contract/fixtures", program), options);
+  await job.ended(20_000);
+  await job.leftNothing();
+  const { stdout, stderr } = job;
+  return { exitCode: job.process.exitCode, stdout, stderr };
+}
+
+describe("programs of their own", () => {
+  const families = mpiFamilies();
+  const local: Launch = { mode: "local", ranks: 1 };
+  const everywhere = [local, ...families.map((mode) => ({ mode, ranks: 2 }))];
+  const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, 30_000);
+
+  for (const mode of families) {
+    for (const ranks of [3, 4]) {
+      it(`${mode}, ${ranks} ranks: keepUnused lets the ranks outside of the list go on`, async () => {
+        const { exitCode, stdout } = await runProgram({ mode, ranks }, "unused.ts");
+        const others = Array.from({ length: ranks - 2 }, (_, i) => i + 2);
+        const expected = [
+          "controller: 1,4,9",
+          "rank 0 ends",
+          ...others.flatMap((rank) => [`rank ${rank}: unused 0 refuses`, `rank ${rank} ends`]),
+        ];
+        expect(linesOf(stdout)).toEqual(expected.sort());
+        expect(exitCode).toBe(0);
+      });
+    }
+
+    it(`${mode}: a job of one rank has local workers`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram({ mode, ranks: 1 }, "speaking.ts");
+      expect(stdout).toContain("process of 1\n");
+      expect(stderr).toContain("top of rank 0 of 1, MPI: false");
+      expect(exitCode).toBe(0);
+    });
+
+    it(`${mode}: BSYNC_USE_MPI=0 makes programs of their own of the ranks`, async () => {
+      const env = { BSYNC_USE_MPI: "0" };
+      const { exitCode, stdout, stderr } = await runProgram({ mode, ranks: 2 }, "speaking.ts", {
+        env,
+      });
+      expect(linesOf(stdout).filter((line) => line === "process of 1")).toHaveLength(2);
+      expect(stderr).toContain("top of rank 0 of 1, MPI: false");
+      expect(stderr).not.toContain("MPI: true");
+      expect(exitCode).toBe(0);
+    });
+
+    it(`${mode}: BSYNC_CACHE_DIR is where the binding is kept`, async () => {
+      await using folder = await temporaryFolder();
+      const env = { BSYNC_CACHE_DIR: folder.path };
+      const { exitCode } = await runProgram({ mode, ranks: 2 }, "speaking.ts", { env });
+      expect(exitCode).toBe(0);
+      expect(await Array.fromAsync(new Bun.Glob("**/*").scan(folder.path))).not.toEqual([]);
+    });
+
+    it(`${mode}: BSYNC_CHUNK_BYTES splits what is long`, async () => {
+      const env = { BSYNC_CHUNK_BYTES: "10000" };
+      const args = [
+        "values: buffers about",
+        "values: a hundred",
+        "values: a long text",
+        "values: circles",
+      ];
+      const { stdout, exitCode } = await runProgram({ mode, ranks: 3 }, "../run.ts", { env, args });
+      const lines = linesOf(stdout).map((text) => JSON.parse(text) as Line);
+      expect(lines.filter(({ ok }) => !ok)).toEqual([]);
+      expect(lines.length).toBeGreaterThan(3);
+      expect(exitCode).toBe(0);
+    });
+
+    it(`${mode}: a setting that cannot be is told`, async () => {
+      const wrong = { BSYNC_CHUNK_BYTES: "many", BSYNC_SPIN_US: "-1" };
+      for (const [name, value] of Object.entries(wrong)) {
+        const env = { [name]: value };
+        const { exitCode, stderr } = await runProgram({ mode, ranks: 2 }, "speaking.ts", { env });
+        expect(stderr).toContain(`${name}=${value}`);
+        expect(exitCode).not.toBe(0);
+      }
+    });
+  }
+
+  it("BSYNC_USE_MPI=1 without a launcher is an MpiError that says so", async () => {
+    const env = { BSYNC_USE_MPI: "1" };
+    const { exitCode, stderr } = await runProgram(local, "speaking.ts", { env });
+    expect(stderr).toMatch(/MpiError/);
+    expect(stderr).toMatch(/mpirun/);
+    expect(exitCode).toBe(1);
+  });
+
+  for (const launch of everywhere) {
+    it(`${launch.mode}: what tasks write goes where the program's own words go`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram(launch, "speaking.ts");
+      const expected = ["returned", "said by a task", "written by a task"];
+      const last = launch.mode === "local" ? "process of 1" : "rank of 1";
+      expect(linesOf(stdout)).toEqual([...expected, last].sort());
+      expect(stderr).toContain("complained by a task");
+      for (let rank = 0; rank < launch.ranks; rank++)
+        expect(stderr).toContain(`top of rank ${rank} of`);
+      expect(exitCode).toBe(0);
+    });
+
+    it(`${launch.mode}: BSYNC_SPIN_US is taken`, async () => {
+      const env = { BSYNC_SPIN_US: "0" };
+      const { exitCode } = await runProgram(launch, "speaking.ts", { env });
+      expect(exitCode).toBe(0);
+    });
+
+    it(`${launch.mode}: with code generation forbidden, exported and registered functions work`, async () => {
+      const flags = ["--disallow-code-generation-from-strings"];
+      const { exitCode, stdout } = await runProgram(launch, "sealed.ts", { flags });
+      const [works, ...rest] = stdout.trim().split("\n");
+      expect(works).toBe("works: 9,27,1004,4");
+      const refused = rest.filter((line) => /^refused: .*(export|task\(\))/.test(line));
+      expect({ refused: refused.length, rest }).toMatchObject({ refused: 3 });
+      expect(rest[3]).toBe("late: TimeoutError");
+      expect(rest[4]).toBe(launch.mode === "local" ? "after: 16" : undefined);
+      expect(exitCode).toBe(0);
+    });
+  }
+});
+
+function linesOf(text: string): string[] {
+  return text
+    .split(/\r?\n/)
+    .filter((line) => line !== "")
+    .sort();
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "contract-cache-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
 
 const FACTOR = 3;
 

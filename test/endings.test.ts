@@ -82,6 +82,21 @@ for (const launch of launches) {
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
     });
 
+    const early: [deed: string, exitCode: number, said: string][] = [
+      ["early-throw", 1, "before all else"],
+      ["early-exit", 3, ""],
+      ["early-end", 0, ""],
+      ["early-option", 1, '"bogus"'],
+      ["early-workers", 1, "got -1"],
+    ];
+    for (const [deed, code, said] of early) {
+      it(`${deed}: the program ends before it has a pool: exit code ${code}`, async () => {
+        const { exitCode, stderr } = await endOf(launch, deed);
+        expect(stderr).toContain(said);
+        expect({ exitCode, stderr }).toMatchObject({ exitCode: code });
+      });
+    }
+
     it("an exception leaves the block of await using: the tasks end, exit code 1", async () => {
       const { exitCode, stdout, stderr } = await endOf(launch, "using");
       expect(stdout).toContain("all done");
