@@ -9,10 +9,9 @@ import {
 import { ValueError } from "./errors.ts";
 import { exportedBy, exporterOf, type FunctionRecord, recordOf } from "./function/reference.ts";
 
-type AnyFunction = (...args: never[]) => unknown;
+import { checkBuffers } from "./wire.ts";
 
-/** Most buffers one call may send behind its message. */
-const BUFFERS = 4096;
+type AnyFunction = (...args: never[]) => unknown;
 
 /** Arguments that were encoded when the call was made, and the functions among them. */
 interface EncodedCall extends Encoded {
@@ -68,12 +67,7 @@ export class Values {
   encodeKept(args: unknown[], root: string): EncodedCall {
     this.#met = [];
     const { format, body, buffers } = encodeValue(args, root, this.#encoding);
-    if (buffers.length > BUFFERS) {
-      throw new ValueError(
-        `Cannot send ${root}: it holds ${buffers.length} arrays of 64 KiB and more; ` +
-          `a call takes at most ${BUFFERS}`,
-      );
-    }
+    checkBuffers(buffers.length, root);
     return { format, body: body.slice(), buffers, functions: this.#met };
   }
 

@@ -1,5 +1,5 @@
 import type { Encoded } from "./codec/value.ts";
-import { BsyncError } from "./errors.ts";
+import { BsyncError, ValueError } from "./errors.ts";
 import type { FunctionReference } from "./function/reference.ts";
 
 /**
@@ -103,6 +103,9 @@ const BODY_BYTES = 64 * 1024;
 /** The longest buffer: as much as an ArrayBuffer of this engine holds. */
 const BUFFER_BYTES = 2 ** 32;
 
+/** The most buffers of one frame: their lengths have to fit the message. */
+const BUFFERS = 4096;
+
 const MESSAGE_HEADER = 8;
 const FRAME_HEADER = 20;
 
@@ -204,6 +207,15 @@ export class MessageWriter {
     bytes.set(this.#bytes.subarray(0, this.#length));
     this.renew(bytes);
   }
+}
+
+/** Refuses a value with more buffers than a frame takes. */
+export function checkBuffers(count: number, what: string): void {
+  if (count <= BUFFERS) return;
+  throw new ValueError(
+    `Cannot send ${what}: it holds ${count} arrays of 64 KiB and more, and ${BUFFERS} can be sent ` +
+      "at once; join them into fewer",
+  );
 }
 
 /** The head of a message: its session, and the lengths of the buffers that follow it. */

@@ -276,9 +276,8 @@ function callerFrames(): { file: string; line: number }[] {
   const frames: { file: string; line: number }[] = [];
   for (const site of sites) {
     const file = plainPath(site.getFileName() ?? "");
-    // In a bundled program bsync's own code and the caller's are one file.
-    const own = isOwnFile(file) && file !== Bun.main;
-    if (file.startsWith("/") && !own) frames.push({ file, line: site.getLineNumber() ?? 1 });
+    if (file.startsWith("/") && !isOwnFile(file))
+      frames.push({ file, line: site.getLineNumber() ?? 1 });
   }
   return frames;
 }

@@ -38,10 +38,18 @@ const OWN_INDEX = join(OWN_SOURCES, "..", "index.ts");
 
 const scopes = new Map<string, Scope>();
 const loading = new Map<string, Promise<void>>();
-const opened = new Set<() => void>();
+
+// On `globalThis`: a bundled program that is loaded for its functions brings a bsync of its own.
+const slot = Symbol.for("bsync.loading");
+const holder = globalThis as { [slot]?: Set<() => void> };
+const opened = (holder[slot] ??= new Set());
+
+/** In a bundled program there are no files of bsync's own: it is part of the program. */
+const BUNDLED = !import.meta.path.endsWith("/src/function/scope.ts");
 
 /** Whether a file belongs to bsync itself. */
 export function isOwnFile(path: string): boolean {
+  if (BUNDLED) return false;
   return path.startsWith(OWN_SOURCES) || path === OWN_INDEX;
 }
 
@@ -78,11 +86,17 @@ export function loadScope(path: string): Promise<void> {
 async function load(path: string): Promise<void> {
   installLoader();
   if (!isScoped(path)) {
+    // A program does not get to import its own main script: Bun waits for its end then, for ever.
+    if (path === Bun.main) {
+      throw new FunctionError(
+        `Cannot load ${path} for the functions in it: it is compiled, or no ES module; ` +
+          "register them with task(), or export them from a module of their own",
+      );
+    }
     const namespace: Record<string, unknown> = await import(path);
     const exports = gettersOf(namespace);
-    const evaluate = () => {
-      throw new FunctionError(`Cannot reach the names of ${path} that it does not export`);
-    };
+    // Its own names are out of reach; a text that uses none of them is as good anywhere.
+    const evaluate = (source: string): unknown => (0, eval)(source);
     scopes.set(path, { evaluate, exports });
     return;
   }

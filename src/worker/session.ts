@@ -26,6 +26,7 @@ import {
   MessageWriter,
   type Opening,
   readFrames,
+  checkBuffers,
 } from "../wire.ts";
 import { call, type Outcome } from "./call.ts";
 
@@ -231,7 +232,9 @@ export class Session {
   }
 
   #encode(value: unknown): Encoded {
-    return encodeValue(value, "result", encoding);
+    const encoded = encodeValue(value, "result", encoding);
+    checkBuffers(encoded.buffers.length, "result");
+    return encoded;
   }
 
   #encodeThrown(thrown: unknown): Encoded {
