@@ -60,6 +60,8 @@ static struct {
   int running;
   int ended;
   int timeout_ms;
+  int quiet;
+  int exit_code;
   char rank[24];
 } dog;
 
@@ -71,10 +73,10 @@ static void dog_bites(void)
     "job never called AsyncPool.open, or ended before it did; let every rank "
     "run the same program, or raise openTimeout if starting them takes "
     "longer\n", dog.rank, dog.timeout_ms);
-  if (write(2, line, (size_t)length) < 0) {
+  if (!dog.quiet && write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
-  _exit(1);
+  _exit(dog.exit_code);
 }
 
 static void *dog_watches(void *unused)
@@ -99,7 +101,7 @@ static void *dog_watches(void *unused)
   return NULL;
 }
 
-static void dog_start(int timeout_ms)
+static void dog_start(int timeout_ms, int exit_code)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
     "PMIX_RANK"};
@@ -112,6 +114,8 @@ static void dog_start(int timeout_ms)
   for (i = 0; i < 3 && rank == NULL; i++) rank = getenv(names[i]);
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
   dog.timeout_ms = timeout_ms;
+  dog.quiet = exit_code != 0;
+  dog.exit_code = exit_code != 0 ? exit_code : 1;
   dog.ended = 0;
   pthread_mutex_init(&dog.mutex, NULL);
   pthread_condattr_init(&attributes);
@@ -203,13 +207,13 @@ static int start(void)
   return MPI_SUCCESS;
 }
 
-int bsync_mpi_init(int timeout_ms, int32_t info[8])
+int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8])
 {
   int code;
   if (state == CLOSED) return -BSYNC_E_CLOSED;
   if (state == FRESH) {
     make_library_global();
-    dog_start(timeout_ms);
+    dog_start(timeout_ms, exit_code);
     code = start();
     dog_stop();
     if (code != MPI_SUCCESS) return answer(code);

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 1
+#define BSYNC_MPI_ABI 2
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -82,7 +82,9 @@ int bsync_mpi_family(void);
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
  * its own says on standard error who waits for what, and ends the process with
- * _exit(1), at which the launcher ends the job. 0 means to wait for ever.
+ * _exit(1), at which the launcher ends the job. 0 means to wait for ever. A
+ * program that is ending anyway, and starts MPI only to tell the others, gives
+ * its [exit_code]: then nothing is said, and that is the code. Else it is 0.
  *
  * Fills [info], which the caller owns:
  *   0  rank of this process
@@ -97,7 +99,7 @@ int bsync_mpi_family(void);
  * Returns 0. On failure [info] is left alone. Where MPI_Init itself fails, MPI
  * ends the process with a message of its own.
  */
-int bsync_mpi_init(int timeout_ms, int32_t info[8]);
+int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8]);
 
 /*
  * Looks for a message from anybody (MPI_Iprobe, section 3.8.1) and receives it

@@ -1,4 +1,5 @@
 import { availableParallelism, cpus } from "node:os";
+import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../mpi/mpi.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
@@ -31,6 +32,12 @@ export function mpiJob(): Launcher | null {
   const { BSYNC_USE_MPI: use } = process.env;
   if (use === "0") return null;
   const launcher = findLauncher(process.env);
+  if (use === "1" && launcher === null) {
+    throw new MpiError(
+      "Cannot use MPI as BSYNC_USE_MPI=1 says: no launcher started this program; " +
+        "start it with mpirun -n 4 bun run …",
+    );
+  }
   return launcher !== null && (launcher.size !== 1 || use === "1") ? launcher : null;
 }
 
@@ -61,6 +68,24 @@ export interface Job {
 }
 
 let joined: Job | null = null;
+
+/** ms in which a rank that fails before `open` tries to end the job. */
+const FAIL_MS = 2_000;
+
+/**
+ * Ends the job when this process fails before it has joined. The launcher would, but MPICH's lets the
+ * other ranks wait in `MPI_Init` for ever: so this one starts MPI too, only to abort.
+ */
+function endUnjoinedJob(code: number): void {
+  if (joined !== null || code === 0) return;
+  try {
+    startMpi({ initTimeout: FAIL_MS, exitCode: code }).abort(code);
+  } catch {
+    // There is no MPI to be had: then nobody waits in it.
+  }
+}
+
+if (findLauncher(process.env)?.family === "mpich") process.on("exit", endUnjoinedJob);
 
 /**
  * Starts MPI, once. `accept` makes the link for a message of a session that is not known yet: on a

@@ -8,6 +8,7 @@ import {
   readHead,
 } from "../wire.ts";
 import type { Link, LinkOwner } from "./link.ts";
+import { MpiOutbox } from "./outbox.ts";
 
 /**
  * The links of one rank to others: each is a pair of peer and tag, all on one communicator.
@@ -24,7 +25,8 @@ export class MpiHub {
   readonly #links = new Map<number, MpiLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
   readonly #buffer = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES));
-  readonly #sends: { request: number; bytes: Uint8Array }[] = [];
+  /** Links with something on its way out. */
+  readonly #sending = new Set<MpiLink>();
   /** Memory of sent messages, for the next ones. */
   readonly #spare: Uint8Array[] = [];
   /** Links with something on its way in. */
@@ -57,12 +59,12 @@ export class MpiHub {
 
   /** Blocks until all sends are done. Takes nothing in. */
   drain(): void {
-    while (this.#sends.length > 0) this.#testSends();
+    while (this.#sending.size > 0) this.#advanceSends();
   }
 
   /** Takes in all that has come, and moves what is on its way. True if anything did. */
   poll(): boolean {
-    let moved = this.#sends.length > 0 && this.#testSends();
+    let moved = this.#sending.size > 0 && this.#advanceSends();
     if (this.#receiving.size > 0) {
       for (const link of this.#receiving) {
         if (link.receive()) moved = true;
@@ -78,14 +80,14 @@ export class MpiHub {
     return true;
   }
 
-  send(link: MpiLink, message: MessageWriter): void {
-    const { bytes, length, buffers } = message.take();
-    const request = this.mpi.send(bytes, length, link.rank, link.tag);
-    if (request !== 0) {
-      this.#sends.push({ request, bytes });
-      message.renew(this.#spare.pop());
-    }
-    for (const buffer of buffers) this.#sendBuffer(link, buffer);
+  /** Where the link's messages go until they are sent. */
+  outbox(peer: number, tag: number): MpiOutbox {
+    return new MpiOutbox(this.mpi, peer, tag, this.#chunkBytes, this.#spare);
+  }
+
+  /** From now on a link has something on its way out. */
+  isSending(link: MpiLink): void {
+    this.#sending.add(link);
   }
 
   /** Starts to receive the buffers of these sizes; returns the requests, and where they go. */
@@ -102,26 +104,13 @@ export class MpiHub {
     return { requests, buffers };
   }
 
-  #sendBuffer(link: MpiLink, buffer: Uint8Array): void {
-    for (let at = 0; at < buffer.length; at += this.#chunkBytes) {
-      const chunk = buffer.subarray(at, Math.min(buffer.length, at + this.#chunkBytes));
-      const request = this.mpi.send(chunk, chunk.length, link.rank, link.tag);
-      if (request !== 0) this.#sends.push({ request, bytes: chunk });
+  #advanceSends(): boolean {
+    let moved = false;
+    for (const link of this.#sending) {
+      if (link.outbox.advance()) moved = true;
+      if (link.outbox.empty) this.#sending.delete(link);
     }
-  }
-
-  #testSends(): boolean {
-    const before = this.#sends.length;
-    for (let i = 0; i < this.#sends.length; i++) {
-      const { request, bytes } = this.#sends[i]!;
-      if (!this.mpi.test(request)) continue;
-      const last = this.#sends.pop()!;
-      if (i < this.#sends.length) this.#sends[i--] = last;
-      // A message's memory is written again; a buffer is the program's own.
-      const ours = bytes.byteOffset === 0 && bytes.length === bytes.buffer.byteLength;
-      if (ours && bytes.length <= 4096 && this.#spare.length < 64) this.#spare.push(bytes);
-    }
-    return this.#sends.length < before;
+    return moved;
   }
 
   #take(large: boolean): void {
@@ -189,6 +178,7 @@ export class MpiLink implements Link {
   readonly rank: number;
   readonly tag: number;
   readonly session: number;
+  readonly outbox: MpiOutbox;
   readonly #hub: MpiHub;
   #owner: LinkOwner;
   /** Messages whose buffers are on their way, and those that came after them. */
@@ -205,6 +195,7 @@ export class MpiLink implements Link {
     this.rank = rank;
     this.tag = tag;
     this.session = session;
+    this.outbox = hub.outbox(rank, tag);
     this.#owner = owner;
   }
 
@@ -214,7 +205,8 @@ export class MpiLink implements Link {
 
   send(message: MessageWriter): void {
     if (this.#owner === DEAF) return;
-    this.#hub.send(this, message);
+    this.outbox.send(message);
+    if (!this.outbox.empty) this.#hub.isSending(this);
     if (this.#bell === null) return;
     this.#hear(performance.now());
     if (this.#mayDoze) ring(this.#bell.pid);

@@ -196,7 +196,7 @@ function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
   );
 }
 
-function start(initTimeout: number): Mpi {
+function start(initTimeout: number, exitCode: number): Mpi {
   const launcher = findLauncher(process.env);
   if (!launcher) {
     throw new MpiError(
@@ -206,7 +206,7 @@ function start(initTimeout: number): Mpi {
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
-  const code = shim.symbols.bsync_mpi_init(timeout, info);
+  const code = shim.symbols.bsync_mpi_init(timeout, exitCode, info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim.symbols, info);
   compare(mpi, launcher, shim);
@@ -218,12 +218,13 @@ let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
 /**
  * Starts MPI in this process: once, for MPI can neither be started again nor unloaded. A second
  * call returns the same, or throws the same. `initTimeout` is in milliseconds, 0 for ever: when
- * the other ranks have not come that far by then, the job is ended with a line on standard error.
+ * the other ranks have not come that far by then, the job is ended with a line on standard error;
+ * or without one, and with `exitCode`, if that is given: by a program that is failing already.
  */
-export function startMpi(options: { initTimeout: number }): Mpi {
+export function startMpi(options: { initTimeout: number; exitCode?: number }): Mpi {
   if (!started) {
     try {
-      started = { mpi: start(options.initTimeout) };
+      started = { mpi: start(options.initTimeout, options.exitCode ?? 0) };
     } catch (error) {
       started = { error };
     }

@@ -3,13 +3,13 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 1;
+const ABI = 2;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
   bsync_mpi_abi: { args: [], returns: "int" },
   bsync_mpi_family: { args: [], returns: "int" },
-  bsync_mpi_init: { args: ["int", "buffer"], returns: "int" },
+  bsync_mpi_init: { args: ["int", "int", "buffer"], returns: "int" },
   bsync_mpi_poll: { args: ["buffer", "int", "buffer"], returns: "int" },
   bsync_mpi_probe: { args: ["int", "int", "buffer"], returns: "int" },
   bsync_mpi_receive: { args: ["buffer", "int", "int", "int"], returns: "int" },
