@@ -13,7 +13,6 @@ import {
   type Mode,
   type Place,
 } from "./case.ts";
-import { CASES } from "./cases/all.ts";
 
 /** Cases that hang before the rest is given up. */
 const MOST_HANGS = 3;
@@ -72,6 +71,8 @@ async function main(subjects: readonly string[]): Promise<void> {
       : "mpich";
   const workers = usingMpi() ? getSize() - 1 : LOCAL_WORKERS;
   const place: Place = { mode, workers, main: { addOffset, addLater } };
+  // Workers load this script for its names, and no more of it than comes before `open`.
+  const { CASES } = await import("./cases/all.ts");
   let hangs = 0;
   for (const entry of CASES) {
     if (!applies(entry, mode, workers)) continue;
