@@ -27,6 +27,8 @@ export interface Options {
   readonly modes?: readonly Mode[];
   /** Left out of jobs with fewer. */
   readonly workers?: number;
+  /** Takes its time: only in the smallest job of each mode. */
+  readonly slow?: boolean;
   /** ms until it is taken to hang. */
   readonly limit?: number;
   /** Needs names of the main script, so it cannot run where that is a test file. */
@@ -54,7 +56,9 @@ export class Subject {
 }
 
 /** Whether a case is for a job of this mode, with so many workers. */
-export function applies({ modes, workers = 1 }: Case, mode: Mode, available: number): boolean {
+export function applies(entry: Case, mode: Mode, available: number): boolean {
+  const { modes, workers = 1, slow = false } = entry;
+  if (slow && mode !== "local" && available > 1) return false;
   return (modes?.includes(mode) ?? true) && workers <= available;
 }
 

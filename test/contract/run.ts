@@ -13,6 +13,8 @@ import {
   type Mode,
   type Place,
 } from "./case.ts";
+// Registers tasks, which the main script has to know.
+import "./fixtures/functions.ts";
 
 /** Cases that hang before the rest is given up. */
 const MOST_HANGS = 3;

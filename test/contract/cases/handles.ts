@@ -1,6 +1,6 @@
 import { AsyncPool, MessageHandle, ProcException, TimeoutError } from "../../../index.ts";
 import { assert, failure, timed, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -141,79 +141,58 @@ handles.it("ready() makes progress, the event loop turning", async () => {
   assert.equal(await handle, "rested");
 });
 
-// Local processes talk over the event loop, which does not turn while the thread is held.
-handles.it(
-  "ready() makes progress by itself, the thread being held",
-  async () => {
-    await using pool = await AsyncPool.open(1);
-    const list = numbers(20).map((i) => pool.async(square, i));
-    const slow = pool.async(stuck.rest, 10);
-    while (!slow.ready()) Bun.sleepSync(1);
-    assert.ok(list.every((handle) => handle.ready() && handle.state === "done"));
-    const bad = pool.async("JSON.parse", "{");
-    while (!bad.ready()) Bun.sleepSync(1);
-    assert.equal(bad.state, "failed");
-  },
-  { modes: MPI },
-);
+handles.it("ready() makes progress by itself, the thread being held", async () => {
+  await using pool = await AsyncPool.open(1);
+  const list = numbers(20).map((i) => pool.async(square, i));
+  const slow = pool.async(stuck.rest, 10);
+  while (!slow.ready()) Bun.sleepSync(1);
+  assert.ok(list.every((handle) => handle.ready() && handle.state === "done"));
+  const bad = pool.async("JSON.parse", "{");
+  while (!bad.ready()) Bun.sleepSync(1);
+  assert.equal(bad.state, "failed");
+});
 
-handles.it(
-  "getSync: results, failures, and options",
-  async () => {
-    await using pool = await AsyncPool.open(1);
-    assert.equal(pool.async(square, 3).getSync(), 9);
-    assert.equal(pool.async(stuck.rest, 10).getSync({ timeout: 5_000 }), "rested");
-    const bad = pool.async("JSON.parse", "{");
-    assert.throws(() => bad.getSync(), SyntaxError);
-    assert.throws(() => bad.getSync({ reraise: false }), ProcException);
-    assert.throws(() => bad.getSync({ timeOut: 1 } as never), TypeError);
-    const many = numbers(300).map((i) => pool.async(square, i));
-    assert.equal(many[299]!.getSync(), 299 * 299);
-    assert.deepEqual(
-      many.map((handle) => handle.getSync()),
-      numbers(300).map(square),
-    );
-  },
-  { modes: MPI },
-);
+handles.it("getSync: results, failures, and options", async () => {
+  await using pool = await AsyncPool.open(1);
+  assert.equal(pool.async(square, 3).getSync(), 9);
+  assert.equal(pool.async(stuck.rest, 10).getSync({ timeout: 5_000 }), "rested");
+  const bad = pool.async("JSON.parse", "{");
+  assert.throws(() => bad.getSync(), SyntaxError);
+  assert.throws(() => bad.getSync({ reraise: false }), ProcException);
+  assert.throws(() => bad.getSync({ timeOut: 1 } as never), TypeError);
+  const many = numbers(300).map((i) => pool.async(square, i));
+  assert.equal(many[299]!.getSync(), 299 * 299);
+  assert.deepEqual(
+    many.map((handle) => handle.getSync()),
+    numbers(300).map(square),
+  );
+});
 
-handles.it(
-  "getSync: its timeout bounds the wait only",
-  async () => {
-    await using pool = await AsyncPool.open(1);
-    const handle = pool.async(stuck.rest, 200);
-    const start = performance.now();
-    assert.throws(() => handle.getSync({ timeout: 30 }), TimeoutError);
-    assert.throws(() => handle.getSync({ timeout: 0 }), TimeoutError);
-    assert.ok(performance.now() - start < 190);
-    assert.equal(handle.getSync(), "rested");
-  },
-  { modes: MPI },
-);
+handles.it("getSync: its timeout bounds the wait only", async () => {
+  await using pool = await AsyncPool.open(1);
+  const handle = pool.async(stuck.rest, 200);
+  const start = performance.now();
+  assert.throws(() => handle.getSync({ timeout: 30 }), TimeoutError);
+  assert.throws(() => handle.getSync({ timeout: 0 }), TimeoutError);
+  assert.ok(performance.now() - start < 190);
+  assert.equal(handle.getSync(), "rested");
+});
 
-handles.it(
-  "getSync: of a task that runs past its timeout",
-  async () => {
-    await using pool = await AsyncPool.open(1);
-    const loop = pool.with({ timeout: 50 }).async(stuck.loop);
-    assert.throws(() => loop.getSync(), TimeoutError);
-    const blocked = pool.with({ timeout: 50 }).async(stuck.blockLater, 300);
-    assert.throws(() => blocked.getSync(), TimeoutError);
-    assert.equal(pool.async(square, 3).getSync(), 9);
-  },
-  { modes: MPI },
-);
+handles.it("getSync: of a task that runs past its timeout", async () => {
+  await using pool = await AsyncPool.open(1);
+  const loop = pool.with({ timeout: 50 }).async(stuck.loop);
+  assert.throws(() => loop.getSync(), TimeoutError);
+  const blocked = pool.with({ timeout: 50 }).async(stuck.blockLater, 300);
+  assert.throws(() => blocked.getSync(), TimeoutError);
+  assert.equal(pool.async(square, 3).getSync(), 9);
+});
 
-handles.it(
-  "getSync: large values, both ways",
-  async () => {
-    await using pool = await AsyncPool.open(1);
-    const data = new Uint8Array(20_000_000).fill(5);
-    const result = pool.async((bytes: Uint8Array) => bytes.map((x) => x + 1), data).getSync();
-    assert.deepEqual([result.length, result[19_999_999]], [20_000_000, 6]);
-  },
-  { modes: MPI },
-);
+handles.it("getSync: large values, both ways", async () => {
+  await using pool = await AsyncPool.open(1);
+  const data = new Uint8Array(20_000_000).fill(5);
+  const result = pool.async((bytes: Uint8Array) => bytes.map((x) => x + 1), data).getSync();
+  assert.deepEqual([result.length, result[19_999_999]], [20_000_000, 6]);
+});
 
 handles.it("getSync: what is settled, cancelled, or never went out", async () => {
   await using pool = await AsyncPool.open(1);
@@ -227,12 +206,8 @@ handles.it("getSync: what is settled, cancelled, or never went out", async () =>
   assert.throws(() => gone.getSync(), { code: "BSYNC_CANCELLED" });
 });
 
-handles.it(
-  "getSync: of a call that a callback of its own waits for",
-  async ({ workers }) => {
-    await using pool = await AsyncPool.open(workers);
-    const later = pool.async(square, 3).then((x) => pool.async(square, x).getSync());
-    assert.equal(await later, 81);
-  },
-  { modes: MPI },
-);
+handles.it("getSync: of a call that a callback of its own waits for", async ({ workers }) => {
+  await using pool = await AsyncPool.open(workers);
+  const later = pool.async(square, 3).then((x) => pool.async(square, x).getSync());
+  assert.equal(await later, 81);
+});

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { AsyncPool, WorkerLostError } from "../../../index.ts";
+import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
+import { loopLater } from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
 
 /** A rank that dies takes its job along; a process is replaced. */
@@ -140,6 +141,36 @@ losses.it(
     });
     await failure(pool.async(exit, 1), WorkerLostError);
     assert.equal(await pool.async("() => globalThis.prepared === process.pid"), true);
+  },
+  LOCAL,
+);
+
+// Every wait of these has a limit of its own: a thread that is held cannot be interrupted.
+const SOON = { timeout: 5_000 };
+
+losses.it(
+  "getSync of a task whose process ends tells of it, and so does ready",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const bad = pool.async(exit, 7);
+    assert.throws(() => bad.getSync(SOON), WorkerLostError);
+    assert.equal(pool.async(square, 3).getSync(SOON), 9);
+    const asked = pool.async(exit, 8);
+    const end = performance.now() + SOON.timeout;
+    while (!asked.ready() && performance.now() < end) Bun.sleepSync(1);
+    assert.equal(asked.state, "failed");
+    assert.equal(await pool.async(square, 3), 9);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "getSync of a task that is stuck fails in time, and the next one runs",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const view = pool.with({ timeout: 50 });
+    assert.throws(() => view.async(loopLater).getSync(SOON), TimeoutError);
+    assert.equal(pool.async(square, 3).getSync(SOON), 9);
   },
   LOCAL,
 );

@@ -71,7 +71,10 @@ timeouts.it(
   { modes: ["local"] },
 );
 
-timeouts.it("an endless loop, 5 s", () => failsAlone(stuck.loop, [], 5_000), { limit: 15_000 });
+timeouts.it("an endless loop, 5 s", () => failsAlone(stuck.loop, [], 5_000), {
+  limit: 15_000,
+  slow: true,
+});
 
 timeouts.it("the task that waits for a worker of another that is stuck goes on", async () => {
   await using pool = await AsyncPool.open(1);
