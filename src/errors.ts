@@ -5,8 +5,19 @@
  * Messages follow one grammar, "Cannot <deed>: <what was found>; <what to do>", with no full stop.
  */
 
-/** What all of bsync's own errors extend: `error instanceof BsyncError` tells them from the task's. */
+/**
+ * What all of bsync's own errors extend: `error instanceof BsyncError` tells them from the task's.
+ *
+ * @example
+ * try {
+ *   await handle;
+ * } catch (error) {
+ *   if (error instanceof BsyncError) console.error(error.code, error.message);
+ *   else throw error;
+ * }
+ */
 export class BsyncError extends Error {
+  /** One for each class, as `"BSYNC_TIMEOUT"`: for programs, where the message is for people. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -37,7 +48,10 @@ export class ProcException extends BsyncError {
   }
 }
 
-/** A task ran longer than its `timeout`, or `get({ timeout })` waited longer than it was told to. */
+/**
+ * A task ran longer than its `timeout`, `get({ timeout })` waited longer than it was told to, or
+ * workers did not answer within `openTimeout`. After `get` the task goes on; `handle.state` tells.
+ */
 export class TimeoutError extends BsyncError {
   constructor(message: string) {
     super("BSYNC_TIMEOUT", message);
@@ -50,13 +64,21 @@ export interface LostWorker {
   readonly worker: number;
   /** Its MPI rank, null for a local process. */
   readonly rank: number | null;
+  /** Its process; 0 if it ended before it had said so. */
   readonly pid: number;
-  /** How its process ended, where that is known. */
+  /** How its process ended; null where a signal ended it, or nobody knows. */
   readonly exitCode: number | null;
+  /** The signal that ended it, as `"SIGKILL"`; null where none did, or nobody knows. */
   readonly signal: string | null;
 }
 
-/** The worker that ran the task is gone, and with it the task. */
+/**
+ * The worker that ran the task is gone, and with it the task; those it had not begun run elsewhere.
+ *
+ * @example
+ * const failure = await pool.async("() => process.exit(3)").get().catch((e) => e);
+ * if (failure instanceof WorkerLostError) console.error(failure.exitCode); // 3, on a local worker
+ */
 export class WorkerLostError extends BsyncError implements LostWorker {
   readonly worker: number;
   readonly rank: number | null;
@@ -88,28 +110,35 @@ export class PoolClosedError extends BsyncError {
   }
 }
 
-/** The queue holds `queueLimit` tasks already. */
+/** The queue is full. No pool has a limit yet: nothing throws this. */
 export class QueueFullError extends BsyncError {
   constructor(message: string) {
     super("BSYNC_QUEUE_FULL", message);
   }
 }
 
-/** The function cannot travel to a worker, or was not found there. */
+/**
+ * The function cannot travel to a worker, was not found there, or needs a variable of an enclosing
+ * function, which the message names. A top-level function that is given all it needs as arguments
+ * always travels; in a compiled program, one that `task()` has registered.
+ */
 export class FunctionError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_FUNCTION", message, options);
   }
 }
 
-/** A value cannot travel; the message gives its path, as in `args[0].socket`. */
+/**
+ * An argument, a result or a thrown value cannot travel; the message gives its path, as in
+ * `args[0].socket`. Send the data of which it can be made again.
+ */
 export class ValueError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_VALUE", message, options);
   }
 }
 
-/** MPI failed, or could not be found, built for, or loaded. */
+/** MPI failed, or could not be found, built for, or loaded: the message says what to install or set. */
 export class MpiError extends BsyncError {
   /** MPI's own error code; 0 when the failure came before MPI could be asked. */
   readonly mpiCode: number;

@@ -15,9 +15,9 @@ export interface TaskOwner {
 
 /** How to wait for a result. */
 export interface GetOptions {
-  /** Reject with the error the function threw (true), or with a `ProcException` around it. */
+  /** Reject with the error the function threw (the default), or with a `ProcException` around it. */
   readonly reraise?: boolean;
-  /** ms to wait at most; then `TimeoutError`. The task goes on. */
+  /** ms to wait at most, then `TimeoutError`; no limit by default. The task goes on. */
   readonly timeout?: number;
 }
 
@@ -41,10 +41,14 @@ export class MessageHandle<T> implements PromiseLike<T> {
 
   /**
    * The result. Rejects with the error the function threw, or with the `BsyncError` that says why
-   * there is no result. A handle nobody asks never rejects anywhere.
+   * there is no result. A handle nobody asks never rejects anywhere. May be asked as often as wanted.
    *
    * @example
    * await handle.get({ timeout: 500 }); // TimeoutError if it is not settled in half a second
+   *
+   * @example
+   * const failure = await handle.get({ reraise: false }).catch((e) => e);
+   * if (failure instanceof ProcException) console.error("it threw", failure.exc);
    */
   get(options: GetOptions = {}): Promise<T> {
     const { reraise, timeout } = readGetOptions(options);
@@ -59,7 +63,13 @@ export class MessageHandle<T> implements PromiseLike<T> {
     });
   }
 
-  /** The same as `get`, blocking the calling thread: nothing else in this process runs meanwhile. */
+  /**
+   * The same as `get`, blocking the calling thread: nothing else in this process runs meanwhile.
+   * (Where `/dev/shm` is missing, a local worker's answer cannot be received in that way.)
+   *
+   * @example
+   * const sum = pool.async((a: number, b: number) => a + b, 1, 2).getSync(); // 3
+   */
   getSync(options: GetOptions = {}): T {
     const { reraise, timeout } = readGetOptions(options);
     const task = this.#task;
@@ -69,17 +79,27 @@ export class MessageHandle<T> implements PromiseLike<T> {
     throw reraise ? task.outcome : new ProcException(task.outcome);
   }
 
-  /** Settled yet? Makes progress by itself: `while (!h.ready()) Bun.sleepSync(1)` ends. */
+  /**
+   * Settled yet? Never throws, never blocks, and makes progress by itself.
+   *
+   * @example
+   * while (!handle.ready()) Bun.sleepSync(1);
+   */
   ready(): boolean {
     if (!this.#task.settled) this.#owner.progress();
     return this.#task.settled;
   }
 
-  /** Settles the task with `CancelledError`, `reason` being its cause; false if it was settled before. */
+  /**
+   * Settles the task with `CancelledError`, `reason` being its cause; false if it was settled before.
+   * What runs on a worker is abandoned there: a local one that goes on regardless is replaced after a
+   * second, a rank is sent nothing until it returns.
+   */
   cancel(reason?: unknown): boolean {
     return this.#owner.cancel(this.#task, reason);
   }
 
+  /** As far as this process has heard; `ready()` listens. */
   get state(): TaskState {
     return this.#task.state;
   }
@@ -89,7 +109,7 @@ export class MessageHandle<T> implements PromiseLike<T> {
     return this.#task.worker?.index ?? null;
   }
 
-  /** A handle can be awaited as a promise can. */
+  /** A handle can be awaited as a promise can: `await handle` is `await handle.get()`. */
   then<A = T, B = never>(
     onDone?: ((value: T) => A | PromiseLike<A>) | null,
     onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,

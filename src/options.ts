@@ -7,38 +7,63 @@ import type { TaskOptions } from "./task.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 
-/** Options of `AsyncPool.open`. */
+/**
+ * Options of `AsyncPool.open`. One that is `undefined` counts as left out.
+ *
+ * @example
+ * const options: PoolOptions = { timeout: 30_000, env: { ...process.env, LEVEL: "3" } };
+ */
 export interface PoolOptions {
-  /** `false`: local processes, even inside an MPI job. */
+  /** `false`: local processes, even inside an MPI job. Left out, the launcher decides. */
   readonly mpi?: boolean;
-  /** MPI tag of this pool's messages, 0 to 32 766; its own by default. */
+  /**
+   * MPI tag of this pool's messages, 0 to 32 766; its own by default. `RangeError` if another open
+   * pool has it. Of no meaning without MPI.
+   */
   readonly tag?: number;
-  /** On a rank outside the list `open` resolves with a pool of role `"unused"`. */
+  /** On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default. */
   readonly keepUnused?: boolean;
-  /** Run once on each worker before its first task; if it throws, `open` rejects with that. */
+  /**
+   * A function, or `[function, ...arguments]`, run once on each worker before its first task, and on
+   * each that replaces one; if it throws, `open` rejects with that.
+   */
   readonly initializer?: AnyFunction | string | readonly [AnyFunction | string, ...unknown[]];
-  /** The environment of local workers, all of it, as for `Bun.spawn`. */
+  /** The environment of local workers, all of it, as for `Bun.spawn`; the program's own by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** The working directory of local workers. */
+  /** The working directory of local workers; the program's own by default. */
   readonly cwd?: string;
-  /** Default for every task. */
+  /** ms each task may run that has no `timeout` of its own; no limit by default. */
   readonly timeout?: number;
+  /** Of each task that has none of its own; 0 by default. */
   readonly priority?: number;
+  /** Has no effect yet: how often a task whose worker was lost may start again. */
   readonly retries?: number;
-  /** µs a waiting side spins before it sleeps. */
+  /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
-  /** ms for all workers to answer. */
+  /** ms for all workers to answer; 60 000 by default. Past it `open` rejects with `TimeoutError`. */
   readonly openTimeout?: number;
 }
 
-/** Options of `pool.with`. */
+/**
+ * Options of `pool.with`. What is left out is as the pool, or the view, has it.
+ *
+ * @example
+ * const options: CallOptions = { timeout: 2_000, signal: AbortSignal.timeout(60_000) };
+ */
 export interface CallOptions {
-  /** ms the function may run, from its start on the worker. */
+  /**
+   * ms the function may run, from its start on the worker; fractions are allowed, `Infinity` is no
+   * limit. Past it the task fails with `TimeoutError`.
+   */
   readonly timeout?: number;
-  /** Lower runs first; negative is more urgent. */
+  /** Any number: lower runs first, negative is more urgent. */
   readonly priority?: number;
-  /** How often a task whose worker was lost may start again. */
+  /** Has no effect yet: how often a task whose worker was lost may start again. */
   readonly retries?: number;
+  /**
+   * When it aborts, a queued task is dropped, and one that runs settles at once; either rejects with
+   * `signal.reason`.
+   */
   readonly signal?: AbortSignal;
 }
 

@@ -33,18 +33,23 @@ export type PoolRole = "controller" | "worker" | "unused";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
+  /** Its place in `pool.workers`, from 0; a process that takes the place of another one has it too. */
   readonly index: number;
   /** MPI rank; null for a local process. */
   readonly rank: number | null;
   /** 0 before the worker has answered. */
   readonly pid: number;
   readonly host: string;
+  /**
+   * `"overdue"`: it still runs a task that was settled without it (timed out, or cancelled), and is
+   * sent nothing until it answers. `"gone"`: its process has ended.
+   */
   readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
 }
 
-/** `pool.with(options)`: the pool, with other options for the calls made through it. */
+/** `pool.with(options)`: the pool, with other options for the calls made through it; can be kept. */
 export interface PoolView {
-  /** Queues one call; see `AsyncPool.async`. */
+  /** Queues one call under the view's options; all else as with `AsyncPool.async`. */
   async<F extends TaskFunction>(
     fn: F,
     ...args: Parameters<F>
@@ -55,14 +60,20 @@ export interface PoolView {
 /**
  * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
  *
+ * Tasks that wait start by priority, then in the order of their submission; each worker runs one at a
+ * time. A pool of role `"worker"` or `"unused"` takes no calls and has no workers to show.
+ *
  * @example
+ * import { AsyncPool } from "bsync";
+ *
  * function square(x: number) { return x * x; }
  *
  * await using pool = await AsyncPool.open(4);
  * const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
- * console.log(await Promise.all(handles.map((h) => h.get())));
+ * console.log(await Promise.all(handles.map((h) => h.get()))); // [0, 1, 4, … 361]
  */
 export class AsyncPool implements PoolView, AsyncDisposable {
+  /** What this process is in it: `"controller"`, where `open` without `keepUnused` resolves. */
   readonly role: PoolRole;
   readonly #controller: Controller | null;
   readonly #options: TaskOptions;
@@ -88,7 +99,13 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * the job ends (with `keepUnused`, one that is not in the list gets a pool of role `"unused"`).
    *
    * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
-   * be had, `TimeoutError` naming the workers that did not answer, and with what the initializer threw.
+   * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
+   * `WorkerLostError` where processes end as soon as they are started, and with what the initializer
+   * threw. Nothing is left open then.
+   *
+   * @example
+   * await using all = await AsyncPool.open();
+   * await using four = await AsyncPool.open(4, { timeout: 30_000, initializer: [seed, 42] });
    */
   static async open(workers?: number | WorkerList, options: PoolOptions = {}): Promise<AsyncPool> {
     if (isLoading()) {
@@ -111,17 +128,21 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Queues one call and returns at once. `fn` is a function of a module, an inline function that uses
-   * nothing but its arguments and its module's top-level names, or a text that yields a function.
+   * nothing but its arguments and its module's top-level names, or a text that yields a function
+   * among the main script's top-level names and the globals.
    *
    * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
-   * `terminate`. An argument that cannot travel fails the handle with `ValueError`.
+   * `terminate`. All else is told by the handle: `ValueError` for an argument or a result that cannot
+   * travel, `FunctionError` for a function that turns out to need a variable of an enclosing one,
+   * and whatever the function threw.
    *
-   * Arguments are copied at the call, except the content of buffers of 64 KiB and more: leave those
-   * unchanged until the task is settled.
+   * Arguments are copied at the call, except the content of buffers of 64 KiB and more, which is read
+   * when the task is sent: leave those unchanged until the task is settled.
    *
    * @example
-   * const handle = pool.async(Math.max.name === "max" ? (x: number) => x + 1 : String, 1);
-   * const hypot = pool.async("Math.hypot", 3, 4);
+   * const power = pool.async((base: number, exponent: number) => base ** exponent, 2, 10);
+   * const hypot = pool.async<number>("Math.hypot", 3, 4);
+   * console.log(await power, await hypot); // 1024 5
    */
   async<F extends TaskFunction>(
     fn: F,
@@ -133,11 +154,12 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * The same pool with other options for the calls made through it; the view can be kept.
+   * The same pool with other options for the calls made through it; the view can be kept. What is left
+   * out is as the pool was opened with. Throws `TypeError` for an option that is unknown or wrong.
    *
    * @example
    * const urgent = pool.with({ priority: -10, timeout: 2_000 });
-   * await urgent.async(render, scene);
+   * console.log(await urgent.async("Math.hypot", 3, 4)); // 5, before all that is queued
    */
   with(options: CallOptions): PoolView {
     const merged = readCallOptions(options, this.#options);
@@ -149,7 +171,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Calls `fn` once on every worker, each as soon as it is idle; the results in worker order. Rejects
-   * with the first failure in that order, once all have ended.
+   * with the first failure in that order, once all have ended, and for what `async` throws.
    *
    * @example
    * const pids = await pool.each(() => process.pid);
@@ -169,7 +191,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     });
   }
 
-  /** How many workers the pool has. */
+  /** How many workers the pool has; 0 where its role is not `"controller"`. */
   get size(): number {
     return this.#controller?.connections.length ?? 0;
   }
@@ -189,7 +211,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Waits for all that was submitted, then lets the workers go. May be called again, by anyone.
-   * From the call on, `async` throws `PoolClosedError`.
+   * From the call on, `async` throws `PoolClosedError`. Never rejects: failures are the handles' to
+   * tell, and those can still be asked afterwards.
    */
   close(): Promise<void> {
     this.#closing ??= this.#controller?.close() ?? Promise.resolve();
@@ -200,7 +223,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Cancels what is queued, stops what runs, and is quick: all that is not settled fails with
-   * `CancelledError`, `reason` being its cause. May be called again, and after `close`.
+   * `CancelledError`, `reason` being its cause. Local workers are killed; synchronous code on a rank
+   * can't be stopped, and goes on until it returns. May be called again, and after `close`.
+   *
+   * @example
+   * process.once("SIGUSR1", () => void pool.terminate("told to stop"));
    */
   terminate(reason?: unknown): Promise<void> {
     this.#terminating ??= this.#controller?.terminate(reason) ?? Promise.resolve();
