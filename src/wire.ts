@@ -23,6 +23,7 @@ export const Kind = {
   Cancel: 4,
   Close: 5,
   End: 6,
+  Leave: 7,
   /** Worker → controller. */
   Ready: 16,
   Started: 17,
@@ -46,8 +47,10 @@ export interface Frames {
   [Kind.Cancel]: undefined;
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
-  /** The job is over: the rank leaves. */
+  /** The program is over: does the rank hear? */
   [Kind.End]: undefined;
+  /** All ranks do, and leave MPI together. */
+  [Kind.Leave]: undefined;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
@@ -58,7 +61,7 @@ export interface Frames {
   [Kind.Failure]: unknown;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
-  /** The rank has received `End` and will send nothing more. */
+  /** The rank has received `End`, and waits for `Leave`. */
   [Kind.Ended]: undefined;
 }
 

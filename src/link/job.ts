@@ -121,10 +121,8 @@ const farewell: LinkOwner = {
   onMessage(bytes, length, buffers) {
     readFrames(bytes, length, buffers, ({ kind, task }) => {
       if (kind === Kind.Ended) absent?.delete(task);
-      if (kind === Kind.End) {
-        say(0, Kind.Ended);
-        process.exit(0);
-      }
+      if (kind === Kind.End) say(0, Kind.Ended);
+      if (kind === Kind.Leave) process.exit(0);
     });
   },
   onLost() {},
@@ -147,7 +145,10 @@ function endJob(code: number): void {
   while (absent.size > 0 && performance.now() < giveUp) {
     if (!hub.poll()) mpi.wait(20, 200, 200, 2_000);
   }
+  // Nobody has left yet: Open MPI's mpirun does not always survive an abort while others leave.
   if (absent.size > 0) mpi.abort(code);
+  for (const rank of serving) say(rank, Kind.Leave);
+  hub.drain();
   mpi.finalize();
 }
 
