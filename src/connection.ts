@@ -3,10 +3,13 @@ import type { FunctionRecord } from "./function/reference.ts";
 import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";
 
+/** A link as its controller has it: a process can be named and ended, a rank cannot. */
+export type ControlledLink = Link & { kill?(): void; readonly pid?: number };
+
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
 export interface Connection {
   readonly record: WorkerRecord;
-  link: (Link & { kill?(): void }) | null;
+  link: ControlledLink | null;
   rank: number | null;
   readonly writer: MessageWriter;
   /** Numbers of the functions it was told of. */

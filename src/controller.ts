@@ -1,6 +1,6 @@
 import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "./codec/thrown.ts";
-import { decodeValue, type Encoded } from "./codec/value.ts";
+import type { Encoded } from "./codec/value.ts";
 import { type Connection, describe, tell } from "./connection.ts";
 import {
   BsyncError,
@@ -17,15 +17,7 @@ import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
-import {
-  type Frame,
-  type Greeting,
-  INITIALIZER,
-  Kind,
-  MessageWriter,
-  type Opening,
-  readFrames,
-} from "./wire.ts";
+import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
@@ -313,7 +305,9 @@ export class Controller implements TaskOwner {
       exitCode: ending.exitCode,
       signal: ending.signal,
     };
-    if (running !== null) {
+    if (running !== null && ++running.losses <= running.options.retries) {
+      this.#scheduler.submitAgain(running);
+    } else if (running !== null) {
       const message = `Cannot finish ${running.label}: ${describe(connection)} ${ending.text} while running it`;
       this.#settle(running, "failed", new WorkerLostError(message, about));
     }

@@ -203,7 +203,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     return controller.connections.map((connection) => ({
       index: connection.record.index,
       rank: connection.rank,
-      pid: connection.greeting?.pid ?? 0,
+      pid: connection.greeting?.pid ?? connection.link?.pid ?? 0,
       host: connection.greeting?.host ?? hostname(),
       state: controller.stateOf(connection),
     }));

@@ -143,6 +143,14 @@ export class Scheduler {
     this.#ready.push(task);
   }
 
+  /** Queues a task whose worker was lost while running it, in its old place. */
+  submitAgain(task: Task): void {
+    task.state = "queued";
+    task.worker = null;
+    task.deadline = Infinity;
+    this.#ready.push(task);
+  }
+
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     worker.pinned.push(task);

@@ -35,6 +35,8 @@ export class Task {
   payload: unknown[] | Encoded | null;
   state: TaskState = "queued";
   worker: WorkerRecord | null = null;
+  /** How many workers it has cost. */
+  losses = 0;
   /** When the controller gives the task up, on `performance.now()`; the worker should do so before. */
   deadline = Infinity;
   /** The result of a task that is done, what to throw for one that failed or was cancelled. */

@@ -25,7 +25,7 @@ async function endOf(
   deed: string,
   act: (job: Job, pid: number) => void = () => {},
 ): Promise<Ending> {
-  await using job = new Job(launch, PROGRAM, { args: [deed] });
+  await using job = new Job(launch, PROGRAM, { args: [deed, "2"] });
   await job.said("ready");
   act(job, Number(/ready (\d+)/.exec(job.stdout)?.[1]));
   await job.ended(END_MS);
@@ -115,11 +115,12 @@ for (const launch of launches) {
       }
     }
 
+    // The exit code of a launcher that gets a signal itself is its own affair: MPICH's is 0 now and
+    // then, whatever it ran.
     it("Ctrl-C to the whole process group", async () => {
       const ending = await endOf(launch, "wait", ({ process: { pid } }) =>
         process.kill(-pid, "SIGINT"),
       );
-      // MPICH's launcher exits with 0 now and then, whatever it ran: `sleep`, too.
       if (mode === "openmpi") expect(ending.exitCode).not.toBe(0);
       if (mode === "local") expect(ending).toMatchObject({ signal: "SIGINT" });
     });
@@ -129,7 +130,7 @@ for (const launch of launches) {
         const { exitCode, stdout } = await endOf(launch, "interrupt", ({ process: { pid } }) =>
           process.kill(-pid, "SIGINT"),
         );
-        expect(stdout).toMatch(/results (0|0,1)\n/);
+        expect(stdout).toContain("results 0,1\n");
         expect(exitCode).toBe(0);
       });
 
@@ -148,7 +149,7 @@ for (const launch of launches) {
     for (const signal of ["SIGINT", "SIGTERM", "SIGKILL"] as const) {
       it(`${signal} of the launcher, with tasks queued and running`, async () => {
         const ending = await endOf(launch, "wait", (job) => job.process.kill(signal));
-        expect(ending.exitCode).not.toBe(0);
+        if (mode === "openmpi") expect(ending.exitCode).not.toBe(0);
       });
     }
   });

@@ -10,7 +10,7 @@ import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
 import { refuse } from "./refusal.ts";
-import { type EncodeContext, type Encoded, Format, OUT_OF_BAND_BYTES } from "./types.ts";
+import { type EncodeContext, type Encoded, Format } from "./types.ts";
 
 export type Node = unknown[];
 

@@ -126,8 +126,9 @@ function refuseWhatCannotTravel(fn: AnyFunction, text: string): void {
 
 /** An expression for a function's text, which may be that of a method. */
 function asExpression(fn: AnyFunction, text: string): string {
+  const code = codeOf(text);
   if (syntaxError(text) === null) {
-    if (/=>/.test(text) && !/^(async\s+)?function\b/.test(text) && usesThis(text)) {
+    if (/=>/.test(code) && !/^(async\s+)?function\b/.test(code) && usesThis(code)) {
       throw new FunctionError(
         `Cannot send "${fn.name || shorten(text)}" to a worker: it uses \`this\` of the place where it ` +
           "was written; pass what it needs as an argument",
@@ -135,7 +136,7 @@ function asExpression(fn: AnyFunction, text: string): string {
     }
     return `(${text}\n)`;
   }
-  if (usesThis(text)) {
+  if (usesThis(code.slice(code.indexOf("{") + 1))) {
     throw new FunctionError(
       `Cannot send the method "${fn.name}" to a worker: it needs \`this\`; ` +
         "pass a function that takes the object as an argument",
@@ -166,11 +167,15 @@ function syntaxError(text: string): string | null {
   }
 }
 
-/** Whether a text mentions `this` or `super`, other than in a function or class of its own. */
-function usesThis(text: string): boolean {
-  const code = codeOf(text);
-  if (/(?<![.\w$])super\b/.test(code)) return true;
-  return /(?<![.\w$])this\b/.test(code) && !/(?<![.\w$])(function|class)\b/.test(code);
+/**
+ * Whether a function's code uses a `this` or `super` that is not its own: not one of a function, class
+ * or method within it. In doubt it does not: then it fails when it is called, as it would anywhere.
+ */
+function usesThis(code: string): boolean {
+  if (!/(?<![.\w$])(this|super)\b/.test(code)) return false;
+  if (/(?<![.\w$])(function|class)\b/.test(code)) return false;
+  const methods = code.replace(/\b(if|for|while|switch|catch|with)\s*\(/g, "(");
+  return !/[\w$\])]\s*\([^()]*\)\s*\{/.test(methods);
 }
 
 function shorten(text: string): string {

@@ -92,7 +92,7 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
       throw refused(text, error);
     }
   }
-  if (typeof value === "function") {
+  if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return { fn: value as AnyFunction, inline: null };
   }
   throw new FunctionError(
@@ -121,6 +121,7 @@ async function loadModule(path: string, what: string): Promise<void> {
   try {
     await loadScope(path);
   } catch (error) {
+    if (error instanceof FunctionError) throw error;
     const text = error instanceof Error ? `${error.name}: ${error.message}` : Bun.inspect(error);
     throw new FunctionError(
       `Cannot load the module of ${what} on this worker: ${path} threw ${text}`,
@@ -180,7 +181,8 @@ export function exportedOnWorker(module: string, name: string): unknown {
  * that stands in its text, that is a variable of the function it was written in.
  */
 export function missingVariable(error: unknown, text: string): string | null {
-  if (!(error instanceof ReferenceError)) return null;
+  // Not `instanceof`, which asks the value: what was thrown may be anything.
+  if (!Error.isError(error) || !(error instanceof ReferenceError)) return null;
   const name =
     /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u.exec(
       error.message,

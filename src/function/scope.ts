@@ -90,7 +90,7 @@ async function load(path: string): Promise<void> {
     if (path === Bun.main) {
       throw new FunctionError(
         `Cannot load ${path} for the functions in it: it is compiled, or no ES module; ` +
-          "register them with task(), or export them from a module of their own",
+          "register them with task() at its top level",
       );
     }
     const namespace: Record<string, unknown> = await import(path);
@@ -174,7 +174,7 @@ function open(path: string, source: string): string {
   const statement =
     `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
     `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });` +
-    `import.meta.url = ${JSON.stringify(Bun.pathToFileURL(path).href)};`;
+    `import.meta.main = false; import.meta.url = ${JSON.stringify(Bun.pathToFileURL(path).href)};`;
   const targets = new Map<string, string>();
   for (const { path: specifier } of imports) {
     const target = redirect(specifier, path);

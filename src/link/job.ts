@@ -108,9 +108,19 @@ export function joinJob(
   });
   const oversubscribed = mpi.ranksOnHost > hostCores();
   joined = { mpi, hub, spinUs: oversubscribed ? 0 : SPIN_US, serving: new Set(), onBell };
-  if (mpi.rank === 0) process.on("exit", (code) => endJob(code));
-  else process.on("exit", leave);
+  if (mpi.rank === 0) {
+    process.on("exit", (code) => endJob(code));
+    process.on("unhandledRejection", failAsUsual);
+  } else process.on("exit", leave);
   return joined;
+}
+
+/**
+ * Bun ends a program with 1 for a rejection that nobody handles, but tells its `exit` listeners 0: the
+ * job would be taken for one that went well. A thrown error is told right.
+ */
+function failAsUsual(error: unknown): void {
+  if (process.listenerCount("unhandledRejection") === 1) throw error;
 }
 
 let leaving = false;

@@ -76,7 +76,7 @@ export class LocalLink implements Link {
       } else {
         const bell = new Bell(this.#process.stdio[BELL_FD] as number, wake);
         this.#bell = bell;
-        this.#channel = new SharedLink(mapMemory(memory), 0, handOver, () => bell.ring());
+        this.#channel = new SharedLink(mapMemory(memory), 0, handOver, () => bell.ring(), wake);
       }
     } finally {
       if (memory !== null) closeSync(memory);
@@ -191,7 +191,8 @@ function command(): string[] {
   }
   const script = existsSync(ENTRY) ? [ENTRY] : existsSync(Bun.main) ? [Bun.main] : [];
   // The worker goes when this process does, however it goes, even by SIGKILL.
-  return [process.execPath, "--no-orphans", ...flags, ...script];
+  // The program's own arguments, for modules that read them.
+  return [process.execPath, "--no-orphans", ...flags, ...script, ...process.argv.slice(2)];
 }
 
 function environment(given: LocalOptions["env"], link: string): Record<string, string | undefined> {

@@ -41,19 +41,30 @@ export class SharedLink implements Link {
   readonly #out: Ring;
   readonly #in: Ring;
   readonly #ringBell: () => void;
+  readonly #onBacklog: () => void;
   #owner: LinkOwner;
   readonly #outbox: Outgoing[] = [];
   #incoming: Incoming | null = null;
   #closed = false;
 
-  /** `side` 0 is the controller's, 1 the worker's; `ringBell` wakes the other one. */
-  constructor(memory: Uint8Array, side: 0 | 1, owner: LinkOwner, ringBell: () => void) {
+  /**
+   * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is called
+   * when something had to be left for later: this side has to be awake then.
+   */
+  constructor(
+    memory: Uint8Array,
+    side: 0 | 1,
+    owner: LinkOwner,
+    ringBell: () => void,
+    onBacklog: () => void,
+  ) {
     const half = memory.length / 2;
     const rings = [new Ring(memory.subarray(0, half)), new Ring(memory.subarray(half))] as const;
     this.#out = rings[side];
     this.#in = rings[side === 0 ? 1 : 0];
     this.#owner = owner;
     this.#ringBell = ringBell;
+    this.#onBacklog = onBacklog;
   }
 
   send(message: MessageWriter): void {
@@ -67,6 +78,7 @@ export class SharedLink implements Link {
     }
     if (this.#outbox.length > 0) this.#push();
     if (this.#out.takeAsleep()) this.#ringBell();
+    if (this.#outbox.length > 0) this.#onBacklog();
   }
 
   poll(): boolean {

@@ -1,3 +1,4 @@
+import type { ControlledLink } from "../connection.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import type { Opening } from "../wire.ts";
 
@@ -6,7 +7,7 @@ export interface Surroundings {
   /** The controller says whom to ask before sleeping; once, before anything else. */
   attach(asker: Asker): void;
   /** Makes the link to a worker: to its rank, or to a process that is started for it. */
-  connect(index: number, owner: LinkOwner): Link & { kill?(): void };
+  connect(index: number, owner: LinkOwner): ControlledLink;
   /** A link is not used any more. */
   disconnect(link: Link): void;
   /** Takes in what has come, on all links. Does not block. */

@@ -29,9 +29,8 @@ function serveMemory(): void {
     mapMemory(MEMORY_FD),
     1,
     ownerOf(() => link),
-    () => {
-      bell.ring();
-    },
+    () => bell.ring(),
+    () => pump.wake(),
   );
   const pump = new Pump(
     {

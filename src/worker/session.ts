@@ -18,7 +18,6 @@ import {
 import { userStack } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import {
-  Flag,
   type Frame,
   Kind,
   type FunctionTold,
@@ -114,6 +113,7 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeValue(frame.content, this.#decoding) as Opening;
     this.#main = opening.main;
+    process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
     this.#send(Kind.Ready, 0, 0, this.#encode(this.#greeting));
   }
@@ -238,7 +238,14 @@ export class Session {
   }
 
   #encodeThrown(thrown: unknown): Encoded {
-    return encodeThrown(thrown, encoding);
+    try {
+      return encodeThrown(thrown, encoding);
+    } catch {
+      const error = new ValueError(
+        "Cannot send what the task threw: it does not let itself be read",
+      );
+      return encodeThrown(error, encoding);
+    }
   }
 
   readonly #decoding: DecodeContext = {
