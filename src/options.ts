@@ -36,7 +36,7 @@ export interface PoolOptions {
   readonly timeout?: number;
   /** Of each task that has none of its own; 0 by default. */
   readonly priority?: number;
-  /** Has no effect yet: how often a task whose worker was lost may start again. */
+  /** How often each task that has none of its own may start again after its worker was lost; 0. */
   readonly retries?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
@@ -58,7 +58,10 @@ export interface CallOptions {
   readonly timeout?: number;
   /** Any number: lower runs first, negative is more urgent. */
   readonly priority?: number;
-  /** Has no effect yet: how often a task whose worker was lost may start again. */
+  /**
+   * How often a task whose worker was lost may start again; 0 by default. What a function throws is
+   * never a reason to.
+   */
   readonly retries?: number;
   /**
    * When it aborts, a queued task is dropped, and one that runs settles at once; either rejects with
