@@ -62,42 +62,107 @@ static struct {
   int timeout_ms;
   int quiet;
   int exit_code;
+  int local_size;
   char rank[24];
 } dog;
 
-static void dog_bites(void)
+static void dog_bites(int passed_ms)
 {
   char line[512];
   int length = snprintf(line, sizeof line,
     "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of this "
     "job never called AsyncPool.open, or ended before it did; let every rank "
     "run the same program, or raise openTimeout if starting them takes "
-    "longer\n", dog.rank, dog.timeout_ms);
+    "longer\n", dog.rank, passed_ms);
   if (!dog.quiet && write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
   _exit(dog.exit_code);
 }
 
+/* The number that the environment gives as the first of [names]; -1 if none. */
+static int number_of(const char *const names[], int count)
+{
+  int i;
+  for (i = 0; i < count; i++) {
+    const char *value = getenv(names[i]);
+    if (value != NULL && *value != '\0') return atoi(value);
+  }
+  return -1;
+}
+
+/* Whether process [pid] was started as a rank, and is not over. */
+static int is_rank(int pid)
+{
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK=", "PMI_RANK="};
+  static char text[256 * 1024];
+  char path[64];
+  size_t length, at, i;
+  FILE *file;
+  snprintf(path, sizeof path, "/proc/%d/environ", pid);
+  file = fopen(path, "r");
+  if (file == NULL) return 0;
+  length = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[length] = '\0';
+  for (at = 0; at < length; at += strlen(text + at) + 1)
+    for (i = 0; i < 2; i++)
+      if (strncmp(text + at, names[i], strlen(names[i])) == 0)
+        return 1;
+  return 0;
+}
+
+/*
+ * How many of the ranks that the launcher started on this machine are over,
+ * while this one waits for them in MPI_Init. They are children of one parent.
+ * 0 where that cannot be known.
+ */
+static int ranks_over(void)
+{
+  char path[64];
+  int pid, alive = 0, parent = (int)getppid();
+  FILE *children;
+  if (dog.local_size < 2) return 0;
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
+  children = fopen(path, "r");
+  if (children == NULL) return 0;
+  while (fscanf(children, "%d", &pid) == 1) {
+    alive += is_rank(pid); /* not a zombie: its environment is gone */
+  }
+  fclose(children);
+  /* A parent with no rank but this one is not the launcher: a shell, say. */
+  return alive < 1 || alive > dog.local_size ? 0 : dog.local_size - alive;
+}
+
+/* Milliseconds between two looks at the other ranks. */
+#define DOG_LOOKS_MS 250
+
 static void *dog_watches(void *unused)
 {
   struct timespec until;
-  int late = 0;
+  int passed = 0, over = 0, looks = 0;
   (void)unused;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += dog.timeout_ms / 1000;
-  until.tv_nsec += (dog.timeout_ms % 1000) * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000L;
-  }
   pthread_mutex_lock(&dog.mutex);
-  while (!dog.ended && !late)
-    late =
-      pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until) != 0;
-  late = !dog.ended;
+  while (!dog.ended && passed < dog.timeout_ms) {
+    int step = dog.timeout_ms - passed;
+    if (step > DOG_LOOKS_MS) step = DOG_LOOKS_MS;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += step * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+      until.tv_sec++;
+      until.tv_nsec -= 1000000000L;
+    }
+    pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
+    passed += step;
+    if (dog.ended) break;
+    /* The launcher may still be starting them: three looks that agree. */
+    looks = ranks_over() > 0 ? looks + 1 : 0;
+    if (looks < 3) continue;
+    break;
+  }
+  over = !dog.ended;
   pthread_mutex_unlock(&dog.mutex);
-  if (late) dog_bites();
+  if (over) dog_bites(passed);
   return NULL;
 }
 
@@ -105,6 +170,8 @@ static void dog_start(int timeout_ms, int exit_code)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
     "PMIX_RANK"};
+  static const char *const local_sizes[] = {"OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS"};
   pthread_condattr_t attributes;
   sigset_t all, before;
   const char *rank = NULL;
@@ -114,6 +181,7 @@ static void dog_start(int timeout_ms, int exit_code)
   for (i = 0; i < 3 && rank == NULL; i++) rank = getenv(names[i]);
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
   dog.timeout_ms = timeout_ms;
+  dog.local_size = number_of(local_sizes, 2);
   dog.quiet = exit_code != 0;
   dog.exit_code = exit_code != 0 ? exit_code : 1;
   dog.ended = 0;

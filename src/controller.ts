@@ -25,6 +25,9 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
 /** How often in a row a worker may die before it has served at all. */
 const START_TRIES = 3;
 
+/** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
+const CHECK_ALIVE_MS = 50;
+
 /** ms that `close` waits for a worker to go by itself. */
 const GOODBYE_MS = 2_000;
 
@@ -124,6 +127,10 @@ export class Controller implements TaskOwner {
   progress(): void {
     this.#outside.poll();
     this.#ring();
+    const now = performance.now();
+    if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
+    this.#checkedAlive = now;
+    this.#outside.checkAlive();
   }
 
   waitFor(task: Task, deadline: number): void {
@@ -289,6 +296,7 @@ export class Controller implements TaskOwner {
   }
 
   #startsInVain = 0;
+  #checkedAlive = 0;
 
   #onLost(connection: Connection, ending: Ending): void {
     const { record, rank } = connection;

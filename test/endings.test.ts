@@ -85,7 +85,6 @@ for (const launch of launches) {
     const early: [deed: string, exitCode: number, said: string][] = [
       ["early-throw", 1, "before all else"],
       ["early-exit", 3, ""],
-      ["early-end", 0, ""],
       ["early-option", 1, '"bogus"'],
       ["early-workers", 1, "got -1"],
     ];

@@ -144,6 +144,8 @@ export class LocalLink implements Link {
           ? ["ignore", "inherit", "inherit"]
           : ["ignore", "inherit", "inherit", "pipe", memory],
       serialization: "advanced",
+      // A session of its own: a Ctrl-C at the terminal is for the parent to understand.
+      detached: true,
       ipc: (message) => {
         if (this.#channel instanceof IpcLink) this.#channel.receive(message);
       },

@@ -57,6 +57,11 @@ export class MpiHub {
     if (this.#links.get(key) === link) this.#links.delete(key);
   }
 
+  /** Whether something is on its way in or out: MPI moves it only while it is asked. */
+  get busy(): boolean {
+    return this.#sending.size > 0 || this.#receiving.size > 0;
+  }
+
   /** Blocks until all sends are done. Takes nothing in. */
   drain(): void {
     while (this.#sending.size > 0) this.#advanceSends();

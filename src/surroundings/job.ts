@@ -26,7 +26,7 @@ export class JobSurroundings implements Surroundings {
     const pumped = {
       poll: () => this.poll(),
       due: () => this.#asker?.due ?? false,
-      sleep: () => true,
+      sleep: () => !job.hub.busy,
       awake: () => {},
       // Neighbours ring; a message from another machine is found when the nap is over.
       nap: (quietMs: number) => Math.min(1 + quietMs / 10, this.#asker?.neighbours ? 50 : 5),
@@ -53,8 +53,10 @@ export class JobSurroundings implements Surroundings {
     return this.#job.hub.poll();
   }
 
+  checkAlive(): void {}
+
   wait(ms: number): void {
-    this.#job.mpi.wait(0, 0, 100, Math.ceil(ms * 1000));
+    if (!this.#job.hub.busy) this.#job.mpi.wait(0, 0, 100, Math.ceil(ms * 1000));
   }
 
   wake(): void {

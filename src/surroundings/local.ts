@@ -61,6 +61,9 @@ export class LocalSurroundings implements Surroundings {
 
   wait(ms: number): void {
     Bun.sleepSync(ms);
+  }
+
+  checkAlive(): void {
     for (const link of this.#links) link.checkAlive();
   }
 

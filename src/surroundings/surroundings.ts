@@ -12,6 +12,8 @@ export interface Surroundings {
   disconnect(link: Link): void;
   /** Takes in what has come, on all links. Does not block. */
   poll(): boolean;
+  /** Finds out which workers are gone, without the event loop, which would tell. */
+  checkAlive(): void;
   /** Blocks until something may have come, or `ms` are over. */
   wait(ms: number): void;
   /** Something was sent, or is expected: look for messages as long as the asker says so. */

@@ -54,6 +54,10 @@ export async function serveJob({ mpi, hub, spinUs, onBell }: Job): Promise<never
       last = performance.now();
       continue;
     }
+    if (hub.busy) {
+      await turn(0);
+      continue;
+    }
     const quiet = performance.now() - last;
     const busy = [...sessions].some((session) => session.waiting);
     if (busy) {
