@@ -18,6 +18,8 @@ export interface Connection {
   greeting: Greeting | null;
   /** It has let the pool go, or is gone: nothing more is expected of it. */
   farewell: boolean;
+  /** How often in a row it was seen not to begin what it was sent. */
+  idleLooks: number;
 }
 
 /** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */

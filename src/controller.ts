@@ -11,7 +11,7 @@ import {
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import type { TaskOwner } from "./handle.ts";
-import type { Ending } from "./link/link.ts";
+import { At, type Ending } from "./link/link.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
@@ -27,6 +27,10 @@ const START_TRIES = 3;
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
+
+/** A worker that does not begin what it was sent is replaced after so many looks, with so many ms between. */
+const IDLE_LOOKS = 3;
+const IDLE_LOOK_MS = 1_000;
 
 /** ms that `close` waits for a worker to go by itself. */
 const GOODBYE_MS = 2_000;
@@ -110,7 +114,7 @@ export class Controller implements TaskOwner {
       return task;
     }
     if (signal) this.#signals.watch(signal, task);
-    this.#pending++;
+    if (this.#pending++ === 0) this.#watch();
     if (worker === undefined) this.#scheduler.submit(task);
     else this.#scheduler.submitTo(worker, task);
     if (this.#scheduler.hasIdle) this.#dispatch();
@@ -209,6 +213,7 @@ export class Controller implements TaskOwner {
       told: new Set(),
       greeting: null,
       farewell: false,
+      idleLooks: 0,
     };
     this.connections[record.index] = connection;
     const link = this.#outside.connect(record.index, {
@@ -297,13 +302,14 @@ export class Controller implements TaskOwner {
 
   #startsInVain = 0;
   #checkedAlive = 0;
+  #watching: ReturnType<typeof setInterval> | null = null;
 
   #onLost(connection: Connection, ending: Ending): void {
     const { record, rank } = connection;
     const before = this.#scheduler.stateOf(record);
     const wasReady = before !== "starting";
     if (before === "gone") return;
-    const { running } = this.#scheduler.lose(record);
+    const { lost } = this.#scheduler.lose(record, connection.link?.told);
     connection.farewell = true;
     this.#disconnect(connection);
     const about = {
@@ -313,11 +319,13 @@ export class Controller implements TaskOwner {
       exitCode: ending.exitCode,
       signal: ending.signal,
     };
-    if (running !== null && ++running.losses <= running.options.retries) {
-      this.#scheduler.submitAgain(running);
-    } else if (running !== null) {
-      const message = `Cannot finish ${running.label}: ${describe(connection)} ${ending.text} while running it`;
-      this.#settle(running, "failed", new WorkerLostError(message, about));
+    for (const task of lost) {
+      if (++task.losses <= task.options.retries) {
+        this.#scheduler.submitAgain(task);
+        continue;
+      }
+      const message = `Cannot finish ${task.label}: ${describe(connection)} ${ending.text} while running it`;
+      this.#settle(task, "failed", new WorkerLostError(message, about));
     }
     if (this.#closed === "open" || this.#pending > 0) {
       if (!wasReady && ++this.#startsInVain >= START_TRIES) {
@@ -338,6 +346,29 @@ export class Controller implements TaskOwner {
     this.#broken ??= error;
     for (const task of this.#scheduler.drain()) this.#settle(task, "failed", error);
     this.#changed();
+  }
+
+  /**
+   * While tasks are pending, looks now and then for workers that have been sent a task and do not begin
+   * it: something an earlier one left behind keeps their event loop. They are replaced; what they
+   * had not begun is queued again. (A rank cannot be, and does not tell.)
+   */
+  #watch(): void {
+    this.#watching ??= setInterval(() => {
+      if (this.#pending === 0) return this.#stopWatching();
+      for (const connection of this.connections) {
+        const { record, link } = connection;
+        const waits = record.inFlight.length > 0 && link?.told === At.Nothing;
+        connection.idleLooks = waits ? connection.idleLooks + 1 : 0;
+        if (connection.idleLooks >= IDLE_LOOKS) link?.kill?.();
+      }
+    }, IDLE_LOOK_MS);
+    this.#watching.unref();
+  }
+
+  #stopWatching(): void {
+    if (this.#watching !== null) clearInterval(this.#watching);
+    this.#watching = null;
   }
 
   /** Starts what can be started, and sends what was written. */
@@ -367,8 +398,6 @@ export class Controller implements TaskOwner {
     this.#tell(connection, task.fn, this.#values.functionsOf(payload));
     const content = this.#values.encodePayload(payload);
     this.#write(connection, Kind.Call, task.id, task.fn.id, content, task.options.timeout);
-    // Kept only where it may have to be sent again: in flight behind another, or with retries.
-    if (task.options.retries === 0 && task.worker!.inFlight[0] === task) task.payload = null;
   }
 
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
@@ -473,6 +502,7 @@ export class Controller implements TaskOwner {
       this.#disconnect(connection);
     }
     this.#alarm.clear();
+    this.#stopWatching();
     this.#outside.leave();
   }
 

@@ -45,8 +45,11 @@ export type Verdict =
 
 /** What was in flight to a worker that is gone. */
 export interface Loss {
-  /** The task it was running, unless that was settled before. */
-  readonly running: Task | null;
+  /**
+   * The task it was running, and those before it whose answers were lost with it; without those that
+   * were settled before.
+   */
+  readonly lost: readonly Task[];
   /** Those it had not started: they are queued again, in their old places. */
   readonly requeued: number;
 }
@@ -246,23 +249,32 @@ export class Scheduler {
     return verdicts;
   }
 
-  /** A worker is gone. What it ran is the caller's to settle; what it had not begun is queued again. */
-  lose(worker: WorkerRecord): Loss {
-    if (worker.set === this.#gone) return { running: null, requeued: 0 };
+  /**
+   * A worker is gone. What it ran is the caller's to settle; what it had not begun is queued again.
+   * `begun` is the number of the last task it had begun, 0 if it had begun none; where that is not known
+   * it is undefined, and the first in flight is taken for the one it ran.
+   */
+  lose(worker: WorkerRecord, begun?: number): Loss {
+    if (worker.set === this.#gone) return { lost: [], requeued: 0 };
     this.#move(worker, this.#gone);
-    const [head, ...behind] = worker.inFlight.splice(0);
+    const inFlight = worker.inFlight.splice(0);
     worker.costs.length = 0;
     worker.load = 0;
+    const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
+    const lost: Task[] = [];
     let requeued = 0;
-    for (const task of behind) {
-      if (task.state !== "running") continue;
-      this.#requeue(task);
-      requeued++;
-    }
-    if (head === undefined || head.state !== "running") return { running: null, requeued };
-    this.#running--;
-    head.state = "failed";
-    return { running: head, requeued };
+    inFlight.forEach((task, i) => {
+      if (task.state !== "running") return;
+      if (i > last) {
+        this.#requeue(task);
+        requeued++;
+        return;
+      }
+      this.#running--;
+      task.state = "failed";
+      lost.push(task);
+    });
+    return { lost, requeued };
   }
 
   /** Takes every task that is not settled, queued and running, marking each cancelled. */

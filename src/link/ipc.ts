@@ -42,6 +42,10 @@ export class IpcLink implements Link {
 
   awake(): void {}
 
+  tell(): void {}
+
+  readonly told = undefined;
+
   meet(): void {}
 
   close(): void {

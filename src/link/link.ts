@@ -16,11 +16,18 @@ export interface Link {
    * that may block for long: nothing would move what it has sent then.
    */
   drain(): void;
+  /** A worker tells what it is at: the number of the task it has begun, or one of `At`. */
+  tell(at: number): void;
+  /** What the other side told last; undefined where a link cannot tell. */
+  readonly told: number | undefined;
   /** The other side has said who it is. */
   meet(other: Greeting): void;
   /** Forgets the other side: nothing is sent or handed over any more. */
   close(): void;
 }
+
+/** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
+export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
 
 /** Whom a link serves. Neither method may throw. */
 export interface LinkOwner {

@@ -99,6 +99,12 @@ export class LocalLink implements Link {
     this.#channel.drain();
   }
 
+  tell(): void {}
+
+  get told(): number | undefined {
+    return this.#channel.told;
+  }
+
   meet(): void {}
 
   close(): void {

@@ -218,6 +218,10 @@ export class MpiLink implements Link {
     this.#mayDoze = false;
   }
 
+  tell(): void {}
+
+  readonly told = undefined;
+
   meet({ pid, host, spinUs }: Greeting): void {
     if (host === hostname()) this.#bell = { pid, spinMs: spinUs / 1000 };
   }

@@ -3,7 +3,7 @@ import { malformed } from "../wire.ts";
 /**
  * A ring of records in shared memory: one process writes, one other reads, neither waits.
  *
- *   u32 written │ u32 read │ u32 reader asleep │ u32 writer waits │ records …
+ *   u32 written, u32 note │ u32 read │ u32 reader asleep │ u32 writer waits │ records …
  *   (each on a cache line of its own)
  *   record = u32 length, u32 kind, bytes, up to a multiple of 8
  *
@@ -17,6 +17,7 @@ export const RING_HEADER = 256;
 export const Piece = { Message: 1, Buffer: 2, Skip: 3 } as const;
 
 const WRITTEN = 0;
+const NOTE = 1;
 const READ = 16;
 const ASLEEP = 32;
 const WAITING = 48;
@@ -110,6 +111,15 @@ export class Ring {
   /** Whether there is something to read. */
   get readable(): boolean {
     return Atomics.load(this.#header, WRITTEN) !== this.#header[READ]!;
+  }
+
+  /** A number the writer leaves for the reader, who can see it at any time, even when the writer is gone. */
+  get note(): number {
+    return Atomics.load(this.#header, NOTE) >>> 0;
+  }
+
+  set note(value: number) {
+    this.#header[NOTE] = value;
   }
 
   /** The reader says that it sleeps (and has to be woken), or that it does not. */

@@ -102,6 +102,14 @@ export class SharedLink implements Link {
     while (this.#outbox.length > 0 && !this.#closed) if (!this.#push()) Bun.sleepSync(0.05);
   }
 
+  tell(at: number): void {
+    this.#out.note = at;
+  }
+
+  get told(): number {
+    return this.#in.note;
+  }
+
   meet(): void {}
 
   close(): void {

@@ -63,6 +63,7 @@ function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
       if (session === null) {
         session = new Session(readHead(bytes, length).session, SPIN_US, () => process.exit(0));
         session.serve(link());
+        process.on("exit", () => session?.sendAnswers());
       }
       session.receive(bytes, length, buffers);
     },

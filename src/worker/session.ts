@@ -16,7 +16,7 @@ import {
   resolveFunction,
 } from "../function/resolve.ts";
 import { userStack } from "../function/stack.ts";
-import type { Link } from "../link/link.ts";
+import { At, type Link } from "../link/link.ts";
 import {
   type Frame,
   Kind,
@@ -122,6 +122,7 @@ export class Session {
     const { reference, label } = decodeValue(frame.content, this.#decoding) as FunctionTold;
     const id = frame.task;
     this.#resolving++;
+    this.#link?.tell(At.Loading);
     resolveFunction(reference, this.#main)
       .catch((error: unknown) =>
         error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
@@ -169,6 +170,8 @@ export class Session {
       this.#flush();
     }
     this.#link?.drain();
+    // Told until its answer is on its way: should this process end, it is known what it had begun.
+    this.#link?.tell(task);
     const start = performance.now();
     const label = () => `task ${task} (${this.#functions.get(next.fn)?.label})`;
     const outcome = call(found, args, deadline, label);
@@ -227,8 +230,14 @@ export class Session {
     this.#writer.write(kind, task, elapsed, content);
   }
 
-  #flush(): void {
+  /** Sends the answers that were held back for company; for a process that a task ends by itself. */
+  sendAnswers(): void {
     if (!this.#writer.empty) this.#link?.send(this.#writer);
+  }
+
+  #flush(): void {
+    this.sendAnswers();
+    if (this.#running === null) this.#link?.tell(this.#resolving > 0 ? At.Loading : At.Nothing);
   }
 
   #encode(value: unknown): Encoded {

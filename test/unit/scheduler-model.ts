@@ -176,13 +176,16 @@ export class Model {
   lose(worker: number): void {
     const seat = pick(this.#seats, worker);
     if (seat.state === "gone") {
-      expect(this.scheduler.lose(seat.record)).toEqual({ running: null, requeued: 0 });
+      expect(this.scheduler.lose(seat.record)).toEqual({ lost: [], requeued: 0 });
       return;
     }
     const [head, ...behind] = seat.inFlight.splice(0);
     const back = behind.filter((task) => !task.settled);
     const running = head === undefined || head.settled ? null : head;
-    expect(this.scheduler.lose(seat.record)).toEqual({ running, requeued: back.length });
+    expect(this.scheduler.lose(seat.record)).toEqual({
+      lost: running ? [running] : [],
+      requeued: back.length,
+    });
     if (running !== null) this.#settle(running, "failed");
     for (const task of back) expect([task.state, task.worker]).toEqual(["queued", null]);
     this.#queue.push(...back);

@@ -244,7 +244,7 @@ describe("pinned tasks", () => {
     scheduler.submitTo(workers[0]!, running);
     expect(scheduler.next(0)).toBe(running);
     for (const task of tasks) scheduler.submitTo(workers[0]!, task);
-    expect(scheduler.lose(workers[0]!).running).toBe(running);
+    expect(scheduler.lose(workers[0]!).lost).toEqual([running]);
     expect(scheduler.cancel(tasks[1]!, 0)).toBe("dropped");
     const replacement = scheduler.replace(workers[0]!);
     expect(scheduler.cancel(tasks[3]!, 0)).toBe("dropped");
