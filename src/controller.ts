@@ -254,7 +254,7 @@ export class Controller implements TaskOwner {
     const { record } = connection;
     switch (frame.kind) {
       case Kind.Ready:
-        connection.greeting = this.#values.decode(frame.content) as Greeting;
+        connection.greeting = this.#values.decode(frame) as Greeting;
         connection.link?.meet(connection.greeting);
         if (this.#initializer === null) this.#ready(connection);
         return;
@@ -278,7 +278,7 @@ export class Controller implements TaskOwner {
     }
     let value: unknown;
     try {
-      value = this.#values.decode(frame.content);
+      value = this.#values.decode(frame);
     } catch (error) {
       return this.#settle(task, "failed", error);
     }
@@ -402,6 +402,7 @@ export class Controller implements TaskOwner {
 
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
   #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
+    if (others.length === 0 && connection.told.has(fn.id)) return;
     for (const record of tell(connection, fn, others)) {
       const told = this.#values.encode(
         { reference: record.reference, label: record.label },

@@ -50,7 +50,8 @@ export class MessageHandle<T> implements PromiseLike<T> {
    * const failure = await handle.get({ reraise: false }).catch((e) => e);
    * if (failure instanceof ProcException) console.error("it threw", failure.exc);
    */
-  get(options: GetOptions = {}): Promise<T> {
+  get(options?: GetOptions): Promise<T> {
+    if (options === undefined) return this.#owner.promise(this.#task) as Promise<T>;
     const { reraise, timeout } = readGetOptions(options);
     let promise = this.#owner.promise(this.#task) as Promise<T>;
     if (!reraise) promise = promise.catch(wrap);
@@ -119,6 +120,11 @@ export class MessageHandle<T> implements PromiseLike<T> {
 }
 
 function readGetOptions(options: GetOptions): { reraise: boolean; timeout: number } {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot get a result: expected an object of options, got ${Bun.inspect(options)}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if (key !== "reraise" && key !== "timeout") {
       throw new TypeError(

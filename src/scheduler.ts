@@ -404,12 +404,15 @@ export class Scheduler {
     worker.load = sum(worker.costs);
   }
 
-  /** One long call makes a function long at once; it takes several short ones to make it short. */
+  /**
+   * One long call makes a function long at once; it takes several short ones to make it short again. Not
+   * many, or the calls that a busy machine interrupts for some ms would keep it long.
+   */
   #observe(fn: FunctionRecord, elapsed: number): void {
     if (!(elapsed >= 0)) return;
     const wasShort = fn.expected < IN_FLIGHT_US;
     if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
-    else fn.expected += (elapsed - fn.expected) * 0.125;
+    else fn.expected += (elapsed - fn.expected) * 0.5;
     // Whoever has such calls in flight is not to be sent more behind them.
     if (wasShort && fn.expected >= IN_FLIGHT_US) this.#turns++;
   }

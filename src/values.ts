@@ -1,9 +1,10 @@
 import {
   type ClassReference,
   type DecodeContext,
-  decodeValue,
+  decodeAt,
   type EncodeContext,
   type Encoded,
+  type EncodedAt,
   encodeValue,
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
@@ -76,8 +77,8 @@ export class Values {
     return encodeValue(value, root, this.#encoding);
   }
 
-  decode(content: Encoded): unknown {
-    return decodeValue(content, this.decoding);
+  decode(frame: EncodedAt): unknown {
+    return decodeAt(frame, this.decoding);
   }
 
   /** The functions among what `keep` kept. */

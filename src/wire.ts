@@ -112,16 +112,35 @@ const BUFFERS = 4096;
 const MESSAGE_HEADER = 8;
 const FRAME_HEADER = 20;
 
-/** One frame as it was received. `body` is a view that is good until the receiver returns. */
-export interface Frame {
-  readonly kind: number;
-  readonly flags: number;
-  readonly task: number;
-  readonly number: number;
-  readonly deadline: number;
-  readonly content: Encoded;
+/**
+ * One frame as it was received: a view of the message, good until the receiver returns. There is one
+ * such object for a message, which stands for each of its frames in turn.
+ */
+export class Frame {
+  kind = 0;
+  flags = 0;
+  task = 0;
+  number = 0;
+  deadline = Infinity;
+  format = 0;
+  /** Where the body lies. */
+  bytes: Uint8Array;
+  start = 0;
+  end = 0;
+  buffers: readonly Uint8Array[] = NO_BUFFERS;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** The value in it. */
+  get content(): Encoded {
+    const { format, bytes, start, end, buffers } = this;
+    return { format, body: bytes.subarray(start, end), buffers };
+  }
 }
 
+const NO_BUFFERS: readonly Uint8Array[] = [];
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };
 
 /** Frames on their way into one message. */
@@ -251,6 +270,7 @@ export function readFrames(
   checkLength(bytes, length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   const end = length - 8 * buffers.length;
+  const frame = new Frame(bytes);
   let at = MESSAGE_HEADER;
   let next = 0;
   while (at < end) {
@@ -265,27 +285,23 @@ export function readFrames(
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
     if (timed && bodyBytes < 8) throw malformed("a frame lacks its deadline");
     if (behind && bufferCount === 0) throw malformed("a frame lacks its body");
-    const own = bufferCount === 0 ? NO_BUFFERS : buffers.slice(next, next + bufferCount);
-    const inline = bytes.subarray(body, body + bodyBytes - (timed ? 8 : 0));
-    onFrame({
-      kind: view.getUint8(at),
-      flags,
-      task: view.getUint32(at + 4, true),
-      number: view.getFloat32(at + 8, true),
-      deadline: timed ? view.getFloat64(body + bodyBytes - 8, true) : Infinity,
-      content: {
-        format: view.getUint8(at + 1),
-        body: behind ? own[0]! : inline,
-        buffers: behind ? own.slice(1) : own,
-      },
-    });
+    frame.kind = view.getUint8(at);
+    frame.format = view.getUint8(at + 1);
+    frame.flags = flags;
+    frame.task = view.getUint32(at + 4, true);
+    frame.number = view.getFloat32(at + 8, true);
+    frame.deadline = timed ? view.getFloat64(body + bodyBytes - 8, true) : Infinity;
+    frame.bytes = behind ? buffers[next]! : bytes;
+    frame.start = behind ? 0 : body;
+    frame.end = behind ? frame.bytes.length : body + bodyBytes - (timed ? 8 : 0);
+    frame.buffers =
+      bufferCount === 0 ? NO_BUFFERS : buffers.slice(next + (behind ? 1 : 0), next + bufferCount);
+    onFrame(frame);
     next += bufferCount;
     at = body + bodyBytes;
   }
   if (next < buffers.length) throw malformed("it has buffers that belong to no frame");
 }
-
-const NO_BUFFERS: readonly Uint8Array[] = [];
 
 function checkLength(bytes: Uint8Array, length: number): void {
   if (length >= MESSAGE_HEADER && length <= bytes.length) return;

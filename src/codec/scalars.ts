@@ -128,29 +128,33 @@ function putString(value: string, at: number): number {
   return at + 2 + 2 * length;
 }
 
-/** Throws ValueError unless `body` is exactly what `encodeScalars` writes. */
-export function decodeScalars(body: Uint8Array): unknown {
-  const count = body[0];
-  at = 1;
+/** Throws ValueError unless the bytes from `start` to `end` are exactly what `encodeScalars` writes. */
+export function decodeScalars(body: Uint8Array, start = 0, end = body.length): unknown {
+  if (start >= end) throw damaged();
+  const count = body[start]!;
+  at = start + 1;
+  limit = end;
   let value: unknown;
   if (count === SINGLE) {
     value = take(body);
   } else {
-    if (count === undefined || count > MOST_ELEMENTS) throw damaged();
+    if (count > MOST_ELEMENTS) throw damaged();
     const array: unknown[] = [];
     for (let i = 0; i < count; i++) array.push(take(body));
     value = array;
   }
-  if (at !== body.length) throw damaged();
+  if (at !== end) throw damaged();
   return value;
 }
 
 /** Where `take` reads; a variable of the module, so that it can return the value alone. */
 let at = 0;
+/** Where it must not read any more. */
+let limit = 0;
 
 function take(body: Uint8Array): unknown {
-  const tag = body[at++];
-  if (tag === undefined) throw damaged();
+  if (at >= limit) throw damaged();
+  const tag = body[at++]!;
   if (tag >= SMALL) return tag - SMALL + SMALL_MIN;
   switch (tag) {
     case Tag.Undefined:
@@ -162,13 +166,13 @@ function take(body: Uint8Array): unknown {
     case Tag.True:
       return true;
     case Tag.Double: {
-      if (at + 8 > body.length) throw damaged();
+      if (at + 8 > limit) throw damaged();
       for (let i = 0; i < 8; i++) doubleBytes[i] = body[at + i]!;
       at += 8;
       return double[0];
     }
     case Tag.Int: {
-      if (at + 4 > body.length) throw damaged();
+      if (at + 4 > limit) throw damaged();
       at += 4;
       return body[at - 4]! | (body[at - 3]! << 8) | (body[at - 2]! << 16) | (body[at - 1]! << 24);
     }
@@ -182,8 +186,9 @@ function take(body: Uint8Array): unknown {
 }
 
 function takeString(body: Uint8Array, width: 1 | 2): string {
-  const length = body[at++];
-  if (length === undefined || at + length * width > body.length) throw damaged();
+  if (at >= limit) throw damaged();
+  const length = body[at++]!;
+  if (at + length * width > limit) throw damaged();
   const from = at;
   at += length * width;
   let text = "";

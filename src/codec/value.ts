@@ -86,3 +86,20 @@ export function decodeValue(encoded: Encoded, context: DecodeContext): unknown {
       throw new ValueError(`Cannot decode a value: there is no format ${encoded.format}`);
   }
 }
+
+/** An encoded value where it was received: its body is `bytes` from `start` to `end`. */
+export interface EncodedAt {
+  readonly format: number;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly content: Encoded;
+}
+
+/** The same as `decodeValue`; scalars, which most values are, are read where they lie. */
+export function decodeAt(encoded: EncodedAt, context: DecodeContext): unknown {
+  if (encoded.format === Format.Scalars) {
+    return decodeScalars(encoded.bytes, encoded.start, encoded.end);
+  }
+  return decodeValue(encoded.content, context);
+}

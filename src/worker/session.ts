@@ -2,9 +2,10 @@ import { hostname } from "node:os";
 import {
   type ClassReference,
   type DecodeContext,
-  decodeValue,
+  decodeAt,
   type EncodeContext,
   type Encoded,
+  type EncodedAt,
   encodeValue,
 } from "../codec/value.ts";
 import { encodeThrown } from "../codec/thrown.ts";
@@ -29,8 +30,8 @@ import {
 } from "../wire.ts";
 import { call, type Outcome } from "./call.ts";
 
-/** Answers are sent together, unless the call before took this many µs: then somebody waits. */
-const FLUSH_US = 20;
+/** ms for which answers are held back for company: by then the controller can send more calls. */
+const FLUSH_MS = 0.015;
 
 /** A function the controller has told of: found, or why not. */
 interface Known {
@@ -42,7 +43,7 @@ interface Call {
   readonly task: number;
   readonly fn: number;
   readonly deadline: number;
-  readonly content: Encoded;
+  readonly args: EncodedAt;
 }
 
 /**
@@ -65,6 +66,8 @@ export class Session {
   /** The asynchronous call that runs; null when none does. */
   #running: { readonly task: number } | null = null;
   #closed = false;
+  /** When answers were last sent. */
+  #flushed = 0;
 
   /** `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once the pool has let this worker go. */
   constructor(session: number, spinUs: number, onClosed: () => void) {
@@ -96,11 +99,9 @@ export class Session {
       case Kind.Function:
         return this.#define(frame);
       case Kind.Call: {
-        const { task, number, deadline, content } = frame;
-        if (this.#canStart()) return this.#start({ task, fn: number, deadline, content });
-        // The body lies in memory that will be used again.
-        const kept = { ...content, body: content.body.slice() };
-        this.#queue.push({ task, fn: number, deadline, content: kept });
+        const { task, number, deadline } = frame;
+        if (this.#canStart()) return this.#start(task, number, deadline, frame);
+        this.#queue.push({ task, fn: number, deadline, args: keep(frame.content) });
         return;
       }
       case Kind.Cancel:
@@ -111,7 +112,7 @@ export class Session {
   }
 
   #open(frame: Frame): void {
-    const opening = decodeValue(frame.content, this.#decoding) as Opening;
+    const opening = decodeAt(frame, this.#decoding) as Opening;
     this.#main = opening.main;
     process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
@@ -119,7 +120,7 @@ export class Session {
   }
 
   #define(frame: Frame): void {
-    const { reference, label } = decodeValue(frame.content, this.#decoding) as FunctionTold;
+    const { reference, label } = decodeAt(frame, this.#decoding) as FunctionTold;
     const id = frame.task;
     this.#resolving++;
     this.#link?.tell(At.Loading);
@@ -150,18 +151,17 @@ export class Session {
     while (this.#running === null && this.#resolving === 0 && !this.#closed) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      this.#start(next);
+      this.#start(next.task, next.fn, next.deadline, next.args);
     }
     this.#flush();
   }
 
-  #start(next: Call): void {
-    const { task, deadline } = next;
-    const found = this.#find(next.fn);
+  #start(task: number, fn: number, deadline: number, encoded: EncodedAt): void {
+    const found = this.#find(fn);
     if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
     let args: unknown[];
     try {
-      args = decodeValue(next.content, this.#decoding) as unknown[];
+      args = decodeAt(encoded, this.#decoding) as unknown[];
     } catch (error) {
       return this.#answer(task, 0, { threw: true, value: error });
     }
@@ -173,12 +173,12 @@ export class Session {
     // Told until its answer is on its way: should this process end, it is known what it had begun.
     this.#link?.tell(task);
     const start = performance.now();
-    const label = () => `task ${task} (${this.#functions.get(next.fn)?.label})`;
+    const label = () => `task ${task} (${this.#functions.get(fn)?.label})`;
     const outcome = call(found, args, deadline, label);
     if (!(outcome instanceof Promise)) {
-      const elapsed = (performance.now() - start) * 1000;
-      this.#answer(task, elapsed, outcome);
-      if (elapsed > FLUSH_US) this.#flush();
+      const end = performance.now();
+      this.#answer(task, (end - start) * 1000, outcome);
+      if (end - this.#flushed > FLUSH_MS) this.#flush(end);
       return;
     }
     const running = { task };
@@ -235,7 +235,8 @@ export class Session {
     if (!this.#writer.empty) this.#link?.send(this.#writer);
   }
 
-  #flush(): void {
+  #flush(now = performance.now()): void {
+    this.#flushed = now;
     this.sendAnswers();
     if (this.#running === null) this.#link?.tell(this.#resolving > 0 ? At.Loading : At.Nothing);
   }
@@ -276,6 +277,12 @@ const encoding: EncodeContext = {
   classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
   stackFor: userStack,
 };
+
+/** A copy: what was received lies in memory that will be used again. */
+function keep({ format, body, buffers }: Encoded): EncodedAt {
+  const bytes = body.slice();
+  return { format, bytes, start: 0, end: bytes.length, content: { format, body: bytes, buffers } };
+}
 
 function asClass(value: unknown): Function | null {
   return typeof value === "function" ? value : null;

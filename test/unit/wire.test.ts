@@ -15,6 +15,9 @@ import {
 const HEADER_BYTES = 8;
 const FRAME_BYTES = 20;
 
+/** A frame as it was received, kept. */
+type Received = Pick<Frame, "kind" | "flags" | "task" | "number" | "deadline" | "content">;
+
 /** A frame as it is written. */
 interface Written {
   readonly kind: Kind;
@@ -48,11 +51,13 @@ function send(frames: readonly Written[], session = 7): Message[] {
   return messages;
 }
 
-function receive({ bytes, buffers }: Message): Frame[] {
-  const frames: Frame[] = [];
+function receive({ bytes, buffers }: Message): Received[] {
+  const frames: Received[] = [];
   readFrames(bytes, bytes.length, buffers, (frame) => {
-    const body = frame.content.body.slice();
-    frames.push({ ...frame, content: { ...frame.content, body } });
+    const { kind, flags, task, number, deadline, content } = frame;
+    const kept = { ...content, body: content.body.slice() };
+    frames.push({ kind, flags, task, number, deadline, content: kept });
+  });
   });
   return frames;
 }
