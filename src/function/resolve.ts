@@ -72,7 +72,9 @@ async function findSource(
   const source = withoutMeta(reference.expression);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
   try {
-    const fn = evaluate(`${source}\n//# sourceURL=${home}${INLINE_QUERY}${id}`) as AnyFunction;
+    const fn = evaluate(
+      `${source}\n//# sourceURL=${encodeURI(home)}${INLINE_QUERY}${id}`,
+    ) as AnyFunction;
     return { fn, inline: { text, id } };
   } catch (error) {
     throw refused(name || text, error);

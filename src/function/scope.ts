@@ -85,6 +85,12 @@ export function loadScope(path: string): Promise<void> {
 
 async function load(path: string): Promise<void> {
   installLoader();
+  if (/\/\[(eval|stdin)\]$/.test(path)) {
+    // A program that was given by `bun -e` or on stdin: there is nothing to load, nor any name in it.
+    const evaluate = (source: string): unknown => (0, eval)(source);
+    scopes.set(path, { evaluate, exports: {} });
+    return;
+  }
   if (!isScoped(path)) {
     // A program does not get to import its own main script: Bun waits for its end then, for ever.
     if (path === Bun.main) {

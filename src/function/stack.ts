@@ -6,12 +6,21 @@ import { isOwnFile, plainPath, QUERY } from "./scope.ts";
  * them, and without the frames of bsync itself, which are the same below every task.
  */
 export function userStack(stack: string): string {
-  const lines = stack.split("\n").filter((line) => !isOwnFrame(line));
-  return lines.map(inFile).join("\n").replaceAll(QUERY, "");
+  const lines = stack.split("\n").map(asPath);
+  const kept = lines.filter((line) => !isOwnFrame(line));
+  return kept.map(inFile).join("\n").replaceAll(QUERY, "");
 }
 
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
-const INLINE_PLACE = new RegExp(`${INLINE_QUERY.replace("?", "\\?")}(\\d+):(\\d+)`);
+// A source's name holds no spaces: the path in it is encoded.
+const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE_QUERY.replace("?", "\\?")}(\\d+):(\\d+)`);
+
+/** The engine gives a path with a space or the like in it as a URL. */
+function asPath(line: string): string {
+  return line.replace(/(?<=^\s+at .*)file:\/\/(\/\S*?)(?=:\d+:\d+\)?$)/, (_, path: string) =>
+    decoded(path.replaceAll("%3F", "?")),
+  );
+}
 
 function isOwnFrame(line: string): boolean {
   const place = PLACE.exec(line)?.[1];
@@ -21,6 +30,15 @@ function isOwnFrame(line: string): boolean {
 function inFile(line: string): string {
   return line.replace(
     INLINE_PLACE,
-    (_, id: string, line: string) => `:${lineInFile(Number(id), Number(line))}`,
+    (_, path: string, id: string, line: string) =>
+      `${decoded(path)}:${lineInFile(Number(id), Number(line))}`,
   );
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
 }

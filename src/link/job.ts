@@ -117,10 +117,12 @@ export function joinJob(
 
 /**
  * Bun ends a program with 1 for a rejection that nobody handles, but tells its `exit` listeners 0: the
- * job would be taken for one that went well. A thrown error is told right.
+ * job would be taken for one that went well. So this does what Bun does, and says 1.
  */
 function failAsUsual(error: unknown): void {
-  if (process.listenerCount("unhandledRejection") === 1) throw error;
+  if (process.listenerCount("unhandledRejection") > 1) return;
+  console.error(error);
+  process.exit(1);
 }
 
 let leaving = false;

@@ -58,7 +58,6 @@ function receive({ bytes, buffers }: Message): Received[] {
     const kept = { ...content, body: content.body.slice() };
     frames.push({ kind, flags, task, number, deadline, content: kept });
   });
-  });
   return frames;
 }
 
@@ -88,7 +87,7 @@ const frame: fc.Arbitrary<Written> = fc.record({
   }),
 });
 
-function expectSame(received: readonly Frame[], sent: readonly Written[]): void {
+function expectSame(received: readonly Received[], sent: readonly Written[]): void {
   expect(received.length).toBe(sent.length);
   for (const [i, { kind, task, number, deadline, content }] of sent.entries()) {
     const frame = received[i]!;
