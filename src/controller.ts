@@ -55,7 +55,8 @@ export class Controller implements TaskOwner {
   #pending = 0;
   #flushing = false;
   #closed: "open" | "closing" | "terminated" = "open";
-  #broken: Error | null = null;
+  /** Why nothing can be done any more. */
+  #broken: { readonly error: unknown } | null = null;
   /** Called when the last pending task is settled, or a worker's state has changed. */
   #onChange: (() => void)[] = [];
 
@@ -89,14 +90,12 @@ export class Controller implements TaskOwner {
     if (this.#broken === null && late.length === 0) return;
     this.#closed = "terminated";
     const names = late.map((connection) => describe(connection)).join(", ");
-    const error =
-      this.#broken ??
-      new TimeoutError(
-        `Cannot open a pool of ${workers} workers: ${names} did not answer within ${timeout} ms; ` +
-          "see whether the program reaches AsyncPool.open there, and what its initializer waits for",
-      );
     await this.#letGo(true);
-    throw error;
+    if (this.#broken !== null) throw this.#broken.error;
+    throw new TimeoutError(
+      `Cannot open a pool of ${workers} workers: ${names} did not answer within ${timeout} ms; ` +
+        "see whether the program reaches AsyncPool.open there, and what its initializer waits for",
+    );
   }
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions, worker?: WorkerRecord): Task {
@@ -192,7 +191,7 @@ export class Controller implements TaskOwner {
   }
 
   #refuseIfClosed(fn: FunctionRecord): void {
-    if (this.#broken !== null) throw this.#broken;
+    if (this.#broken !== null) throw this.#broken.error;
     if (this.#closed === "open") return;
     const how = this.#closed === "closing" ? "closed" : "terminated";
     throw new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
@@ -291,7 +290,7 @@ export class Controller implements TaskOwner {
 
   #initialized(connection: Connection, frame: Frame): void {
     if (frame.kind === Kind.Result) return this.#ready(connection);
-    this.#break(this.#thrown(connection, frame.content) as Error);
+    this.#break(this.#thrown(connection, frame.content));
   }
 
   #ready(connection: Connection): void {
@@ -342,8 +341,8 @@ export class Controller implements TaskOwner {
   }
 
   /** Nothing can be done any more: all that waits is settled with the reason. */
-  #break(error: Error): void {
-    this.#broken ??= error;
+  #break(error: unknown): void {
+    this.#broken ??= { error };
     for (const task of this.#scheduler.drain()) this.#settle(task, "failed", error);
     this.#changed();
   }

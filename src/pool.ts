@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
 import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
@@ -81,6 +82,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   #terminating: Promise<void> | null = null;
 
   private constructor(role: PoolRole, controller: Controller | null, options: TaskOptions) {
+    if (typeof role !== "string") {
+      throw new TypeError("Cannot make a pool with `new`: await AsyncPool.open(workers, options)");
+    }
     this.role = role;
     this.#controller = controller;
     this.#options = options;
@@ -261,6 +265,10 @@ async function openLocal(
   settings: PoolSettings,
 ): Promise<AsyncPool> {
   const count = readCount(workers, availableParallelism());
+  const { cwd } = settings;
+  if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new RangeError(`Cannot open a pool: its cwd ${JSON.stringify(cwd)} is no folder`);
+  }
   return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 
 /**
  * Memory that two processes share: a file in memory that never has a name (`O_TMPFILE`, open(2)), so
@@ -21,12 +21,13 @@ export function createMemory(bytes: number): number | null {
     return null;
   }
   try {
-    ftruncateSync(fd, bytes);
-    return fd;
+    // Written, not merely made that long: where there is no room left, to touch it would be fatal.
+    if (writeSync(fd, new Uint8Array(bytes)) === bytes) return fd;
   } catch {
-    closeSync(fd);
-    return null;
+    // No room: the caller has another way.
   }
+  closeSync(fd);
+  return null;
 }
 
 /** The memory behind a descriptor, which may be closed afterwards. */

@@ -95,18 +95,20 @@ export class MpiHub {
     this.#sending.add(link);
   }
 
-  /** Starts to receive the buffers of these sizes; returns the requests, and where they go. */
+  /** Starts to receive the buffers of these sizes. */
   receiveBuffers(link: MpiLink, sizes: readonly number[]): Arriving {
     const requests: number[] = [];
+    const later: Uint8Array[] = [];
     const buffers = sizes.map((size) => {
       const buffer = new Uint8Array(new ArrayBuffer(size));
       for (let at = 0; at < size; at += this.#chunkBytes) {
         const chunk = buffer.subarray(at, Math.min(size, at + this.#chunkBytes));
-        requests.push(this.mpi.receive(chunk, chunk.length, link.rank, link.tag));
+        if (requests.length === RECEIVES) later.push(chunk);
+        else requests.push(this.mpi.receive(chunk, chunk.length, link.rank, link.tag));
       }
       return buffer;
     });
-    return { requests, buffers };
+    return { requests, buffers, later: later.reverse() };
   }
 
   #advanceSends(): boolean {
@@ -122,12 +124,14 @@ export class MpiHub {
     const source = this.#status[0]!;
     const tag = this.#status[1]!;
     const length = this.#status[2]!;
+    const expected = this.#links.get(this.#key(source, tag));
+    if (expected?.takePiece(this.#buffer, length, large)) return;
     if (large) {
       const request = this.mpi.receive(this.#buffer, length, source, tag);
       // The sender has posted it and keeps MPI going until it is taken: some µs.
       while (!this.mpi.test(request));
     }
-    let link = this.#links.get(this.#key(source, tag));
+    let link = expected;
     const head = readHeadOrNull(this.#buffer, length);
     if (head === null) return link?.fail();
     const { session, sizes } = head;
@@ -166,12 +170,17 @@ function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof re
   }
 }
 
+/** Receives of one message's buffers that are posted at once; MPI looks through them one by one. */
+const RECEIVES = 64;
+
 /** What has no owner any more is received all the same, and dropped. */
 const DEAF: LinkOwner = { onMessage() {}, onLost() {} };
 
 interface Arriving {
   readonly requests: number[];
   readonly buffers: Uint8Array[];
+  /** Pieces that no receive was posted for: they are received when they show, the last one first. */
+  readonly later: Uint8Array[];
 }
 
 interface Arrival extends Arriving {
@@ -262,6 +271,19 @@ export class MpiLink implements Link {
     this.#inbox.push({ bytes: bytes.slice(0, length), ...arriving });
   }
 
+  /**
+   * A message that no posted receive took, while pieces of a buffer are due without one: it is the
+   * next of them, for messages do not overtake. False if none is due.
+   */
+  takePiece(memory: Uint8Array, length: number, large: boolean): boolean {
+    const arrival = this.#inbox.find(({ later }) => later.length > 0);
+    const piece = arrival?.later.pop();
+    if (arrival === undefined || piece === undefined) return false;
+    if (!large) piece.set(memory.subarray(0, Math.min(length, piece.length)));
+    else arrival.requests.push(this.#hub.mpi.receive(piece, piece.length, this.rank, this.tag));
+    return true;
+  }
+
   /** Hands over what is complete, in order; true if anything was. */
   receive(): boolean {
     let moved = false;
@@ -270,7 +292,7 @@ export class MpiLink implements Link {
         next.requests.pop();
         moved = true;
       }
-      if (next.requests.length > 0) break;
+      if (next.requests.length > 0 || next.later.length > 0) break;
       this.#inbox.shift();
       this.#owner.onMessage(next.bytes, next.bytes.length, next.buffers);
     }

@@ -23,6 +23,7 @@ import {
   Kind,
   type FunctionTold,
   type Greeting,
+  INITIALIZER,
   MessageWriter,
   type Opening,
   readFrames,
@@ -217,7 +218,8 @@ export class Session {
     }
     let content: Encoded;
     try {
-      content = this.#encode(outcome.value);
+      // What an initializer returns is for nobody.
+      content = this.#encode(task === INITIALIZER ? undefined : outcome.value);
     } catch (error) {
       this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(error));
       return;
