@@ -20,6 +20,7 @@ import {
 } from "./options.ts";
 import { JobSurroundings, returnTag, takeTag } from "./surroundings/job.ts";
 import { LocalSurroundings } from "./surroundings/local.ts";
+import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { TaskOptions } from "./task.ts";
 import { serveParent } from "./worker/local.ts";
@@ -97,7 +98,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * | --- | --- | --- |
    * | left out | every rank but 0 | one process per available core |
    * | `n` | ranks 1 to n | n processes |
-   * | a list, `[1, 2, 5]` | exactly these ranks | as many processes |
+   * | a list, `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
    *
    * In an MPI job it resolves on rank 0. On every other rank it does not: the rank serves until
    * the job ends (with `keepUnused`, one that is not in the list gets a pool of role `"unused"`).
@@ -289,7 +290,12 @@ async function openInJob(
     for (let other = 1; other < job.mpi.size; other++) {
       if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
     }
-    outside = new JobSurroundings(job, ranks, tag, settings.spin);
+    const inJob = new JobSurroundings(job, ranks, tag, settings.spin);
+    const mixed = ranks.includes(null);
+    const { spin } = settings;
+    outside = mixed
+      ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
+      : inJob;
   } catch (error) {
     returnTag(tag);
     throw error;

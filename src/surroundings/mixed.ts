@@ -1,0 +1,69 @@
+import type { ControlledLink } from "../connection.ts";
+import type { Link, LinkOwner } from "../link/link.ts";
+import type { WorkerList } from "../options.ts";
+import type { JobSurroundings } from "./job.ts";
+import type { LocalSurroundings } from "./local.ts";
+import type { Asker, Surroundings } from "./surroundings.ts";
+
+/** The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it. */
+export class MixedSurroundings implements Surroundings {
+  readonly #workers: WorkerList;
+  readonly #job: JobSurroundings;
+  readonly #local: LocalSurroundings;
+
+  constructor(workers: WorkerList, job: JobSurroundings, local: LocalSurroundings) {
+    this.#workers = workers;
+    this.#job = job;
+    this.#local = local;
+  }
+
+  get session(): number {
+    return this.#job.session;
+  }
+
+  get opening(): Surroundings["opening"] {
+    return this.#job.opening;
+  }
+
+  attach(asker: Asker): void {
+    this.#job.attach(asker);
+    this.#local.attach(asker);
+  }
+
+  connect(index: number, owner: LinkOwner): ControlledLink {
+    const place = this.#workers[index] === null ? this.#local : this.#job;
+    return place.connect(index, owner);
+  }
+
+  disconnect(link: Link): void {
+    if (link.rank === null) this.#local.disconnect(link);
+  }
+
+  poll(): boolean {
+    const moved = this.#job.poll();
+    return this.#local.poll() || moved;
+  }
+
+  checkAlive(): void {
+    this.#local.checkAlive();
+  }
+
+  wait(ms: number): void {
+    this.#job.wait(ms);
+  }
+
+  wake(): void {
+    this.#job.wake();
+    this.#local.wake();
+  }
+
+  rest(): void {
+    this.#job.rest();
+    this.#local.rest();
+  }
+
+  leave(): void {
+    this.#job.leave();
+    this.#local.leave();
+  }
+}
