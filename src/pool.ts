@@ -3,8 +3,8 @@ import { availableParallelism, hostname } from "node:os";
 import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
-import { recordOf } from "./function/reference.ts";
-import { MessageHandle } from "./handle.ts";
+import { calledByMain, recordOf } from "./function/reference.ts";
+import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { joinJob, mpiJob } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
 import {
@@ -22,7 +22,7 @@ import { JobSurroundings, returnTag, takeTag } from "./surroundings/job.ts";
 import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
-import type { TaskOptions } from "./task.ts";
+import { Task, type TaskOptions } from "./task.ts";
 import { serveParent } from "./worker/local.ts";
 import { joinAsWorker, serveJob } from "./worker/rank.ts";
 
@@ -114,7 +114,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    */
   static async open(workers?: number | WorkerList, options: PoolOptions = {}): Promise<AsyncPool> {
     if (isLoading()) {
-      // On a worker, that loads this script for its functions: it has come as far as it should.
+      // On a worker, that loads a module for its functions. The main script has come as far as it
+      // should; a module that it imports goes on, with a pool that is none.
+      if (!calledByMain()) return AsyncPool.make("worker", null, readPoolOptions(options).task);
       reachedOpen();
       return new Promise(() => {});
     }
@@ -249,6 +251,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     args: unknown[],
     options: TaskOptions,
   ): MessageHandle<unknown> {
+    if (this.#controller === null && isLoading()) {
+      // The main script, which is being loaded for its functions, uses a pool that it imports.
+      reachedOpen();
+      return new MessageHandle(new Task(0, recordOf(fn), args, options), NOBODY);
+    }
     const controller = this.#requireController("call a function");
     return new MessageHandle(controller.submit(recordOf(fn), args, options), controller);
   }
@@ -260,6 +267,14 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     );
   }
 }
+
+/** Whom a handle asks that is never settled. */
+const NOBODY: TaskOwner = {
+  progress() {},
+  waitFor() {},
+  cancel: () => false,
+  promise: () => new Promise(() => {}),
+};
 
 async function openLocal(
   workers: number | WorkerList | undefined,

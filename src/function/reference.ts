@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { registeredName } from "./registry.ts";
-import { isOwnFile, plainPath } from "./scope.ts";
+import { isOwnFile, mainScript, plainPath } from "./scope.ts";
 import { codeOf } from "./text.ts";
 
 /**
@@ -241,12 +241,12 @@ function indexExports(path: string): void {
  */
 function modulesInSight(text: string): { modules: string[]; line: number } {
   const frames = callerFrames();
-  const modules = [...new Set([...frames.map(({ file }) => file), Bun.main])];
+  const modules = [...new Set([...frames.map(({ file }) => file), mainScript()])];
   const wanted = squeeze(text);
   const holder = modules.find((path) => holds(path, wanted)) ?? onlyHolder(text, wanted);
-  const home = holder ?? modules[0] ?? Bun.main;
+  const home = holder ?? modules[0] ?? mainScript();
   const line = frames.find(({ file }) => file === home)?.line ?? 1;
-  return { modules: [...new Set([home, Bun.main])], line };
+  return { modules: [...new Set([home, mainScript()])], line };
 }
 
 /** The one loaded module that has a function's text; undefined if none has. */
@@ -263,6 +263,11 @@ function onlyHolder(text: string, wanted: string): string | undefined {
     `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ${first} ` +
       `and in ${second}; give it a name at the top level of its module, or export it`,
   );
+}
+
+/** Whether the main script is among those that have called into bsync just now. */
+export function calledByMain(): boolean {
+  return callerFrames().some(({ file }) => file === mainScript());
 }
 
 function callerFrames(): { file: string; line: number }[] {

@@ -41,8 +41,17 @@ const loading = new Map<string, Promise<void>>();
 
 // On `globalThis`: a bundled program that is loaded for its functions brings a bsync of its own.
 const slot = Symbol.for("bsync.loading");
-const holder = globalThis as { [slot]?: Set<() => void> };
-const opened = (holder[slot] ??= new Set());
+interface Shared {
+  /** For each module that is being loaded: tells that it has come to `AsyncPool.open`. */
+  readonly opened: Set<() => void>;
+  main: string | null;
+}
+const holder = globalThis as { [slot]?: Shared };
+const shared = (holder[slot] ??= { opened: new Set(), main: null });
+const { opened } = shared;
+
+/** ms that a module may take to load: one that awaits for ever at its top level is of no use. */
+const LOAD_MS = 60_000;
 
 /** In a bundled program there are no files of bsync's own: it is part of the program. */
 const BUNDLED = !import.meta.path.endsWith("/src/function/scope.ts");
@@ -53,10 +62,20 @@ export function isOwnFile(path: string): boolean {
   return path.startsWith(OWN_SOURCES) || path === OWN_INDEX;
 }
 
+/** The program's main script: on a worker, that of the process it works for. */
+export function mainScript(): string {
+  return shared.main ?? Bun.main;
+}
+
+/** This process is a worker of a program with that main script. */
+export function setMainScript(path: string): void {
+  shared.main = path;
+}
+
 /** A path as the program knows it. */
 export function plainPath(path: string): string {
   const file = path.startsWith("file://") ? Bun.fileURLToPath(path.replace("%3F", "?")) : path;
-  return file.endsWith(QUERY) ? file.slice(0, -QUERY.length) : file;
+  return file.replace(/\?bsync(-inline-\d+)?$/, "");
 }
 
 /** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */
@@ -99,24 +118,37 @@ async function load(path: string): Promise<void> {
           "register them with task() at its top level",
       );
     }
-    const namespace: Record<string, unknown> = await import(path);
-    const exports = gettersOf(namespace);
+    const namespace = await importGuarded(path);
+    const exports = namespace === undefined ? {} : gettersOf(namespace);
     // Its own names are out of reach; a text that uses none of them is as good anywhere.
     const evaluate = (source: string): unknown => (0, eval)(source);
     scopes.set(path, { evaluate, exports });
     return;
   }
-  const { promise, resolve } = Promise.withResolvers<void>();
-  opened.add(resolve);
+  const namespace = await importGuarded(path + QUERY);
+  const scope = scopes.get(path);
+  // A module that has run to its end says itself what it exports, and under which names.
+  if (namespace !== undefined && scope !== undefined) {
+    scopes.set(path, { ...scope, exports: { ...scope.exports, ...gettersOf(namespace) } });
+  }
+}
+
+/** Imports a module; undefined if it has not run to its end, but to `AsyncPool.open`. */
+async function importGuarded(specifier: string): Promise<Record<string, unknown> | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const stop = () => resolve(undefined);
+  opened.add(stop);
+  const timer = setTimeout(() => {
+    const what = `Cannot load ${plainPath(specifier)} for the functions in it`;
+    const why = `it was not done after ${LOAD_MS / 1000} s; what does its top level wait for?`;
+    reject(new FunctionError(`${what}: ${why}`));
+  }, LOAD_MS);
+  timer.unref();
   try {
-    const namespace = await Promise.race([import(path + QUERY), promise]);
-    const scope = scopes.get(path);
-    // A module that has run to its end says itself what it exports, and under which names.
-    if (namespace !== undefined && scope !== undefined) {
-      scopes.set(path, { ...scope, exports: { ...scope.exports, ...gettersOf(namespace) } });
-    }
+    return await Promise.race([import(specifier) as Promise<Record<string, unknown>>, promise]);
   } finally {
-    opened.delete(resolve);
+    opened.delete(stop);
+    clearTimeout(timer);
   }
 }
 

@@ -1,5 +1,5 @@
 import { isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
-import type { Link, LinkOwner } from "./link.ts";
+import { At, type Link, type LinkOwner } from "./link.ts";
 import { Piece, Ring, RING_HEADER } from "./ring.ts";
 
 /**
@@ -46,6 +46,8 @@ export class SharedLink implements Link {
   readonly #outbox: Outgoing[] = [];
   #incoming: Incoming | null = null;
   #closed = false;
+  /** To be told once nothing is left here. */
+  #nothingNext = false;
 
   /**
    * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is called
@@ -103,7 +105,9 @@ export class SharedLink implements Link {
   }
 
   tell(at: number): void {
-    this.#out.note = at;
+    // Not before its answer is in the ring: should this process end now, it was begun and is lost.
+    this.#nothingNext = at === At.Nothing && this.#outbox.length > 0;
+    if (!this.#nothingNext) this.#out.note = at;
   }
 
   get told(): number {
@@ -149,6 +153,7 @@ export class SharedLink implements Link {
       if (next.done === next.bytes.length) this.#outbox.shift();
     }
     if (moved && this.#out.takeAsleep()) this.#ringBell();
+    if (this.#nothingNext && this.#outbox.length === 0) this.tell(At.Nothing);
     return moved;
   }
 

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { mainScript } from "../function/scope.ts";
 import { type Job, JOB_TAG } from "../link/job.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
@@ -22,7 +23,7 @@ export class JobSurroundings implements Surroundings {
     this.#job = job;
     this.#ranks = ranks;
     this.#tag = tag;
-    this.opening = { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
+    this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
     const pumped = {
       poll: () => this.poll(),
       due: () => this.#asker?.due ?? false,

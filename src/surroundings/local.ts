@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { mainScript } from "../function/scope.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
@@ -20,7 +21,7 @@ export class LocalSurroundings implements Surroundings {
   constructor(options: LocalOptions, spin: number | undefined) {
     const spinUs = spin ?? SPIN_US;
     this.#options = options;
-    this.opening = { main: Bun.main, pid: process.pid, host: hostname(), spinUs };
+    this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
     const links = this.#links;
     const pumped = {
       poll: () => this.poll(),

@@ -16,6 +16,7 @@ import {
   type Resolved,
   resolveFunction,
 } from "../function/resolve.ts";
+import { setMainScript } from "../function/scope.ts";
 import { userStack } from "../function/stack.ts";
 import { At, type Link } from "../link/link.ts";
 import {
@@ -115,6 +116,7 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#decoding) as Opening;
     this.#main = opening.main;
+    setMainScript(opening.main);
     process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
     this.#send(Kind.Ready, 0, 0, this.#encode(this.#greeting));

@@ -142,7 +142,8 @@ describe.each(FAMILIES)("%s", (family) => {
       symlinkSync(Bun.which(tool)!, join(tools, tool));
     }
     const mpicc = Bun.which(`mpicc.${family}`)!;
-    const env = { BSYNC_CACHE_DIR: emptyFolder(), BSYNC_MPICC: mpicc, PATH: tools };
+    const [cache, temporary] = [emptyFolder(), emptyFolder()];
+    const env = { BSYNC_CACHE_DIR: cache, BSYNC_MPICC: mpicc, PATH: tools, TMPDIR: temporary };
     const outcome = await load(family, env);
     const { origin, fresh, family: found } = told(outcome);
     expect({ found, fresh }).toEqual({ found: family, fresh: FRESH });
@@ -155,6 +156,7 @@ describe.each(FAMILIES)("%s", (family) => {
     for (const tool of ["sh", "bash", "sed"]) symlinkSync(Bun.which(tool)!, join(tools, tool));
     const [launcher, ...rest] = mpirunCommand(family, 2, join(import.meta.dir, "rank.ts"));
     const inside = ["/usr/bin/env", `PATH=${tools}`, `BSYNC_CACHE_DIR=${emptyFolder()}`];
+    inside.push(`TMPDIR=${emptyFolder()}`);
     const at = rest.indexOf(process.execPath);
     const command = [
       launcher!,

@@ -141,8 +141,8 @@ describe("a module that throws", () => {
 });
 
 describe("a module that comes to AsyncPool.open", () => {
-  test("has loaded when it is there, with what it had come to", async () => {
-    await load("opening.ts");
+  test("has loaded when it is there, with what it had come to, if it is the main script", async () => {
+    await farEnd.ask({ do: "load", path: fixture("opening.ts"), main: true });
     expect(await evaluate("describe()", "opening.ts")).toBe("ran before open");
     const { name } = await thrownBy(evaluate("after", "opening.ts"));
     expect(name).toBe("ReferenceError");
