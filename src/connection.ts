@@ -20,6 +20,8 @@ export interface Connection {
   farewell: boolean;
   /** How often in a row it was seen not to begin what it was sent. */
   idleLooks: number;
+  /** How far it had read its link when that was last seen. */
+  read: number | null;
 }
 
 /** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */

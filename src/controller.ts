@@ -213,6 +213,7 @@ export class Controller implements TaskOwner {
       greeting: null,
       farewell: false,
       idleLooks: 0,
+      read: null,
     };
     this.connections[record.index] = connection;
     const link = this.#outside.connect(record.index, {
@@ -358,7 +359,10 @@ export class Controller implements TaskOwner {
       for (const connection of this.connections) {
         const { record, link } = connection;
         const waits = record.inFlight.length > 0 && link?.told === At.Nothing;
-        connection.idleLooks = waits ? connection.idleLooks + 1 : 0;
+        const read = link?.reading ?? null;
+        const stands = waits && read !== null && read === connection.read;
+        connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
+        connection.read = read;
         if (connection.idleLooks >= IDLE_LOOKS) link?.kill?.();
       }
     }, IDLE_LOOK_MS);

@@ -45,6 +45,7 @@ export class IpcLink implements Link {
   tell(): void {}
 
   readonly told = undefined;
+  readonly reading = null;
 
   meet(): void {}
 

@@ -20,6 +20,11 @@ export interface Link {
   tell(at: number): void;
   /** What the other side told last; undefined where a link cannot tell. */
   readonly told: number | undefined;
+  /**
+   * How far the other side has read; while that does not change it takes nothing in. Null while it is
+   * this side that has to move, and where a link cannot tell.
+   */
+  readonly reading: number | null;
   /** The other side has said who it is. */
   meet(other: Greeting): void;
   /** Forgets the other side: nothing is sent or handed over any more. */

@@ -105,6 +105,10 @@ export class LocalLink implements Link {
     return this.#channel.told;
   }
 
+  get reading(): number | null {
+    return this.#channel.reading;
+  }
+
   meet(): void {}
 
   close(): void {

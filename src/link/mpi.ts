@@ -230,6 +230,7 @@ export class MpiLink implements Link {
   tell(): void {}
 
   readonly told = undefined;
+  readonly reading = null;
 
   meet({ pid, host, spinUs }: Greeting): void {
     if (host === hostname()) this.#bell = { pid, spinMs: spinUs / 1000 };

@@ -108,6 +108,16 @@ export class Ring {
     }
   }
 
+  /** For the writer: where the reader is. */
+  get position(): number {
+    return Atomics.load(this.#header, READ) >>> 0;
+  }
+
+  /** For the writer: whether the reader has read all there is. */
+  get drained(): boolean {
+    return Atomics.load(this.#header, READ) === this.#header[WRITTEN]!;
+  }
+
   /** Whether there is something to read. */
   get readable(): boolean {
     return Atomics.load(this.#header, WRITTEN) !== this.#header[READ]!;

@@ -114,6 +114,10 @@ export class SharedLink implements Link {
     return this.#in.note;
   }
 
+  get reading(): number | null {
+    return this.#outbox.length > 0 && this.#out.drained ? null : this.#out.position;
+  }
+
   meet(): void {}
 
   close(): void {
