@@ -1,6 +1,7 @@
 import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
+import { Changes } from "./changes.ts";
 import { type Connection, describe, tell } from "./connection.ts";
 import {
   BsyncError,
@@ -11,7 +12,8 @@ import {
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import type { TaskOwner } from "./handle.ts";
-import { At, type Ending } from "./link/link.ts";
+import type { Ending } from "./link/link.ts";
+import { Liveness } from "./liveness.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
@@ -27,10 +29,6 @@ const START_TRIES = 3;
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
-
-/** A worker that does not begin what it was sent is replaced after so many looks, with so many ms between. */
-const IDLE_LOOKS = 3;
-const IDLE_LOOK_MS = 1_000;
 
 /** ms that `close` waits for a worker to go by itself. */
 const GOODBYE_MS = 2_000;
@@ -48,6 +46,7 @@ export class Controller implements TaskOwner {
   readonly #values = new Values();
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
   readonly #alarm = new Alarm(() => this.#ring());
+  readonly #liveness = new Liveness(this.connections, () => this.#pending > 0);
   #initializer: { readonly fn: FunctionRecord; readonly content: Encoded } | null = null;
   /** Connections with frames that were written and not sent. */
   readonly #unsent = new Set<Connection>();
@@ -57,8 +56,8 @@ export class Controller implements TaskOwner {
   #closed: "open" | "closing" | "terminated" = "open";
   /** Why nothing can be done any more. */
   #broken: { readonly error: unknown } | null = null;
-  /** Called when the last pending task is settled, or a worker's state has changed. */
-  #onChange: (() => void)[] = [];
+  /** The last pending task was settled, or a worker's state has changed. */
+  readonly #changes = new Changes(() => this.#outside.wake());
 
   constructor(outside: Surroundings) {
     this.#outside = outside;
@@ -67,7 +66,7 @@ export class Controller implements TaskOwner {
 
   /** True while answers are expected: there is reason to look for messages. */
   get due(): boolean {
-    return this.#pending > 0 || this.#onChange.length > 0;
+    return this.#pending > 0 || this.#changes.awaited;
   }
 
   /** True if every worker is on this machine, and rings when it has something to say. */
@@ -85,7 +84,10 @@ export class Controller implements TaskOwner {
     }
     for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
     const deadline = performance.now() + timeout;
-    await this.#until(() => this.#broken !== null || this.#unready().length === 0, deadline);
+    await this.#changes.until(
+      () => this.#broken !== null || this.#unready().length === 0,
+      deadline,
+    );
     const late = this.#unready();
     if (this.#broken === null && late.length === 0) return;
     this.#closed = "terminated";
@@ -113,7 +115,7 @@ export class Controller implements TaskOwner {
       return task;
     }
     if (signal) this.#signals.watch(signal, task);
-    if (this.#pending++ === 0) this.#watch();
+    if (this.#pending++ === 0) this.#liveness.watch();
     if (worker === undefined) this.#scheduler.submit(task);
     else this.#scheduler.submitTo(worker, task);
     if (this.#scheduler.hasIdle) this.#dispatch();
@@ -165,7 +167,7 @@ export class Controller implements TaskOwner {
   /** Waits until all that was submitted is settled, then lets the workers go. */
   async close(): Promise<void> {
     if (this.#closed === "open") this.#closed = "closing";
-    await this.#until(() => this.#pending === 0, Infinity);
+    await this.#changes.until(() => this.#pending === 0, Infinity);
     if (this.#closed === "closing") await this.#letGo(false);
   }
 
@@ -302,7 +304,6 @@ export class Controller implements TaskOwner {
 
   #startsInVain = 0;
   #checkedAlive = 0;
-  #watching: ReturnType<typeof setInterval> | null = null;
 
   #onLost(connection: Connection, ending: Ending): void {
     const { record, rank } = connection;
@@ -346,32 +347,6 @@ export class Controller implements TaskOwner {
     this.#broken ??= { error };
     for (const task of this.#scheduler.drain()) this.#settle(task, "failed", error);
     this.#changed();
-  }
-
-  /**
-   * While tasks are pending, looks now and then for workers that have been sent a task and do not begin
-   * it: something an earlier one left behind keeps their event loop. They are replaced; what they
-   * had not begun is queued again. (A rank cannot be, and does not tell.)
-   */
-  #watch(): void {
-    this.#watching ??= setInterval(() => {
-      if (this.#pending === 0) return this.#stopWatching();
-      for (const connection of this.connections) {
-        const { record, link } = connection;
-        const waits = record.inFlight.length > 0 && link?.told === At.Nothing;
-        const read = link?.reading ?? null;
-        const stands = waits && read !== null && read === connection.read;
-        connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
-        connection.read = read;
-        if (connection.idleLooks >= IDLE_LOOKS) link?.kill?.();
-      }
-    }, IDLE_LOOK_MS);
-    this.#watching.unref();
-  }
-
-  #stopWatching(): void {
-    if (this.#watching !== null) clearInterval(this.#watching);
-    this.#watching = null;
   }
 
   /** Starts what can be started, and sends what was written. */
@@ -500,13 +475,13 @@ export class Controller implements TaskOwner {
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const gone = (connection: Connection) =>
       connection.farewell || this.stateOf(connection) === "overdue";
-    await this.#until(() => left.every(gone), performance.now() + wait);
+    await this.#changes.until(() => left.every(gone), performance.now() + wait);
     for (const connection of left) {
       if (!connection.farewell) connection.link?.kill?.();
       this.#disconnect(connection);
     }
     this.#alarm.clear();
-    this.#stopWatching();
+    this.#liveness.rest();
     this.#outside.leave();
   }
 
@@ -515,33 +490,7 @@ export class Controller implements TaskOwner {
   }
 
   #changed(): void {
-    for (const check of this.#onChange.splice(0)) check();
+    this.#changes.announce();
     if (!this.due) this.#outside.rest();
-  }
-
-  /** Resolves when `condition` holds, looked at after each change, or at `deadline`. */
-  #until(condition: () => boolean, deadline: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: ReturnType<typeof setTimeout> | null = null;
-      let over = false;
-      const check = () => {
-        if (!over && !condition()) {
-          this.#onChange.push(check);
-          this.#outside.wake();
-          return;
-        }
-        if (timer !== null) clearTimeout(timer);
-        resolve();
-      };
-      if (deadline !== Infinity && !condition()) {
-        const delay = Math.min(Math.max(0, deadline - performance.now()), 2_147_483_647);
-        timer = setTimeout(() => {
-          over = true;
-          this.#onChange = this.#onChange.filter((other) => other !== check);
-          check();
-        }, delay);
-      }
-      check();
-    });
   }
 }

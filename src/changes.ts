@@ -1,0 +1,50 @@
+/**
+ * Those who wait for something to become true, and look again whenever something has changed. What
+ * changes, and what they look at, is their affair.
+ */
+export class Changes {
+  #checks: (() => void)[] = [];
+  readonly #onWait: () => void;
+
+  /** `onWait` is called when somebody goes on waiting. */
+  constructor(onWait: () => void) {
+    this.#onWait = onWait;
+  }
+
+  /** True while somebody waits. */
+  get awaited(): boolean {
+    return this.#checks.length > 0;
+  }
+
+  /** Something has changed. */
+  announce(): void {
+    for (const check of this.#checks.splice(0)) check();
+  }
+
+  /** Resolves when `condition` holds, or at `deadline` (of `performance.now()`). */
+  until(condition: () => boolean, deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | null = null;
+      let over = false;
+      const check = () => {
+        if (!over && !condition()) {
+          this.#checks.push(check);
+          this.#onWait();
+          return;
+        }
+        if (timer !== null) clearTimeout(timer);
+        resolve();
+      };
+      if (deadline !== Infinity && !condition()) {
+        // Timers hold 31 bits of ms; a longer one would fire at once.
+        const delay = Math.min(Math.max(0, deadline - performance.now()), 2_147_483_647);
+        timer = setTimeout(() => {
+          over = true;
+          this.#checks = this.#checks.filter((other) => other !== check);
+          check();
+        }, delay);
+      }
+      check();
+    });
+  }
+}
