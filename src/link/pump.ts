@@ -4,6 +4,8 @@ export interface Pumped {
   poll(): boolean;
   /** Whether anything more is expected. */
   due(): boolean;
+  /** `sleep` lets the other side know; else it counts on this one being awake for all of its spin. */
+  readonly announces: boolean;
   /** This side is about to sleep; false if there is something to do after all. */
   sleep(): boolean;
   /** It does not sleep any more. */
@@ -12,14 +14,24 @@ export interface Pumped {
   nap(quietMs: number): number;
 }
 
+/** Of so many sleeps one comes after a full spin, to see whether that is worth it again. */
+const PROBE = 32;
+
 /**
  * When to look for messages in a process whose thread belongs to somebody else's program: nothing here
  * blocks. While something is likely to come it looks at each turn of the event loop; when
  * nothing has come for `spinUs` it sleeps, to be woken by a bell, or by a timer where there are none.
+ *
+ * To spin in vain is worse than to sleep at once: what it waits for may want the same core. So each
+ * time that it had to sleep after all it spins for less the next time, down to nothing, until a
+ * spin finds something again. (Only where the other side can see that it sleeps.)
  */
 export class Pump {
   readonly #pumped: Pumped;
   readonly #spinMs: number;
+  /** ms to look for now, at most `#spinMs`: less where that was in vain. */
+  #budgetMs: number;
+  #sleeps = 0;
   #lastMoved = 0;
   #immediate: NodeJS.Immediate | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -29,6 +41,7 @@ export class Pump {
   constructor(pumped: Pumped, spinUs: number) {
     this.#pumped = pumped;
     this.#spinMs = spinUs / 1000;
+    this.#budgetMs = this.#spinMs;
   }
 
   /** Something was sent, or a bell has rung: look at once, and for a while. */
@@ -50,7 +63,8 @@ export class Pump {
   readonly #turn = (): void => {
     this.#immediate = null;
     this.#timer = null;
-    if (this.#asleep) {
+    const wasAsleep = this.#asleep;
+    if (wasAsleep) {
       this.#asleep = false;
       this.#pumped.awake();
     }
@@ -59,8 +73,9 @@ export class Pump {
     if (this.#immediate !== null) return;
     const now = performance.now();
     if (moved) this.#lastMoved = now;
+    if (moved && !wasAsleep) this.#budgetMs = this.#spinMs;
     const quiet = now - this.#lastMoved;
-    if (moved || (quiet <= this.#spinMs && this.#pumped.due())) {
+    if (moved || (quiet <= this.#budgetMs && this.#pumped.due())) {
       this.#immediate = setImmediate(this.#turn);
     } else {
       this.#fallAsleep(quiet);
@@ -73,6 +88,9 @@ export class Pump {
       return;
     }
     this.#asleep = true;
+    if (this.#pumped.announces) {
+      this.#budgetMs = ++this.#sleeps % PROBE === 0 ? this.#spinMs : this.#budgetMs / 4;
+    }
     if (!this.#pumped.due()) return this.rest();
     const nap = this.#pumped.nap(quiet);
     if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);

@@ -29,6 +29,7 @@ export class JobSurroundings implements Surroundings {
       due: () => this.#asker?.due ?? false,
       sleep: () => !job.hub.busy,
       awake: () => {},
+      announces: false,
       // Neighbours ring; a message from another machine is found when the nap is over.
       nap: (quietMs: number) => Math.min(1 + quietMs / 10, this.#asker?.neighbours ? 50 : 5),
     };

@@ -34,6 +34,7 @@ export class LocalSurroundings implements Surroundings {
         for (const link of links) link.awake();
       },
       nap: () => Infinity,
+      announces: true,
     };
     this.#pump = new Pump(pumped, spinUs);
   }

@@ -39,6 +39,7 @@ function serveMemory(): void {
       sleep: () => link.sleep(),
       awake: () => link.awake(),
       nap: () => Infinity,
+      announces: true,
     },
     SPIN_US,
   );
