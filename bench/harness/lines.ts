@@ -1,0 +1,43 @@
+/** What is measured: the groups of the table, in its order. */
+
+export interface Quantity {
+  readonly title: string;
+  readonly unit: string;
+  /** Of all that was found, and of what each round found, for the spread. */
+  readonly of: "median" | "p99" | "mean" | "max";
+}
+
+const inUs = { unit: "µs", of: "median" } as const;
+const perSecond = { unit: "calls/s", of: "median" } as const;
+const ofACore = { unit: "% of a core", of: "mean" } as const;
+
+export const QUANTITIES = {
+  trip: { title: "round trip of an empty call", ...inUs },
+  trip99: { title: "round trip, 99th percentile", ...inUs },
+  rate: { title: "rate, 10^6 calls submitted at once", ...perSecond },
+  ratePriorities: { title: "rate, 10^6 calls of random priorities", ...perSecond },
+  wake: { title: "first call after 300 ms of silence", ...inUs },
+  wake99: { title: "first call after silence, 99th percentile", unit: "µs", of: "p99" },
+  large: { title: "64 MiB Float64Array, round trip, each way", unit: "GB/s", of: "median" },
+  cost3: { title: "cost of a call, 10^3 queued", ...inUs },
+  cost4: { title: "cost of a call, 10^4 queued", ...inUs },
+  cost5: { title: "cost of a call, 10^5 queued", ...inUs },
+  cost6: { title: "cost of a call, 10^6 queued", ...inUs },
+  cost16: { title: "cost of a call, 10^5 queued, 16 workers", ...inUs },
+  heap: { title: "memory of a queued call, heap", unit: "B", of: "median" },
+  resident: { title: "memory of a queued call, resident", unit: "B", of: "median" },
+  left: { title: "heap left over after 10^6 calls", unit: "MB", of: "median" },
+  open: { title: "open: 4 local workers; 2 ranks; in C, MPI_Init", unit: "ms", of: "median" },
+  size: { title: "resident size of a worker", unit: "MiB", of: "median" },
+  idleController: { title: "idle pool, its controller", ...ofACore },
+  idleWorker: { title: "idle pool, its worker", ...ofACore },
+  waitingController: { title: "pool awaiting a long task, its controller", ...ofACore },
+  waitingWorker: { title: "pool awaiting a long task, its worker", ...ofACore },
+  crowd: { title: "16 workers, tasks of 1 ms, of busy cores' work", unit: "%", of: "median" },
+  late: { title: "interval of 5 ms at full rate, off by", unit: "ms", of: "median" },
+  late99: { title: "interval of 5 ms, 99th percentile", unit: "ms", of: "p99" },
+  lateMost: { title: "interval of 5 ms, at most", unit: "ms", of: "max" },
+  lateRate: { title: "calls meanwhile", ...perSecond },
+} as const satisfies Readonly<Record<string, Quantity>>;
+
+export type QuantityId = keyof typeof QUANTITIES;
