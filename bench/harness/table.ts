@@ -21,10 +21,10 @@ export interface Results {
   readonly absent: readonly Absent[];
 }
 
-/** Three digits, with k and M where they are many. */
-export function digits(value: number): string {
-  if (value >= 999_500) return `${digits(value / 1e6)} M`;
-  if (value >= 9_995) return `${digits(value / 1e3)} k`;
+/** Three digits; rates have k and M where they are many. */
+function digits(value: number, unit: string): string {
+  if (unit === "calls/s" && value >= 999_500) return `${digits(value / 1e6, "")} M`;
+  if (unit === "calls/s" && value >= 9_995) return `${digits(value / 1e3, "")} k`;
   if (value >= 99.95) return value.toFixed(0);
   if (value >= 9.995) return value.toFixed(1);
   return value.toFixed(2);
@@ -55,8 +55,8 @@ export function table({ summaries, verdicts, absent }: Results): string[] {
     rows.push([
       quantity === last ? "" : title,
       who,
-      `${digits(value)} ${unit}`,
-      `${digits(low)} – ${digits(high)}`,
+      `${digits(value, unit)} ${unit}`,
+      `${digits(low, unit)} – ${digits(high, unit)}`,
       targets.join("; "),
     ]);
     last = quantity;
