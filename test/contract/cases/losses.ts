@@ -1,4 +1,6 @@
-import { existsSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
@@ -171,6 +173,32 @@ losses.it(
     const view = pool.with({ timeout: 50 });
     assert.throws(() => view.async(loopLater).getSync(SOON), TimeoutError);
     assert.equal(pool.async(square, 3).getSync(SOON), 9);
+  },
+  LOCAL,
+);
+
+let runs = 0;
+
+/** Dies when its answer, which is longer than any link holds at once, is on its way. */
+function dieWhileAnswering(marks: string): Uint8Array {
+  appendFileSync(marks, `${++runs}\n`);
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), 0);
+  return new Uint8Array(20_000_000);
+}
+
+losses.it(
+  "while its answer is on its way: it is lost, and not run again",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bsync-test-"));
+    try {
+      await using pool = await AsyncPool.open(1);
+      const marks = join(folder, "marks");
+      await failure(pool.async(dieWhileAnswering, marks), WorkerLostError);
+      assert.equal(await pool.async(square, 3), 9);
+      assert.equal(readFileSync(marks, "utf8"), "1\n");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   },
   LOCAL,
 );
