@@ -449,7 +449,12 @@ export class Controller implements TaskOwner {
   #execute(verdict: Verdict): void {
     const connection = this.connections[verdict.worker.index]!;
     // A process can be replaced; a rank that is stuck is left alone until it answers.
-    if (verdict.kind === "stuck") return connection.link?.kill?.();
+    if (verdict.kind === "stuck") {
+      const told = connection.link?.told;
+      // One that has gone on to something else is not stuck: its answer is on its way.
+      if (told === undefined || told === verdict.worker.inFlight[0]?.id) connection.link?.kill?.();
+      return;
+    }
     const { task } = verdict;
     this.#write(connection, Kind.Cancel, task.id);
     const message =
