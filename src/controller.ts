@@ -451,8 +451,9 @@ export class Controller implements TaskOwner {
     // A process can be replaced; a rank that is stuck is left alone until it answers.
     if (verdict.kind === "stuck") {
       const told = connection.link?.told;
-      // One that has gone on to something else is not stuck: its answer is on its way.
-      if (told === undefined || told === verdict.worker.inFlight[0]?.id) connection.link?.kill?.();
+      const behind = verdict.worker.inFlight.slice(1);
+      // One that runs a call behind the settled one has gone on: the answer is on its way.
+      if (!behind.some(({ id }) => id === told)) connection.link?.kill?.();
       return;
     }
     const { task } = verdict;
