@@ -186,6 +186,12 @@ describe("programs of their own", () => {
       expect(exitCode).toBe(0);
     });
 
+    it(`${launch.mode}: functions of a module that the main script imports, and that imports it`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram(launch, "circle.ts");
+      expect({ stdout, stderr }).toEqual({ stdout: "10,30,40,1003\n", stderr: "" });
+      expect(exitCode).toBe(0);
+    });
+
     it(`${launch.mode}: BSYNC_SPIN_US is taken`, async () => {
       const env = { BSYNC_SPIN_US: "0" };
       const { exitCode } = await runProgram(launch, "speaking.ts", { env });

@@ -230,7 +230,12 @@ function indexExports(path: string): void {
     const descriptor = Object.getOwnPropertyDescriptor(exports, name);
     if (descriptor === undefined || !("value" in descriptor)) continue; // no getters are run
     const { value } = descriptor;
-    if (typeof value === "function" && !index.has(value)) index.set(value, { module, name });
+    if (typeof value !== "function") continue;
+    // Where several modules have it, the one that calls it by its own name is likely the one it is from.
+    const known = index.get(value);
+    if (known === undefined || (known.name !== value.name && name === value.name)) {
+      index.set(value, { module, name });
+    }
   }
 }
 

@@ -134,10 +134,9 @@ async function loadModule(path: string, what: string): Promise<void> {
 
 /** An export, or undefined for what is not exported or not initialized yet. */
 function readExport(module: string, name: string): unknown {
-  const exports = scopeOf(module)?.exports;
-  if (exports === undefined || !Object.hasOwn(exports, name)) return undefined;
   try {
-    return exports[name]!();
+    const exports = scopeOf(module)?.exports;
+    return exports !== undefined && Object.hasOwn(exports, name) ? exports[name] : undefined;
   } catch {
     return undefined;
   }

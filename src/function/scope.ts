@@ -6,10 +6,11 @@ import { codeOf } from "./text.ts";
 /**
  * On a worker: modules whose top-level names can be reached from outside.
  *
- * A module is imported a second time under its path with `?bsync` behind it, and a loader puts one
- * statement before its text, on its first line so that line numbers stay true. The statement
- * hands over a function that evaluates a text among the module's own names, exported or not, and
- * one getter for each export, which works where evaluating texts is forbidden.
+ * A module is imported a second time under its path with `?bsync` behind it, and a loader puts two
+ * statements before its text, on its first line so that line numbers stay true. They hand over a
+ * function that evaluates a text among the module's own names, exported or not, and the module's
+ * namespace, which it imports from itself: that works where evaluating texts is forbidden, too, and
+ * before the module has run to its end.
  *
  * What such a module imports by a relative path is loaded in the same way: all of a program's own
  * modules are one graph on the worker, each with one state. Packages and bsync itself stay as they are.
@@ -17,8 +18,8 @@ import { codeOf } from "./text.ts";
 interface Scope {
   /** Evaluates an expression among the module's top-level names; `__bsync_meta` is its `import.meta`. */
   readonly evaluate: (text: string) => unknown;
-  /** The module's exports, by name; reading one that is not initialized yet throws. */
-  readonly exports: Readonly<Record<string, () => unknown>>;
+  /** The module's namespace, re-exports included; reading a name that is not initialized yet throws. */
+  readonly exports: Readonly<Record<string, unknown>>;
 }
 
 /** Behind the path of a module that is loaded with its scope open. */
@@ -42,13 +43,16 @@ const loading = new Map<string, Promise<void>>();
 // On `globalThis`: a bundled program that is loaded for its functions brings a bsync of its own.
 const slot = Symbol.for("bsync.loading");
 interface Shared {
-  /** For each module that is being loaded: tells that it has come to `AsyncPool.open`. */
-  readonly opened: Set<() => void>;
+  /** How many modules are being loaded just now. */
+  loading: number;
+  /** The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded. */
   main: string | null;
+  onOpen: () => void;
+  /** The main script has come to `AsyncPool.open`, and goes no further. */
+  isOpen: boolean;
 }
 const holder = globalThis as { [slot]?: Shared };
-const shared = (holder[slot] ??= { opened: new Set(), main: null });
-const { opened } = shared;
+const shared = (holder[slot] ??= { loading: 0, main: null, onOpen: () => {}, isOpen: false });
 
 /** ms that a module may take to load: one that awaits for ever at its top level is of no use. */
 const LOAD_MS = 60_000;
@@ -80,12 +84,13 @@ export function plainPath(path: string): string {
 
 /** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */
 export function isLoading(): boolean {
-  return opened.size > 0;
+  return shared.loading > 0;
 }
 
-/** The script has come to `AsyncPool.open`: what a worker needs of it is there. */
+/** The main script has come to `AsyncPool.open`: what a worker needs of it is there. */
 export function reachedOpen(): void {
-  for (const resolve of opened) resolve();
+  shared.isOpen = true;
+  shared.onOpen();
 }
 
 /**
@@ -118,28 +123,34 @@ async function load(path: string): Promise<void> {
           "register them with task() at its top level",
       );
     }
-    const namespace = await importGuarded(path);
-    const exports = namespace === undefined ? {} : gettersOf(namespace);
+    const exports = (await importGuarded(path)) ?? {};
     // Its own names are out of reach; a text that uses none of them is as good anywhere.
     const evaluate = (source: string): unknown => (0, eval)(source);
     scopes.set(path, { evaluate, exports });
     return;
   }
-  const namespace = await importGuarded(path + QUERY);
-  const scope = scopes.get(path);
-  // A module that has run to its end says itself what it exports, and under which names.
-  if (namespace !== undefined && scope !== undefined) {
-    scopes.set(path, { ...scope, exports: { ...scope.exports, ...gettersOf(namespace) } });
+  if (path !== mainScript() && dependsOn(path, mainScript())) {
+    // In a circle of imports the order is that of the program itself, where the main script is first.
+    await loadScope(mainScript());
+    if (scopes.has(path)) return;
+    if (shared.isOpen) {
+      throw new FunctionError(
+        `Cannot load ${path} for the functions in it: it imports ${mainScript()}, which on a worker ` +
+          "goes no further than AsyncPool.open; move what they share to a module of its own",
+      );
+    }
   }
+  await importGuarded(path + QUERY);
 }
 
 /** Imports a module; undefined if it has not run to its end, but to `AsyncPool.open`. */
 async function importGuarded(specifier: string): Promise<Record<string, unknown> | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  const stop = () => resolve(undefined);
-  opened.add(stop);
+  const path = plainPath(specifier);
+  if (path === mainScript()) shared.onOpen = () => resolve(undefined);
+  shared.loading++;
   const timer = setTimeout(() => {
-    const what = `Cannot load ${plainPath(specifier)} for the functions in it`;
+    const what = `Cannot load ${path} for the functions in it`;
     const why = `it was not done after ${LOAD_MS / 1000} s; what does its top level wait for?`;
     reject(new FunctionError(`${what}: ${why}`));
   }, LOAD_MS);
@@ -147,15 +158,9 @@ async function importGuarded(specifier: string): Promise<Record<string, unknown>
   try {
     return await Promise.race([import(specifier) as Promise<Record<string, unknown>>, promise]);
   } finally {
-    opened.delete(stop);
+    shared.loading--;
     clearTimeout(timer);
   }
-}
-
-function gettersOf(namespace: Record<string, unknown>): Record<string, () => unknown> {
-  const getters: Record<string, () => unknown> = {};
-  for (const name of Object.keys(namespace)) getters[name] = () => namespace[name];
-  return getters;
 }
 
 /**
@@ -202,23 +207,38 @@ function loaderOf(path: string): "js" | "jsx" | "ts" | "tsx" {
   return LOADERS[extname(path)] ?? "ts";
 }
 
-/** The module's text with the statement before it, and its own imports led to `?bsync`. */
+/** The module's text with two statements before it, and its own imports led to `?bsync`. */
 function open(path: string, source: string): string {
   const text = source.startsWith("#!") ? `//${source}` : source;
-  const { exports, imports } = new Bun.Transpiler({ loader: loaderOf(path) }).scan(text);
-  const getters = exports
-    .filter((name) => name !== "default" && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name))
-    .map((name) => `${name}: () => ${name}`);
-  const statement =
+  const self = JSON.stringify(path + QUERY);
+  const statements =
+    `import * as __bsync_exports from ${self};` +
     `globalThis[Symbol.for("bsync.scope")](${JSON.stringify(path)}, ` +
-    `{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: { ${getters.join(", ")} } });` +
+    "{ evaluate: (__bsync_text, __bsync_meta = import.meta) => eval(__bsync_text), exports: __bsync_exports });" +
     `import.meta.main = false; import.meta.url = ${JSON.stringify(Bun.pathToFileURL(path).href)};`;
   const targets = new Map<string, string>();
-  for (const { path: specifier } of imports) {
+  for (const { path: specifier } of importsOf(path)) {
     const target = redirect(specifier, path);
     if (target !== undefined) targets.set(specifier, target);
   }
-  return statement + redirectImports(text, targets);
+  return statements + redirectImports(text, targets);
+}
+
+/** What a module imports. */
+function importsOf(path: string): Bun.Import[] {
+  const text = readFileSync(path, "utf8").replace(/^#!/, "//#!");
+  return new Bun.Transpiler({ loader: loaderOf(path) }).scan(text).imports;
+}
+
+/** Whether a module imports another before it runs itself, by whatever way. */
+function dependsOn(path: string, other: string, seen = new Set<string>()): boolean {
+  seen.add(path);
+  for (const { path: specifier, kind } of importsOf(path)) {
+    const target = kind === "import-statement" ? plainPath(redirect(specifier, path) ?? "") : "";
+    if (target === other) return true;
+    if (target.startsWith("/") && !seen.has(target) && dependsOn(target, other, seen)) return true;
+  }
+  return false;
 }
 
 /** Where an import of a scoped module leads instead; undefined where it stays as it is. */
