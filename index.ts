@@ -16,3 +16,4 @@ export { getRank, getSize, usingMpi } from "./src/link/job.ts";
 export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
 export { AsyncPool, type PoolRole, type PoolView, type WorkerInfo } from "./src/pool.ts";
 export type { TaskState } from "./src/task.ts";
+export { type TaskContext, taskContext } from "./src/worker/context.ts";

@@ -225,7 +225,7 @@ export class Controller implements TaskOwner {
     connection.link = link;
     connection.rank = link.rank;
     const opening = this.#values.encode(this.#outside.opening, "opening");
-    this.#write(connection, Kind.Open, record.index, 0, opening);
+    this.#write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
     if (this.#initializer !== null) {
       const { fn, content } = this.#initializer;
       this.#tell(connection, fn, this.#values.functionsOf(content));
@@ -375,7 +375,8 @@ export class Controller implements TaskOwner {
     // In this order: what `encodePayload` returns is good until the next value is encoded.
     this.#tell(connection, task.fn, this.#values.functionsOf(payload));
     const content = this.#values.encodePayload(payload);
-    this.#write(connection, Kind.Call, task.id, task.fn.id, content, task.options.timeout);
+    const { timeout } = task.options;
+    this.#write(connection, Kind.Call, task.id, task.fn.id, content, timeout, task.losses + 1);
   }
 
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
@@ -397,10 +398,11 @@ export class Controller implements TaskOwner {
     number = 0,
     content?: Encoded,
     deadline = Infinity,
+    attempt = 1,
   ): void {
     const { writer, link } = connection;
     if (!writer.fits(content)) link?.send(writer);
-    writer.write(kind, task, number, content, 0, deadline);
+    writer.write(kind, task, number, content, 0, deadline, attempt);
     this.#unsent.add(connection);
   }
 

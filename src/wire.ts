@@ -37,7 +37,7 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** What each kind of frame means by its fields; a field not named is zero, a body not named empty. */
 export interface Frames {
-  /** `task` is the worker's index; the body an `Opening`. */
+  /** `task` is the worker's index, `number` its rank, -1 for a local process; the body an `Opening`. */
   [Kind.Open]: Opening;
   /** `task` is the function's number; the body what the worker needs to find it. */
   [Kind.Function]: FunctionTold;
@@ -95,6 +95,8 @@ export const Flag = {
   BodyBehind: 1,
   /** Call: run under a deadline, given as f64 ms at the end of the body. */
   Deadline: 2,
+  /** Call: not the first attempt; which one stands after the body, as f64, before any deadline. */
+  Again: 4,
 } as const;
 
 /** The longest message; see the head of this file. */
@@ -122,6 +124,7 @@ export class Frame {
   task = 0;
   number = 0;
   deadline = Infinity;
+  attempt = 1;
   format = 0;
   /** Where the body lies. */
   bytes: Uint8Array;
@@ -165,7 +168,7 @@ export class MessageWriter {
   fits(content: Encoded = NOTHING): boolean {
     const body = content.body.length < BODY_BYTES ? content.body.length : 0;
     const trailer = 8 * (this.#buffers.length + content.buffers.length + 1);
-    return this.empty || this.#length + FRAME_HEADER + body + 8 + trailer <= MESSAGE_BYTES;
+    return this.empty || this.#length + FRAME_HEADER + body + 16 + trailer <= MESSAGE_BYTES;
   }
 
   /** Adds a frame. The body is copied, the buffers are not: they are read when the link sends them. */
@@ -176,17 +179,23 @@ export class MessageWriter {
     content: Encoded = NOTHING,
     flags = 0,
     deadline = Infinity,
+    attempt = 1,
   ): void {
     const behind = content.body.length >= BODY_BYTES;
     const timed = deadline !== Infinity;
-    const bodyBytes = (behind ? 0 : content.body.length) + (timed ? 8 : 0);
+    const again = attempt > 1;
+    const bodyBytes = (behind ? 0 : content.body.length) + (timed ? 8 : 0) + (again ? 8 : 0);
     const bufferCount = content.buffers.length + (behind ? 1 : 0);
     this.#reserve(FRAME_HEADER + bodyBytes + 8 * (this.#buffers.length + bufferCount));
     const view = this.#view;
     const at = this.#length;
     view.setUint8(at, kind);
     view.setUint8(at + 1, content.format);
-    const bits = flags | (behind ? Flag.BodyBehind : 0) | (timed ? Flag.Deadline : 0);
+    const bits =
+      flags |
+      (behind ? Flag.BodyBehind : 0) |
+      (timed ? Flag.Deadline : 0) |
+      (again ? Flag.Again : 0);
     view.setUint16(at + 2, bits, true);
     view.setUint32(at + 4, task, true);
     view.setFloat32(at + 8, number, true);
@@ -196,6 +205,7 @@ export class MessageWriter {
     if (behind) this.#buffers.push(content.body.slice());
     else if (content.body.length > 0) this.#bytes.set(content.body, body);
     if (timed) view.setFloat64(body + bodyBytes - 8, deadline, true);
+    if (again) view.setFloat64(body + bodyBytes - (timed ? 16 : 8), attempt, true);
     for (const buffer of content.buffers) this.#buffers.push(buffer);
     this.#length = body + bodyBytes;
   }
@@ -280,20 +290,25 @@ export function readFrames(
     const bufferCount = view.getUint32(at + 16, true);
     const body = at + FRAME_HEADER;
     const timed = (flags & Flag.Deadline) !== 0;
+    const again = (flags & Flag.Again) !== 0;
     const behind = (flags & Flag.BodyBehind) !== 0;
+    const last = body + bodyBytes - (timed ? 8 : 0);
     if (body + bodyBytes > end) throw malformed("a body runs past its end");
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
-    if (timed && bodyBytes < 8) throw malformed("a frame lacks its deadline");
+    if (bodyBytes < (timed ? 8 : 0) + (again ? 8 : 0)) {
+      throw malformed("a frame lacks its deadline, or its attempt");
+    }
     if (behind && bufferCount === 0) throw malformed("a frame lacks its body");
     frame.kind = view.getUint8(at);
     frame.format = view.getUint8(at + 1);
     frame.flags = flags;
     frame.task = view.getUint32(at + 4, true);
     frame.number = view.getFloat32(at + 8, true);
-    frame.deadline = timed ? view.getFloat64(body + bodyBytes - 8, true) : Infinity;
+    frame.deadline = timed ? view.getFloat64(last, true) : Infinity;
+    frame.attempt = again ? view.getFloat64(last - 8, true) : 1;
     frame.bytes = behind ? buffers[next]! : bytes;
     frame.start = behind ? 0 : body;
-    frame.end = behind ? frame.bytes.length : body + bodyBytes - (timed ? 8 : 0);
+    frame.end = behind ? frame.bytes.length : last - (again ? 8 : 0);
     frame.buffers =
       bufferCount === 0 ? NO_BUFFERS : buffers.slice(next + (behind ? 1 : 0), next + bufferCount);
     onFrame(frame);

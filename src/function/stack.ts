@@ -3,15 +3,21 @@ import { isOwnFile, plainPath, QUERY } from "./scope.ts";
 
 /**
  * A stack of this worker as its user should see it: files under their own names, lines as they are in
- * them, and without the frames of bsync itself, which are the same below every task.
+ * them, and without the frames of bsync itself, which are the same below every task, nor those of
+ * the engine that lie among these.
  */
 export function userStack(stack: string): string {
   const lines = stack.split("\n").map(asPath);
-  const kept = lines.filter((line) => !isOwnFrame(line));
+  const own = lines.map(isOwnFrame);
+  const kept = lines.filter(
+    (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
+  );
   return kept.map(inFile).join("\n").replaceAll(QUERY, "");
 }
 
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
+/** What bsync calls a task through. */
+const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
 // A source's name holds no spaces: the path in it is encoded.
 const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE_QUERY.replace("?", "\\?")}(\\d+):(\\d+)`);
 

@@ -2,6 +2,7 @@ import { Script } from "node:vm";
 import { FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved } from "../function/resolve.ts";
+import type { RunningCall } from "./context.ts";
 
 /** How a call ended. */
 export interface Outcome {
@@ -15,20 +16,26 @@ type AnyFunction = (...args: unknown[]) => unknown;
 /**
  * Calls a function under a deadline of `timeout` ms, Infinity for none. Synchronous code that runs
  * past it is interrupted (`node:vm` does that, whatever the code catches); a promise that is still
- * pending is abandoned: its function may go on, and nobody listens. Never throws or rejects.
+ * pending is abandoned: its function may go on, and nobody listens. `running` is told, in either
+ * case. Never throws or rejects.
  */
 export function call(
   { fn, inline }: Resolved,
   args: unknown[],
   timeout: number,
-  describe: () => string,
+  running: RunningCall,
 ): Outcome | Promise<Outcome> {
   const start = timeout === Infinity ? 0 : performance.now();
   const outcome = timeout === Infinity ? invoke(fn, args) : invokeWithin(fn, args, timeout);
-  if (outcome === null) return { threw: true, value: tooLong(describe(), timeout) };
+  if (outcome === null) {
+    const error = tooLong(running, timeout);
+    running.abandon(error);
+    return { threw: true, value: error };
+  }
   if (!outcome.threw && isThenable(outcome.value)) {
     const left = timeout === Infinity ? Infinity : timeout - (performance.now() - start);
-    return settle(outcome.value, left, () => tooLong(describe(), timeout), inline);
+    const expire = () => tooLong(running, timeout);
+    return settle(outcome.value, left, running, expire, inline);
   }
   return inline === null || !outcome.threw ? outcome : explain(outcome, inline);
 }
@@ -71,7 +78,7 @@ function invokeWithin(fn: AnyFunction, args: unknown[], timeout: number): Outcom
 
 function prepare(): Script {
   Object.defineProperty(globalThis, slot, { value: () => pending?.() });
-  return new Script(`globalThis[Symbol.for("bsync.call")]()`);
+  return new Script(`globalThis[Symbol.for("bsync.call")]()`, { filename: import.meta.path });
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -87,17 +94,19 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function settle(
   promise: PromiseLike<unknown>,
   left: number,
-  expired: () => TimeoutError,
+  running: RunningCall,
+  expire: () => TimeoutError,
   inline: Resolved["inline"],
 ): Promise<Outcome> {
   return new Promise((resolve) => {
+    const expired = () => {
+      const error = expire();
+      // In this order: what the signal stops must not settle the call in its own way.
+      resolve({ threw: true, value: error });
+      running.abandon(error);
+    };
     const timer =
-      left === Infinity
-        ? null
-        : setTimeout(
-            () => resolve({ threw: true, value: expired() }),
-            Math.min(Math.max(0, left), 2_147_483_647),
-          );
+      left === Infinity ? null : setTimeout(expired, Math.min(Math.max(0, left), 2_147_483_647));
     const done = (outcome: Outcome) => {
       if (timer !== null) clearTimeout(timer);
       resolve(outcome);
@@ -136,6 +145,8 @@ function explain(
   return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
 }
 
-function tooLong(what: string, timeout: number): TimeoutError {
-  return new TimeoutError(`Cannot finish ${what}: it ran longer than its timeout of ${timeout} ms`);
+function tooLong({ label }: RunningCall, timeout: number): TimeoutError {
+  return new TimeoutError(
+    `Cannot finish ${label}: it ran longer than its timeout of ${timeout} ms`,
+  );
 }

@@ -31,6 +31,7 @@ import {
   checkBuffers,
 } from "../wire.ts";
 import { call, type Outcome } from "./call.ts";
+import { RunningCall, type Workplace } from "./context.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
@@ -45,6 +46,7 @@ interface Call {
   readonly task: number;
   readonly fn: number;
   readonly deadline: number;
+  readonly attempt: number;
   readonly args: EncodedAt;
 }
 
@@ -60,13 +62,14 @@ export class Session {
   readonly #writer: MessageWriter;
   #link: Link | null = null;
   #main = "";
+  #place: Workplace = { index: 0, rank: null };
 
   readonly #functions = new Map<number, Known>();
   /** Functions whose modules are being loaded: no call starts before they are there. */
   #resolving = 0;
   readonly #queue: Call[] = [];
   /** The asynchronous call that runs; null when none does. */
-  #running: { readonly task: number } | null = null;
+  #running: RunningCall | null = null;
   #closed = false;
   /** When answers were last sent. */
   #flushed = 0;
@@ -101,9 +104,9 @@ export class Session {
       case Kind.Function:
         return this.#define(frame);
       case Kind.Call: {
-        const { task, number, deadline } = frame;
-        if (this.#canStart()) return this.#start(task, number, deadline, frame);
-        this.#queue.push({ task, fn: number, deadline, args: keep(frame.content) });
+        const { task, number, deadline, attempt } = frame;
+        if (this.#canStart()) return this.#start(task, number, deadline, attempt, frame);
+        this.#queue.push({ task, fn: number, deadline, attempt, args: keep(frame.content) });
         return;
       }
       case Kind.Cancel:
@@ -116,6 +119,7 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#decoding) as Opening;
     this.#main = opening.main;
+    this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main);
     process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
@@ -154,12 +158,12 @@ export class Session {
     while (this.#running === null && this.#resolving === 0 && !this.#closed) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      this.#start(next.task, next.fn, next.deadline, next.args);
+      this.#start(next.task, next.fn, next.deadline, next.attempt, next.args);
     }
     this.#flush();
   }
 
-  #start(task: number, fn: number, deadline: number, encoded: EncodedAt): void {
+  #start(task: number, fn: number, deadline: number, attempt: number, encoded: EncodedAt): void {
     const found = this.#find(fn);
     if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
     let args: unknown[];
@@ -176,15 +180,15 @@ export class Session {
     // Told until its answer is on its way: should this process end, it is known what it had begun.
     this.#link?.tell(task);
     const start = performance.now();
-    const label = () => `task ${task} (${this.#functions.get(fn)?.label})`;
-    const outcome = call(found, args, deadline, label);
+    const id = task === INITIALIZER ? 0 : task;
+    const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
+    const outcome = running.run(call, found, args, deadline, running);
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
       this.#answer(task, (end - start) * 1000, outcome);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
       return;
     }
-    const running = { task };
     this.#running = running;
     void outcome.then((outcome) => {
       if (this.#running !== running) return; // it was cancelled, and answered then
@@ -196,19 +200,27 @@ export class Session {
 
   #cancel(task: number): void {
     const waiting = this.#queue.findIndex((call) => call.task === task);
+    const running = this.#running?.task === task ? this.#running : null;
     if (waiting >= 0) this.#queue.splice(waiting, 1);
-    else if (this.#running?.task === task) this.#running = null;
-    else return; // it has been answered
+    else if (running === null) return; // it has been answered
     this.#answer(task, 0, { threw: false, value: undefined });
+    if (running !== null) {
+      this.#running = null;
+      // What listens may take its time: the answer goes before.
+      this.#flush();
+      running.abandon();
+    }
     this.#continue();
   }
 
   #close(): void {
+    const running = this.#running;
     this.#closed = true;
     this.#running = null;
     this.#queue.length = 0;
     this.#writer.write(Kind.Closed, 0);
     this.#flush();
+    running?.abandon();
     this.#onClosed();
   }
 

@@ -16,7 +16,10 @@ const HEADER_BYTES = 8;
 const FRAME_BYTES = 20;
 
 /** A frame as it was received, kept. */
-type Received = Pick<Frame, "kind" | "flags" | "task" | "number" | "deadline" | "content">;
+type Received = Pick<
+  Frame,
+  "kind" | "flags" | "task" | "number" | "deadline" | "attempt" | "content"
+>;
 
 /** A frame as it is written. */
 interface Written {
@@ -24,6 +27,7 @@ interface Written {
   readonly task: number;
   readonly number: number;
   readonly deadline: number;
+  readonly attempt?: number;
   readonly content: Encoded;
 }
 
@@ -43,9 +47,9 @@ function deliver(writer: MessageWriter): Message {
 function send(frames: readonly Written[], session = 7): Message[] {
   const writer = new MessageWriter(session);
   const messages: Message[] = [];
-  for (const { kind, task, number, content, deadline } of frames) {
+  for (const { kind, task, number, content, deadline, attempt } of frames) {
     if (!writer.fits(content)) messages.push(deliver(writer));
-    writer.write(kind, task, number, content, 0, deadline);
+    writer.write(kind, task, number, content, 0, deadline, attempt);
   }
   if (!writer.empty) messages.push(deliver(writer));
   return messages;
@@ -54,9 +58,9 @@ function send(frames: readonly Written[], session = 7): Message[] {
 function receive({ bytes, buffers }: Message): Received[] {
   const frames: Received[] = [];
   readFrames(bytes, bytes.length, buffers, (frame) => {
-    const { kind, flags, task, number, deadline, content } = frame;
+    const { kind, flags, task, number, deadline, attempt, content } = frame;
     const kept = { ...content, body: content.body.slice() };
-    frames.push({ kind, flags, task, number, deadline, content: kept });
+    frames.push({ kind, flags, task, number, deadline, attempt, content: kept });
   });
   return frames;
 }
@@ -80,6 +84,7 @@ const frame: fc.Arbitrary<Written> = fc.record({
   task: fc.nat(0xffff_ffff),
   number: fc.float({ noNaN: true }),
   deadline: fc.oneof(fc.constant(Infinity), fc.double({ noNaN: true })),
+  attempt: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 2 ** 40 })),
   content: fc.record({
     format: fc.nat(255),
     body: bytes(200 * 1024),
@@ -89,9 +94,10 @@ const frame: fc.Arbitrary<Written> = fc.record({
 
 function expectSame(received: readonly Received[], sent: readonly Written[]): void {
   expect(received.length).toBe(sent.length);
-  for (const [i, { kind, task, number, deadline, content }] of sent.entries()) {
+  for (const [i, { kind, task, number, deadline, attempt = 1, content }] of sent.entries()) {
     const frame = received[i]!;
-    expect([frame.kind, frame.task, frame.deadline]).toEqual([kind, task, deadline]);
+    expect([frame.kind, frame.task]).toEqual([kind, task]);
+    expect([frame.deadline, frame.attempt]).toEqual([deadline, attempt]);
     expect(Object.is(frame.number, number)).toBeTrue();
     expect(frame.content.format).toBe(content.format);
     expect(Buffer.compare(frame.content.body, content.body)).toBe(0);
@@ -134,7 +140,7 @@ describe("what is written is what is read", () => {
   test("the largest call there may be fits into an empty message", () => {
     const buffers = Array.from({ length: 4096 }, () => new Uint8Array(1));
     const content = { format: 1, body: patterned(64 * 1024 - 1, 3), buffers };
-    const frame = { kind: Kind.Call, task: 1, number: 2, deadline: 5, content };
+    const frame = { kind: Kind.Call, task: 1, number: 2, deadline: 5, attempt: 2, content };
     const [message, ...more] = send([frame]);
     expect(more).toEqual([]);
     expect(message!.bytes.length).toBeLessThanOrEqual(MESSAGE_BYTES);
@@ -277,7 +283,8 @@ describe("damage", () => {
       const buffers = Array.from({ length: random(3) }, () => patterned(random(40), 1));
       const content = { format: random(8), body: patterned(random(60), random(256)), buffers };
       const deadline = random(2) === 0 ? Infinity : random(1000);
-      return { kind: Kind.Call, task: random(100), number: random(50), deadline, content };
+      const attempt = 1 + random(2);
+      return { kind: Kind.Call, task: random(100), number: random(50), deadline, attempt, content };
     });
     return send(frames)[0]!;
   }

@@ -3,6 +3,7 @@ import type { Case } from "../case.ts";
 import { calling } from "./calling.ts";
 import { cancelling } from "./cancelling.ts";
 import { closing } from "./closing.ts";
+import { contexts } from "./contexts.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { handles } from "./handles.ts";
@@ -23,6 +24,7 @@ export const CASES: readonly Case[] = [
   priorities,
   cancelling,
   handles,
+  contexts,
   losses,
   pools,
   closing,

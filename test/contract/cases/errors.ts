@@ -291,6 +291,20 @@ errors.it(
   },
 );
 
+errors.it(
+  "the stack: on the worker's side nothing but the program's own, deadline or none",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    for (const view of [pool, pool.with({ timeout: 5_000 })]) {
+      const { stack = "" } = await failure(view.async(failing.throwExported), Error);
+      const lines = stack.split("\n");
+      const mark = lines.findIndex((line) => line.includes("worker 0"));
+      assert.match(lines[mark + 1]!, /failing\.ts/);
+      assert.ok(!/node:async_hooks|runInThisContext|\/src\/worker\//.test(stack), stack);
+    }
+  },
+);
+
 errors.it("the stack: its lines are those of the files", async () => {
   await using pool = await AsyncPool.open(1);
   await assertLine(pool.async(failing.throwExported), "failing.ts", "exported");

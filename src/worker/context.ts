@@ -1,0 +1,119 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { BsyncError, CancelledError, type TimeoutError } from "../errors.ts";
+
+/**
+ * What a task can learn of itself. A worker runs one call at a time, but one that was abandoned may go
+ * on beside the next: so each has a context of its own, which follows it through `await`, timers and
+ * whatever else the engine carries it through.
+ */
+
+/** What `taskContext()` tells. */
+export interface TaskContext {
+  /** The task's number in its pool, as in messages: they are counted from 1. 0 in an initializer. */
+  readonly id: number;
+  /** 1, and one more for each worker that was lost while it ran the task (see `retries`). */
+  readonly attempt: number;
+  /** Index of this worker in `pool.workers`. */
+  readonly worker: number;
+  /** This worker's MPI rank; null for a local process. */
+  readonly rank: number | null;
+  /**
+   * Aborts when the result is not wanted any more: the task's time was up (`reason` is its
+   * `TimeoutError`), or it was cancelled by whatever means (`CancelledError`). Synchronous code
+   * never sees it abort; what awaits can stop at it.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** Where a session's calls run. */
+export interface Workplace {
+  readonly index: number;
+  readonly rank: number | null;
+}
+
+/** A call that has begun. Cheap to make: what a task may ask for is made when it asks. */
+export class RunningCall {
+  /** 0 for an initializer. */
+  readonly task: number;
+  readonly #attempt: number;
+  readonly #place: Workplace;
+  readonly #fn: string;
+  #controller: AbortController | null = null;
+  #context: TaskContext | null = null;
+  #reason: TimeoutError | CancelledError | null = null;
+
+  constructor(task: number, attempt: number, place: Workplace, fn: string) {
+    this.task = task;
+    this.#attempt = attempt;
+    this.#place = place;
+    this.#fn = fn;
+  }
+
+  /** For messages: `task 17 (render)`. */
+  get label(): string {
+    return `${this.task === 0 ? "the initializer" : `task ${this.task}`} (${this.#fn})`;
+  }
+
+  /** Calls `deed` so that `taskContext` tells of this call there, and in all that it begins. */
+  run<A extends unknown[], R>(deed: (...args: A) => R, ...args: A): R {
+    return storage().run(this, deed, ...args);
+  }
+
+  /** The call was given up: its signal aborts. The first reason counts. */
+  abandon(reason: TimeoutError | CancelledError = this.#cancelled()): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    const controller = this.#controller;
+    if (controller !== null) this.run(() => controller.abort(reason));
+  }
+
+  get context(): TaskContext {
+    if (this.#context !== null) return this.#context;
+    const controller = new AbortController();
+    this.#controller = controller;
+    if (this.#reason !== null) controller.abort(this.#reason);
+    this.#context = Object.freeze({
+      id: this.task,
+      attempt: this.#attempt,
+      worker: this.#place.index,
+      rank: this.#place.rank,
+      signal: controller.signal,
+    });
+    return this.#context;
+  }
+
+  #cancelled(): CancelledError {
+    return new CancelledError(`${this.label} was cancelled`);
+  }
+}
+
+// On `globalThis`, since a worker may hold bsync twice: as itself, and inside a bundled program.
+const slot = Symbol.for("bsync.context");
+
+function storage(): AsyncLocalStorage<RunningCall> {
+  const holder = globalThis as { [slot]?: AsyncLocalStorage<RunningCall> };
+  return (holder[slot] ??= new AsyncLocalStorage());
+}
+
+/**
+ * Inside a task: which one it is, where it runs, and a signal that aborts when nobody wants its result
+ * any more. The same object at each call in one task. Throws a `BsyncError` of code
+ * `BSYNC_NO_TASK` where no task runs: in the program itself, and at the top level of a module.
+ *
+ * @example
+ * async function download(url: string) {
+ *   const { signal, attempt } = taskContext();
+ *   if (attempt > 1) console.warn(`${url}: another try`);
+ *   return await (await fetch(url, { signal })).bytes();
+ * }
+ * await pool.with({ timeout: 5_000, retries: 2 }).async(download, url);
+ */
+export function taskContext(): TaskContext {
+  const running = storage().getStore();
+  if (running !== undefined) return running.context;
+  throw new BsyncError(
+    "BSYNC_NO_TASK",
+    "Cannot tell of a task: taskContext() was called where none runs; call it within a function " +
+      "that a pool calls",
+  );
+}
