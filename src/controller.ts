@@ -12,7 +12,7 @@ import {
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import type { TaskOwner } from "./handle.ts";
-import type { Ending } from "./link/link.ts";
+import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
@@ -26,6 +26,9 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
 
 /** How often in a row a worker may die before it has served at all. */
 const START_TRIES = 3;
+
+/** How many workers a task may cost that die while they load what it needs. */
+const LOAD_TRIES = 3;
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
@@ -310,7 +313,9 @@ export class Controller implements TaskOwner {
     const before = this.#scheduler.stateOf(record);
     const wasReady = before !== "starting";
     if (before === "gone") return;
-    const { lost } = this.#scheduler.lose(record, connection.link?.told);
+    const told = connection.link?.told;
+    const loading = told === At.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
+    const { lost } = this.#scheduler.lose(record, told);
     connection.farewell = true;
     this.#disconnect(connection);
     const about = {
@@ -328,6 +333,13 @@ export class Controller implements TaskOwner {
       const message = `Cannot finish ${task.label}: ${describe(connection)} ${ending.text} while running it`;
       this.#settle(task, "failed", new WorkerLostError(message, about));
     }
+    if (loading && this.#mayNotLoadAgain(loading)) {
+      const message =
+        `Cannot start ${loading.label}: ${describe(connection)} ${ending.text} while it loaded the ` +
+        `modules that it needs, as ${LOAD_TRIES} workers did`;
+      this.#scheduler.cancel(loading, 0);
+      this.#settle(loading, "failed", new WorkerLostError(message, about));
+    }
     if (this.#closed === "open" || this.#pending > 0) {
       if (!wasReady && ++this.#startsInVain >= START_TRIES) {
         const message =
@@ -340,6 +352,16 @@ export class Controller implements TaskOwner {
     }
     this.#changed();
     this.#dispatch();
+  }
+
+  /** How many workers died while they loaded what a task needs: they had not begun it. */
+  readonly #loadsInVain = new WeakMap<Task, number>();
+
+  /** Counts one more; true if the task, which is queued again, has cost enough of them. */
+  #mayNotLoadAgain(task: Task): boolean {
+    const count = (this.#loadsInVain.get(task) ?? 0) + 1;
+    this.#loadsInVain.set(task, count);
+    return count >= LOAD_TRIES && task.state === "queued";
   }
 
   /** Nothing can be done any more: all that waits is settled with the reason. */

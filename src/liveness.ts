@@ -39,7 +39,10 @@ export class Liveness {
     for (const connection of this.#connections) {
       const { record, link } = connection;
       const read = link?.reading ?? null;
-      const waits = record.inFlight.length > 0 && link?.told === At.Nothing;
+      // What it began and has answered is over, though it was kept from saying so.
+      const told = link?.told;
+      const begun = told === At.Loading || record.inFlight.some(({ id }) => id === told);
+      const waits = record.inFlight.length > 0 && told !== undefined && !begun;
       const stands = waits && read !== null && read === connection.read;
       connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
       connection.read = read;

@@ -75,6 +75,8 @@ export class Scheduler {
   #dropped = 0;
   /** Tasks that wait for one worker, and its index. */
   readonly #pinned = new Map<Task, number>();
+  /** The same for all such tasks, sent ones too: what is queued again is for that worker still. */
+  readonly #pins = new WeakMap<Task, number>();
   /** Idle workers that such a task waits for. */
   readonly #called = new Set<WorkerRecord>();
   readonly #firstIdle = new Front(this.#idle);
@@ -151,11 +153,12 @@ export class Scheduler {
     task.state = "queued";
     task.worker = null;
     task.deadline = Infinity;
-    this.#ready.push(task);
+    this.#pushAgain(task);
   }
 
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
+    this.#pins.set(task, worker.index);
     worker.pinned.push(task);
     this.#pinned.set(task, worker.index);
     if (worker.set === this.#idle) this.#called.add(worker);
@@ -344,10 +347,17 @@ export class Scheduler {
 
   #requeue(task: Task): void {
     this.#running--;
-    task.state = "queued";
-    task.worker = null;
-    task.deadline = Infinity;
-    this.#ready.push(task);
+    this.submitAgain(task);
+  }
+
+  #pushAgain(task: Task): void {
+    const index = this.#pins.get(task);
+    if (index === undefined) return this.#ready.push(task);
+    // Its worker is gone: whoever takes that place takes this first.
+    const { pinned } = this.workers[index]!;
+    const at = pinned.findIndex(({ order }) => order > task.order);
+    pinned.splice(at < 0 ? pinned.length : at, 0, task);
+    this.#pinned.set(task, index);
   }
 
   /** Marks what `answered` found; the caller settles it, unless that was done. */

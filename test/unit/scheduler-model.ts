@@ -36,6 +36,7 @@ export class Model {
   readonly #queue: Task[] = [];
   readonly #settled = new Set<Task>();
   readonly #deadlines = new Map<Task, number>();
+  readonly #pins = new Map<Task, Seat>();
   #order = 1;
 
   constructor(workers: number) {
@@ -51,6 +52,7 @@ export class Model {
       this.scheduler.submit(task);
     } else {
       seat.pinned.push(task);
+      this.#pins.set(task, seat);
       this.scheduler.submitTo(seat.record, task);
     }
   }
@@ -173,23 +175,38 @@ export class Model {
     expect(this.scheduler.due(this.now)).toEqual([]);
   }
 
-  lose(worker: number): void {
+  /** A worker is gone; `begun` says how much is known: nothing, or how many it had begun, or a stale number. */
+  lose(worker: number, begun: number | "unknown" | "stale"): void {
     const seat = pick(this.#seats, worker);
     if (seat.state === "gone") {
       expect(this.scheduler.lose(seat.record)).toEqual({ lost: [], requeued: 0 });
       return;
     }
-    const [head, ...behind] = seat.inFlight.splice(0);
-    const back = behind.filter((task) => !task.settled);
-    const running = head === undefined || head.settled ? null : head;
-    expect(this.scheduler.lose(seat.record)).toEqual({
-      lost: running ? [running] : [],
-      requeued: back.length,
-    });
-    if (running !== null) this.#settle(running, "failed");
-    for (const task of back) expect([task.state, task.worker]).toEqual(["queued", null]);
-    this.#queue.push(...back);
+    const inFlight = seat.inFlight.splice(0);
+    const count = begun === "unknown" ? 1 : begun === "stale" ? 0 : begun % (inFlight.length + 1);
+    const told =
+      begun === "unknown" ? undefined : begun === "stale" ? 12_345 : (inFlight[count - 1]?.id ?? 0);
+    const lost = inFlight.slice(0, count).filter((task) => !task.settled);
+    const back = inFlight.slice(count).filter((task) => !task.settled);
+    expect(this.scheduler.lose(seat.record, told)).toEqual({ lost, requeued: back.length });
     seat.state = "gone";
+    for (const task of lost) {
+      if (++task.losses > task.options.retries) this.#settle(task, "failed");
+      else {
+        this.scheduler.submitAgain(task);
+        back.push(task);
+      }
+    }
+    for (const task of back) {
+      expect([task.state, task.worker]).toEqual(["queued", null]);
+      this.#deadlines.delete(task);
+      const own = this.#pins.get(task);
+      if (own === undefined) this.#queue.push(task);
+      else {
+        own.pinned.push(task);
+        own.pinned.sort((a, b) => a.order - b.order);
+      }
+    }
   }
 
   replace(worker: number): void {

@@ -26,7 +26,7 @@ const some = fc.nat(1000);
 const options: fc.Arbitrary<TaskOptions> = fc.record({
   timeout: fc.constantFrom(Infinity, Infinity, Infinity, Infinity, 0, 10, 1000),
   priority: fc.constantFrom(0, 0, 0, 0, 1, -1, 2.5, Infinity, -Infinity),
-  retries: fc.constantFrom(0, 0, 0, 0, 1),
+  retries: fc.constantFrom(0, 0, 0, 1, 2),
   signal: fc.constantFrom(null, null, null, null, signal),
 });
 const plain = fc.constant(DEFAULTS);
@@ -69,7 +69,14 @@ const deeds = fc.oneof(
   { weight: 4, arbitrary: deed("started", fc.tuple(some), (m, w) => m.started(w)) },
   { weight: 6, arbitrary: deed("cancel", fc.tuple(some), (m, t) => m.cancel(t)) },
   { weight: 4, arbitrary: deed("due", fc.tuple(ms), (m, t) => m.due(t)) },
-  { weight: 1, arbitrary: deed("lose", fc.tuple(some), (m, w) => m.lose(w)) },
+  {
+    weight: 2,
+    arbitrary: deed(
+      "lose",
+      fc.tuple(some, fc.oneof(fc.constantFrom("unknown" as const, "stale" as const), some)),
+      (m, ...a) => m.lose(...a),
+    ),
+  },
   { weight: 2, arbitrary: deed("replace", fc.tuple(some), (m, w) => m.replace(w)) },
   { weight: 3, arbitrary: deed("ready", fc.tuple(some), (m, w) => m.ready(w)) },
 );
