@@ -1,0 +1,86 @@
+/** Runs cases in the job this process belongs to: one line of JSON for each, from rank 0. */
+import { getSize, usingMpi } from "../../index.ts";
+import {
+  applies,
+  type Case,
+  DEFAULT_LIMIT_MS,
+  LOCAL_WORKERS,
+  type MainFunctions,
+  type Mode,
+  type Place,
+} from "./case.ts";
+
+/** Cases that hang before the rest is given up. */
+const MOST_HANGS = 3;
+
+/** What a line says. */
+export interface Line {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly error?: string;
+  readonly ms: number;
+}
+
+/** The job this process belongs to. */
+export function placeOf(main: MainFunctions | null): Place {
+  const mode: Mode = !usingMpi()
+    ? "local"
+    : "OMPI_COMM_WORLD_SIZE" in process.env
+      ? "openmpi"
+      : "mpich";
+  return { mode, workers: usingMpi() ? getSize() - 1 : LOCAL_WORKERS, main };
+}
+
+/**
+ * Runs those of `cases` that are for this job, and whose names hold one of `subjects` if there are any:
+ * `atOnce` of them at a time, begun in their order.
+ */
+export async function runCases(
+  place: Place,
+  cases: readonly Case[],
+  subjects: readonly string[],
+  atOnce = 1,
+): Promise<void> {
+  process.on("unhandledRejection", (error) => stray.push(error ?? "undefined"));
+  const wanted = cases.filter(
+    (entry) =>
+      applies(entry, place.mode, place.workers) &&
+      (subjects.length === 0 || subjects.some((part) => entry.name.includes(part))),
+  );
+  const next = wanted.values();
+  let hangs = 0;
+  const work = async () => {
+    for (const entry of next) {
+      const line = await runCase(place, entry);
+      console.log(JSON.stringify(line));
+      if (line.error?.startsWith("hung") && ++hangs === MOST_HANGS) process.exit(1);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+const stray: unknown[] = [];
+
+async function runCase(place: Place, { name, limit = DEFAULT_LIMIT_MS, run }: Case): Promise<Line> {
+  const start = performance.now();
+  const line = (error?: string): Line => ({
+    name,
+    ok: error === undefined,
+    ...(error === undefined ? {} : { error }),
+    ms: Math.round(performance.now() - start),
+  });
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => late.resolve("late"), limit);
+  try {
+    const first = await Promise.race([(async () => await run(place))(), late.promise]);
+    if (first === "late") return line(`hung: it took more than ${limit} ms`);
+  } catch (error) {
+    return line(error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error));
+  } finally {
+    clearTimeout(timer);
+  }
+  // A rejection that nobody handles is told at the end of the turn it came in.
+  await new Promise((resolve) => setImmediate(resolve));
+  const [error] = stray.splice(0);
+  return line(error === undefined ? undefined : `unhandled rejection: ${Bun.inspect(error)}`);
+}

@@ -1,0 +1,52 @@
+/** Cases that run in a job of their own, each shown as a test of the test runner. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
+import { Job, type Launch } from "./job.ts";
+import type { Line } from "./runner.ts";
+
+/** ms for all cases of one job. */
+const JOB_MS = 120_000;
+
+/** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
+export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {
+  const { mode, ranks } = launch;
+  const workers = mode === "local" ? LOCAL_WORKERS : ranks - 1;
+  describe(mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`, () => {
+    let job: Job;
+    const lines = new Map<string, Line>();
+    let rest = "";
+
+    beforeAll(async () => {
+      job = new Job(launch, script);
+      // What went wrong is for the tests to tell.
+      await job.ended(JOB_MS).catch(() => {});
+      for (const text of job.stdout.split("\n")) {
+        if (text.startsWith('{"name":')) {
+          const line = JSON.parse(text) as Line;
+          lines.set(line.name, line);
+        } else rest += text;
+      }
+    }, JOB_MS + 10_000);
+
+    afterAll(() => job[Symbol.asyncDispose]());
+
+    for (const { name } of cases.filter((entry) => applies(entry, mode, workers))) {
+      test(name, () => {
+        const line = lines.get(name);
+        if (line === undefined) throw new Error(`the job ended before, or hung here: ${end(job)}`);
+        if (!line.ok) throw new Error(line.error);
+      });
+    }
+
+    test("the job ends with exit code 0, and nobody said anything but rank 0", () => {
+      expect(rest).toBe("");
+      if (job.process.exitCode !== 0) throw new Error(end(job));
+    });
+
+    test("the job leaves nothing behind", () => job.leftNothing(), 10_000);
+  });
+}
+
+function end({ process: { exitCode, signalCode }, stderr }: Job): string {
+  return `exit code ${exitCode}, signal ${signalCode}, stderr: ${stderr.slice(-4_000)}`;
+}

@@ -1,0 +1,120 @@
+/**
+ * Tasks that stand still where a test wants them, until a word is said at their gate, and then do what
+ * it says. Each holds its first caller only: whoever comes to the same gate later walks through.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What each of these tasks is worth in the end. */
+export const WORTH = 7;
+
+/** ms that `holdNative` is out of reach. */
+export const NATIVE_MS = 900;
+
+export function holdSync(path: string): number {
+  if (!arrive(path)) return WORTH;
+  while (isHeld(path)) Bun.sleepSync(1);
+  return obey(path);
+}
+
+export async function holdAsync(path: string): Promise<number> {
+  if (!arrive(path)) return WORTH;
+  while (isHeld(path)) await new Promise((resolve) => setTimeout(resolve, 1));
+  return obey(path);
+}
+
+/** One call of native code, which nothing interrupts and no word ends. */
+export function holdNative(path: string): number {
+  if (arrive(path)) Bun.sleepSync(NATIVE_MS);
+  return WORTH;
+}
+
+/** Holds where its result is encoded, which may look at a property more than once. */
+export function holdReply(path: string): { readonly worth: number } {
+  return {
+    get worth() {
+      holdSync(path);
+      return obey(path);
+    },
+  };
+}
+
+/** Goes on with the next word once its result was sent. */
+export function holdAfter(path: string): number {
+  if (arrive(path)) setTimeout(() => void obeyLater(path), 0);
+  return WORTH;
+}
+
+/** Obeys while its answer, which is longer than any link holds at once, is on its way. */
+export function holdAnswer(path: string): Uint8Array | number {
+  if (!arrive(path)) return WORTH;
+  setTimeout(() => obey(path), 0);
+  return new Uint8Array(20_000_000);
+}
+
+/** Short, but for the one call that is given a gate. */
+export function holdQuick(path: string | null): number {
+  return path === null ? WORTH : holdSync(path);
+}
+
+export function pidOf(): number {
+  return process.pid;
+}
+
+/** The text of a module that holds whoever loads it, but for the process that marked itself. */
+export function holdingModule(path: string): string {
+  return (
+    `import { holdSync } from ${JSON.stringify(import.meta.path)};\n` +
+    `const here = Reflect.has(globalThis, Symbol.for("faults.controller"));\n` +
+    `export const worth = here ? 0 : holdSync(${JSON.stringify(path)});\n` +
+    `export function loaded() { return worth; }\n`
+  );
+}
+
+/** True for the first to come; it leaves its pid. */
+function arrive(path: string): boolean {
+  try {
+    mkdirSync(join(path, "taken"));
+    writeFileSync(join(path, "pid"), `${process.pid}`);
+    renameSync(join(path, "pid"), join(path, "reached-0"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isHeld(path: string): boolean {
+  return existsSync(path) && !existsSync(join(path, "open"));
+}
+
+async function obeyLater(path: string): Promise<void> {
+  while (isHeld(path)) await new Promise((resolve) => setTimeout(resolve, 1));
+  obey(path);
+}
+
+function obey(path: string): number {
+  let word = "";
+  try {
+    word = readFileSync(join(path, "open"), "utf8");
+  } catch {
+    // The test is over.
+  }
+  if (word === "throw") throw new RangeError("told to throw");
+  if (word === "scribble") return scribble();
+  if (word.startsWith("exit ")) process.exit(Number(word.slice(5)));
+  if (word.startsWith("SIG")) {
+    process.kill(process.pid, word);
+    for (;;) Bun.sleepSync(10);
+  }
+  return WORTH;
+}
+
+/** Overwrites all that this worker shares with its parent, but for the note of what it has begun. */
+function scribble(): never {
+  const memory = Bun.mmap("/proc/self/fd/4", { shared: true });
+  const note = memory.length / 2 + 4;
+  for (let i = 0; i < memory.length; i++) {
+    if (i < note || i >= note + 4) memory[i] = (i * 2_654_435_761) >>> 13;
+  }
+  for (;;) Bun.sleepSync(10);
+}

@@ -1,0 +1,21 @@
+/**
+ * Every cell of the table that is for this way to start a program, and every case of the peers' lists, in
+ * one job: a line of JSON for each, from rank 0.
+ *
+ *   bun run run.ts [words ...]        mpirun -n 3 bun run run.ts [words ...]
+ */
+import { AsyncPool } from "../../index.ts";
+import { placeOf, runCases } from "../contract/runner.ts";
+
+/** Cells at a time where each has processes of its own. Ranks are shared. */
+const AT_ONCE = 3;
+
+// The other ranks serve from here on; local workers come no further than this.
+const first = await AsyncPool.open();
+await first.close();
+
+const place = placeOf(null);
+const { CELLS } = await import("./table.ts");
+const { PEERS } = await import("./peers.ts");
+const atOnce = place.mode === "local" ? AT_ONCE : 1;
+await runCases(place, [...CELLS, ...PEERS], process.argv.slice(2), atOnce);
