@@ -68,8 +68,7 @@ function stepper(workers: number, queued: number, us: number, random: boolean): 
   const args: unknown[] = [];
   let order = 1;
   let now = 0;
-  const submit = () =>
-    scheduler.submit(new Task(order, fn, args, options[order++ % options.length]!));
+  const submit = () => scheduler.submit(new Task(order, fn, options[order++ % options.length]!));
   /** In flight, in the order of starting: a ring. */
   const flying = new Array<Task>(1 << 20);
   let head = 0;
@@ -83,7 +82,7 @@ function stepper(workers: number, queued: number, us: number, random: boolean): 
   start();
   return () => {
     const task = flying[head++ & 0xf_ffff]!;
-    scheduler.answered(task.worker!, task.id, us, ++now);
+    scheduler.answered(task.record!, task.id, us, ++now);
     submit();
     start();
   };

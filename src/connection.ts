@@ -12,8 +12,11 @@ export interface Connection {
   link: ControlledLink | null;
   rank: number | null;
   readonly writer: MessageWriter;
-  /** Numbers of the functions it was told of. */
+  /** Numbers of the functions it was told of, and the one of them that it was last called with. */
   readonly told: Set<number>;
+  lastCalled: number;
+  /** Something was written for it, and not sent. */
+  unsent: boolean;
   /** How it introduced itself; null before it did. */
   greeting: Greeting | null;
   /** It has let the pool go, or is gone: nothing more is expected of it. */

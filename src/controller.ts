@@ -11,13 +11,13 @@ import {
   WorkerLostError,
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
-import type { TaskOwner } from "./handle.ts";
+import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
-import { Task, type TaskOptions, type WorkerRecord } from "./task.ts";
+import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
 import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
 
@@ -52,7 +52,7 @@ export class Controller implements TaskOwner {
   readonly #liveness = new Liveness(this.connections, () => this.#pending > 0);
   #initializer: { readonly fn: FunctionRecord; readonly content: Encoded } | null = null;
   /** Connections with frames that were written and not sent. */
-  readonly #unsent = new Set<Connection>();
+  #unsent: Connection[] = [];
   #order = 1;
   #pending = 0;
   #flushing = false;
@@ -103,9 +103,14 @@ export class Controller implements TaskOwner {
     );
   }
 
-  submit(fn: FunctionRecord, args: unknown[], options: TaskOptions, worker?: WorkerRecord): Task {
+  submit(
+    fn: FunctionRecord,
+    args: unknown[],
+    options: TaskOptions,
+    worker?: WorkerRecord,
+  ): MessageHandle<unknown> {
     this.#refuseIfClosed(fn);
-    const task = new Task(this.#order++, fn, args, options);
+    const task = new MessageHandle<unknown>(this.#order++, fn, options, this);
     try {
       task.payload = this.#values.keep(args);
     } catch (error) {
@@ -180,8 +185,8 @@ export class Controller implements TaskOwner {
     const options = reason === undefined ? undefined : { cause: reason };
     const tasks = this.#scheduler.drain();
     for (const task of tasks) {
-      const running = task.worker !== null;
-      if (running) this.#write(this.connections[task.worker!.index]!, Kind.Cancel, task.id);
+      const running = task.record !== null;
+      if (running) this.#write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
       const error = new CancelledError(
         `${task.label} was cancelled: its pool was terminated`,
         options,
@@ -215,6 +220,8 @@ export class Controller implements TaskOwner {
       rank: null,
       writer: new MessageWriter(this.#outside.session),
       told: new Set(),
+      lastCalled: 0,
+      unsent: false,
       greeting: null,
       farewell: false,
       idleLooks: 0,
@@ -223,6 +230,7 @@ export class Controller implements TaskOwner {
     this.connections[record.index] = connection;
     const link = this.#outside.connect(record.index, {
       onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
+      onPause: () => this.#dispatch(),
       onLost: (ending) => this.#onLost(connection, ending),
     });
     connection.link = link;
@@ -250,9 +258,7 @@ export class Controller implements TaskOwner {
       if (!(error instanceof BsyncError)) throw error;
       connection.link?.kill?.();
       this.#onLost(connection, { exitCode: null, signal: null, text: error.message });
-      return;
     }
-    this.#dispatch();
   }
 
   #take(connection: Connection, frame: Frame, now: number): void {
@@ -392,18 +398,19 @@ export class Controller implements TaskOwner {
   }
 
   #start(task: Task): void {
-    const connection = this.connections[task.worker!.index]!;
+    const connection = this.connections[task.record!.index]!;
     const payload = task.payload!;
     // In this order: what `encodePayload` returns is good until the next value is encoded.
     this.#tell(connection, task.fn, this.#values.functionsOf(payload));
     const content = this.#values.encodePayload(payload);
-    const { timeout } = task.options;
+    const timeout = task.isPlain ? Infinity : task.options.timeout;
     this.#write(connection, Kind.Call, task.id, task.fn.id, content, timeout, task.losses + 1);
   }
 
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
   #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
-    if (others.length === 0 && connection.told.has(fn.id)) return;
+    if (others.length === 0 && connection.lastCalled === fn.id) return;
+    connection.lastCalled = fn.id;
     for (const record of tell(connection, fn, others)) {
       const told = this.#values.encode(
         { reference: record.reference, label: record.label },
@@ -425,20 +432,25 @@ export class Controller implements TaskOwner {
     const { writer, link } = connection;
     if (!writer.fits(content)) link?.send(writer);
     writer.write(kind, task, number, content, 0, deadline, attempt);
-    this.#unsent.add(connection);
+    if (connection.unsent) return;
+    connection.unsent = true;
+    this.#unsent.push(connection);
   }
 
   #flush(): void {
-    if (this.#unsent.size === 0) return;
-    for (const { writer, link } of this.#unsent) if (!writer.empty) link?.send(writer);
-    this.#unsent.clear();
+    if (this.#unsent.length === 0) return;
+    for (const connection of this.#unsent) {
+      connection.unsent = false;
+      if (!connection.writer.empty) connection.link?.send(connection.writer);
+    }
+    this.#unsent.length = 0;
   }
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
     task.state = state;
     task.outcome = outcome;
     task.payload = null;
-    if (task.options.signal) this.#signals.forget(task.options.signal, task);
+    if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
     const { waiter } = task;
     if (waiter !== null) {
       if (state === "done") waiter.resolve(outcome);
@@ -456,7 +468,7 @@ export class Controller implements TaskOwner {
     const what = this.#scheduler.cancel(task, performance.now());
     if (what === "settled") return false;
     if (what === "interrupt") {
-      this.#write(this.connections[task.worker!.index]!, Kind.Cancel, task.id);
+      this.#write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
     }
     this.#settle(task, "cancelled", error());
     this.#dispatch();
@@ -475,9 +487,9 @@ export class Controller implements TaskOwner {
     // A process can be replaced; a rank that is stuck is left alone until it answers.
     if (verdict.kind === "stuck") {
       const told = connection.link?.told;
-      const behind = verdict.worker.inFlight.slice(1);
       // One that runs a call behind the settled one has gone on: the answer is on its way.
-      if (!behind.some(({ id }) => id === told)) connection.link?.kill?.();
+      const begun = verdict.worker.inFlight.findIndex(({ id }) => id === told);
+      if (begun <= 0) connection.link?.kill?.();
       return;
     }
     const { task } = verdict;

@@ -1,5 +1,6 @@
 import { ProcException, TimeoutError } from "./errors.ts";
-import type { Task, TaskState } from "./task.ts";
+import type { FunctionRecord } from "./function/reference.ts";
+import { Task, type TaskOptions } from "./task.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {
@@ -29,13 +30,12 @@ export interface GetOptions {
  * handle.state; // "queued" or "running"
  * await handle.get(); // 16, as `await handle` is
  */
-export class MessageHandle<T> implements PromiseLike<T> {
-  readonly #task: Task;
+export class MessageHandle<T> extends Task implements PromiseLike<T> {
   readonly #owner: TaskOwner;
 
-  /** Handles are made by `pool.async`. */
-  constructor(task: Task, owner: TaskOwner) {
-    this.#task = task;
+  /** @internal Handles are made by `pool.async`. */
+  constructor(order: number, fn: FunctionRecord, options: TaskOptions, owner: TaskOwner) {
+    super(order, fn, options);
     this.#owner = owner;
   }
 
@@ -51,15 +51,15 @@ export class MessageHandle<T> implements PromiseLike<T> {
    * if (failure instanceof ProcException) console.error("it threw", failure.exc);
    */
   get(options?: GetOptions): Promise<T> {
-    if (options === undefined) return this.#owner.promise(this.#task) as Promise<T>;
+    if (options === undefined) return this.#owner.promise(this) as Promise<T>;
     const { reraise, timeout } = readGetOptions(options);
-    let promise = this.#owner.promise(this.#task) as Promise<T>;
+    let promise = this.#owner.promise(this) as Promise<T>;
     if (!reraise) promise = promise.catch(wrap);
-    if (timeout === Infinity || this.#task.settled) return promise;
+    if (timeout === Infinity || this.settled) return promise;
     return new Promise((resolve, reject) => {
       // Timers hold 31 bits of ms; a longer one would fire at once.
       const delay = Math.min(timeout, 2_147_483_647);
-      const timer = setTimeout(() => reject(waitedTooLong(this.#task, timeout)), delay);
+      const timer = setTimeout(() => reject(waitedTooLong(this, timeout)), delay);
       promise.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   }
@@ -73,11 +73,10 @@ export class MessageHandle<T> implements PromiseLike<T> {
    */
   getSync(options: GetOptions = {}): T {
     const { reraise, timeout } = readGetOptions(options);
-    const task = this.#task;
-    if (!task.settled) this.#owner.waitFor(task, performance.now() + timeout);
-    if (!task.settled) throw waitedTooLong(task, timeout);
-    if (task.state === "done") return task.outcome as T;
-    throw reraise ? task.outcome : new ProcException(task.outcome);
+    if (!this.settled) this.#owner.waitFor(this, performance.now() + timeout);
+    if (!this.settled) throw waitedTooLong(this, timeout);
+    if (this.state === "done") return this.outcome as T;
+    throw reraise ? this.outcome : new ProcException(this.outcome);
   }
 
   /**
@@ -87,8 +86,8 @@ export class MessageHandle<T> implements PromiseLike<T> {
    * while (!handle.ready()) Bun.sleepSync(1);
    */
   ready(): boolean {
-    if (!this.#task.settled) this.#owner.progress();
-    return this.#task.settled;
+    if (!this.settled) this.#owner.progress();
+    return this.settled;
   }
 
   /**
@@ -97,17 +96,12 @@ export class MessageHandle<T> implements PromiseLike<T> {
    * second, a rank is sent nothing until it returns.
    */
   cancel(reason?: unknown): boolean {
-    return this.#owner.cancel(this.#task, reason);
-  }
-
-  /** As far as this process has heard; `ready()` listens. */
-  get state(): TaskState {
-    return this.#task.state;
+    return this.#owner.cancel(this, reason);
   }
 
   /** Index of the worker that has or had the task; null before it was sent to one. */
   get worker(): number | null {
-    return this.#task.worker?.index ?? null;
+    return this.record?.index ?? null;
   }
 
   /** A handle can be awaited as a promise can: `await handle` is `await handle.get()`. */

@@ -41,7 +41,7 @@ export class Liveness {
       const read = link?.reading ?? null;
       // What it began and has answered is over, though it was kept from saying so.
       const told = link?.told;
-      const begun = told === At.Loading || record.inFlight.some(({ id }) => id === told);
+      const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
       const waits = record.inFlight.length > 0 && told !== undefined && !begun;
       const stands = waits && read !== null && read === connection.read;
       connection.idleLooks = stands ? connection.idleLooks + 1 : 0;

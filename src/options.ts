@@ -151,43 +151,58 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
     cwd: given.cwd,
     spin: given.spin ?? spinOfEnvironment(),
     openTimeout: given.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS,
-    task: mergeTaskOptions(DEFAULT_TASK, given),
+    task: {
+      timeout: given.timeout ?? DEFAULT_TASK.timeout,
+      priority: given.priority ?? DEFAULT_TASK.priority,
+      retries: given.retries ?? DEFAULT_TASK.retries,
+      signal: null,
+    },
   };
 }
 
 /** The options of a call on top of others, checked. */
 export function readCallOptions(options: CallOptions, base: TaskOptions): TaskOptions {
-  return mergeTaskOptions(base, readOptions("submit with options", options, CALL_RULES));
-}
-
-function mergeTaskOptions(base: TaskOptions, given: CallOptions): TaskOptions {
-  return Object.freeze({
-    timeout: given.timeout ?? base.timeout,
-    priority: given.priority ?? base.priority,
-    retries: given.retries ?? base.retries,
-    signal: given.signal ?? base.signal,
-  });
+  const deed = "submit with options";
+  if (!isRecord(options)) throw noOptions(deed, options);
+  let { timeout, priority, retries, signal } = base;
+  // A call may have options of its own, so this is not done by way of an object of those that are given.
+  for (const name of Object.keys(options)) {
+    const value = options[name as keyof CallOptions];
+    checkOption(deed, name, value, CALL_RULES);
+    if (value === undefined) continue;
+    if (name === "timeout") timeout = value as number;
+    else if (name === "priority") priority = value as number;
+    else if (name === "retries") retries = value as number;
+    else signal = value as AbortSignal;
+  }
+  return { timeout, priority, retries, signal };
 }
 
 /** The own, enumerable options that are not undefined, in an object that inherits nothing. */
 function readOptions(deed: string, options: object, rules: Rules): Record<string, unknown> {
-  if (!isRecord(options)) {
-    throw new TypeError(`Cannot ${deed}: expected an object of options, got ${show(options)}`);
-  }
+  if (!isRecord(options)) throw noOptions(deed, options);
   const given: Record<string, unknown> = Object.create(null);
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(rules, name)) {
-      const known = Object.keys(rules).join(", ");
-      throw new TypeError(`Cannot ${deed}: unknown option "${name}"; there are ${known}`);
-    }
-    if (value === undefined) continue;
-    const expected = rules[name]!(value);
-    if (expected !== null) {
-      throw new TypeError(`Cannot ${deed}: ${name} must be ${expected}, got ${show(value)}`);
-    }
-    given[name] = value;
+    checkOption(deed, name, value, rules);
+    if (value !== undefined) given[name] = value;
   }
   return given;
+}
+
+function noOptions(deed: string, options: unknown): TypeError {
+  return new TypeError(`Cannot ${deed}: expected an object of options, got ${show(options)}`);
+}
+
+function checkOption(deed: string, name: string, value: unknown, rules: Rules): void {
+  if (!Object.hasOwn(rules, name)) {
+    const known = Object.keys(rules).join(", ");
+    throw new TypeError(`Cannot ${deed}: unknown option "${name}"; there are ${known}`);
+  }
+  if (value === undefined) return;
+  const expected = rules[name]!(value);
+  if (expected !== null) {
+    throw new TypeError(`Cannot ${deed}: ${name} must be ${expected}, got ${show(value)}`);
+  }
 }
 
 function spinOfEnvironment(): number | undefined {

@@ -169,11 +169,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * console.log(await urgent.async("Math.hypot", 3, 4)); // 5, before all that is queued
    */
   with(options: CallOptions): PoolView {
-    const merged = readCallOptions(options, this.#options);
-    const submit = (fn: TaskFunction | string, args: unknown[]) => this.#submit(fn, args, merged);
-    return {
-      async: (fn: TaskFunction | string, ...args: unknown[]) => submit(fn, args),
-    } as PoolView;
+    return new View(this.#submit, readCallOptions(options, this.#options)) as PoolView;
   }
 
   /**
@@ -246,25 +242,42 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     return this.close();
   }
 
-  #submit(
-    fn: TaskFunction | string,
-    args: unknown[],
-    options: TaskOptions,
-  ): MessageHandle<unknown> {
+  readonly #submit: Submit = (fn, args, options) => {
     if (this.#controller === null && isLoading()) {
       // The main script, which is being loaded for its functions, uses a pool that it imports.
       reachedOpen();
-      return new MessageHandle(new Task(0, recordOf(fn), args, options), NOBODY);
+      return new MessageHandle(0, recordOf(fn), options, NOBODY);
     }
     const controller = this.#requireController("call a function");
-    return new MessageHandle(controller.submit(recordOf(fn), args, options), controller);
-  }
+    return controller.submit(recordOf(fn), args, options);
+  };
 
   #requireController(deed: string): Controller {
     if (this.#controller !== null) return this.#controller;
     throw new PoolClosedError(
       `Cannot ${deed} on this rank: its pool has the role "${this.role}"; rank 0 is the controller`,
     );
+  }
+}
+
+type Submit = (
+  fn: TaskFunction | string,
+  args: unknown[],
+  options: TaskOptions,
+) => MessageHandle<unknown>;
+
+/** A pool as `with` shows it. */
+class View {
+  readonly #submit: Submit;
+  readonly #options: TaskOptions;
+
+  constructor(submit: Submit, options: TaskOptions) {
+    this.#submit = submit;
+    this.#options = options;
+  }
+
+  async(fn: TaskFunction | string, ...args: unknown[]): MessageHandle<unknown> {
+    return this.#submit(fn, args, this.#options);
   }
 }
 

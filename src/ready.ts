@@ -1,3 +1,4 @@
+import { Fifo } from "./fifo.ts";
 import { Heap } from "./heap.ts";
 
 /** What the ready queue needs to know of a task. */
@@ -16,53 +17,36 @@ export interface Ready {
  * the lesser of the two heads, so the order is the heap's in every case.
  */
 export class ReadyQueue<T extends Ready> {
-  #heap = new Heap<T>();
-  #run: (T | undefined)[] = [];
-  #runHead = 0;
+  readonly #heap = new Heap<T>();
+  readonly #run = new Fifo<T>();
 
   get size(): number {
-    return this.#heap.size + this.#run.length - this.#runHead;
+    return this.#heap.size + this.#run.length;
   }
 
   push(task: T): void {
-    const last = this.#run.length > this.#runHead ? this.#run[this.#run.length - 1]! : undefined;
+    const last = this.#run.last;
     if (last === undefined || !comesBefore(task, last)) this.#run.push(task);
     else this.#heap.push(task, task.priority, task.order);
   }
 
   peek(): T | undefined {
-    return this.#heapIsNext() ? this.#heap.peek() : this.#run[this.#runHead];
+    return this.#heapIsNext() ? this.#heap.peek() : this.#run.at(0);
   }
 
   pop(): T | undefined {
-    if (this.#heapIsNext()) return this.#heap.pop();
-    const task = this.#run[this.#runHead];
-    if (task === undefined) return undefined;
-    this.#run[this.#runHead++] = undefined;
-    if (this.#runHead === this.#run.length) {
-      this.#run = [];
-      this.#runHead = 0;
-    } else if (this.#runHead >= 1024 && this.#runHead * 2 > this.#run.length) {
-      this.#run = this.#run.slice(this.#runHead);
-      this.#runHead = 0;
-    }
-    return task;
+    return this.#heapIsNext() ? this.#heap.pop() : this.#run.shift();
   }
 
   /** Drops every task that `wanted` says no to. O(n). */
   keep(wanted: (task: T) => boolean): void {
     this.#heap.keep(wanted);
-    const kept: T[] = [];
-    for (let i = this.#runHead; i < this.#run.length; i++) {
-      if (wanted(this.#run[i]!)) kept.push(this.#run[i]!);
-    }
-    this.#run = kept;
-    this.#runHead = 0;
+    this.#run.keep(wanted);
   }
 
   #heapIsNext(): boolean {
     if (this.#heap.size === 0) return false;
-    const head = this.#run[this.#runHead];
+    const head = this.#run.at(0);
     if (head === undefined) return true;
     const key = this.#heap.peekKey();
     return key < head.priority || (key === head.priority && this.#heap.peekOrder() < head.order);

@@ -27,7 +27,7 @@ import { type Task, WorkerRecord } from "./task.ts";
 const IN_FLIGHT_US = 50;
 
 /** The least that one call is taken to last, since sending and answering it takes that too. */
-const SHORTEST_US = 0.5;
+const SHORTEST_US = 0.25;
 
 /** ms between a task's deadline on the worker and the controller's own verdict. */
 export const VERDICT_MS = 25;
@@ -151,7 +151,7 @@ export class Scheduler {
   /** Queues a task whose worker was lost while running it, in its old place. */
   submitAgain(task: Task): void {
     task.state = "queued";
-    task.worker = null;
+    task.record = null;
     task.deadline = Infinity;
     this.#pushAgain(task);
   }
@@ -166,7 +166,7 @@ export class Scheduler {
   }
 
   /**
-   * The next task to send, its `worker` set; null when there is none, or nobody to take it.
+   * The next task to send, its `record` set; null when there is none, or nobody to take it.
    * The most urgent task waits for an idle worker if it must, and nothing overtakes it.
    */
   next(now: number): Task | null {
@@ -197,17 +197,17 @@ export class Scheduler {
    */
   answered(worker: WorkerRecord, id: number, elapsed: number, now: number): Task | null {
     const { inFlight } = worker;
-    const index = inFlight[0]?.id === id ? 0 : inFlight.findIndex((task) => task.id === id);
+    const index = inFlight.at(0)?.id === id ? 0 : inFlight.findIndex((task) => task.id === id);
     if (index < 0) return null;
-    const task = index === 0 ? inFlight.shift()! : inFlight.splice(index, 1)[0]!;
-    const cost = index === 0 ? worker.costs.shift()! : worker.costs.splice(index, 1)[0]!;
+    const task = inFlight.remove(index);
+    const cost = worker.costs.remove(index);
     // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
     if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
     else worker.load -= cost;
     // A call that was given up was not finished early: it says only that such calls may be longer.
     if (!task.settled || elapsed > task.fn.expected) this.#observe(task.fn, elapsed);
     worker.stuckAt = Infinity;
-    if (inFlight[0]?.settled) this.#await(worker, now);
+    if (inFlight.at(0)?.settled) this.#await(worker, now);
     this.#place(worker);
     return this.#release(task);
   }
@@ -228,7 +228,7 @@ export class Scheduler {
     if (task.state !== "running") return "settled";
     task.state = "cancelled";
     this.#running--;
-    if (task.worker!.inFlight[0] === task) this.#await(task.worker!, now);
+    if (task.record!.inFlight.at(0) === task) this.#await(task.record!, now);
     return "interrupt";
   }
 
@@ -260,8 +260,8 @@ export class Scheduler {
   lose(worker: WorkerRecord, begun?: number): Loss {
     if (worker.set === this.#gone) return { lost: [], requeued: 0 };
     this.#move(worker, this.#gone);
-    const inFlight = worker.inFlight.splice(0);
-    worker.costs.length = 0;
+    const inFlight = worker.inFlight.takeAll();
+    worker.costs.takeAll();
     worker.load = 0;
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
     const lost: Task[] = [];
@@ -311,7 +311,7 @@ export class Scheduler {
   #openWorker(): WorkerRecord | undefined {
     for (;;) {
       const worker = this.#firstOpen.peek();
-      if (worker === undefined) return undefined;
+      if (worker === undefined || this.#pricedAt[worker.index] === this.#turns) return worker;
       this.#place(worker);
       if (worker.set === this.#open) return worker;
     }
@@ -332,13 +332,13 @@ export class Scheduler {
 
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     task.state = "running";
-    task.worker = worker;
+    task.record = worker;
     this.#running++;
     const cost = costOf(task);
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;
-    if (task.options.timeout !== Infinity) {
+    if (!task.isPlain && task.options.timeout !== Infinity) {
       this.#expireAt(task, worker, now + task.options.timeout + START_MS);
     }
     this.#place(worker);
@@ -384,7 +384,7 @@ export class Scheduler {
   /** Whether a deadline has not been overtaken by what happened since it was set. */
   #isLive({ task, worker, time }: Deadline): boolean {
     if (task === null) return worker.set === this.#overdue && worker.stuckAt === time;
-    return task.state === "running" && task.worker === worker && task.deadline === time;
+    return task.state === "running" && task.record === worker && task.deadline === time;
   }
 
   /**
@@ -392,17 +392,19 @@ export class Scheduler {
    * lies behind another one is left alone until its turn: the one before it is not to blame.
    */
   #await(worker: WorkerRecord, now: number): void {
-    if (worker.set === this.#gone || !worker.inFlight[0]?.settled) return;
+    if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
     worker.stuckAt = now + STUCK_MS;
     this.#watch({ task: null, worker, time: worker.stuckAt });
   }
 
   #place(worker: WorkerRecord): void {
-    if (worker.set === this.#overdue && worker.inFlight[0]?.settled) return;
+    if (worker.set === this.#overdue && worker.inFlight.at(0)?.settled) return;
     if (this.#pricedAt[worker.index] !== this.#turns) this.#reprice(worker);
+    // One that was full is filled again when half of it is done: that makes for fewer, longer messages.
+    const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) this.#move(worker, this.#idle);
-    else if (worker.load < IN_FLIGHT_US && worker.pinned.length === 0) {
+    else if (worker.load < roomBelow && worker.pinned.length === 0) {
       this.#move(worker, this.#open);
     } else this.#move(worker, this.#full);
   }
@@ -410,7 +412,9 @@ export class Scheduler {
   /** What is in flight costs what such calls are known to take by now. */
   #reprice(worker: WorkerRecord): void {
     this.#pricedAt[worker.index] = this.#turns;
-    worker.inFlight.forEach((task, i) => (worker.costs[i] = costOf(task)));
+    for (let i = 0; i < worker.inFlight.length; i++) {
+      worker.costs.set(i, costOf(worker.inFlight.at(i)!));
+    }
     worker.load = sum(worker.costs);
   }
 
@@ -445,15 +449,14 @@ export class Scheduler {
 
 /** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
 function mayWaitBehind(task: Task): boolean {
-  const { timeout, retries, signal } = task.options;
-  return task.fn.expected < IN_FLIGHT_US && timeout === Infinity && retries === 0 && !signal;
+  return task.isPlain && task.fn.expected < IN_FLIGHT_US;
 }
 
 function costOf(task: Task): number {
   return Math.max(task.fn.expected, SHORTEST_US);
 }
 
-function sum(numbers: readonly number[]): number {
+function sum(numbers: Iterable<number>): number {
   let total = 0;
   for (const number of numbers) total += number;
   return total;

@@ -1,4 +1,5 @@
 import type { Encoded } from "./codec/value.ts";
+import { Fifo } from "./fifo.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { INITIALIZER } from "./wire.ts";
 
@@ -16,59 +17,66 @@ export interface TaskOptions {
   readonly signal: AbortSignal | null;
 }
 
-/** What waits for a task: the two ends of one promise. */
-export interface Waiter {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-}
+/**
+ * The arguments of a task until it is sent: encoded at the call where one of them could change; else a
+ * list as it is; or the one argument itself, if it is the only one, and no object.
+ */
+export type Payload = Encoded | readonly unknown[] | string | number | boolean | bigint;
 
 /**
  * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
- * million of them. `state` is changed by the scheduler alone, `outcome` by the pool that settles it.
+ * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`) is
+ * the same object. `state` is changed by the scheduler alone, `outcome` by the pool that settles it.
  */
 export class Task {
-  /** Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
+  /** @internal Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
   readonly order: number;
+  /** @internal */
   readonly fn: FunctionRecord;
+  /** @internal */
   readonly options: TaskOptions;
-  /** The arguments: as they are when all are immutable, else encoded at the call; null once settled. */
-  payload: unknown[] | Encoded | null;
+  /** @internal Null once settled. */
+  payload: Payload | null = null;
+  /** As far as this process has heard; `ready()` listens. */
   state: TaskState = "queued";
-  worker: WorkerRecord | null = null;
-  /** How many workers it has cost. */
+  /** @internal The worker that has or had it. */
+  record: WorkerRecord | null = null;
+  /** @internal It has no timeout, retries or signal: of its options only the priority matters. */
+  readonly isPlain: boolean;
+  /** @internal How many workers it has cost. */
   losses = 0;
-  /** When the controller gives the task up, on `performance.now()`; the worker should do so before. */
+  /** @internal When the controller gives the task up, on `performance.now()`; the worker should do so before. */
   deadline = Infinity;
-  /** The result of a task that is done, what to throw for one that failed or was cancelled. */
+  /** @internal The result of a task that is done, what to throw for one that failed or was cancelled. */
   outcome: unknown = undefined;
-  /** Made when somebody first asks: a task nobody looks at has no promise, and rejects nothing. */
-  waiter: (Waiter & { promise: Promise<unknown> }) | null = null;
+  /** @internal Made when somebody first asks: a task nobody looks at has no promise, and rejects nothing. */
+  waiter: PromiseWithResolvers<unknown> | null = null;
 
-  constructor(
-    order: number,
-    fn: FunctionRecord,
-    payload: unknown[] | Encoded,
-    options: TaskOptions,
-  ) {
+  /** @internal */
+  constructor(order: number, fn: FunctionRecord, options: TaskOptions) {
     this.order = order;
     this.fn = fn;
-    this.payload = payload;
     this.options = options;
+    // Asked often, and of a million tasks that wait none is in the cache: not one object more for each.
+    this.isPlain = options.timeout === Infinity && options.retries === 0 && options.signal === null;
   }
 
+  /** @internal */
   get id(): number {
     return this.order % INITIALIZER;
   }
 
+  /** @internal */
   get priority(): number {
     return this.options.priority;
   }
 
+  /** @internal */
   get settled(): boolean {
     return this.state !== "queued" && this.state !== "running";
   }
 
-  /** For messages: `task 17 (render)`. */
+  /** @internal For messages: `task 17 (render)`. */
   get label(): string {
     return `task ${this.order} (${this.fn.label})`;
   }
@@ -78,11 +86,11 @@ export class Task {
 export class WorkerRecord {
   readonly index: number;
   /** Sent and not answered, in the order of sending: the first one is what it runs. */
-  readonly inFlight: Task[] = [];
+  readonly inFlight = new Fifo<Task>();
   /** Tasks for this worker and no other. */
   readonly pinned: Task[] = [];
   /** µs that each of `inFlight` was expected to take when it was sent, and their sum. */
-  readonly costs: number[] = [];
+  readonly costs = new Fifo<number>();
   load = 0;
   set: Set<WorkerRecord>;
   /** When to replace it unless it has answered by then; Infinity when it is not overdue. */

@@ -9,7 +9,7 @@ import {
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
 import { exportedBy, exporterOf, type FunctionRecord, recordOf } from "./function/reference.ts";
-
+import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -28,6 +28,8 @@ interface EncodedCall extends Encoded {
  * cost the memory once more for every task that waits.
  */
 export class Values {
+  /** The list that a single argument is encoded in. */
+  readonly #single: unknown[] = [undefined];
   /** Functions met while encoding. */
   #met: FunctionRecord[] = [];
 
@@ -55,13 +57,19 @@ export class Values {
   }
 
   /** What a task keeps of its arguments until it is sent; throws for what cannot travel. */
-  keep(args: unknown[]): unknown[] | Encoded {
+  keep(args: unknown[]): Payload {
+    // Most calls have one argument, a number or a text: without the list it is one object less a task.
+    if (args.length === 1 && isPrimitive(args[0])) return args[0];
     return args.every(isImmutable) ? args : this.encodeKept(args, "args");
   }
 
   /** What `keep` kept, as it is sent. */
-  encodePayload(payload: unknown[] | Encoded): Encoded {
-    return Array.isArray(payload) ? encodeValue(payload, "args", this.#encoding) : payload;
+  encodePayload(payload: Payload): Encoded {
+    if (typeof payload !== "object") {
+      this.#single[0] = payload;
+      return encodeValue(this.#single, "args", this.#encoding);
+    }
+    return isList(payload) ? encodeValue(payload, "args", this.#encoding) : payload;
   }
 
   /** Encodes into memory of its own. */
@@ -82,9 +90,21 @@ export class Values {
   }
 
   /** The functions among what `keep` kept. */
-  functionsOf(payload: unknown[] | Encoded): readonly FunctionRecord[] {
-    return Array.isArray(payload) ? [] : ((payload as Partial<EncodedCall>).functions ?? []);
+  functionsOf(payload: Payload): readonly FunctionRecord[] {
+    if (typeof payload !== "object" || isList(payload)) return NO_FUNCTIONS;
+    return (payload as Partial<EncodedCall>).functions ?? NO_FUNCTIONS;
   }
+}
+
+const NO_FUNCTIONS: readonly FunctionRecord[] = [];
+
+function isList(payload: Encoded | readonly unknown[]): payload is readonly unknown[] {
+  return Array.isArray(payload);
+}
+
+function isPrimitive(value: unknown): value is string | number | boolean | bigint {
+  const type = typeof value;
+  return type === "number" || type === "string" || type === "boolean" || type === "bigint";
 }
 
 function isImmutable(value: unknown): boolean {

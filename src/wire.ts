@@ -203,10 +203,10 @@ export class MessageWriter {
     view.setUint32(at + 16, bufferCount, true);
     const body = at + FRAME_HEADER;
     if (behind) this.#buffers.push(content.body.slice());
-    else if (content.body.length > 0) this.#bytes.set(content.body, body);
+    else copy(content.body, this.#bytes, body);
     if (timed) view.setFloat64(body + bodyBytes - 8, deadline, true);
     if (again) view.setFloat64(body + bodyBytes - (timed ? 16 : 8), attempt, true);
-    for (const buffer of content.buffers) this.#buffers.push(buffer);
+    if (content.buffers.length > 0) this.#buffers.push(...content.buffers);
     this.#length = body + bodyBytes;
   }
 
@@ -239,6 +239,13 @@ export class MessageWriter {
     bytes.set(this.#bytes.subarray(0, this.#length));
     this.renew(bytes);
   }
+}
+
+/** `set` costs some 40 ns, whatever it copies; most bodies are a few bytes. */
+function copy(from: Uint8Array, to: Uint8Array, at: number): void {
+  const { length } = from;
+  if (length > 32) return to.set(from, at);
+  for (let i = 0; i < length; i++) to[at + i] = from[i]!;
 }
 
 /** Refuses a value with more buffers than a frame takes. */

@@ -27,7 +27,9 @@ export class IpcLink implements Link {
   receive(message: unknown): void {
     if (this.#closed || !Array.isArray(message)) return;
     const [bytes, ...buffers] = message as Uint8Array[];
-    if (bytes !== undefined) this.#owner.onMessage(bytes, bytes.length, buffers);
+    if (bytes === undefined) return;
+    this.#owner.onMessage(bytes, bytes.length, buffers);
+    this.#owner.onPause();
   }
 
   poll(): boolean {

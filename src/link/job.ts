@@ -137,6 +137,7 @@ const farewell: LinkOwner = {
       if (kind === Kind.Leave) process.exit(0);
     });
   },
+  onPause() {},
   onLost() {},
 };
 

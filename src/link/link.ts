@@ -34,12 +34,14 @@ export interface Link {
 /** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
 export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
 
-/** Whom a link serves. Neither method may throw. */
+/** Whom a link serves. None of these may throw. */
 export interface LinkOwner {
   /**
    * A message has arrived. `bytes` is good until this returns; `buffers` are the receiver's to keep.
    */
   onMessage(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
+  /** All that had arrived was handed over: the time to answer, once for all of it. */
+  onPause(): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
   onLost(ending: Ending): void;
 }

@@ -68,6 +68,7 @@ export class LocalLink implements Link {
       killAtExit(this);
       const handOver: LinkOwner = {
         onMessage: (bytes, length, buffers) => this.#owner.onMessage(bytes, length, buffers),
+        onPause: () => this.#owner.onPause(),
         onLost: (ending) => this.#malformed(ending),
       };
       if (memory === null) {
@@ -112,7 +113,7 @@ export class LocalLink implements Link {
   meet(): void {}
 
   close(): void {
-    this.#owner = { onMessage() {}, onLost() {} };
+    this.#owner = { onMessage() {}, onPause() {}, onLost() {} };
     this.#channel.close();
     this.#bell?.close();
   }

@@ -31,6 +31,8 @@ export class MpiHub {
   readonly #spare: Uint8Array[] = [];
   /** Links with something on its way in. */
   readonly #receiving = new Set<MpiLink>();
+  /** Links that have handed over a message, and are to be told when that was all. */
+  #heard: MpiLink[] = [];
 
   /** `accept` is asked for a link when a message comes for a session there is none of. */
   constructor(
@@ -79,10 +81,17 @@ export class MpiHub {
     // A bound, so that a flood does not keep the caller from its event loop.
     for (let i = 0; i < 64; i++) {
       const found = this.mpi.poll(this.#buffer, this.#status);
-      if (found === 0) return moved || i > 0;
+      if (found === 0) break;
+      moved = true;
       this.#take(found === 2);
     }
-    return true;
+    while (this.#heard.length > 0) for (const link of this.#heard.splice(0)) link.pause();
+    return moved;
+  }
+
+  /** A link has handed over a message. */
+  heard(link: MpiLink): void {
+    this.#heard.push(link);
   }
 
   /** Where the link's messages go until they are sent. */
@@ -174,7 +183,7 @@ function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof re
 const RECEIVES = 64;
 
 /** What has no owner any more is received all the same, and dropped. */
-const DEAF: LinkOwner = { onMessage() {}, onLost() {} };
+const DEAF: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };
 
 interface Arriving {
   readonly requests: number[];
@@ -200,6 +209,8 @@ export class MpiLink implements Link {
 
   /** How to wake the other side, where it is a process of this machine. */
   #bell: { readonly pid: number; readonly spinMs: number } | null = null;
+  /** False between a message and the end of its poll. */
+  #paused = true;
   #lastMessage = 0;
   /** The link was silent for so long that the other side may have fallen asleep, or be about to. */
   #mayDoze = false;
@@ -264,10 +275,7 @@ export class MpiLink implements Link {
   /** The hub has received a message, in memory that it will use again. */
   arrive(bytes: Uint8Array, length: number, sizes: readonly number[]): void {
     if (this.#bell !== null) this.#hear(performance.now());
-    if (sizes.length === 0 && this.#inbox.length === 0) {
-      this.#owner.onMessage(bytes, length, []);
-      return;
-    }
+    if (sizes.length === 0 && this.#inbox.length === 0) return this.#handOver(bytes, length, []);
     const arriving = this.#hub.receiveBuffers(this, sizes);
     this.#inbox.push({ bytes: bytes.slice(0, length), ...arriving });
   }
@@ -295,8 +303,20 @@ export class MpiLink implements Link {
       }
       if (next.requests.length > 0 || next.later.length > 0) break;
       this.#inbox.shift();
-      this.#owner.onMessage(next.bytes, next.bytes.length, next.buffers);
+      this.#handOver(next.bytes, next.bytes.length, next.buffers);
     }
     return moved;
+  }
+
+  /** All that had arrived was handed over. */
+  pause(): void {
+    this.#paused = true;
+    this.#owner.onPause();
+  }
+
+  #handOver(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    if (this.#paused) this.#hub.heard(this);
+    this.#paused = false;
+    this.#owner.onMessage(bytes, length, buffers);
   }
 }

@@ -14,24 +14,24 @@ export interface Pumped {
   nap(quietMs: number): number;
 }
 
-/** Of so many sleeps one comes after a full spin, to see whether that is worth it again. */
-const PROBE = 32;
+/** At least one in so many sleeps, and one more, comes after a spin, to see whether that is worth it again. */
+const MOST_SKIPPED = 3;
 
 /**
  * When to look for messages in a process whose thread belongs to somebody else's program: nothing here
  * blocks. While something is likely to come it looks at each turn of the event loop; when
  * nothing has come for `spinUs` it sleeps, to be woken by a bell, or by a timer where there are none.
  *
- * To spin in vain is worse than to sleep at once: what it waits for may want the same core. So each
- * time that it had to sleep after all it spins for less the next time, down to nothing, until a
+ * To spin in vain is worse than to sleep at once: what it waits for may want the same core. So after a
+ * spin that found nothing one is left out, after the next one three, then seven and so on, until a
  * spin finds something again. (Only where the other side can see that it sleeps.)
  */
 export class Pump {
   readonly #pumped: Pumped;
   readonly #spinMs: number;
-  /** ms to look for now, at most `#spinMs`: less where that was in vain. */
-  #budgetMs: number;
-  #sleeps = 0;
+  /** How many spins are left out after one that was in vain, and how many of those are to come. */
+  #skips = 0;
+  #toSkip = 0;
   #lastMoved = 0;
   #immediate: NodeJS.Immediate | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -41,7 +41,6 @@ export class Pump {
   constructor(pumped: Pumped, spinUs: number) {
     this.#pumped = pumped;
     this.#spinMs = spinUs / 1000;
-    this.#budgetMs = this.#spinMs;
   }
 
   /** Something was sent, or a bell has rung: look at once, and for a while. */
@@ -73,9 +72,9 @@ export class Pump {
     if (this.#immediate !== null) return;
     const now = performance.now();
     if (moved) this.#lastMoved = now;
-    if (moved && !wasAsleep) this.#budgetMs = this.#spinMs;
+    if (moved && !wasAsleep) this.#skips = this.#toSkip = 0;
     const quiet = now - this.#lastMoved;
-    if (moved || (quiet <= this.#budgetMs && this.#pumped.due())) {
+    if (moved || (this.#toSkip === 0 && quiet <= this.#spinMs && this.#pumped.due())) {
       this.#immediate = setImmediate(this.#turn);
     } else {
       this.#fallAsleep(quiet);
@@ -88,8 +87,10 @@ export class Pump {
       return;
     }
     this.#asleep = true;
-    if (this.#pumped.announces) {
-      this.#budgetMs = ++this.#sleeps % PROBE === 0 ? this.#spinMs : this.#budgetMs / 4;
+    if (this.#toSkip > 0) this.#toSkip--;
+    else if (this.#pumped.announces) {
+      this.#skips = Math.min(2 * this.#skips + 1, MOST_SKIPPED);
+      this.#toSkip = this.#skips;
     }
     if (!this.#pumped.due()) return this.rest();
     const nap = this.#pumped.nap(quiet);

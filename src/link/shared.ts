@@ -85,6 +85,7 @@ export class SharedLink implements Link {
 
   poll(): boolean {
     let moved = this.#outbox.length > 0 && this.#push();
+    let taken = false;
     // A bound, so that a flood does not keep the caller from its event loop.
     for (let i = 0; i < 64 && !this.#closed; i++) {
       try {
@@ -94,8 +95,10 @@ export class SharedLink implements Link {
         this.#fail(error.message);
         return true;
       }
-      moved = true;
+      taken = true;
     }
+    if (taken) this.#owner.onPause();
+    moved ||= taken;
     if (moved && this.#in.takeWaiting()) this.#ringBell();
     return moved;
   }

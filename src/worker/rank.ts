@@ -37,6 +37,7 @@ function acceptPool(hub: MpiHub, source: number, tag: number, session: number): 
   });
   const link = hub.connect(source, tag, session, {
     onMessage: (bytes, length, buffers) => served.receive(bytes, length, buffers),
+    onPause: () => served.answer(),
     onLost() {},
   });
   served.serve(link);

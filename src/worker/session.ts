@@ -92,11 +92,15 @@ export class Session {
 
   /** A message of the controller's. What makes no sense is dropped; calls in it are answered. */
   receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
-    readFrames(bytes, length, buffers, (frame) => this.#take(frame));
+    readFrames(bytes, length, buffers, this.#take);
+  }
+
+  /** No more messages are there: what was held back for company is sent. */
+  answer(): void {
     this.#flush();
   }
 
-  #take(frame: Frame): void {
+  readonly #take = (frame: Frame): void => {
     if (this.#closed) return;
     switch (frame.kind) {
       case Kind.Open:
@@ -114,7 +118,7 @@ export class Session {
       case Kind.Close:
         return this.#close();
     }
-  }
+  };
 
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#decoding) as Opening;

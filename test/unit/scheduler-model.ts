@@ -44,7 +44,7 @@ export class Model {
   }
 
   submit(fn: number, options: TaskOptions, pinnedTo: number | null): void {
-    const task = new Task(this.#order++, pick(this.functions, fn), [], options);
+    const task = new Task(this.#order++, pick(this.functions, fn), options);
     this.tasks.push(task);
     const seat = pinnedTo === null ? undefined : pick(this.#seats, pinnedTo);
     if (seat === undefined) {
@@ -76,7 +76,7 @@ export class Model {
       if (mayWait(urgent)) expect(this.#seats.filter((seat) => isOpen(seat))).toEqual([]);
       return false;
     }
-    const seat = this.#seats.find(({ record }) => record === task.worker)!;
+    const seat = this.#seats.find(({ record }) => record === task.record)!;
     expect(seat.state).toBe("serving");
     expect(isOverdue(seat)).toBeFalse();
     if (called.length > 0) {
@@ -102,7 +102,7 @@ export class Model {
     expect(seat.pinned).toEqual([]);
     for (const before of seat.inFlight) expect(before.fn.expected).toBeLessThan(SHORT_US);
     const { costs } = seat.record;
-    expect(sum(costs.slice(0, -1))).toBeLessThan(SHORT_US + 1e-6);
+    expect(sum([...costs].slice(0, -1))).toBeLessThan(SHORT_US + 1e-6);
   }
 
   /** A worker says that it began what is first. */
@@ -198,7 +198,7 @@ export class Model {
       }
     }
     for (const task of back) {
-      expect([task.state, task.worker]).toEqual(["queued", null]);
+      expect([task.state, task.record]).toEqual(["queued", null]);
       this.#deadlines.delete(task);
       const own = this.#pins.get(task);
       if (own === undefined) this.#queue.push(task);
@@ -240,7 +240,7 @@ export class Model {
     expect(new Set(drained)).toEqual(new Set(left));
     expect(drained.length).toBe(left.length);
     // A running task has a worker to be told of it; the others have none.
-    expect(drained.filter(({ worker }) => worker !== null).length).toBe(running.length);
+    expect(drained.filter(({ record }) => record !== null).length).toBe(running.length);
     for (const task of drained) this.#settle(task, "cancelled");
     this.#queue.length = 0;
     for (const seat of this.#seats) seat.pinned.length = 0;
@@ -262,11 +262,11 @@ export class Model {
     for (const seat of this.#seats) {
       const { record } = seat;
       expect(scheduler.stateOf(record)).toBe(stateOf(seat));
-      expect(record.inFlight).toEqual(seat.inFlight);
+      expect([...record.inFlight]).toEqual(seat.inFlight);
       expect(record.pinned).toEqual(seat.pinned);
       expect(record.costs.length).toBe(seat.inFlight.length);
       for (const cost of record.costs) expect(cost).toBeGreaterThan(0);
-      const load = sum(record.costs);
+      const load = sum([...record.costs]);
       if (load === Infinity) expect(record.load).toBe(Infinity);
       else expect(Math.abs(record.load - load)).toBeLessThanOrEqual(1e-9 * (1 + load));
     }
@@ -311,14 +311,14 @@ function isIdle({ state, inFlight }: Seat): boolean {
   return state === "serving" && inFlight.length === 0;
 }
 
-/** Whether more could be sent behind what it has. */
+/** Whether more has to be sent behind what it has: one that was full is filled again from half on. */
 function isOpen(seat: Seat): boolean {
   if (seat.state !== "serving" || isIdle(seat) || isOverdue(seat)) return false;
   if (seat.pinned.length > 0) return false;
   if (!seat.inFlight.every(({ fn }) => fn.expected < SHORT_US)) return false;
   // Costs are those of the time of sending: as they are now they may be higher, and that will do too.
-  const now = sum(seat.inFlight.map(({ fn }) => Math.max(fn.expected, 0.5)));
-  return Math.max(now, sum(seat.record.costs)) < SHORT_US - 1e-6;
+  const now = sum(seat.inFlight.map(({ fn }) => Math.max(fn.expected, 0.25)));
+  return Math.max(now, sum([...seat.record.costs])) < SHORT_US / 2 - 1e-6;
 }
 
 function stateOf(seat: Seat): ReturnType<Scheduler["stateOf"]> {

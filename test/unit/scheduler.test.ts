@@ -111,7 +111,7 @@ function serving(workers: number): { scheduler: Scheduler; workers: WorkerRecord
 
 let order = 1;
 function newTask(fn: FunctionRecord, options: Partial<TaskOptions> = {}): Task {
-  return new Task(order++, fn, [], { ...DEFAULTS, ...options });
+  return new Task(order++, fn, { ...DEFAULTS, ...options });
 }
 
 function startAll(scheduler: Scheduler, now = 0): Task[] {
@@ -139,14 +139,16 @@ describe("short calls in flight", () => {
     const [first] = startAll(scheduler);
     expect(workers.map(({ inFlight }) => inFlight.length).toSorted()).toEqual([1, 5]);
     for (let i = 0; i < 100; i++) scheduler.submit(newTask(quick));
-    scheduler.answered(first!.worker!, first!.id, 1e6, 0);
-    const behind = startAll(scheduler).filter(({ worker }) => worker === first!.worker);
+    scheduler.answered(first!.record!, first!.id, 1e6, 0);
+    const behind = startAll(scheduler).filter(({ record }) => record === first!.record);
     // One worker has further calls of what is long now; the other may have nothing at all.
-    const lengths = workers.map(({ inFlight }) => inFlight.filter(({ fn }) => fn === quick).length);
+    const lengths = workers.map(
+      ({ inFlight }) => [...inFlight].filter(({ fn }) => fn === quick).length,
+    );
     for (const [i, worker] of workers.entries()) {
-      if (worker.inFlight.some(({ fn }) => fn === changing)) expect(lengths[i]).toBe(0);
+      if ([...worker.inFlight].some(({ fn }) => fn === changing)) expect(lengths[i]).toBe(0);
     }
-    if (first!.worker!.inFlight.some(({ fn }) => fn === changing)) expect(behind).toEqual([]);
+    if ([...first!.record!.inFlight].some(({ fn }) => fn === changing)) expect(behind).toEqual([]);
   });
 
   test("a call that was cancelled, and answered at once, does not make its function short", () => {
@@ -184,13 +186,13 @@ describe("short calls in flight", () => {
       scheduler.submit(newTask(fns[random(1000) === 0 ? 3 + random(2) : random(3)]!));
       startAll(scheduler, i);
       if (random(3) === 0) continue;
-      const head = worker.inFlight[0]!;
+      const head = worker.inFlight.at(0)!;
       const took = random(500) === 0 ? 1e30 : random(40) / 7;
       expect(scheduler.answered(worker, head.id, took, i)).toBe(head);
       if (Number.isNaN(worker.load)) throw new Error(`NaN after ${i} calls`);
     }
     while (worker.inFlight.length > 0) {
-      scheduler.answered(worker, worker.inFlight[0]!.id, 1, 0);
+      scheduler.answered(worker, worker.inFlight.at(0)!.id, 1, 0);
       startAll(scheduler);
     }
     expect([worker.load, worker.costs.length, scheduler.running]).toEqual([0, 0, 0]);
@@ -224,7 +226,7 @@ describe("pinned tasks", () => {
     const pinned = newTask(newFunction(2));
     scheduler.submitTo(worker, pinned);
     for (let i = 0; i < ahead; i++) {
-      scheduler.answered(worker, worker.inFlight[0]!.id, 10, i);
+      scheduler.answered(worker, worker.inFlight.at(0)!.id, 10, i);
       const started = startAll(scheduler, i);
       expect(started).toEqual(i === ahead - 1 ? [pinned] : []);
     }
