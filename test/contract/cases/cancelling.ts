@@ -121,11 +121,12 @@ cancelling.it(
 cancelling.it(
   "an endless loop in a process of its own costs the process",
   async () => {
+    using gate = new Gate();
     await using pool = await AsyncPool.open(1);
     const { pid } = pool.workers[0]!;
-    const running = pool.async(stuck.loop);
+    const running = pool.async(blockAtGate, gate.path);
     const next = pool.async(() => process.pid);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await gate.reached();
     running.cancel();
     await failure(running, CancelledError);
     assert.notEqual(await next, pid);
