@@ -21,6 +21,12 @@ export interface Connection {
   greeting: Greeting | null;
   /** It has let the pool go, or is gone: nothing more is expected of it. */
   farewell: boolean;
+  /** On `performance.now()`; Infinity before it serves. */
+  readyAt: number;
+  /** It has answered a call. */
+  served: boolean;
+  /** How many in a row were in its place before it and ended before they had done anything. */
+  readonly vain: number;
   /** How often in a row it was seen not to begin what it was sent. */
   idleLooks: number;
   /** How far it had read its link when that was last seen. */

@@ -7,28 +7,41 @@ import {
   BsyncError,
   CancelledError,
   PoolClosedError,
+  QueueFullError,
   TimeoutError,
   WorkerLostError,
 } from "./errors.ts";
+import { likelyCause } from "./endings.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
+import type { PoolLimits } from "./options.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
-import { type Frame, type Greeting, INITIALIZER, Kind, MessageWriter, readFrames } from "./wire.ts";
+import {
+  type Frame,
+  type Greeting,
+  INITIALIZER,
+  Kind,
+  MessageWriter,
+  readFrames,
+  type Rules,
+} from "./wire.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
-/** How often in a row a worker may die before it has served at all. */
+/** How often in a row a worker may die in one place before it has done anything. */
 const START_TRIES = 3;
 
 /** How many workers a task may cost that die while they load what it needs. */
 const LOAD_TRIES = 3;
+/** ms after which a worker that has had nothing to do has proved that it can live. */
+const SETTLED_MS = 1_000;
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
@@ -45,6 +58,7 @@ const GOODBYE_MS = 2_000;
 export class Controller implements TaskOwner {
   readonly connections: Connection[] = [];
   readonly #outside: Surroundings;
+  readonly #limits: PoolLimits;
   readonly #scheduler = new Scheduler();
   readonly #values = new Values();
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
@@ -62,8 +76,9 @@ export class Controller implements TaskOwner {
   /** The last pending task was settled, or a worker's state has changed. */
   readonly #changes = new Changes(() => this.#outside.wake());
 
-  constructor(outside: Surroundings) {
+  constructor(outside: Surroundings, limits: PoolLimits) {
     this.#outside = outside;
+    this.#limits = limits;
     outside.attach(this);
   }
 
@@ -110,6 +125,8 @@ export class Controller implements TaskOwner {
     worker?: WorkerRecord,
   ): MessageHandle<unknown> {
     this.#refuseIfClosed(fn);
+    if (worker === undefined && this.#scheduler.queued >= this.#limits.queue)
+      this.#refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, fn, options, this);
     try {
       task.payload = this.#values.keep(args);
@@ -134,6 +151,7 @@ export class Controller implements TaskOwner {
   /** Submits a call to every worker; in the order of the workers. */
   submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
     this.#refuseIfClosed(fn);
+    this.#refuseIfFull(fn, this.#scheduler.workers.length);
     return this.#scheduler.workers.map((worker) => this.submit(fn, args, options, worker));
   }
 
@@ -207,13 +225,27 @@ export class Controller implements TaskOwner {
     throw new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
   }
 
+  /** `calls` more: each waits in the queue that no idle worker can take. */
+  #refuseIfFull(fn: FunctionRecord, calls = 1): void {
+    const { queue } = this.#limits;
+    if (queue === Infinity) return;
+    // Workers with short calls in flight may be about to be sent more.
+    this.#dispatch();
+    const { queued, idle } = this.#scheduler;
+    if (queued + Math.max(0, calls - idle) <= queue) return;
+    throw new QueueFullError(
+      `Cannot call ${fn.label}: ${queued} tasks wait for a worker, and queueLimit is ${queue}; ` +
+        "wait until some are settled, or raise it",
+    );
+  }
+
   #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
     task.state = state;
     task.outcome = error;
     task.payload = null;
   }
 
-  #connect(record: WorkerRecord): void {
+  #connect(record: WorkerRecord, vain = 0): void {
     const connection: Connection = {
       record,
       link: null,
@@ -224,6 +256,9 @@ export class Controller implements TaskOwner {
       unsent: false,
       greeting: null,
       farewell: false,
+      readyAt: Infinity,
+      served: false,
+      vain,
       idleLooks: 0,
       read: null,
     };
@@ -235,7 +270,12 @@ export class Controller implements TaskOwner {
     });
     connection.link = link;
     connection.rank = link.rank;
-    const opening = this.#values.encode(this.#outside.opening, "opening");
+    // A process can be replaced, a rank cannot.
+    const { tasksPerWorker, memoryPerWorker } = this.#limits;
+    const isProcess = link.kill !== undefined;
+    if (isProcess) this.#scheduler.allow(record, tasksPerWorker);
+    const rules: Rules = { maxMemory: isProcess ? memoryPerWorker : Infinity };
+    const opening = this.#values.encode({ ...this.#outside.opening, ...rules }, "opening");
     this.#write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
     if (this.#initializer !== null) {
       const { fn, content } = this.#initializer;
@@ -273,12 +313,18 @@ export class Controller implements TaskOwner {
         return this.#scheduler.started(record, frame.task, now);
       case Kind.Closed:
         connection.farewell = true;
+        if (this.#scheduler.isSpent(record) && this.#needed) this.#renew(connection);
         return this.#changed();
+      case Kind.Spent:
+        this.#scheduler.spend(record);
+        return this.#retire(connection);
       case Kind.Result:
       case Kind.Failure: {
         if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
         const task = this.#scheduler.answered(record, frame.task, frame.number, now);
         if (task !== null) this.#settleBy(connection, task, frame);
+        connection.served = true;
+        if (record.left <= 0) this.#retire(connection);
       }
     }
   }
@@ -307,18 +353,33 @@ export class Controller implements TaskOwner {
 
   #ready(connection: Connection): void {
     this.#scheduler.ready(connection.record);
-    this.#startsInVain = 0;
+    connection.readyAt = performance.now();
     this.#changed();
   }
 
-  #startsInVain = 0;
   #checkedAlive = 0;
+
+  /** A worker that has had all the tasks it may have is let go, once it has answered the last one. */
+  #retire(connection: Connection): void {
+    if (!this.#scheduler.retire(connection.record, performance.now())) return;
+    this.#write(connection, Kind.Close, 0);
+  }
+
+  /** One that was let go is replaced. */
+  #renew(connection: Connection): void {
+    this.#scheduler.lose(connection.record);
+    this.#disconnect(connection);
+    this.#connect(this.#scheduler.replace(connection.record));
+  }
+
+  /** Whether there is, or may be, something to do for a worker. */
+  get #needed(): boolean {
+    return this.#broken === null && (this.#closed === "open" || this.#pending > 0);
+  }
 
   #onLost(connection: Connection, ending: Ending): void {
     const { record, rank } = connection;
-    const before = this.#scheduler.stateOf(record);
-    const wasReady = before !== "starting";
-    if (before === "gone") return;
+    if (this.#scheduler.stateOf(record) === "gone") return;
     const told = connection.link?.told;
     const loading = told === At.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
     const { lost } = this.#scheduler.lose(record, told);
@@ -336,25 +397,32 @@ export class Controller implements TaskOwner {
         this.#scheduler.submitAgain(task);
         continue;
       }
-      const message = `Cannot finish ${task.label}: ${describe(connection)} ${ending.text} while running it`;
+      const again = task.losses > 1 ? `, as ${task.losses - 1} before it` : "";
+      const message =
+        `Cannot finish ${task.label}: ${describe(connection)} ${ending.text} while running it` +
+        `${again}; ${likelyCause(ending)}`;
       this.#settle(task, "failed", new WorkerLostError(message, about));
     }
     if (loading && this.#mayNotLoadAgain(loading)) {
       const message =
         `Cannot start ${loading.label}: ${describe(connection)} ${ending.text} while it loaded the ` +
-        `modules that it needs, as ${LOAD_TRIES} workers did`;
+        `modules that it needs, as ${LOAD_TRIES} workers did; ${likelyCause(ending)}`;
       this.#scheduler.cancel(loading, 0);
       this.#settle(loading, "failed", new WorkerLostError(message, about));
     }
-    if (this.#closed === "open" || this.#pending > 0) {
-      if (!wasReady && ++this.#startsInVain >= START_TRIES) {
-        const message =
-          `Cannot keep the pool going: ${describe(connection)} ${ending.text} before it served, ` +
-          `as ${START_TRIES} workers in a row did`;
-        this.#break(new WorkerLostError(message, about));
-      } else if (this.#broken === null) {
-        this.#connect(this.#scheduler.replace(record));
-      }
+    const isVain =
+      !connection.served &&
+      lost.length === 0 &&
+      !loading &&
+      performance.now() - connection.readyAt < SETTLED_MS;
+    const vain = isVain ? connection.vain + 1 : 0;
+    if (this.#needed && vain >= START_TRIES) {
+      const message =
+        `Cannot keep the pool going: ${describe(connection)} ${ending.text} before it did anything, ` +
+        `as the ${vain - 1} before it in its place; ${likelyCause(ending)}`;
+      this.#break(new WorkerLostError(message, about));
+    } else if (this.#needed) {
+      this.#connect(this.#scheduler.replace(record), vain);
     }
     this.#changed();
     this.#dispatch();
@@ -522,6 +590,7 @@ export class Controller implements TaskOwner {
       if (!connection.farewell) connection.link?.kill?.();
       this.#disconnect(connection);
     }
+    for (const { record } of this.connections) this.#scheduler.lose(record);
     this.#alarm.clear();
     this.#liveness.rest();
     this.#outside.leave();

@@ -74,6 +74,7 @@ export interface LostWorker {
 
 /**
  * The worker that ran the task is gone, and with it the task; those it had not begun run elsewhere.
+ * The message says what may have ended it.
  *
  * @example
  * const failure = await pool.async("() => process.exit(3)").get().catch((e) => e);
@@ -110,7 +111,18 @@ export class PoolClosedError extends BsyncError {
   }
 }
 
-/** The queue is full. No pool has a limit yet: nothing throws this. */
+/**
+ * As many tasks wait for a worker as the pool's `queueLimit` says; the one that was refused is not
+ * queued, and nothing that is queued is lost.
+ *
+ * @example
+ * try {
+ *   pool.async(render, scene);
+ * } catch (error) {
+ *   if (!(error instanceof QueueFullError)) throw error;
+ *   reply.status(503);
+ * }
+ */
 export class QueueFullError extends BsyncError {
   constructor(message: string) {
     super("BSYNC_QUEUE_FULL", message);

@@ -38,6 +38,21 @@ export interface PoolOptions {
   readonly priority?: number;
   /** How often each task that has none of its own may start again after its worker was lost; 0. */
   readonly retries?: number;
+  /**
+   * After so many tasks a local worker is replaced by a fresh process, between two tasks; the
+   * initializer runs on that again. No limit by default. Of no effect on ranks, which stay.
+   */
+  readonly maxTasksPerWorker?: number;
+  /**
+   * A local worker that holds more than so many bytes resident after a task is replaced in the same
+   * way. A fresh one holds some 50 MB. No limit by default. Of no effect on ranks.
+   */
+  readonly maxMemoryPerWorker?: number;
+  /**
+   * How many tasks may wait for a worker: past it `async` throws `QueueFullError`. With 0 it does as
+   * soon as no worker is free. No limit by default.
+   */
+  readonly queueLimit?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
   /** ms for all workers to answer; 60 000 by default. Past it `open` rejects with `TimeoutError`. */
@@ -81,6 +96,16 @@ export interface PoolSettings {
   readonly spin: number | undefined;
   readonly openTimeout: number;
   readonly task: TaskOptions;
+  readonly limits: PoolLimits;
+}
+
+/** Bounds of a pool; Infinity for none. */
+export interface PoolLimits {
+  /** Tasks, and bytes resident, after which a process is replaced. */
+  readonly tasksPerWorker: number;
+  readonly memoryPerWorker: number;
+  /** Tasks that may wait for a worker. */
+  readonly queue: number;
 }
 
 /** What each option must be; the key is the option. */
@@ -94,6 +119,8 @@ const whole =
     Number.isInteger(value) && (value as number) >= from && (value as number) <= to
       ? null
       : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
+const limit = (from: number) => (value: unknown) =>
+  value === Infinity ? null : whole(from)(value);
 const flag = (value: unknown) => (typeof value === "boolean" ? null : "true or false");
 
 const TASK_RULES: Rules = {
@@ -114,6 +141,10 @@ const POOL_RULES: Rules = {
       : "a function, or [function, ...arguments]",
   env: (value) => (isRecord(value) ? null : "an object of variables"),
   cwd: (value) => (typeof value === "string" ? null : "a path"),
+  maxTasksPerWorker: limit(1),
+  maxMemoryPerWorker: (value) =>
+    typeof value === "number" && value > 0 ? null : "a number of bytes > 0",
+  queueLimit: limit(0),
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
 };
@@ -156,6 +187,11 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       priority: given.priority ?? DEFAULT_TASK.priority,
       retries: given.retries ?? DEFAULT_TASK.retries,
       signal: null,
+    },
+    limits: {
+      tasksPerWorker: given.maxTasksPerWorker ?? Infinity,
+      memoryPerWorker: given.maxMemoryPerWorker ?? Infinity,
+      queue: given.queueLimit ?? Infinity,
     },
   };
 }

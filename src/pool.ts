@@ -44,7 +44,7 @@ export interface WorkerInfo {
   readonly host: string;
   /**
    * `"overdue"`: it still runs a task that was settled without it (timed out, or cancelled), and is
-   * sent nothing until it answers. `"gone"`: its process has ended.
+   * sent nothing until it answers. `"gone"`: its process has ended, or the pool has let it go.
    */
   readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
 }
@@ -139,7 +139,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * among the main script's top-level names and the globals.
    *
    * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
-   * `terminate`. All else is told by the handle: `ValueError` for an argument or a result that cannot
+   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else is told by the handle: `ValueError` for an argument or a result that cannot
    * travel, `FunctionError` for a function that turns out to need a variable of an enclosing one,
    * and whatever the function threw.
    *
@@ -174,7 +174,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Calls `fn` once on every worker, each as soon as it is idle; the results in worker order. Rejects
-   * with the first failure in that order, once all have ended, and for what `async` throws.
+   * with the first failure in that order, once all have ended, and for what `async` throws: for a
+   * full queue before any is called, each worker that is not idle counting as one more that waits.
    *
    * @example
    * const pids = await pool.each(() => process.pid);
@@ -334,9 +335,9 @@ async function openInJob(
 async function openOn(
   outside: Surroundings,
   workers: number,
-  { initializer, openTimeout, task }: PoolSettings,
+  { initializer, openTimeout, task, limits }: PoolSettings,
 ): Promise<AsyncPool> {
-  const controller = new Controller(outside);
+  const controller = new Controller(outside, limits);
   try {
     await controller.open(workers, initializer, openTimeout);
   } catch (error) {

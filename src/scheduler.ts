@@ -12,11 +12,13 @@ import { type Task, WorkerRecord } from "./task.ts";
  *
  *   starting ──ready──▶ idle ◀──▶ open ◀──▶ full        takes tasks: idle, open
  *                         └────────┴──────────┴──overdue──▶ overdue ──answers──▶ idle
+ *   idle, open, full ──left no task, or spend──▶ spent ──retire, lose──▶ gone
  *   any ──lose──▶ gone
  *
  * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent
  * more behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
- * something that was already settled (timed out, or cancelled) and is sent nothing until it answers.
+ * something that was already settled (timed out, or cancelled) and is sent nothing until it answers;
+ * `spent` has had all the tasks it may have, and is to be replaced once it has answered them.
  */
 
 /**
@@ -35,7 +37,7 @@ export const VERDICT_MS = 25;
 /** ms that a worker may take from receiving a task to starting it: its module may have to be loaded. */
 export const START_MS = 10_000;
 
-/** ms that a local worker may go on with a settled task before it is replaced. */
+/** ms that a local worker may go on with a settled task, or stay when it is let go, before it is killed. */
 export const STUCK_MS = 1_000;
 
 /** What `due` says is to be done. */
@@ -68,6 +70,7 @@ export class Scheduler {
   readonly #open = new Set<WorkerRecord>();
   readonly #full = new Set<WorkerRecord>();
   readonly #overdue = new Set<WorkerRecord>();
+  readonly #spent = new Set<WorkerRecord>();
   readonly #gone = new Set<WorkerRecord>();
 
   readonly #ready = new ReadyQueue<Task>();
@@ -105,6 +108,11 @@ export class Scheduler {
     return this.#idle.size > 0;
   }
 
+  /** How many workers have nothing to do. */
+  get idle(): number {
+    return this.#idle.size;
+  }
+
   /** Whether a worker could be sent more than it has. */
   get hasRoom(): boolean {
     return this.#idle.size + this.#open.size > 0;
@@ -137,10 +145,40 @@ export class Scheduler {
     if (worker.set === this.#starting) this.#move(worker, this.#idle);
   }
 
+  /** Bounds how many tasks a worker may be sent before it is to be replaced. */
+  allow(worker: WorkerRecord, tasks: number): void {
+    worker.left = tasks;
+  }
+
+  /** A worker that serves is to be replaced, once it has answered what it was sent. */
+  spend(worker: WorkerRecord): void {
+    if (worker.set === this.#starting || worker.set === this.#gone) return;
+    worker.left = 0;
+    this.#place(worker);
+  }
+
+  /**
+   * True, once, if a worker is spent and has answered all it was sent: it can be let go. It is taken
+   * for stuck if it is not lost or replaced soon.
+   */
+  retire(worker: WorkerRecord, now: number): boolean {
+    if (worker.set !== this.#spent || worker.inFlight.length > 0) return false;
+    if (worker.stuckAt !== Infinity) return false;
+    worker.stuckAt = now + STUCK_MS;
+    this.#watch({ task: null, worker, time: worker.stuckAt });
+    return true;
+  }
+
+  /** Whether a worker is to be replaced. */
+  isSpent(worker: WorkerRecord): boolean {
+    return worker.set === this.#spent;
+  }
+
   stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
     if (worker.set === this.#starting) return "starting";
     if (worker.set === this.#idle) return "idle";
     if (worker.set === this.#overdue) return "overdue";
+    if (worker.set === this.#spent && worker.inFlight.length === 0) return "starting";
     return worker.set === this.#gone ? "gone" : "busy";
   }
 
@@ -335,6 +373,7 @@ export class Scheduler {
     task.record = worker;
     this.#running++;
     const cost = costOf(task);
+    worker.left--;
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;
@@ -383,7 +422,11 @@ export class Scheduler {
 
   /** Whether a deadline has not been overtaken by what happened since it was set. */
   #isLive({ task, worker, time }: Deadline): boolean {
-    if (task === null) return worker.set === this.#overdue && worker.stuckAt === time;
+    if (task === null) {
+      return (
+        (worker.set === this.#overdue || worker.set === this.#spent) && worker.stuckAt === time
+      );
+    }
     return task.state === "running" && task.record === worker && task.deadline === time;
   }
 
@@ -400,6 +443,7 @@ export class Scheduler {
 
   #place(worker: WorkerRecord): void {
     if (worker.set === this.#overdue && worker.inFlight.at(0)?.settled) return;
+    if (worker.left <= 0) return this.#move(worker, this.#spent);
     if (this.#pricedAt[worker.index] !== this.#turns) this.#reprice(worker);
     // One that was full is filled again when half of it is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;

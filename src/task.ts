@@ -95,6 +95,8 @@ export class WorkerRecord {
   set: Set<WorkerRecord>;
   /** When to replace it unless it has answered by then; Infinity when it is not overdue. */
   stuckAt = Infinity;
+  /** How many tasks it may still be sent. */
+  left = Infinity;
 
   constructor(index: number, set: Set<WorkerRecord>) {
     this.index = index;

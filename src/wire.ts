@@ -31,14 +31,15 @@ export const Kind = {
   Failure: 19,
   Closed: 20,
   Ended: 21,
+  Spent: 22,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /** What each kind of frame means by its fields; a field not named is zero, a body not named empty. */
 export interface Frames {
-  /** `task` is the worker's index, `number` its rank, -1 for a local process; the body an `Opening`. */
-  [Kind.Open]: Opening;
+  /** `task` is the worker's index, `number` its rank, -1 for a local process. */
+  [Kind.Open]: Opening & Rules;
   /** `task` is the function's number; the body what the worker needs to find it. */
   [Kind.Function]: FunctionTold;
   /** `task`; `number` is the function; the body the arguments. */
@@ -63,12 +64,20 @@ export interface Frames {
   [Kind.Closed]: undefined;
   /** The rank has received `End`, and waits for `Leave`. */
   [Kind.Ended]: undefined;
+  /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */
+  [Kind.Spent]: undefined;
 }
 
 /** What a worker is told of the pool it serves. */
 export interface Opening extends Greeting {
   /** The main script, for functions that are given as a text. */
   readonly main: string;
+}
+
+/** What a worker is told to keep to. */
+export interface Rules {
+  /** Bytes resident past which it says `Spent`; Infinity for no limit. */
+  readonly maxMemory: number;
 }
 
 /** What a worker is told of a function, before the first call of it. */

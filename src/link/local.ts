@@ -25,6 +25,9 @@ export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
 export const BELL_FD = 3;
 export const MEMORY_FD = 4;
 
+/** ms that a process may take to end once it was let go. */
+const LINGER_MS = 2_000;
+
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 
 /** Flags of this process that decide what code may do, or how it is read: its workers get them too. */
@@ -57,6 +60,8 @@ export class LocalLink implements Link {
   readonly #bell: Bell | null;
   #owner: LinkOwner;
   #gone = false;
+  /** Kills a process that was let go and does not end. */
+  #lastResort: ReturnType<typeof setTimeout> | null = null;
 
   /** `wake` is called when the worker rings. */
   constructor(options: LocalOptions, owner: LinkOwner, wake: () => void) {
@@ -114,6 +119,10 @@ export class LocalLink implements Link {
 
   close(): void {
     this.#owner = { onMessage() {}, onPause() {}, onLost() {} };
+    if (!this.#gone && this.#lastResort === null) {
+      this.#lastResort = setTimeout(() => this.kill(), LINGER_MS);
+      this.#lastResort.unref();
+    }
     this.#channel.close();
     this.#bell?.close();
   }
@@ -175,6 +184,7 @@ export class LocalLink implements Link {
 
   #lose(ending: Ending): void {
     alive.delete(this);
+    if (this.#lastResort !== null) clearTimeout(this.#lastResort);
     if (this.#gone) return;
     this.#gone = true;
     this.#bell?.close();

@@ -27,6 +27,7 @@ import {
   INITIALIZER,
   MessageWriter,
   type Opening,
+  type Rules,
   readFrames,
   checkBuffers,
 } from "../wire.ts";
@@ -35,6 +36,9 @@ import { RunningCall, type Workplace } from "./context.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
+
+/** ms between two looks at the memory that is used, at least: one takes 3 µs. */
+const MEMORY_LOOK_MS = 0.5;
 
 /** A function the controller has told of: found, or why not. */
 interface Known {
@@ -71,6 +75,9 @@ export class Session {
   /** The asynchronous call that runs; null when none does. */
   #running: RunningCall | null = null;
   #closed = false;
+  /** Bytes resident past which this worker is to be replaced; Infinity once that was said. */
+  #maxMemory = Infinity;
+  #memoryLook = 0;
   /** When answers were last sent. */
   #flushed = 0;
 
@@ -121,7 +128,8 @@ export class Session {
   };
 
   #open(frame: Frame): void {
-    const opening = decodeAt(frame, this.#decoding) as Opening;
+    const opening = decodeAt(frame, this.#decoding) as Opening & Rules;
+    this.#maxMemory = opening.maxMemory;
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main);
@@ -134,7 +142,8 @@ export class Session {
     const { reference, label } = decodeAt(frame, this.#decoding) as FunctionTold;
     const id = frame.task;
     this.#resolving++;
-    this.#link?.tell(At.Loading);
+    // A call that awaits is what this worker is at, whatever is loaded meanwhile.
+    if (this.#running === null) this.#link?.tell(At.Loading);
     resolveFunction(reference, this.#main)
       .catch((error: unknown) =>
         error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
@@ -171,6 +180,9 @@ export class Session {
     const found = this.#find(fn);
     if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
     let args: unknown[];
+    // Told until its answer is on its way: should this process end, be it by the arguments, it is
+    // known what it had begun.
+    this.#link?.tell(task);
     try {
       args = decodeAt(encoded, this.#decoding) as unknown[];
     } catch (error) {
@@ -178,11 +190,9 @@ export class Session {
     }
     if (deadline !== Infinity) {
       this.#writer.write(Kind.Started, task);
-      this.#flush();
+      this.sendAnswers();
     }
     this.#link?.drain();
-    // Told until its answer is on its way: should this process end, it is known what it had begun.
-    this.#link?.tell(task);
     const start = performance.now();
     const id = task === INITIALIZER ? 0 : task;
     const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
@@ -190,16 +200,29 @@ export class Session {
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
       this.#answer(task, (end - start) * 1000, outcome);
+      if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
       return;
     }
     this.#running = running;
     void outcome.then((outcome) => {
       if (this.#running !== running) return; // it was cancelled, and answered then
+      const end = performance.now();
       this.#running = null;
-      this.#answer(task, (performance.now() - start) * 1000, outcome);
+      this.#answer(task, (end - start) * 1000, outcome);
+      if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       this.#continue();
     });
+  }
+
+  /** After a task: is there more memory in use than there may be? */
+  #lookAtMemory(now: number): void {
+    if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
+    this.#memoryLook = now;
+    if (process.memoryUsage.rss() <= this.#maxMemory) return;
+    this.#maxMemory = Infinity;
+    if (!this.#writer.fits()) this.#flush(now);
+    this.#writer.write(Kind.Spent, 0);
   }
 
   #cancel(task: number): void {
@@ -250,7 +273,10 @@ export class Session {
     this.#writer.write(kind, task, elapsed, content);
   }
 
-  /** Sends the answers that were held back for company; for a process that a task ends by itself. */
+  /**
+   * Sends what was held back for company: before a call that may take long, and when a task ends its
+   * process. What was told of this worker stays.
+   */
   sendAnswers(): void {
     if (!this.#writer.empty) this.#link?.send(this.#writer);
   }

@@ -68,6 +68,15 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ["env", ["A=1"], 'env must be an object of variables, got [ "A=1" ]'],
   ["cwd", 5, "cwd must be a path, got 5"],
   ["cwd", null, "cwd must be a path, got null"],
+  ["maxTasksPerWorker", 0, "maxTasksPerWorker must be a whole number >= 1, got 0"],
+  ["maxTasksPerWorker", 1.5, "maxTasksPerWorker must be a whole number >= 1, got 1.5"],
+  ["maxTasksPerWorker", "9", 'maxTasksPerWorker must be a whole number >= 1, got "9"'],
+  ["maxMemoryPerWorker", 0, "maxMemoryPerWorker must be a number of bytes > 0, got 0"],
+  ["maxMemoryPerWorker", NaN, "maxMemoryPerWorker must be a number of bytes > 0, got NaN"],
+  ["maxMemoryPerWorker", "1G", 'maxMemoryPerWorker must be a number of bytes > 0, got "1G"'],
+  ["queueLimit", -1, "queueLimit must be a whole number >= 0, got -1"],
+  ["queueLimit", 0.5, "queueLimit must be a whole number >= 0, got 0.5"],
+  ["queueLimit", null, "queueLimit must be a whole number >= 0, got null"],
   ["spin", -1, "spin must be a number of µs >= 0, got -1"],
   ["spin", NaN, "spin must be a number of µs >= 0, got NaN"],
   ["spin", "0", 'spin must be a number of µs >= 0, got "0"'],
@@ -83,7 +92,8 @@ describe("options of a pool", () => {
 
   test("an unknown one is named, with those there are", () => {
     const known =
-      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, spin, openTimeout";
+      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, " +
+      "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -117,6 +127,7 @@ describe("options of a pool", () => {
       spin: undefined,
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
       task: { timeout: Infinity, priority: 0, retries: 0, signal: null },
+      limits: { tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity },
     });
   });
 
@@ -137,6 +148,14 @@ describe("options of a pool", () => {
     expect(readPoolOptions({ spin: 0 }).spin).toBe(0);
     expect(readPoolOptions({ retries: 3 }).task.retries).toBe(3);
     expect(readPoolOptions({ openTimeout: Infinity }).openTimeout).toBe(Infinity);
+    for (const limit of [1, 5, Infinity]) {
+      const { tasksPerWorker, memoryPerWorker, queue } = readPoolOptions({
+        maxTasksPerWorker: limit,
+        maxMemoryPerWorker: limit + 0.5,
+        queueLimit: limit - 1,
+      }).limits;
+      expect([tasksPerWorker, memoryPerWorker, queue]).toEqual([limit, limit + 0.5, limit - 1]);
+    }
     expect(readPoolOptions({ mpi: false, keepUnused: true })).toMatchObject({
       mpi: false,
       keepUnused: true,

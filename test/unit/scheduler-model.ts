@@ -12,7 +12,7 @@ export function newFunction(id: number, expected = Infinity): FunctionRecord {
 
 export const DEFAULTS: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 
-/** What the model knows of a worker: two lists and three facts. */
+/** What the model knows of a worker: two lists and some facts. */
 interface Seat {
   record: WorkerRecord;
   state: "starting" | "serving" | "gone";
@@ -21,6 +21,9 @@ interface Seat {
   /** Since when the first in flight is known to be settled; and whether it was reported. */
   since: number;
   reported: boolean;
+  /** How many tasks it may still be sent; and since when it is let go, null if it is not. */
+  left: number;
+  retiredAt: number | null;
 }
 
 /**
@@ -63,6 +66,27 @@ export class Model {
     if (seat.state === "starting") seat.state = "serving";
   }
 
+  /** Bounds the tasks of a worker that does not serve yet. */
+  allow(worker: number, tasks: number): void {
+    const seat = pick(this.#seats, worker);
+    if (seat.state !== "starting") return;
+    this.scheduler.allow(seat.record, tasks);
+    seat.left = tasks;
+  }
+
+  spend(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    this.scheduler.spend(seat.record);
+    if (seat.state === "serving") seat.left = 0;
+  }
+
+  retire(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    const expected = isSpent(seat) && seat.inFlight.length === 0 && seat.retiredAt === null;
+    expect(this.scheduler.retire(seat.record, this.now)).toBe(expected);
+    if (expected) seat.retiredAt = this.now;
+  }
+
   /** Asks for the next task, and judges the answer. */
   next(): boolean {
     const task = this.scheduler.next(this.now);
@@ -79,6 +103,7 @@ export class Model {
     const seat = this.#seats.find(({ record }) => record === task.record)!;
     expect(seat.state).toBe("serving");
     expect(isOverdue(seat)).toBeFalse();
+    expect(seat.left--).toBeGreaterThan(0);
     if (called.length > 0) {
       expect(called).toContain(seat);
       expect(task).toBe(seat.pinned.shift()!);
@@ -157,6 +182,10 @@ export class Model {
         expected.add(`stuck ${seat.record.index}`);
         seat.reported = true;
       }
+      if (seat.retiredAt !== null && seat.retiredAt + STUCK_MS <= this.now) {
+        expected.add(`stuck ${seat.record.index}`);
+        seat.retiredAt = null;
+      }
     }
     for (const [task, time] of this.#deadlines) {
       if (time <= this.now) expected.add(`expired ${task.order}`);
@@ -166,7 +195,7 @@ export class Model {
     expect(said).toEqual([...expected].toSorted());
     for (const verdict of verdicts) {
       const seat = this.#seats.find(({ record }) => record === verdict.worker)!;
-      expect(seat.inFlight[0]!.settled).toBeTrue();
+      expect(isSpent(seat) || seat.inFlight[0]!.settled).toBeTrue();
       if (verdict.kind === "stuck") continue;
       expect(seat.inFlight[0]).toBe(verdict.task);
       this.#settle(verdict.task, "failed");
@@ -178,6 +207,7 @@ export class Model {
   /** A worker is gone; `begun` says how much is known: nothing, or how many it had begun, or a stale number. */
   lose(worker: number, begun: number | "unknown" | "stale"): void {
     const seat = pick(this.#seats, worker);
+    seat.retiredAt = null;
     if (seat.state === "gone") {
       expect(this.scheduler.lose(seat.record)).toEqual({ lost: [], requeued: 0 });
       return;
@@ -228,7 +258,13 @@ export class Model {
     for (let steps = 0; this.scheduler.queued + this.scheduler.running > 0; steps++) {
       expect(steps).toBeLessThan(10 * this.tasks.length + 10);
       while (this.next());
-      for (let i = 0; i < this.#seats.length; i++) this.answer(i, 0, 1);
+      for (const [i, seat] of this.#seats.entries()) {
+        this.answer(i, 0, 1);
+        if (!isSpent(seat) || seat.inFlight.length > 0) continue;
+        this.lose(i, "unknown");
+        this.replace(i);
+        this.ready(i);
+      }
       this.check();
     }
   }
@@ -300,21 +336,27 @@ export class Model {
 }
 
 function newSeat(record: WorkerRecord): Seat {
-  return { record, state: "starting", inFlight: [], pinned: [], since: 0, reported: false };
+  const [since, reported, left, retiredAt] = [0, false, Infinity, null];
+  return { record, state: "starting", inFlight: [], pinned: [], since, reported, left, retiredAt };
 }
 
 function isOverdue({ state, inFlight }: Seat): boolean {
   return state === "serving" && (inFlight[0]?.settled ?? false);
 }
 
-function isIdle({ state, inFlight }: Seat): boolean {
-  return state === "serving" && inFlight.length === 0;
+function isIdle({ state, inFlight, left }: Seat): boolean {
+  return state === "serving" && inFlight.length === 0 && left > 0;
+}
+
+/** Whether it has had all the tasks it may have. */
+function isSpent(seat: Seat): boolean {
+  return seat.state === "serving" && seat.left <= 0 && !isOverdue(seat);
 }
 
 /** Whether more has to be sent behind what it has: one that was full is filled again from half on. */
 function isOpen(seat: Seat): boolean {
   if (seat.state !== "serving" || isIdle(seat) || isOverdue(seat)) return false;
-  if (seat.pinned.length > 0) return false;
+  if (seat.pinned.length > 0 || seat.left <= 0) return false;
   if (!seat.inFlight.every(({ fn }) => fn.expected < SHORT_US)) return false;
   // Costs are those of the time of sending: as they are now they may be higher, and that will do too.
   const now = sum(seat.inFlight.map(({ fn }) => Math.max(fn.expected, 0.25)));
@@ -323,6 +365,7 @@ function isOpen(seat: Seat): boolean {
 
 function stateOf(seat: Seat): ReturnType<Scheduler["stateOf"]> {
   if (seat.state !== "serving") return seat.state;
+  if (isSpent(seat) && seat.inFlight.length === 0) return "starting";
   return isOverdue(seat) ? "overdue" : isIdle(seat) ? "idle" : "busy";
 }
 

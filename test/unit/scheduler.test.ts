@@ -78,6 +78,14 @@ const deeds = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: deed("replace", fc.tuple(some), (m, w) => m.replace(w)) },
+  {
+    weight: 1,
+    arbitrary: deed("allow", fc.tuple(some, fc.integer({ min: 1, max: 3 })), (m, ...a) =>
+      m.allow(...a),
+    ),
+  },
+  { weight: 1, arbitrary: deed("spend", fc.tuple(some), (m, w) => m.spend(w)) },
+  { weight: 2, arbitrary: deed("retire", fc.tuple(some), (m, w) => m.retire(w)) },
   { weight: 3, arbitrary: deed("ready", fc.tuple(some), (m, w) => m.ready(w)) },
 );
 
@@ -346,6 +354,47 @@ describe("overdue workers", () => {
     expect(scheduler.answered(workers[0]!, late.id, 90_000, 100)).toBeNull();
     expect(scheduler.next(100)).toBe(next);
     expect(scheduler.due(100 + STUCK_MS)).toEqual([]);
+  });
+});
+
+describe("workers that have had all the tasks they may have", () => {
+  test("are sent no more, and can be let go once they have answered: told once", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    scheduler.allow(worker, 3);
+    const fn = newFunction(1, 1);
+    const tasks = Array.from({ length: 5 }, () => newTask(fn));
+    for (const task of tasks) scheduler.submit(task);
+    expect(startAll(scheduler)).toEqual(tasks.slice(0, 3));
+    for (const [i, { id }] of tasks.slice(0, 3).entries()) {
+      expect(scheduler.retire(worker, 0)).toBeFalse();
+      scheduler.answered(worker, id, 1, i);
+      expect(scheduler.stateOf(worker)).toBe(i < 2 ? "busy" : "starting");
+    }
+    expect(startAll(scheduler)).toEqual([]);
+    expect(scheduler.isSpent(worker)).toBeTrue();
+    expect([scheduler.retire(worker, 10), scheduler.retire(worker, 11)]).toEqual([true, false]);
+    // One that does not go is killed.
+    expect(scheduler.due(10 + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
+    expect(scheduler.lose(worker)).toEqual({ lost: [], requeued: 0 });
+    const next = scheduler.replace(worker);
+    scheduler.ready(next);
+    expect(startAll(scheduler)).toEqual(tasks.slice(3));
+    expect(scheduler.due(1e9)).toEqual([]);
+  });
+
+  test("one that runs a settled task is overdue first", () => {
+    const { scheduler, workers } = serving(1);
+    const [worker] = workers as [WorkerRecord];
+    scheduler.allow(worker, 1);
+    const task = newTask(newFunction(1));
+    scheduler.submit(task);
+    startAll(scheduler);
+    scheduler.cancel(task, 0);
+    expect(scheduler.stateOf(worker)).toBe("overdue");
+    expect(scheduler.retire(worker, 0)).toBeFalse();
+    scheduler.answered(worker, task.id, 1, 5);
+    expect(scheduler.retire(worker, 5)).toBeTrue();
   });
 });
 

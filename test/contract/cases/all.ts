@@ -7,6 +7,8 @@ import { contexts } from "./contexts.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { handles } from "./handles.ts";
+import { inheritance } from "./inheritance.ts";
+import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
 import { opening } from "./opening.ts";
 import { pools } from "./pools.ts";
@@ -26,6 +28,8 @@ export const CASES: readonly Case[] = [
   handles,
   contexts,
   losses,
+  limits,
+  inheritance,
   pools,
   closing,
 ].flatMap(({ cases }) => cases);

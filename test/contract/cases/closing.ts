@@ -218,3 +218,22 @@ closing.it("results can be had after the pool is closed", async () => {
   await failure(bad, SyntaxError);
   assert.equal(good.cancel(), false);
 });
+
+closing.it("after close and after terminate every worker is gone", async ({ workers }) => {
+  const gone = Array.from({ length: workers }, () => "gone");
+  const states = (pool: AsyncPool) => pool.workers.map(({ state }) => state);
+  const closed = await AsyncPool.open(workers);
+  await closed.async(square, 2);
+  await closed.close();
+  assert.deepEqual([states(closed), closed.size], [gone, workers]);
+  using gate = new Gate();
+  const terminated = await AsyncPool.open(workers);
+  const running = terminated.async(passGate, gate.path);
+  await gate.reached();
+  terminated.async(square, 2);
+  await terminated.terminate();
+  assert.deepEqual(states(terminated), gone);
+  await failure(running, CancelledError);
+  await terminated.close();
+  assert.deepEqual([states(terminated), terminated.size], [gone, workers]);
+});

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
+import { harmless } from "../fixtures/deadly.ts";
 import { square } from "../fixtures/functions.ts";
 import { loopLater } from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -143,6 +144,105 @@ losses.it(
     });
     await failure(pool.async(exit, 1), WorkerLostError);
     assert.equal(await pool.async("() => globalThis.prepared === process.pid"), true);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "the message says who, how and why; and how many workers a task has cost",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const { pid } = pool.workers[0]!;
+    const exited = await failure(pool.async(exit, 7), WorkerLostError);
+    assert.match(
+      exited.message,
+      new RegExp(
+        `^Cannot finish task 1 \\(exit\\): worker 0 \\(pid ${pid}, host \\S+\\) exited with code 7 ` +
+          "while running it; .*process\\.exit\\(7\\)$",
+      ),
+    );
+    const killed = pool.with({ retries: 2 }).async(killMyself, "SIGKILL");
+    const { message } = await failure(killed, WorkerLostError);
+    assert.match(message, /was killed by SIGKILL while running it, as 2 before it; .*memory/);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "while it loads the module of a task: that task is lost, and no other",
+  async () => {
+    await using pool = await AsyncPool.open(1, { env: { ...process.env, BSYNC_TEST_DEADLY: "1" } });
+    const bad = [pool.async(harmless), pool.async(harmless)];
+    const good = pool.async("Math.hypot", 3, 4);
+    for (const handle of bad) assert.equal((await failure(handle, WorkerLostError)).exitCode, 9);
+    assert.equal(await good, 5);
+  },
+  LOCAL,
+);
+
+/** An initializer: notes that it ran, and ends its process as soon as that serves. */
+function dieSoon(marks: string): void {
+  appendFileSync(marks, `${process.pid}\n`);
+  setTimeout(() => process.exit(4), 0);
+}
+
+/** An initializer: notes that it ran, and ends its process if that is not the first one. */
+function dieLater(marks: string): void {
+  const isFirst = !existsSync(marks);
+  appendFileSync(marks, `${process.pid}\n`);
+  if (!isFirst) process.exit(5);
+}
+
+const started = (marks: string) => readFileSync(marks, "utf8").trim().split("\n").length;
+
+losses.it(
+  "each time it has just begun to serve: the pool gives up after the third",
+  async () => {
+    using gate = new Gate();
+    const marks = join(gate.path, "marks");
+    await using pool = await AsyncPool.open(1, { initializer: [dieSoon, marks] });
+    await until("the pool to give up", () => pool.workers[0]!.state === "gone");
+    assert.equal(started(marks), 3);
+    assert.throws(
+      () => pool.async(square, 1),
+      (error) => error instanceof WorkerLostError && error.exitCode === 4,
+    );
+    assert.throws(() => pool.async(square, 1), /before it did anything, as the 2 before it/);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "each one in its place: what waits fails, and the pool does not start them for ever",
+  async () => {
+    using gate = new Gate();
+    const marks = join(gate.path, "marks");
+    await using pool = await AsyncPool.open(1, { initializer: [dieLater, marks] });
+    const running = pool.async(passGate, gate.path);
+    await gate.reached();
+    const queued = [pool.async(square, 1), pool.with({ priority: -1 }).async(square, 2)];
+    process.kill(pool.workers[0]!.pid, "SIGKILL");
+    assert.equal((await failure(running, WorkerLostError)).signal, "SIGKILL");
+    for (const handle of queued) {
+      assert.equal((await failure(handle, WorkerLostError)).exitCode, 5);
+    }
+    assert.equal(started(marks), 4);
+  },
+  LOCAL,
+);
+
+losses.it(
+  "all idle ones at once, and again: they are replaced, and serve",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    for (let i = 0; i < 4; i++) {
+      const before = pool.workers.map(({ pid }) => pid);
+      for (const pid of before) process.kill(pid, "SIGKILL");
+      const others = () =>
+        pool.workers.every(({ pid, state }) => state === "idle" && !before.includes(pid));
+      await until("others in their places", others);
+      assert.equal((await pool.each(square, 2)).length, workers);
+    }
   },
   LOCAL,
 );

@@ -1,0 +1,24 @@
+import type { Ending } from "./link/link.ts";
+
+/** Signals that a process gets for what its own code, or code it has loaded, did wrong. */
+const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);
+
+/**
+ * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is thrown
+ * ends a worker, so one that exits was told to.
+ */
+export function likelyCause({ exitCode, signal }: Pick<Ending, "exitCode" | "signal">): string {
+  if (exitCode !== null) {
+    return `the task, or something that an earlier one left behind, may have called process.exit(${exitCode})`;
+  }
+  if (signal === null) return "nobody has told how it ended";
+  if (signal === "SIGKILL") {
+    return "the machine, or its control group, may have run out of memory (dmesg would tell), or somebody killed it";
+  }
+  if (CRASHES.has(signal)) {
+    return "native code may have crashed: an addon, bun:ffi, or Bun itself, as it does when its memory is full";
+  }
+  if (signal === "SIGXCPU") return "it was at its limit of CPU time (ulimit -t)";
+  if (signal === "SIGXFSZ") return "it was at its limit for the size of a file (ulimit -f)";
+  return `somebody, or the task itself, sent it ${signal}`;
+}
