@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <mpi.h>
 #include <pthread.h>
 #include <sched.h>
@@ -364,10 +365,11 @@ int bsync_mpi_pending(void)
 
 int bsync_mpi_test(int request)
 {
-  int index = request - 1, done = 0, code;
+  int index, done = 0, code;
   if (state != OPEN) return not_open();
-  if (index < 0 || index >= slot_count || slots[index].next != USED)
+  if (request < 1 || request > slot_count || slots[request - 1].next != USED)
     return -BSYNC_E_REQUEST;
+  index = request - 1;
   code = MPI_Test(&slots[index].request, &done, MPI_STATUS_IGNORE);
   if (code == MPI_SUCCESS && !done) return 0;
   if (code != MPI_SUCCESS && slots[index].request != MPI_REQUEST_NULL)
@@ -532,7 +534,7 @@ int bsync_mpi_error_text(int code, char *text, int size)
 {
   char from[MPI_MAX_ERROR_STRING + 1] = "";
   int length = 0;
-  if (code < 0) code = -code;
+  if (code < 0) code = code < -INT_MAX ? INT_MAX : -code;
   if (own_text(code) != NULL) return put(own_text(code), text, size);
   if (state != OPEN || MPI_Error_string(code, from, &length) != MPI_SUCCESS)
     snprintf(from, sizeof from, "MPI error %d", code);

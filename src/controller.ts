@@ -24,11 +24,11 @@ import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
 import {
   type Frame,
-  type Greeting,
   INITIALIZER,
   Kind,
   MessageWriter,
   readFrames,
+  readGreeting,
   type Rules,
 } from "./wire.ts";
 
@@ -305,7 +305,7 @@ export class Controller implements TaskOwner {
     const { record } = connection;
     switch (frame.kind) {
       case Kind.Ready:
-        connection.greeting = this.#values.decode(frame) as Greeting;
+        connection.greeting = readGreeting(this.#values.decode(frame));
         connection.link?.meet(connection.greeting);
         if (this.#initializer === null) this.#ready(connection);
         return;
@@ -330,16 +330,14 @@ export class Controller implements TaskOwner {
   }
 
   #settleBy(connection: Connection, task: Task, frame: Frame): void {
-    if (frame.kind === Kind.Failure) {
-      return this.#settle(task, "failed", this.#thrown(connection, frame.content));
-    }
-    let value: unknown;
+    const failed = frame.kind === Kind.Failure;
+    let outcome: unknown;
     try {
-      value = this.#values.decode(frame);
+      outcome = failed ? this.#thrown(connection, frame.content) : this.#values.decode(frame);
     } catch (error) {
       return this.#settle(task, "failed", error);
     }
-    this.#settle(task, "done", value);
+    this.#settle(task, failed ? "failed" : "done", outcome);
   }
 
   #thrown(connection: Connection, content: Encoded): unknown {
@@ -347,6 +345,7 @@ export class Controller implements TaskOwner {
   }
 
   #initialized(connection: Connection, frame: Frame): void {
+    if (this.#scheduler.stateOf(connection.record) !== "starting") return;
     if (frame.kind === Kind.Result) return this.#ready(connection);
     this.#break(this.#thrown(connection, frame.content));
   }

@@ -339,6 +339,27 @@ function checkLength(bytes: Uint8Array, length: number): void {
   throw malformed(`it has ${length} bytes in memory for ${bytes.length}`);
 }
 
+/** Memory for a buffer that was announced. */
+export function allocate(size: number): Uint8Array {
+  try {
+    return new Uint8Array(new ArrayBuffer(size));
+  } catch {
+    throw malformed(`there is no memory for a buffer of ${size} bytes`);
+  }
+}
+
+/** How the other side introduced itself: nothing that it sent is trusted. */
+export function readGreeting(value: unknown): Greeting {
+  if (typeof value === "object" && value !== null) {
+    const { pid, host, spinUs } = value as Partial<Greeting>;
+    const isPid = Number.isSafeInteger(pid) && pid! > 0;
+    if (isPid && typeof host === "string" && typeof spinUs === "number" && spinUs >= 0) {
+      return { pid: pid!, host, spinUs };
+    }
+  }
+  throw malformed("it greets with what is no greeting");
+}
+
 /** An error about what came over a link: the link is of no use any more. */
 export function malformed(what: string): BsyncError {
   return new BsyncError("BSYNC_FRAME", `Cannot read a message of a worker link: ${what}`);

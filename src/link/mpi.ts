@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Mpi } from "../mpi/mpi.ts";
 import {
+  allocate,
   type Greeting,
   isMalformed,
   MESSAGE_BYTES,
@@ -108,15 +109,15 @@ export class MpiHub {
   receiveBuffers(link: MpiLink, sizes: readonly number[]): Arriving {
     const requests: number[] = [];
     const later: Uint8Array[] = [];
-    const buffers = sizes.map((size) => {
-      const buffer = new Uint8Array(new ArrayBuffer(size));
-      for (let at = 0; at < size; at += this.#chunkBytes) {
-        const chunk = buffer.subarray(at, Math.min(size, at + this.#chunkBytes));
+    // All of them before the first receive: if there is no memory, none is left open.
+    const buffers = sizes.map((size) => allocate(size));
+    for (const buffer of buffers) {
+      for (let at = 0; at < buffer.length; at += this.#chunkBytes) {
+        const chunk = buffer.subarray(at, Math.min(buffer.length, at + this.#chunkBytes));
         if (requests.length === RECEIVES) later.push(chunk);
         else requests.push(this.mpi.receive(chunk, chunk.length, link.rank, link.tag));
       }
-      return buffer;
-    });
+    }
     return { requests, buffers, later: later.reverse() };
   }
 
@@ -136,7 +137,9 @@ export class MpiHub {
     const expected = this.#links.get(this.#key(source, tag));
     if (expected?.takePiece(this.#buffer, length, large)) return;
     if (large) {
-      const request = this.mpi.receive(this.#buffer, length, source, tag);
+      // One that is longer than any message has to be taken all the same, or it stays the next one.
+      const memory = length > MESSAGE_BYTES ? new Uint8Array(length) : this.#buffer;
+      const request = this.mpi.receive(memory, length, source, tag);
       // The sender has posted it and keeps MPI going until it is taken: some µs.
       while (!this.mpi.test(request));
     }
@@ -147,7 +150,12 @@ export class MpiHub {
     if (link === undefined || link.session !== session) {
       link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
     }
-    link.arrive(this.#buffer, length, sizes);
+    try {
+      link.arrive(this.#buffer, length, sizes);
+    } catch (error) {
+      if (!isMalformed(error)) throw error;
+      link.fail();
+    }
     if (link.receiving) this.#receiving.add(link);
   }
 

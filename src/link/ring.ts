@@ -9,7 +9,8 @@ import { malformed } from "../wire.ts";
  *
  * A record lies in one piece, so that it can be read where it lies; what is left at the end is
  * skipped. The positions count bytes and run on modulo 2^32. Nothing that the other side may have
- * written is trusted: a length that does not fit is an error, never a place to read from.
+ * written is trusted: a length that does not fit is an error, never a place to read from, and each end
+ * knows by itself how far it has come.
  */
 export const RING_HEADER = 256;
 
@@ -30,6 +31,8 @@ export class Ring {
   readonly #words: Uint32Array;
   readonly #bytes: Uint8Array;
   readonly #mask: number;
+  /** The position that this end moves. */
+  #own = 0;
   /** What this end knows of the position that the other one moves. */
   #seen = 0;
 
@@ -42,9 +45,9 @@ export class Ring {
     this.#bytes = new Uint8Array(buffer, byteOffset + RING_HEADER, this.capacity);
   }
 
-  /** Writes one record; false if there is no room for it now. */
+  /** Writes one record; false if there is no room for it now. Throws a `BsyncError` where the reader cannot be. */
   write(kind: number, bytes: Uint8Array, start: number, length: number): boolean {
-    const written = this.#header[WRITTEN]! >>> 0;
+    const written = this.#own;
     const need = RECORD_HEADER + ((length + 7) & ~7);
     let at = written & this.#mask;
     const left = this.capacity - at;
@@ -66,13 +69,14 @@ export class Ring {
         to,
       );
     }
-    Atomics.store(this.#header, WRITTEN, (written + total) | 0);
+    this.#own = (written + total) >>> 0;
+    Atomics.store(this.#header, WRITTEN, this.#own | 0);
     return true;
   }
 
   /** The longest record there is room for now, at most `most` bytes. */
   longest(most: number): number {
-    const written = this.#header[WRITTEN]! >>> 0;
+    const written = this.#own;
     const room = this.#room(written);
     const left = this.capacity - (written & this.#mask);
     // Up to the end; or, past it, at the beginning.
@@ -85,8 +89,9 @@ export class Ring {
    * Throws a `BsyncError` for one that cannot be.
    */
   read(take: (kind: number, bytes: Uint8Array, start: number, length: number) => void): boolean {
-    for (;;) {
-      const read = this.#header[READ]! >>> 0;
+    // A gap comes once in a lap: whoever writes one after the other does not keep the reader here.
+    for (let gaps = 0; gaps < 2; gaps++) {
+      const read = this.#own;
       if (read === this.#seen) {
         this.#seen = Atomics.load(this.#header, WRITTEN) >>> 0;
         if (read === this.#seen) return false;
@@ -102,10 +107,12 @@ export class Ring {
       try {
         if (kind !== Piece.Skip) take(kind, this.#bytes, at + RECORD_HEADER, length);
       } finally {
-        Atomics.store(this.#header, READ, (read + size) | 0);
+        this.#own = (read + size) >>> 0;
+        Atomics.store(this.#header, READ, this.#own | 0);
       }
       if (kind !== Piece.Skip) return true;
     }
+    return false;
   }
 
   /** For the writer: where the reader is. */
@@ -115,12 +122,12 @@ export class Ring {
 
   /** For the writer: whether the reader has read all there is. */
   get drained(): boolean {
-    return Atomics.load(this.#header, READ) === this.#header[WRITTEN]!;
+    return Atomics.load(this.#header, READ) >>> 0 === this.#own;
   }
 
   /** Whether there is something to read. */
   get readable(): boolean {
-    return Atomics.load(this.#header, WRITTEN) !== this.#header[READ]!;
+    return Atomics.load(this.#header, WRITTEN) >>> 0 !== this.#own;
   }
 
   /** A number the writer leaves for the reader, who can see it at any time, even when the writer is gone. */
@@ -159,6 +166,7 @@ export class Ring {
       this.#seen = Atomics.load(this.#header, READ) >>> 0;
       used = (written - this.#seen) >>> 0;
     }
-    return used > this.capacity ? 0 : this.capacity - used;
+    if (used <= this.capacity) return this.capacity - used;
+    throw malformed(`it is read at ${this.#seen}, where nothing is: ${written} bytes were written`);
   }
 }

@@ -1,4 +1,5 @@
-import { isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import type { BsyncError } from "../errors.ts";
+import { allocate, isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
 import { At, type Link, type LinkOwner } from "./link.ts";
 import { Piece, Ring, RING_HEADER } from "./ring.ts";
 
@@ -30,6 +31,8 @@ interface Outgoing {
 /** A message whose buffers are on their way. */
 interface Incoming {
   readonly bytes: Uint8Array;
+  readonly sizes: readonly number[];
+  /** Each is made when its first bytes are there: an announcement alone costs no memory. */
   readonly buffers: Uint8Array[];
   /** The buffer that is being filled, and how far. */
   index: number;
@@ -46,6 +49,8 @@ export class SharedLink implements Link {
   readonly #outbox: Outgoing[] = [];
   #incoming: Incoming | null = null;
   #closed = false;
+  /** What is wrong with the memory, found while writing; whoever polls is told of it. */
+  #broken: BsyncError | null = null;
   /** To be told once nothing is left here. */
   #nothingNext = false;
 
@@ -72,7 +77,7 @@ export class SharedLink implements Link {
   send(message: MessageWriter): void {
     const { bytes, length, buffers } = message.take();
     if (this.#closed) return;
-    if (this.#outbox.length > 0 || !this.#out.write(Piece.Message, bytes, 0, length)) {
+    if (this.#outbox.length > 0 || !this.#write(Piece.Message, bytes, 0, length)) {
       this.#outbox.push({ kind: Piece.Message, bytes: bytes.slice(0, length), done: 0 });
     }
     for (const bytes of buffers) {
@@ -84,6 +89,11 @@ export class SharedLink implements Link {
   }
 
   poll(): boolean {
+    if (this.#broken !== null) {
+      if (this.#closed) return false;
+      this.#fail(this.#broken.message);
+      return true;
+    }
     let moved = this.#outbox.length > 0 && this.#push();
     let taken = false;
     // A bound, so that a flood does not keep the caller from its event loop.
@@ -104,7 +114,9 @@ export class SharedLink implements Link {
   }
 
   drain(): void {
-    while (this.#outbox.length > 0 && !this.#closed) if (!this.#push()) Bun.sleepSync(0.05);
+    while (this.#outbox.length > 0 && !this.#closed && this.#broken === null) {
+      if (!this.#push()) Bun.sleepSync(0.05);
+    }
   }
 
   tell(at: number): void {
@@ -135,7 +147,8 @@ export class SharedLink implements Link {
   sleep(): boolean {
     this.#in.sleep(true);
     if (this.#outbox.length > 0) this.#out.wait(true);
-    if (!this.#in.readable && !(this.#outbox.length > 0 && this.#push())) return true;
+    const moved = this.#outbox.length > 0 && this.#push();
+    if (!moved && !this.#in.readable && this.#broken === null) return true;
     this.awake();
     return false;
   }
@@ -151,10 +164,10 @@ export class SharedLink implements Link {
     for (let next = this.#outbox[0]; next !== undefined; next = this.#outbox[0]) {
       const left = next.bytes.length - next.done;
       const length =
-        next.kind === Piece.Message ? left : this.#out.longest(Math.min(left, PIECE_BYTES));
+        next.kind === Piece.Message ? left : this.#longest(Math.min(left, PIECE_BYTES));
       // A short piece, only because the ring is nearly full, would cost as much as a long one.
       if (length < left && length < PIECE_BYTES / 4) break;
-      if (!this.#out.write(next.kind, next.bytes, next.done, length)) break;
+      if (!this.#write(next.kind, next.bytes, next.done, length)) break;
       moved = true;
       next.done += length;
       if (next.done === next.bytes.length) this.#outbox.shift();
@@ -162,6 +175,31 @@ export class SharedLink implements Link {
     if (moved && this.#out.takeAsleep()) this.#ringBell();
     if (this.#nothingNext && this.#outbox.length === 0) this.tell(At.Nothing);
     return moved;
+  }
+
+  #write(kind: number, bytes: Uint8Array, start: number, length: number): boolean {
+    try {
+      return this.#out.write(kind, bytes, start, length);
+    } catch (error) {
+      return this.#break(error);
+    }
+  }
+
+  #longest(most: number): number {
+    try {
+      return this.#out.longest(most);
+    } catch (error) {
+      this.#break(error);
+      return 0;
+    }
+  }
+
+  /** To tell of it at once would call back whoever is about to send. */
+  #break(error: unknown): false {
+    if (!isMalformed(error)) throw error;
+    this.#broken = error;
+    this.#onBacklog();
+    return false;
   }
 
   readonly #take = (kind: number, memory: Uint8Array, start: number, length: number): void => {
@@ -172,17 +210,17 @@ export class SharedLink implements Link {
     const bytes = memory.subarray(start, start + length);
     const { sizes } = readHead(bytes, length);
     if (sizes.length === 0) return this.#owner.onMessage(bytes, length, []);
-    const buffers = sizes.map((size) => new Uint8Array(new ArrayBuffer(size)));
-    this.#incoming = { bytes: bytes.slice(), buffers, index: 0, done: 0 };
+    this.#incoming = { bytes: bytes.slice(), sizes, buffers: [], index: 0, done: 0 };
     this.#complete();
   };
 
   #fill(memory: Uint8Array, start: number, length: number): void {
     const incoming = this.#incoming;
-    const buffer = incoming?.buffers[incoming.index];
-    if (!incoming || buffer === undefined || incoming.done + length > buffer.length) {
+    const size = incoming?.sizes[incoming.index];
+    if (!incoming || size === undefined || length === 0 || incoming.done + length > size) {
       return this.#fail(`${length} bytes of a buffer that nothing announced`);
     }
+    const buffer = (incoming.buffers[incoming.index] ??= allocate(size));
     buffer.set(memory.subarray(start, start + length), incoming.done);
     incoming.done += length;
     this.#complete();
@@ -191,12 +229,13 @@ export class SharedLink implements Link {
   /** Hands the message over once all its buffers are filled. */
   #complete(): void {
     const incoming = this.#incoming!;
-    const { buffers, bytes } = incoming;
-    while (incoming.index < buffers.length && incoming.done === buffers[incoming.index]!.length) {
+    const { sizes, buffers, bytes } = incoming;
+    while (incoming.index < sizes.length && incoming.done === sizes[incoming.index]!) {
+      buffers[incoming.index] ??= new Uint8Array(new ArrayBuffer(0));
       incoming.index++;
       incoming.done = 0;
     }
-    if (incoming.index < buffers.length) return;
+    if (incoming.index < sizes.length) return;
     this.#incoming = null;
     this.#owner.onMessage(bytes, bytes.length, buffers);
   }

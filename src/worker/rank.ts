@@ -38,7 +38,10 @@ function acceptPool(hub: MpiHub, source: number, tag: number, session: number): 
   const link = hub.connect(source, tag, session, {
     onMessage: (bytes, length, buffers) => served.receive(bytes, length, buffers),
     onPause: () => served.answer(),
-    onLost() {},
+    onLost: ({ text }) => {
+      process.stderr.write(`bsync: rank ${hub.mpi.rank}: rank ${source} ${text}\n`);
+      process.exit(1);
+    },
   });
   served.serve(link);
   sessions.add(served);
