@@ -1,0 +1,33 @@
+/** Half a minute of chaos in each mode, all at the same time. `bun test/faults/chaos.ts` runs longer. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { Job, type Launch } from "../contract/job.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
+
+const PROGRAM = join(import.meta.dir, "chaos.ts");
+const SECONDS = 30;
+const SEED = 1;
+
+const launches: Launch[] = [
+  { mode: "local", ranks: 1 },
+  ...mpiFamilies().map((mode) => ({ mode, ranks: 4 })),
+];
+
+for (const launch of launches) {
+  const sentence = `${launch.mode}: whatever is killed, stalled and cancelled, each handle tells one truth`;
+  test.concurrent(
+    sentence,
+    async () => {
+      const args = ["--seconds", `${SECONDS}`, "--seed", `${SEED}`];
+      await using job = new Job(launch, PROGRAM, { args });
+      await job.ended(1_000 * SECONDS + 60_000);
+      const { exitCode } = job.process;
+      expect({ exitCode, stderr: job.stderr.slice(-4_000) }).toMatchObject({ exitCode: 0 });
+      const { rounds, done } = JSON.parse(job.stdout) as { rounds: number; done: number };
+      expect(rounds).toBeGreaterThan(4);
+      expect(done).toBeGreaterThan(20);
+      await job.leftNothing();
+    },
+    1_000 * SECONDS + 90_000,
+  );
+}
