@@ -2,6 +2,7 @@ import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
+import { DrainSignals } from "./drain.ts";
 import { type Connection, describe, tell } from "./connection.ts";
 import {
   BsyncError,
@@ -16,7 +17,7 @@ import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
-import type { PoolLimits } from "./options.ts";
+import type { DrainSettings, PoolLimits } from "./options.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
@@ -70,15 +71,23 @@ export class Controller implements TaskOwner {
   #order = 1;
   #pending = 0;
   #flushing = false;
-  #closed: "open" | "closing" | "terminated" = "open";
+  #closed: "open" | "closing" | "draining" | "terminated" = "open";
+  readonly #drain: DrainSettings;
+  readonly #drainSignals: DrainSignals;
+  /** The signal that came, and when all that follows from it is done. */
+  #drained: { readonly signal: string; readonly done: Promise<void> } | null = null;
   /** Why nothing can be done any more. */
   #broken: { readonly error: unknown } | null = null;
   /** The last pending task was settled, or a worker's state has changed. */
   readonly #changes = new Changes(() => this.#outside.wake());
 
-  constructor(outside: Surroundings, limits: PoolLimits) {
+  constructor(outside: Surroundings, limits: PoolLimits, drain: DrainSettings) {
     this.#outside = outside;
     this.#limits = limits;
+    this.#drain = drain;
+    this.#drainSignals = new DrainSignals(drain.signals, drain.timeout, (signal) => {
+      this.#drained = { signal, done: this.#comeToAnEnd(signal) };
+    });
     outside.attach(this);
   }
 
@@ -100,6 +109,7 @@ export class Controller implements TaskOwner {
       const content = this.#values.encodeKept(args, "initializer");
       this.#initializer = { fn: this.#values.functionRecord(fn), content };
     }
+    this.#drainSignals.listen();
     for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
     const deadline = performance.now() + timeout;
     await this.#changes.until(
@@ -107,7 +117,10 @@ export class Controller implements TaskOwner {
       deadline,
     );
     const late = this.#unready();
-    if (this.#broken === null && late.length === 0) return;
+    if (this.#broken === null && late.length === 0) {
+      this.#opened = true;
+      return;
+    }
     this.#closed = "terminated";
     const names = late.map((connection) => describe(connection)).join(", ");
     await this.#letGo(true);
@@ -195,23 +208,53 @@ export class Controller implements TaskOwner {
     if (this.#closed === "open") this.#closed = "closing";
     await this.#changes.until(() => this.#pending === 0, Infinity);
     if (this.#closed === "closing") await this.#letGo(false);
+    else await this.#drained?.done;
   }
 
   /** Cancels what is queued and what runs, and lets the workers go at once. */
   async terminate(reason: unknown): Promise<void> {
     this.#closed = "terminated";
     const options = reason === undefined ? undefined : { cause: reason };
-    const tasks = this.#scheduler.drain();
-    for (const task of tasks) {
+    await this.#terminate("its pool was terminated", options);
+  }
+
+  async #terminate(why: string, options: ErrorOptions | undefined): Promise<void> {
+    for (const task of this.#scheduler.drain()) {
       const running = task.record !== null;
       if (running) this.#write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
-      const error = new CancelledError(
-        `${task.label} was cancelled: its pool was terminated`,
-        options,
-      );
+      const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
       this.#settle(task, "cancelled", error);
     }
     await this.#letGo(true);
+  }
+
+  /** A signal has come: nothing more starts, what runs has its time, the rest is cancelled. */
+  async #comeToAnEnd(signal: string): Promise<void> {
+    if (!this.#opened) {
+      return this.#break(
+        new CancelledError(`Cannot open a pool: ${signal} came meanwhile`, { cause: signal }),
+      );
+    }
+    if (this.#broken !== null || this.#isTerminated) return;
+    this.#closed = "draining";
+    this.#cancelQueue(signal);
+    const { timeout } = this.#drain;
+    await this.#changes.until(() => this.#pending === 0, performance.now() + timeout);
+    if (this.#isTerminated) return;
+    if (this.#pending === 0) return await this.#letGo(false);
+    const why = `${signal} came, and it did not end within ${timeout} ms`;
+    await this.#terminate(why, { cause: signal });
+  }
+
+  get #isTerminated(): boolean {
+    return this.#closed === "terminated";
+  }
+
+  #cancelQueue(signal: string): void {
+    for (const task of this.#scheduler.drainQueue()) {
+      const message = `${task.label} was cancelled: ${signal} came, and no more tasks start`;
+      this.#settle(task, "cancelled", new CancelledError(message, { cause: signal }));
+    }
   }
 
   stateOf(connection: Connection): "starting" | "idle" | "busy" | "overdue" | "gone" {
@@ -221,7 +264,12 @@ export class Controller implements TaskOwner {
   #refuseIfClosed(fn: FunctionRecord): void {
     if (this.#broken !== null) throw this.#broken.error;
     if (this.#closed === "open") return;
-    const how = this.#closed === "closing" ? "closed" : "terminated";
+    const how =
+      this.#drained !== null
+        ? `closed by ${this.#drained.signal}`
+        : this.#closed === "closing"
+          ? "closed"
+          : "terminated";
     throw new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
   }
 
@@ -274,7 +322,10 @@ export class Controller implements TaskOwner {
     const { tasksPerWorker, memoryPerWorker } = this.#limits;
     const isProcess = link.kill !== undefined;
     if (isProcess) this.#scheduler.allow(record, tasksPerWorker);
-    const rules: Rules = { maxMemory: isProcess ? memoryPerWorker : Infinity };
+    const rules: Rules = {
+      maxMemory: isProcess ? memoryPerWorker : Infinity,
+      drainSignals: this.#drain.signals,
+    };
     const opening = this.#values.encode({ ...this.#outside.opening, ...rules }, "opening");
     this.#write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
     if (this.#initializer !== null) {
@@ -357,6 +408,7 @@ export class Controller implements TaskOwner {
   }
 
   #checkedAlive = 0;
+  #opened = false;
 
   /** A worker that has had all the tasks it may have is let go, once it has answered the last one. */
   #retire(connection: Connection): void {
@@ -373,7 +425,8 @@ export class Controller implements TaskOwner {
 
   /** Whether there is, or may be, something to do for a worker. */
   get #needed(): boolean {
-    return this.#broken === null && (this.#closed === "open" || this.#pending > 0);
+    if (this.#broken !== null || this.#closed === "draining") return false;
+    return this.#closed === "open" || this.#pending > 0;
   }
 
   #onLost(connection: Connection, ending: Ending): void {
@@ -392,7 +445,7 @@ export class Controller implements TaskOwner {
       signal: ending.signal,
     };
     for (const task of lost) {
-      if (++task.losses <= task.options.retries) {
+      if (++task.losses <= task.options.retries && this.#drained === null) {
         this.#scheduler.submitAgain(task);
         continue;
       }
@@ -423,6 +476,7 @@ export class Controller implements TaskOwner {
     } else if (this.#needed) {
       this.#connect(this.#scheduler.replace(record), vain);
     }
+    if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
     this.#changed();
     this.#dispatch();
   }
@@ -592,6 +646,7 @@ export class Controller implements TaskOwner {
     for (const { record } of this.connections) this.#scheduler.lose(record);
     this.#alarm.clear();
     this.#liveness.rest();
+    this.#drainSignals.rest();
     this.#outside.leave();
   }
 

@@ -97,7 +97,10 @@ export class WorkerLostError extends BsyncError implements LostWorker {
   }
 }
 
-/** The task was cancelled: by `cancel`, or by `terminate`; `cause` is the reason that was given. */
+/**
+ * The task was cancelled: by `cancel`, by `terminate`, or by one of the `drainSignals`; `cause` is the
+ * reason that was given, or the name of the signal.
+ */
 export class CancelledError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_CANCELLED", message, options);

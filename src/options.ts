@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { TaskOptions } from "./task.ts";
 
 /**
@@ -53,6 +54,15 @@ export interface PoolOptions {
    * soon as no worker is free. No limit by default.
    */
   readonly queueLimit?: number;
+  /**
+   * A signal, or a list of them, on which the pool comes to its end, and the program with it: tasks
+   * that wait settle with `CancelledError` (its `cause` is the signal), those that run may end
+   * within `drainTimeout`, and `async` throws `PoolClosedError`. The program is not ended by it.
+   * None by default. Workers ignore these signals.
+   */
+  readonly drainSignals?: string | readonly string[];
+  /** ms that running tasks have after such a signal; then they are cancelled, too. 10 000 by default. */
+  readonly drainTimeout?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
   /** ms for all workers to answer; 60 000 by default. Past it `open` rejects with `TimeoutError`. */
@@ -97,6 +107,13 @@ export interface PoolSettings {
   readonly openTimeout: number;
   readonly task: TaskOptions;
   readonly limits: PoolLimits;
+  readonly drain: DrainSettings;
+}
+
+/** On which signals a pool comes to its end, and how many ms running tasks have then. */
+export interface DrainSettings {
+  readonly signals: readonly string[];
+  readonly timeout: number;
 }
 
 /** Bounds of a pool; Infinity for none. */
@@ -121,6 +138,12 @@ const whole =
       : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
 const limit = (from: number) => (value: unknown) =>
   value === Infinity ? null : whole(from)(value);
+/** Signals that cannot be caught, or mean something else: to Bun's garbage collector, and to bsync. */
+const RESERVED_SIGNALS = new Set(["SIGKILL", "SIGSTOP", "SIGPWR", "SIGURG"]);
+const isSignal = (value: unknown) =>
+  typeof value === "string" &&
+  Object.hasOwn(constants.signals, value) &&
+  !RESERVED_SIGNALS.has(value);
 const flag = (value: unknown) => (typeof value === "boolean" ? null : "true or false");
 
 const TASK_RULES: Rules = {
@@ -145,6 +168,11 @@ const POOL_RULES: Rules = {
   maxMemoryPerWorker: (value) =>
     typeof value === "number" && value > 0 ? null : "a number of bytes > 0",
   queueLimit: limit(0),
+  drainSignals: (value) =>
+    (Array.isArray(value) ? value : [value]).every(isSignal)
+      ? null
+      : 'the name of a signal that can be caught, as "SIGTERM", or a list of such',
+  drainTimeout: ms,
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
 };
@@ -157,6 +185,9 @@ const CALL_RULES: Rules = {
 const isRecord = (value: unknown) =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isFunction = (value: unknown) => typeof value === "function" || typeof value === "string";
+
+/** How long running tasks may go on after a drain signal. */
+const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 
 /** How long `open` waits for its workers unless it is told. */
 export const DEFAULT_OPEN_TIMEOUT_MS = 60_000;
@@ -192,6 +223,10 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       tasksPerWorker: given.maxTasksPerWorker ?? Infinity,
       memoryPerWorker: given.maxMemoryPerWorker ?? Infinity,
       queue: given.queueLimit ?? Infinity,
+    },
+    drain: {
+      signals: [...new Set([given.drainSignals ?? []].flat())],
+      timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
   };
 }

@@ -23,6 +23,7 @@ import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import { Task, type TaskOptions } from "./task.ts";
+import { leaveToController } from "./worker/guard.ts";
 import { serveParent } from "./worker/local.ts";
 import { joinAsWorker, serveJob } from "./worker/rank.ts";
 
@@ -139,9 +140,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * among the main script's top-level names and the globals.
    *
    * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
-   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else is told by the handle: `ValueError` for an argument or a result that cannot
-   * travel, `FunctionError` for a function that turns out to need a variable of an enclosing one,
-   * and whatever the function threw.
+   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else is told by the handle:
+   * `ValueError` for an argument or a result that cannot travel, `FunctionError` for a function that
+   * turns out to need a variable of an enclosing one, and whatever the function threw.
    *
    * Arguments are copied at the call, except the content of buffers of 64 KiB and more, which is read
    * when the task is sent: leave those unchanged until the task is settled.
@@ -335,9 +336,9 @@ async function openInJob(
 async function openOn(
   outside: Surroundings,
   workers: number,
-  { initializer, openTimeout, task, limits }: PoolSettings,
+  { initializer, openTimeout, task, limits, drain }: PoolSettings,
 ): Promise<AsyncPool> {
-  const controller = new Controller(outside, limits);
+  const controller = new Controller(outside, limits, drain);
   try {
     await controller.open(workers, initializer, openTimeout);
   } catch (error) {
@@ -366,6 +367,7 @@ async function joinPool(
       if (!isMember) return AsyncPool.make("unused", null, settings.task);
     } catch {}
   }
+  if (settings !== null) leaveToController(settings.drain.signals);
   return await serveJob(job);
 }
 

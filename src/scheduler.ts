@@ -320,10 +320,24 @@ export class Scheduler {
 
   /** Takes every task that is not settled, queued and running, marking each cancelled. */
   drain(): Task[] {
+    const tasks = this.drainQueue();
+    for (const worker of this.workers) {
+      for (const task of worker.inFlight) {
+        if (task.state !== "running") continue;
+        task.state = "cancelled";
+        tasks.push(task);
+      }
+    }
+    this.#running = 0;
+    return tasks;
+  }
+
+  /** Takes every task that waits for a worker, marking each cancelled. */
+  drainQueue(): Task[] {
     const tasks: Task[] = [];
     for (const worker of this.workers) {
-      for (const task of worker.inFlight) if (task.state === "running") tasks.push(task);
       for (const task of worker.pinned.splice(0)) tasks.push(task);
+      if (worker.set === this.#full) this.#place(worker);
     }
     for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {
       if (task.state === "queued") tasks.push(task);
@@ -332,7 +346,6 @@ export class Scheduler {
     this.#dropped = 0;
     this.#pinned.clear();
     this.#called.clear();
-    this.#running = 0;
     return tasks;
   }
 

@@ -78,6 +78,8 @@ export interface Opening extends Greeting {
 export interface Rules {
   /** Bytes resident past which it says `Spent`; Infinity for no limit. */
   readonly maxMemory: number;
+  /** Signals that it leaves to the controller. */
+  readonly drainSignals: readonly string[];
 }
 
 /** What a worker is told of a function, before the first call of it. */

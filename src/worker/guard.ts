@@ -10,3 +10,14 @@ export function surviveStrayErrors(name: string): void {
   process.on("uncaughtException", tell);
   process.on("unhandledRejection", tell);
 }
+
+const left = new Set<string>();
+
+/** Signals that are for the controller to understand: this process ignores them from now on. */
+export function leaveToController(signals: readonly string[]): void {
+  for (const signal of signals) {
+    if (left.has(signal)) continue;
+    left.add(signal);
+    process.on(signal, () => {});
+  }
+}

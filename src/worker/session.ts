@@ -33,6 +33,7 @@ import {
 } from "../wire.ts";
 import { call, type Outcome } from "./call.ts";
 import { RunningCall, type Workplace } from "./context.ts";
+import { leaveToController } from "./guard.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
@@ -130,6 +131,7 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#decoding) as Opening & Rules;
     this.#maxMemory = opening.maxMemory;
+    leaveToController(opening.drainSignals);
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main);

@@ -242,13 +242,14 @@ class Hostile implements Surroundings {
 }
 
 const NO_LIMITS = { queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity };
+const NO_DRAIN = { signals: [], timeout: 0 };
 const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const GREETING = { pid: 7, host: "here", spinUs: 0 };
 
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {
   const outside = new Hostile();
-  const controller = new Controller(outside, NO_LIMITS);
+  const controller = new Controller(outside, NO_LIMITS, NO_DRAIN);
   const opened = controller.open(2, null, 1_000_000).catch(() => {});
   const frame = (kind: Kind, task: number, content?: Encoded) => {
     const writer = new MessageWriter(1);

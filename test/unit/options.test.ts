@@ -77,6 +77,27 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ["queueLimit", -1, "queueLimit must be a whole number >= 0, got -1"],
   ["queueLimit", 0.5, "queueLimit must be a whole number >= 0, got 0.5"],
   ["queueLimit", null, "queueLimit must be a whole number >= 0, got null"],
+  ...[
+    "SIGKILL",
+    "SIGSTOP",
+    "SIGURG",
+    "SIGPWR",
+    "TERM",
+    "constructor",
+    15,
+    ["SIGTERM", "sigint"],
+    [null],
+  ].map(
+    (value) =>
+      [
+        "drainSignals",
+        value,
+        'drainSignals must be the name of a signal that can be caught, as "SIGTERM", or a list of ' +
+          `such, got ${typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value)}`,
+      ] as const,
+  ),
+  ["drainTimeout", -1, "drainTimeout must be a number of ms >= 0, got -1"],
+  ["drainTimeout", "1s", 'drainTimeout must be a number of ms >= 0, got "1s"'],
   ["spin", -1, "spin must be a number of µs >= 0, got -1"],
   ["spin", NaN, "spin must be a number of µs >= 0, got NaN"],
   ["spin", "0", 'spin must be a number of µs >= 0, got "0"'],
@@ -93,7 +114,7 @@ describe("options of a pool", () => {
   test("an unknown one is named, with those there are", () => {
     const known =
       "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, " +
-      "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, spin, openTimeout";
+      "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -128,6 +149,7 @@ describe("options of a pool", () => {
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
       task: { timeout: Infinity, priority: 0, retries: 0, signal: null },
       limits: { tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity },
+      drain: { signals: [], timeout: 10_000 },
     });
   });
 
@@ -164,6 +186,15 @@ describe("options of a pool", () => {
       cwd: "/tmp",
       env: { A: "1", B: undefined },
     });
+  });
+
+  test("drain signals are a list without repetition, given as one or not", () => {
+    const signals = (drainSignals: string | readonly string[]) =>
+      readPoolOptions({ drainSignals }).drain.signals;
+    expect(signals("SIGTERM")).toEqual(["SIGTERM"]);
+    expect(signals(["SIGUSR1", "SIGTERM", "SIGUSR1"])).toEqual(["SIGUSR1", "SIGTERM"]);
+    expect(signals([])).toEqual([]);
+    expect(readPoolOptions({ drainTimeout: 0.5 }).drain.timeout).toBe(0.5);
   });
 
   test("an initializer is a list, given as one or not", () => {

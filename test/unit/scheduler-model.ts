@@ -284,6 +284,18 @@ export class Model {
     expect(this.scheduler.next(this.now)).toBeNull();
   }
 
+  /** What waits is cancelled, what runs goes on. */
+  drainQueue(): void {
+    const waiting = this.tasks.filter((task) => task.state === "queued");
+    const drained = this.scheduler.drainQueue();
+    expect(new Set(drained)).toEqual(new Set(waiting));
+    expect(drained.length).toBe(waiting.length);
+    for (const task of drained) this.#settle(task, "cancelled");
+    this.#queue.length = 0;
+    for (const seat of this.#seats) seat.pinned.length = 0;
+    expect(this.scheduler.queued).toBe(0);
+  }
+
   /** What holds after every deed. */
   check(): void {
     const { scheduler } = this;

@@ -86,6 +86,7 @@ const deeds = fc.oneof(
   },
   { weight: 1, arbitrary: deed("spend", fc.tuple(some), (m, w) => m.spend(w)) },
   { weight: 2, arbitrary: deed("retire", fc.tuple(some), (m, w) => m.retire(w)) },
+  { weight: 1, arbitrary: deed("drainQueue", fc.tuple(), (m) => m.drainQueue()) },
   { weight: 3, arbitrary: deed("ready", fc.tuple(some), (m, w) => m.ready(w)) },
 );
 

@@ -4,6 +4,7 @@ import { calling } from "./calling.ts";
 import { cancelling } from "./cancelling.ts";
 import { closing } from "./closing.ts";
 import { contexts } from "./contexts.ts";
+import { draining } from "./draining.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { handles } from "./handles.ts";
@@ -29,6 +30,7 @@ export const CASES: readonly Case[] = [
   contexts,
   losses,
   limits,
+  draining,
   inheritance,
   pools,
   closing,

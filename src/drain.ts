@@ -1,0 +1,47 @@
+/** The longest delay of a timer, in ms: a longer one would fire at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * The signals by which somebody says that the program is to come to its end: the first of them is told,
+ * once. What comes after it within the time that was given says nothing new (a launcher and a batch
+ * system may both send one) and is let pass; then the signals mean again what they meant before.
+ */
+export class DrainSignals {
+  readonly #signals: readonly string[];
+  readonly #graceMs: number;
+  readonly #onFirst: (signal: string) => void;
+  #state: "off" | "on" | "heard" = "off";
+  #graceEnds = 0;
+
+  constructor(signals: readonly string[], graceMs: number, onFirst: (signal: string) => void) {
+    this.#signals = signals;
+    this.#graceMs = graceMs;
+    this.#onFirst = onFirst;
+  }
+
+  listen(): void {
+    if (this.#state !== "off") return;
+    this.#state = "on";
+    for (const signal of this.#signals) process.on(signal, this.#hear);
+  }
+
+  /** The pool is over: what comes now is the program's, once the time that was given is over. */
+  rest(): void {
+    if (this.#state === "off") return;
+    const left = this.#state === "heard" ? this.#graceEnds - performance.now() : 0;
+    this.#state = "off";
+    if (left <= 0) return this.#stop();
+    setTimeout(() => this.#stop(), Math.min(left, LONGEST_MS)).unref();
+  }
+
+  readonly #hear = (signal: string): void => {
+    if (this.#state !== "on") return;
+    this.#state = "heard";
+    this.#graceEnds = performance.now() + this.#graceMs;
+    this.#onFirst(signal);
+  };
+
+  #stop(): void {
+    for (const signal of this.#signals) process.off(signal, this.#hear);
+  }
+}
