@@ -1,6 +1,7 @@
 /* See bsync_mpi.h, which is the manual. */
 #define _GNU_SOURCE /* dladdr, RTLD_NOLOAD */
 #include "bsync_mpi.h"
+#include "bsync_comm.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -33,6 +34,11 @@ static int answer(int code)
 static int not_open(void)
 {
   return state == FRESH ? -BSYNC_E_FRESH : -BSYNC_E_CLOSED;
+}
+
+int bsync_mpi_running(void)
+{
+  return state == OPEN ? 0 : not_open();
 }
 
 int bsync_mpi_abi(void)
@@ -72,9 +78,9 @@ static void dog_bites(int passed_ms)
   char line[512];
   int length = snprintf(line, sizeof line,
     "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of this "
-    "job never called AsyncPool.open, or ended before it did; let every rank "
-    "run the same program, or raise openTimeout if starting them takes "
-    "longer\n", dog.rank, passed_ms);
+    "job never called AsyncPool.open, nor used bsync/mpi, or ended before it "
+    "did; let every rank run the same program, or raise openTimeout if "
+    "starting them takes longer\n", dog.rank, passed_ms);
   if (!dog.quiet && write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
@@ -265,6 +271,8 @@ static int start(void)
   MPI_Get_version(&major, &minor);
   code = count_ranks_on_host(&count);
   if (code != MPI_SUCCESS) return code;
+  code = bsync_comm_start();
+  if (code != MPI_SUCCESS) return code;
   facts[0] = rank;
   facts[1] = size;
   facts[2] = found ? *tag_limit : 32767;
@@ -296,6 +304,7 @@ int bsync_mpi_finalize(void)
 {
   int code;
   if (state != OPEN) return 0;
+  bsync_comm_stop();
   state = CLOSED;
   code = ours ? MPI_Finalize() : MPI_Comm_free(&comm);
   return code == MPI_SUCCESS ? 0 : answer(code);
@@ -526,6 +535,9 @@ static const char *own_text(int code)
   case BSYNC_E_REQUEST: return "no such request";
   case BSYNC_E_MEMORY: return "out of memory";
   case BSYNC_E_ARGUMENT: return "negative length, rank or tag";
+  case BSYNC_E_LARGE:
+    return "too much for this MPI, which counts in 32 bits: use parts of equal "
+           "length, or MPI 4";
   default: return NULL;
   }
 }
@@ -539,6 +551,30 @@ int bsync_mpi_error_text(int code, char *text, int size)
   if (state != OPEN || MPI_Error_string(code, from, &length) != MPI_SUCCESS)
     snprintf(from, sizeof from, "MPI error %d", code);
   return put(from, text, size);
+}
+
+int bsync_mpi_error_class(int code, char *text, int size)
+{
+#define NAMED(name) {name, #name}
+  static const struct {
+    int class;
+    const char *name;
+  } classes[] = {NAMED(MPI_ERR_BUFFER), NAMED(MPI_ERR_COUNT),
+    NAMED(MPI_ERR_TYPE), NAMED(MPI_ERR_TAG), NAMED(MPI_ERR_COMM),
+    NAMED(MPI_ERR_RANK), NAMED(MPI_ERR_REQUEST), NAMED(MPI_ERR_ROOT),
+    NAMED(MPI_ERR_GROUP), NAMED(MPI_ERR_OP), NAMED(MPI_ERR_TOPOLOGY),
+    NAMED(MPI_ERR_DIMS), NAMED(MPI_ERR_ARG), NAMED(MPI_ERR_UNKNOWN),
+    NAMED(MPI_ERR_TRUNCATE), NAMED(MPI_ERR_OTHER), NAMED(MPI_ERR_INTERN),
+    NAMED(MPI_ERR_IN_STATUS), NAMED(MPI_ERR_PENDING), NAMED(MPI_ERR_NO_MEM)};
+#undef NAMED
+  int class = 0;
+  size_t i;
+  if (code < 0) code = -code;
+  if (own_text(code) == NULL && state == OPEN &&
+    MPI_Error_class(code, &class) == MPI_SUCCESS)
+    for (i = 0; i < sizeof classes / sizeof *classes; i++)
+      if (classes[i].class == class) return put(classes[i].name, text, size);
+  return put("", text, size);
 }
 
 int bsync_mpi_library_version(char *text, int size)

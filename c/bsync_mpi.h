@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 2
+#define BSYNC_MPI_ABI 3
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -58,6 +58,7 @@
 #define BSYNC_E_REQUEST 0x7fffff03  /* no such request, or it is done */
 #define BSYNC_E_MEMORY 0x7fffff04   /* out of memory */
 #define BSYNC_E_ARGUMENT 0x7fffff05 /* a negative length, source or tag */
+#define BSYNC_E_LARGE 0x7fffff06    /* too much for this MPI's 32-bit counts */
 
 /* Families, as told by [bsync_mpi_family]. */
 #define BSYNC_FAMILY_UNKNOWN 0
@@ -75,9 +76,11 @@ int bsync_mpi_family(void);
 
 /*
  * Starts MPI (MPI_Init_thread, section 11.2), or joins it where somebody else
- * in the process has started it already, and duplicates MPI_COMM_WORLD
- * (section 7.4.2). Collective: it returns when every rank of the job has
- * called it. Called again, it only fills [info] again.
+ * in the process has started it already, and makes communicators, in the order
+ * that bsync_peer.h repeats: a duplicate of MPI_COMM_WORLD (section 7.4.2), one
+ * for each host, and the world of bsync_comm.h. Collective: it returns when
+ * every rank of the job has called it. Called again, it only fills [info]
+ * again.
  *
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
@@ -165,6 +168,17 @@ int bsync_mpi_pending(void);
  * handles it may want the thread.
  */
 int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us);
+
+/* 0 between [bsync_mpi_init] and [bsync_mpi_finalize], else what they answer. */
+int bsync_mpi_running(void);
+
+/*
+ * Puts the name of the class of error [code] (MPI_Error_class, section 9.4;
+ * either sign), as "MPI_ERR_TRUNCATE", into [text] as [bsync_mpi_error_text]
+ * does; nothing for bsync's own codes, and for classes that are not among
+ * those of MPI 1.
+ */
+int bsync_mpi_error_class(int code, char *text, int size);
 
 /*
  * Puts the text of error [code] (MPI_Error_string, section 9.4; either sign)

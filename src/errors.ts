@@ -159,10 +159,13 @@ export class MpiError extends BsyncError {
   readonly mpiCode: number;
   /** MPI's own text for that code; empty when there is none. */
   readonly mpiText: string;
+  /** The class of that code, as `"MPI_ERR_TRUNCATE"`: the same under every MPI. Empty when there is none. */
+  readonly mpiClass: string;
 
-  constructor(message: string, mpiCode = 0, mpiText = "", options?: ErrorOptions) {
+  constructor(message: string, mpiCode = 0, mpiText = "", mpiClass = "", options?: ErrorOptions) {
     super("BSYNC_MPI", message, options);
     this.mpiCode = mpiCode;
     this.mpiText = mpiText;
+    this.mpiClass = mpiClass;
   }
 }

@@ -24,9 +24,13 @@ test("the types check", () => passes("check", "--no-script"), 60_000);
 test("the sources are formatted", () => passes("fmt", "--check", "--no-script"), 60_000);
 
 describe("imports", () => {
-  /** What each file of index.ts and src imports: paths from the root, or names of packages. */
+  /** What each file of index.ts, mpi.ts and src imports: paths from the root, or names of packages. */
   const imports = new Map<string, string[]>();
-  for (const file of ["index.ts", ...new Bun.Glob("src/**/*.{ts,tsx}").scanSync(ROOT)].sort()) {
+  for (const file of [
+    "index.ts",
+    "mpi.ts",
+    ...new Bun.Glob("src/**/*.{ts,tsx}").scanSync(ROOT),
+  ].sort()) {
     imports.set(file, importsOf(file));
   }
 

@@ -275,7 +275,12 @@ export function calledByMain(): boolean {
   return callerFrames().some(({ file }) => file === mainScript());
 }
 
-function callerFrames(): { file: string; line: number }[] {
+/** The module whose top level has called into bsync just now; undefined where it was but a function. */
+export function callingModule(): string | undefined {
+  return callerFrames().findLast(({ name }) => name === "")?.file;
+}
+
+function callerFrames(): { file: string; line: number; name: string }[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   let sites: NodeJS.CallSite[] = [];
   try {
@@ -288,11 +293,13 @@ function callerFrames(): { file: string; line: number }[] {
     Error.stackTraceLimit = stackTraceLimit;
     Error.prepareStackTrace = prepareStackTrace as typeof Error.prepareStackTrace;
   }
-  const frames: { file: string; line: number }[] = [];
+  const frames: { file: string; line: number; name: string }[] = [];
   for (const site of sites) {
     const file = plainPath(site.getFileName() ?? "");
-    if (file.startsWith("/") && !isOwnFile(file))
-      frames.push({ file, line: site.getLineNumber() ?? 1 });
+    if (file.startsWith("/") && !isOwnFile(file)) {
+      const name = site.getFunctionName() ?? "";
+      frames.push({ file, line: site.getLineNumber() ?? 1, name });
+    }
   }
   return frames;
 }

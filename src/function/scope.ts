@@ -35,7 +35,7 @@ const LOADERS: Record<string, "js" | "jsx" | "ts" | "tsx"> = {
 
 /** bsync's own files: never loaded twice. */
 const OWN_SOURCES = dirname(import.meta.dir) + "/";
-const OWN_INDEX = join(OWN_SOURCES, "..", "index.ts");
+const OWN_ENTRIES = ["index.ts", "mpi.ts"].map((name) => join(OWN_SOURCES, "..", name));
 
 const scopes = new Map<string, Scope>();
 const loading = new Map<string, Promise<void>>();
@@ -63,7 +63,7 @@ const BUNDLED = !import.meta.path.endsWith("/src/function/scope.ts");
 /** Whether a file belongs to bsync itself. */
 export function isOwnFile(path: string): boolean {
   if (BUNDLED) return false;
-  return path.startsWith(OWN_SOURCES) || path === OWN_INDEX;
+  return path.startsWith(OWN_SOURCES) || OWN_ENTRIES.includes(path);
 }
 
 /** The program's main script: on a worker, that of the process it works for. */

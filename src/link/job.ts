@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from "node:os";
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher } from "../mpi/launcher.ts";
-import { type Mpi, startMpi } from "../mpi/mpi.ts";
+import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
 import type { LinkOwner } from "./link.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
@@ -73,11 +73,11 @@ let joined: Job | null = null;
 const FAIL_MS = 2_000;
 
 /**
- * Ends the job when this process fails before it has joined. The launcher would, but MPICH's lets the
+ * Ends the job when this process fails before it has started MPI. The launcher would, but MPICH's lets the
  * other ranks wait in `MPI_Init` for ever: so this one starts MPI too, only to abort.
  */
 function endUnjoinedJob(code: number): void {
-  if (joined !== null || code === 0) return;
+  if (runningMpi() !== null || code === 0) return;
   try {
     startMpi({ initTimeout: FAIL_MS, exitCode: code }).abort(code);
   } catch {
@@ -86,6 +86,32 @@ function endUnjoinedJob(code: number): void {
 }
 
 if (findLauncher(process.env)?.family === "mpich") process.on("exit", endUnjoinedJob);
+
+/** ms that are as good as for ever: some other rank's program may only come to MPI tomorrow. */
+const PATIENT_MS = 2 ** 31 - 1;
+
+/**
+ * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and sees
+ * to its end. Without a launcher this process is a job of its own.
+ */
+export function startForProgram(): Mpi {
+  const mpi = startMpi({ initTimeout: PATIENT_MS, alone: true });
+  seeToEnd();
+  return mpi;
+}
+
+let ending = false;
+
+function seeToEnd(): void {
+  if (ending) return;
+  ending = true;
+  process.on("exit", (code) => {
+    if (joined === null) leaveAlone(code);
+    else if (joined.mpi.rank === 0) endJob(code);
+    else leave(code);
+  });
+  process.on("unhandledRejection", failAsUsual);
+}
 
 /**
  * Starts MPI, once. `accept` makes the link for a message of a session that is not known yet: on a
@@ -106,12 +132,8 @@ export function joinJob(
   process.on(BELL_SIGNAL, () => {
     for (const listener of onBell) listener();
   });
-  const oversubscribed = mpi.ranksOnHost > hostCores();
-  joined = { mpi, hub, spinUs: oversubscribed ? 0 : SPIN_US, serving: new Set(), onBell };
-  if (mpi.rank === 0) {
-    process.on("exit", (code) => endJob(code));
-    process.on("unhandledRejection", failAsUsual);
-  } else process.on("exit", leave);
+  joined = { mpi, hub, spinUs: spinOf(mpi), serving: new Set(), onBell };
+  seeToEnd();
   return joined;
 }
 
@@ -148,6 +170,11 @@ function say(rank: number, kind: Kind): void {
   hub.connect(rank, JOB_TAG, JOB_SESSION, farewell).send(message);
 }
 
+/** µs to spin: none where there are more ranks than cores. */
+export function spinOf(mpi: Mpi): number {
+  return mpi.ranksOnHost > hostCores() ? 0 : SPIN_US;
+}
+
 function endJob(code: number): void {
   if (leaving || joined === null || joined.mpi.finalized) return;
   leaving = true;
@@ -159,7 +186,8 @@ function endJob(code: number): void {
     if (!hub.poll()) mpi.wait(20, 200, 200, 2_000);
   }
   // Nobody has left yet: Open MPI's mpirun does not always survive an abort while others leave.
-  if (absent.size > 0) mpi.abort(code);
+  // Ranks that do not serve may wait for this one in a receive of their own.
+  if (absent.size > 0 || (code !== 0 && serving.size < mpi.size - 1)) mpi.abort(code);
   for (const rank of serving) say(rank, Kind.Leave);
   hub.drain();
   mpi.finalize();
@@ -175,7 +203,18 @@ function leave(code: number): void {
   joined.mpi.finalize();
 }
 
-function chunkBytes(): number {
+/** The end of a process that has used bsync/mpi and no pool. */
+function leaveAlone(code: number): void {
+  const mpi = runningMpi();
+  if (leaving || mpi === null || mpi.finalized) return;
+  leaving = true;
+  // The others may wait for what it has not sent.
+  if (code !== 0 && mpi.size > 1) mpi.abort(code);
+  mpi.finalize();
+}
+
+/** BSYNC_CHUNK_BYTES: the longest message of a pool; 1 GiB where it is not set. */
+export function chunkBytes(): number {
   const { BSYNC_CHUNK_BYTES: text } = process.env;
   if (text === undefined || text === "") return 2 ** 30;
   const bytes = Number(text);

@@ -8,6 +8,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { join } from "node:path";
 import header from "../../c/bsync_mpi.h" with { type: "text" };
 import source from "../../c/bsync_mpi.c" with { type: "text" };
+import commHeader from "../../c/bsync_comm.h" with { type: "text" };
+import commSource from "../../c/bsync_comm.c" with { type: "text" };
 import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import { exclusively } from "./lock.ts";
@@ -20,17 +22,25 @@ const LEFTOVER_MS = 10 * 60_000;
 /** The shim could not be compiled; the message is the compiler's. */
 export class BuildError extends Error {}
 
-/** Writes the shim's two files into `folder`, and returns the path of the one to compile. */
+const FILES = {
+  "bsync_mpi.h": header,
+  "bsync_mpi.c": source,
+  "bsync_comm.h": commHeader,
+  "bsync_comm.c": commSource,
+  // One file to compile: Bun's own compiler takes no more.
+  "bsync.c": '#include "bsync_mpi.c"\n#include "bsync_comm.c"\n',
+};
+
+/** Writes the shim's files into `folder`, and returns the path of the one to compile. */
 export function writeSource(folder: string): string {
-  writeFileSync(join(folder, "bsync_mpi.h"), header);
-  const path = join(folder, "bsync_mpi.c");
-  writeFileSync(path, source);
-  return path;
+  for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
+  return join(folder, "bsync.c");
 }
 
 /** The name that the shim of this compiler has in the cache. */
 export function shimName(compiler: Compiler): string {
-  const parts = [header, source, compiler.show, compiler.path, process.platform, process.arch];
+  const texts = Object.values(FILES);
+  const parts = [...texts, compiler.show, compiler.path, process.platform, process.arch];
   return `bsync_mpi-${compiler.family}-${digest(...parts).slice(0, 24)}.so`;
 }
 

@@ -5,8 +5,8 @@
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { findLauncher, type Launcher } from "./launcher.ts";
-import { loadShim } from "./shim.ts";
-import type { Shim } from "./symbols.ts";
+import { ALONE, loadShim } from "./shim.ts";
+import type { CommSymbols, Shim } from "./symbols.ts";
 
 /** As a source or a tag: any. */
 export const ANY = -1;
@@ -62,6 +62,12 @@ export interface Mpi {
   /** Ends the whole job at once with this exit code. */
   abort(code: number): never;
 
+  /** The functions of `c/bsync_comm.h`, for bsync/mpi. */
+  comm(): CommSymbols;
+
+  /** MPI's own words on an error code, of either sign, and the name of its class. */
+  explain(code: number): { text: string; mpiClass: string };
+
   /** Ends MPI; waits for the other ranks to do so too. May be called again. */
   finalize(): void;
 }
@@ -79,9 +85,15 @@ function readText(fill: (text: Uint8Array, size: number) => number): string {
   return decoder.decode(text.subarray(0, Math.max(length, 0)));
 }
 
-function failure(symbols: Symbols, deed: string, code: number): MpiError {
+function explain(symbols: Symbols, code: number): { text: string; mpiClass: string } {
   const text = readText((bytes, size) => symbols.bsync_mpi_error_text(code, bytes, size)).trim();
-  return new MpiError(`Cannot ${deed}: ${text}`, -code, text);
+  const mpiClass = readText((bytes, size) => symbols.bsync_mpi_error_class(code, bytes, size));
+  return { text, mpiClass };
+}
+
+function failure(symbols: Symbols, deed: string, code: number): MpiError {
+  const { text, mpiClass } = explain(symbols, code);
+  return new MpiError(`Cannot ${deed}: ${text}`, -code, text, mpiClass);
 }
 
 class ShimMpi implements Mpi {
@@ -91,19 +103,22 @@ class ShimMpi implements Mpi {
   readonly ranksOnHost: number;
   readonly library: string;
   readonly #symbols: Symbols;
+  readonly #bindComm: () => CommSymbols;
+  #comm: CommSymbols | null = null;
   /** bun:ffi refuses a view without bytes. */
   readonly #nothing = new Uint8Array(1);
   /** The buffer of each open request, which MPI reads or writes though nobody else holds it. */
   readonly #held: (Uint8Array | undefined)[] = [];
   #finalized = false;
 
-  constructor(symbols: Symbols, info: Int32Array) {
+  constructor({ symbols, comm }: Shim, info: Int32Array) {
     const [rank = 0, size = 1, tagLimit = 32_767, ranksOnHost = 1] = info;
     this.rank = rank;
     this.size = size;
     this.tagLimit = tagLimit;
     this.ranksOnHost = ranksOnHost;
     this.#symbols = symbols;
+    this.#bindComm = comm;
     const version = readText((text, bytes) => symbols.bsync_mpi_library_version(text, bytes));
     this.library = version.split("\n", 1)[0]!.replace(/\s+/g, " ").trim();
   }
@@ -168,6 +183,14 @@ class ShimMpi implements Mpi {
     process.exit(code);
   }
 
+  comm(): CommSymbols {
+    return (this.#comm ??= this.#bindComm());
+  }
+
+  explain(code: number): { text: string; mpiClass: string } {
+    return explain(this.#symbols, code);
+  }
+
   finalize(): void {
     this.#finalized = true;
     const code = this.#symbols.bsync_mpi_finalize();
@@ -196,8 +219,8 @@ function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
   );
 }
 
-function start(initTimeout: number, exitCode: number): Mpi {
-  const launcher = findLauncher(process.env);
+function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi {
+  const launcher = findLauncher(process.env) ?? (alone ? ALONE : null);
   if (!launcher) {
     throw new MpiError(
       "Cannot start MPI: no launcher started this program; start it with `mpirun -n 4 bun run …`",
@@ -208,23 +231,38 @@ function start(initTimeout: number, exitCode: number): Mpi {
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
   const code = shim.symbols.bsync_mpi_init(timeout, exitCode, info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
-  const mpi = new ShimMpi(shim.symbols, info);
+  const mpi = new ShimMpi(shim, info);
   compare(mpi, launcher, shim);
   return mpi;
 }
 
 let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
 
+export interface StartOptions {
+  /**
+   * ms, 0 for ever: when the other ranks have not come that far by then, the job is ended with a line
+   * on standard error.
+   */
+  readonly initTimeout: number;
+  /** Ends it without that line, and with this code: for a program that is failing already. */
+  readonly exitCode?: number;
+  /** Without a launcher this process is a job of one rank, which is an error otherwise. */
+  readonly alone?: boolean;
+}
+
+/** MPI, if it was started in this process. */
+export function runningMpi(): Mpi | null {
+  return started !== undefined && "mpi" in started ? started.mpi : null;
+}
+
 /**
  * Starts MPI in this process: once, for MPI can neither be started again nor unloaded. A second
- * call returns the same, or throws the same. `initTimeout` is in milliseconds, 0 for ever: when
- * the other ranks have not come that far by then, the job is ended with a line on standard error;
- * or without one, and with `exitCode`, if that is given: by a program that is failing already.
+ * call returns the same, or throws the same.
  */
-export function startMpi(options: { initTimeout: number; exitCode?: number }): Mpi {
+export function startMpi(options: StartOptions): Mpi {
   if (!started) {
     try {
-      started = { mpi: start(options.initTimeout, options.exitCode ?? 0) };
+      started = { mpi: start(options) };
     } catch (error) {
       started = { error };
     }

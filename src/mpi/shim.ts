@@ -53,6 +53,9 @@ function describe(search: Search): string {
   return parts.join("; ");
 }
 
+/** In the place of a launcher, for a program that is a job of one by itself. */
+export const ALONE: Launcher = { family: "unknown", name: "nobody", rank: 0, size: 1 };
+
 /** The shim of this launcher's family. */
 export function loadShim(launcher: Launcher, env: Environment): Shim {
   const begin = performance.now();
@@ -88,7 +91,10 @@ function load(launcher: Launcher, env: Environment): Shim {
   } else if (!search.named && !compiler) {
     failures.push("found no mpi.h with its library in the usual folders");
   }
-  const deed = `Cannot load MPI, which ${launcher.name} started this program for`;
+  const deed =
+    launcher === ALONE
+      ? "Cannot load MPI, which bsync/mpi needs"
+      : `Cannot load MPI, which ${launcher.name} started this program for`;
   const found = [describe(search), ...failures].filter(Boolean).join("; ");
   throw new MpiError(`${deed}: ${found}; ${remedy(launcher.family)}`);
 }

@@ -9,7 +9,7 @@ import { cc } from "bun:ffi";
 import { writeSource } from "./build.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
-import { check, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
+import { check, COMM_SYMBOLS, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
 
 /** Where an MPI's header and library are. */
 export interface Headers {
@@ -56,9 +56,11 @@ export function loadTiny(headers: Headers): Shim {
       include: headers.include,
       library: [headers.library],
       flags: headers.folders.map((folder) => `-L${folder}`),
-      symbols: SYMBOLS,
+      // All at once: another compilation would be another shim.
+      symbols: { ...SYMBOLS, ...COMM_SYMBOLS },
     });
-    return check(library, `Bun's own C compiler with ${headers.include.join(", ")}`);
+    const comm = () => library.symbols;
+    return check(library, comm, `Bun's own C compiler with ${headers.include.join(", ")}`);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -43,6 +43,20 @@ export function mpirunCommand(family: TestFamily, ranks: number, script: string)
   return [`mpirun.${family}`, ...options, "-n", String(ranks), process.execPath, "run", script];
 }
 
+/** Runs a program, which need not be Bun's, on `ranks` ranks to its end. */
+export function mpirunProgram(
+  family: TestFamily,
+  ranks: number,
+  program: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Outcome> {
+  const command = mpirunCommand(family, ranks, "").slice(0, -3);
+  return run([...command, ...program], { ...ROOT, ...env });
+}
+
+/** Open MPI wants to be told that it may run as root. */
+const ROOT = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+
 /** Runs `script` on `ranks` ranks to its end. */
 export function mpirun(
   family: TestFamily,
@@ -51,6 +65,5 @@ export function mpirun(
   args: string[] = [],
   env: Record<string, string> = {},
 ): Promise<Outcome> {
-  const root = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
-  return run([...mpirunCommand(family, ranks, script), ...args], { ...root, ...env });
+  return run([...mpirunCommand(family, ranks, script), ...args], { ...ROOT, ...env });
 }

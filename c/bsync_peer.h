@@ -1,0 +1,32 @@
+/*
+ * For a C program that shares an MPI job with programs of bsync:
+ *
+ *   mpirun -n 1 ./peer : -n 1 bun run program.ts
+ *
+ * Communicators are made by all ranks together and in the same order. This
+ * does what bsync does when it starts MPI; [world] is then the one that
+ * `import { world } from "bsync/mpi"` gives on the other side, and the rest is
+ * plain MPI on it. Call it once, right after MPI_Init.
+ *
+ * Returns MPI_SUCCESS or an error of MPI's. A pool's controller takes every
+ * rank for its own that it is not told of: let it name its ranks, with
+ * `AsyncPool.open([1, 2], { keepUnused: true })`.
+ */
+#ifndef BSYNC_PEER_H
+#define BSYNC_PEER_H
+
+#include <mpi.h>
+
+static int bsync_peer_world(MPI_Comm *world)
+{
+  MPI_Comm pools, host;
+  int code = MPI_Comm_dup(MPI_COMM_WORLD, &pools);
+  if (code == MPI_SUCCESS)
+    code = MPI_Comm_split_type(pools, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
+      &host);
+  if (code == MPI_SUCCESS) code = MPI_Comm_free(&host);
+  if (code == MPI_SUCCESS) code = MPI_Comm_dup(MPI_COMM_WORLD, world);
+  return code;
+}
+
+#endif

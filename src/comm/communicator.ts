@@ -1,0 +1,108 @@
+import type { Counts } from "./collectives.ts";
+import { ObjectForms } from "./forms.ts";
+import { isInt, Mistake } from "./handle.ts";
+
+/**
+ * A group of ranks that speak with each other, and whose messages never meet those of another
+ * communicator, or of a pool (MPI 4.0 chapter 7). `world` has all ranks of the job; others are made of
+ * it by `split`, `dup` and `group`, to any depth.
+ *
+ * Errors are `MpiError`s with MPI's code, text and class; which rank fails is the program's own affair:
+ * a rank that ends with an error takes the job along.
+ *
+ * @example
+ * import { world, SUM } from "bsync/mpi";
+ *
+ * const [total] = world.allreduce(Float64Array.of(world.rank), SUM);
+ * console.log(`rank ${world.rank} of ${world.size}: ${total}`);
+ */
+export class Communicator extends ObjectForms {
+  /** @internal */
+  static world(): Communicator {
+    return new Communicator("world", WORLD, null);
+  }
+
+  /**
+   * One communicator for all ranks with the same `color`, in the order of `key`, then of their ranks
+   * here (MPI_Comm_split, MPI 4.0 section 7.4.2). Every rank calls it; null as color gives null.
+   *
+   * @example
+   * const row = world.split(Math.floor(world.rank / columns));
+   */
+  split(color: number, key?: number): Communicator;
+  split(color: number | null, key?: number): Communicator | null;
+  split(color: number | null, key = 0): Communicator | null {
+    const deed = `split by color ${String(color)}`;
+    if (color !== null && (!isInt(color) || color < 0)) {
+      const note = `a color is null or a whole number of 0 or more, got ${Bun.inspect(color)}`;
+      throw this.mistake(Mistake.Arg, deed, note);
+    }
+    if (!isInt(key)) {
+      throw this.mistake(Mistake.Arg, deed, `a key is a whole number, got ${Bun.inspect(key)}`);
+    }
+    const id = this.lib.bsync_comm_split(this.id, color ?? -1, key);
+    return id === 0 ? null : this.#made(id, deed, `split(${color})`);
+  }
+
+  /** The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank calls it. */
+  dup(): Communicator {
+    return this.#made(this.lib.bsync_comm_dup(this.id), "duplicate", "dup()");
+  }
+
+  /**
+   * These ranks, in this order (MPI_Comm_create_group, MPI 4.0 section 7.4.2). Only they call it, with
+   * the same list: for ranks outside a pool, while the others serve it. `tag` tells calls apart that
+   * overlapping groups make at the same time.
+   *
+   * @example
+   * const pool = await AsyncPool.open([1, 2], { keepUnused: true });
+   * if (pool.role === "unused") {
+   *   const rest = world.group([3, 4, 5]);
+   *   rest.barrier();
+   * }
+   */
+  group(ranks: Counts, tag = 0): Communicator {
+    const list = Array.from(ranks as ArrayLike<number>);
+    const deed = `make a group of ranks ${list.join(", ")}`;
+    const wrong = list.find((rank) => !isInt(rank) || rank < 0 || rank >= this.size);
+    if (wrong !== undefined) {
+      throw this.mistake(Mistake.Rank, deed, `there is no rank ${Bun.inspect(wrong)}`);
+    }
+    if (new Set(list).size !== list.length || !list.includes(this.rank)) {
+      const note = `only its members call it, each once in the list; this is rank ${this.rank}`;
+      throw this.mistake(Mistake.Group, deed, note);
+    }
+    if (!isInt(tag) || tag < 0) {
+      throw this.mistake(Mistake.Tag, deed, `a tag is a whole number, got ${Bun.inspect(tag)}`);
+    }
+    const id = this.lib.bsync_comm_group(this.id, Int32Array.from(list), list.length, tag);
+    return this.#made(id, deed, `group([${list.join(", ")}])`);
+  }
+
+  /**
+   * Lets go of it (MPI_Comm_free, MPI 4.0 section 7.4.3). All its ranks call it, and none uses it
+   * afterwards. `world` cannot be freed.
+   */
+  free(): void {
+    const code = this.lib.bsync_comm_free(this.id);
+    if (code < 0) throw this.error(code, "free a communicator");
+    this.id = 0;
+  }
+
+  /** Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). */
+  abort(code = 1): never {
+    return this.mpi.abort(code);
+  }
+
+  override toString(): string {
+    return this.name;
+  }
+
+  #made(id: number, deed: string, how: string): Communicator {
+    if (id < 0) throw this.error(id, deed);
+    return new Communicator(`${this.name}.${how}`, id, this.mpi);
+  }
+}
+
+/** The C side's number for the duplicate of MPI_COMM_WORLD. */
+const WORLD = 1;

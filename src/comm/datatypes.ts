@@ -1,0 +1,77 @@
+/**
+ * What lies in memory as MPI sees it: a typed array has its MPI datatype (MPI 4.0 section 3.2.2) and
+ * its count; whatever else holds bytes is bytes.
+ */
+
+/** Typed arrays that MPI has a datatype for. */
+export type MpiArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
+
+/** What can be sent, and received into. `DataView`s and buffers are bytes, as `Uint8Array`s are. */
+export type MpiBuffer = MpiArray | DataView | ArrayBuffer | SharedArrayBuffer;
+
+/** One of MPI's datatypes. */
+export interface Datatype {
+  /** The number that `c/bsync_comm.h` gives it. */
+  readonly code: number;
+  /** That under which it is reduced: a byte is a number then. */
+  readonly reduced: number;
+  /** The name of its arrays. */
+  readonly name: string;
+  make(count: number): MpiArray;
+}
+
+const UINT8 = 2;
+
+function datatype(code: number, make: new (count: number) => MpiArray, reduced = code): Datatype {
+  return { code, reduced, name: make.name, make: (count) => new make(count) };
+}
+
+/** By the name that an array gives itself, which an array of a class of its own has as well. */
+const DATATYPES: Readonly<Record<string, Datatype>> = {
+  __proto__: null as never,
+  Uint8Array: datatype(0, Uint8Array, UINT8),
+  Int8Array: datatype(1, Int8Array),
+  Uint8ClampedArray: datatype(UINT8, Uint8ClampedArray),
+  Int16Array: datatype(3, Int16Array),
+  Uint16Array: datatype(4, Uint16Array),
+  Int32Array: datatype(5, Int32Array),
+  Uint32Array: datatype(6, Uint32Array),
+  BigInt64Array: datatype(7, BigInt64Array),
+  BigUint64Array: datatype(8, BigUint64Array),
+  Float32Array: datatype(9, Float32Array),
+  Float64Array: datatype(10, Float64Array),
+};
+
+/** The typed array over this memory; undefined for what is no memory. */
+export function arrayOf(value: unknown): MpiArray | undefined {
+  if (ArrayBuffer.isView(value)) {
+    if (!(value instanceof DataView)) return value as MpiArray;
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  }
+  const isBuffer = value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+  return isBuffer ? new Uint8Array(value) : undefined;
+}
+
+/** The datatype of an array; undefined for one that MPI has none for. */
+export function datatypeOf(array: MpiArray): Datatype | undefined {
+  return DATATYPES[array[Symbol.toStringTag]];
+}
+
+/** What `value` is, for a message. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const name = Object.prototype.toString.call(value).slice(8, -1);
+  return name === "Object" ? "an object" : `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
+}

@@ -1,0 +1,172 @@
+import { MpiError } from "../errors.ts";
+import { callingModule } from "../function/reference.ts";
+import { isLoading, mainScript, reachedOpen } from "../function/scope.ts";
+import { chunkBytes, startForProgram } from "../link/job.ts";
+import type { Mpi } from "../mpi/mpi.ts";
+import type { CommSymbols } from "../mpi/symbols.ts";
+import { arrayOf, type Datatype, datatypeOf, describe, type MpiArray } from "./datatypes.ts";
+
+/** Mistakes that are found before MPI is asked; numbered as in `bsync_comm_error`. */
+export const Mistake = {
+  Buffer: 0,
+  Count: 1,
+  Type: 2,
+  Tag: 3,
+  Comm: 4,
+  Rank: 5,
+  Root: 6,
+  Group: 7,
+  Op: 8,
+  Arg: 9,
+  Request: 10,
+} as const;
+
+/** bun:ffi refuses a view without bytes. */
+const NOTHING = new Uint8Array(8);
+
+/** Memory for C, of a view that may be empty. */
+export function memory(array: MpiArray | Float64Array | Int32Array): NodeJS.TypedArray {
+  return array.length === 0 ? NOTHING : array;
+}
+
+/** A whole number that C takes for the same. */
+export function isInt(value: unknown): value is number {
+  return ((value as number) | 0) === value;
+}
+
+/** An array, and what it is to MPI. */
+export interface Data {
+  readonly array: MpiArray;
+  readonly type: Datatype;
+}
+
+/**
+ * A communicator of MPI's as a number of the C side's, and how failures are told. Only that of `world`
+ * is not there from the beginning: MPI is started when it is first needed.
+ */
+export abstract class Handle {
+  /** How messages call it, as `"world.split(1)"`. */
+  readonly name: string;
+  /** @internal 0 once it is freed. */
+  protected id: number;
+  #mpi: Mpi | null;
+  #lib: CommSymbols | null;
+  #rank = -1;
+  #size = -1;
+
+  /** @internal Communicators come from `world`. Without `mpi` it is started when it is needed. */
+  constructor(name: string, id: number, mpi: Mpi | null) {
+    if (typeof id !== "number") {
+      throw new TypeError(
+        "Cannot make a Communicator with `new`: use world, or its split, dup or group",
+      );
+    }
+    this.name = name;
+    this.id = id;
+    this.#mpi = mpi;
+    this.#lib = mpi === null ? null : mpi.comm();
+  }
+
+  /**
+   * The rank of this process in it, from 0 (MPI_Comm_rank, MPI 4.0 section 7.4.1).
+   *
+   * @example
+   * if (world.rank === 0) console.log(`we are ${world.size}`);
+   */
+  get rank(): number {
+    if (this.#rank < 0) this.#learn();
+    return this.#rank;
+  }
+
+  /** How many ranks it has (MPI_Comm_size, MPI 4.0 section 7.4.1). */
+  get size(): number {
+    if (this.#size < 0) this.#learn();
+    return this.#size;
+  }
+
+  /** @internal MPI, started now if it was not. */
+  get mpi(): Mpi {
+    if (this.#mpi === null) {
+      if (!Bun.isMainThread) {
+        throw new MpiError(
+          "Cannot use MPI in a Worker: it belongs to the main thread of a process; " +
+            "move the calls there",
+        );
+      }
+      this.#mpi = startForProgram();
+      this.#lib = this.#mpi.comm();
+      limit(this.#lib);
+    }
+    return this.#mpi;
+  }
+
+  /** @internal The C side, for calls that communicate. */
+  protected get lib(): CommSymbols {
+    if (isLoading()) this.#refuseWhileLoading();
+    return this.#lib ?? this.mpi.comm();
+  }
+
+  /** @internal The error for an answer of the C side's. */
+  protected error(code: number, deed: string, note = ""): MpiError {
+    const { text, mpiClass } = this.mpi.explain(code);
+    const where = this.id === 0 ? `${this.name}, which was freed` : this.#where();
+    const more = note === "" ? "" : `; ${note}`;
+    const message = `Cannot ${deed} on ${where}: ${text}${more}`;
+    return new MpiError(message, Math.abs(code), text, mpiClass);
+  }
+
+  /** @internal The error for a mistake that MPI was not asked about. */
+  protected mistake(which: number, deed: string, note: string): MpiError {
+    return this.error(this.mpi.comm().bsync_comm_error(which), deed, note);
+  }
+
+  /** @internal The array to send, or to receive into. */
+  protected data(value: unknown, deed: string): Data {
+    const array = arrayOf(value);
+    const type = array && datatypeOf(array);
+    if (type !== undefined) return { array: array!, type };
+    const what = `${describe(value)} has no MPI datatype`;
+    const cure = "give a typed array, a DataView or an ArrayBuffer, or use the object form";
+    throw this.mistake(Mistake.Buffer, deed, `${what}; ${cure}`);
+  }
+
+  #where(): string {
+    return this.#mpi!.finalized ? this.name : `${this.name} (rank ${this.rank} of ${this.size})`;
+  }
+
+  #learn(): void {
+    const lib = this.mpi.comm();
+    const rank = lib.bsync_comm_rank(this.id);
+    if (rank < 0) throw this.#unknown(rank);
+    this.#rank = rank;
+    this.#size = lib.bsync_comm_size(this.id);
+  }
+
+  #unknown(code: number): MpiError {
+    const { text, mpiClass } = this.mpi.explain(code);
+    const freed = this.id === 0 ? ", which was freed" : "";
+    return new MpiError(`Cannot use ${this.name}${freed}: ${text}`, -code, text, mpiClass);
+  }
+
+  /**
+   * A module is being run a second time, for its functions. What it says to other ranks it has said in
+   * its first run, and they would not hear it. The main script has come far enough then, as it has with
+   * `AsyncPool.open`.
+   */
+  #refuseWhileLoading(): void {
+    const module = this.mpi.size === 1 ? undefined : callingModule();
+    if (module === undefined) return;
+    if (module === mainScript()) reachedOpen();
+    throw new MpiError(
+      `Cannot communicate while ${module} is loaded again, for the functions in it: ` +
+        "the other ranks take no part; do it in a function that is called once",
+    );
+  }
+}
+
+/** BSYNC_CHUNK_BYTES makes arrays long that are not. */
+function limit(lib: CommSymbols): void {
+  const { BSYNC_CHUNK_BYTES: text } = process.env;
+  if (text === undefined || text === "") return;
+  lib.bsync_comm_limit(chunkBytes());
+}

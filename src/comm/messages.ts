@@ -1,0 +1,239 @@
+import { arrayOf, datatypeOf, type MpiBuffer } from "./datatypes.ts";
+import { type Data, Handle, isInt, memory, Mistake } from "./handle.ts";
+import { MpiCourse, Request } from "./request.ts";
+import { ANY_SOURCE, ANY_TAG, readStatus, STATUS, type Status } from "./status.ts";
+
+/** Messages between two ranks, of arrays. */
+export abstract class Messages extends Handle {
+  /**
+   * Sends an array (MPI_Send, MPI 4.0 section 3.2.1): a `DataView`, an `ArrayBuffer` and a `Uint8Array`
+   * as bytes, any other typed array as what it holds. Blocks the thread until `view` may be written
+   * again: a long message until its receiver takes it.
+   *
+   * Throws `MpiError` for a rank or a tag that is none, and for what is no array.
+   *
+   * @example
+   * if (world.rank === 0) world.send(new Float64Array([1, 2, 3]), 1);
+   */
+  send(view: MpiBuffer, dest: number, tag = 0): void {
+    const { lib } = this;
+    const array = arrayOf(view);
+    const type = array && datatypeOf(array);
+    if (type === undefined || !isInt(dest) || !isInt(tag)) throw this.#wrong(view, dest, tag);
+    const { length } = array!;
+    const code = lib.bsync_comm_send(memory(array!), length, type.code, dest, tag, this.id);
+    if (code < 0) throw this.error(code, sending({ array: array!, type }, dest, tag));
+  }
+
+  /**
+   * Receives into `view` (MPI_Recv, MPI 4.0 section 3.2.4), and returns who sent how much. Blocks the
+   * thread until a message of `source` with `tag` has come; both are any if left out.
+   *
+   * Throws `MpiError` for a message that is longer than `view` (`MPI_ERR_TRUNCATE`; what fits may have
+   * been written), and for one that is no whole number of its elements (`MPI_ERR_TYPE`).
+   *
+   * @example
+   * const numbers = new Float64Array(1000);
+   * const { source, count } = world.recv(numbers);
+   * console.log(`rank ${source} sent`, numbers.subarray(0, count));
+   */
+  recv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Status {
+    const { lib } = this;
+    const array = arrayOf(view);
+    const type = array && datatypeOf(array);
+    if (type === undefined || !isInt(source) || !isInt(tag)) {
+      throw this.#wrong(view, source, tag, true);
+    }
+    const { length } = array!;
+    const code = lib.bsync_comm_recv(
+      memory(array!),
+      length,
+      type.code,
+      source,
+      tag,
+      this.id,
+      STATUS,
+    );
+    if (code < 0) throw this.error(code, receiving({ array: array!, type }, source, tag));
+    return readStatus();
+  }
+
+  /**
+   * Starts to send (MPI_Isend, MPI 4.0 section 3.7.2). Leave `view` unchanged until the request is
+   * done. Throws as `send` does.
+   *
+   * @example
+   * const request = world.isend(edge, right);
+   * compute();
+   * await request;
+   */
+  isend(view: MpiBuffer, dest: number, tag = 0): Request {
+    const { lib } = this;
+    const data = this.data(view, "send");
+    if (!isInt(dest) || !isInt(tag)) throw this.#wrong(view, dest, tag);
+    const place = still(data);
+    const { length } = data.array;
+    const id = lib.bsync_comm_isend(place, length, data.type.code, dest, tag, this.id);
+    if (id < 0) throw this.error(id, sending(data, dest, tag));
+    return this.#request(id, place, false, () => sending(data, dest, tag));
+  }
+
+  /**
+   * Starts to receive (MPI_Irecv, MPI 4.0 section 3.7.2); the request's result is the `Status`. Leave
+   * `view` alone until it is done: do not transfer or resize its buffer either.
+   *
+   * @example
+   * const first = world.irecv(a, 1);
+   * const second = world.irecv(b, 2);
+   * const [one, two] = await Promise.all([first, second]);
+   */
+  irecv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Request {
+    const { lib } = this;
+    const data = this.data(view, "receive");
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, true);
+    const place = still(data);
+    const { length } = data.array;
+    const id = lib.bsync_comm_irecv(place, length, data.type.code, source, tag, this.id);
+    if (id < 0) throw this.error(id, receiving(data, source, tag));
+    return this.#request(id, place, true, () => receiving(data, source, tag));
+  }
+
+  /**
+   * Sends and receives at once, which cannot end in each waiting for the other (MPI_Sendrecv, MPI 4.0
+   * section 3.10). Blocks the thread. The two arrays must not overlap. MPI's own order of arguments,
+   * `(sent, dest, sendTag, view, source, recvTag)`, does too.
+   *
+   * @example
+   * const right = (world.rank + 1) % world.size;
+   * const left = (world.rank + world.size - 1) % world.size;
+   * world.sendrecv(mine, right, theirs, left);
+   */
+  sendrecv(
+    sent: MpiBuffer,
+    dest: number,
+    view: MpiBuffer,
+    source?: number,
+    sendTag?: number,
+    recvTag?: number,
+  ): Status;
+  sendrecv(
+    sent: MpiBuffer,
+    dest: number,
+    sendTag: number,
+    view: MpiBuffer,
+    source?: number,
+    recvTag?: number,
+  ): Status;
+  sendrecv(
+    sent: MpiBuffer,
+    dest: number,
+    third: MpiBuffer | number,
+    fourth?: MpiBuffer | number,
+    fifth?: number,
+    recvTag = ANY_TAG,
+  ): Status {
+    // In MPI's order the source is the fifth of them, in the other one the fourth.
+    const inOrder = typeof third === "number";
+    const sendTag = inOrder ? third : (fifth ?? 0);
+    const view = inOrder ? fourth : third;
+    const source = (inOrder ? fifth : (fourth as number | undefined)) ?? ANY_SOURCE;
+    const out = this.data(sent, "send and receive");
+    const room = this.data(view, "send and receive");
+    if (!isInt(dest) || !isInt(sendTag)) throw this.#wrong(out.array, dest, sendTag);
+    if (!isInt(source) || !isInt(recvTag)) throw this.#wrong(room.array, source, recvTag, true);
+    const code = this.lib.bsync_comm_sendrecv(
+      memory(out.array),
+      out.array.length,
+      out.type.code,
+      dest,
+      sendTag,
+      memory(room.array),
+      room.array.length,
+      room.type.code,
+      source,
+      recvTag,
+      this.id,
+      STATUS,
+    );
+    if (code < 0) {
+      const deed = `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
+      throw this.error(code, deed);
+    }
+    return readStatus();
+  }
+
+  /**
+   * Waits for a message and leaves it where it is (MPI_Probe, MPI 4.0 section 3.8.1). `count` is its
+   * length in bytes, whatever it holds. Blocks the thread.
+   *
+   * @example
+   * const { source, tag, count } = world.probe();
+   * const numbers = new Float64Array(count / 8);
+   * world.recv(numbers, source, tag);
+   */
+  probe(source = ANY_SOURCE, tag = ANY_TAG): Status {
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(undefined, source, tag, true);
+    const code = this.lib.bsync_comm_probe(source, tag, this.id, STATUS);
+    if (code < 0) throw this.error(code, `look for a message ${from(source, tag)}`);
+    return readStatus();
+  }
+
+  /** The same without waiting (MPI_Iprobe, MPI 4.0 section 3.8.1); null if there is none. */
+  iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(undefined, source, tag, true);
+    const code = this.lib.bsync_comm_iprobe(source, tag, this.id, STATUS);
+    if (code < 0) throw this.error(code, `look for a message ${from(source, tag)}`);
+    return code === 0 ? null : readStatus();
+  }
+
+  #request(id: number, held: unknown, receives: boolean, deed: () => string): Request {
+    const failure = (code: number) => this.error(code, deed());
+    return new Request(this.mpi, new MpiCourse(this.lib, id, held, receives, failure));
+  }
+
+  /** Arguments that C would take for others. */
+  #wrong(view: unknown, rank: unknown, tag: unknown, receives = false): Error {
+    const deed = receives ? "receive" : "send";
+    if (view !== undefined) {
+      try {
+        this.data(view, deed);
+      } catch (error) {
+        return error as Error;
+      }
+    }
+    const which = isInt(rank) ? Mistake.Tag : Mistake.Rank;
+    const shown = Bun.inspect(isInt(rank) ? tag : rank);
+    return this.mistake(
+      which,
+      `${deed} ${receives ? from(rank, tag) : to(rank, tag)}`,
+      `${isInt(rank) ? "a tag" : "a rank"} is a whole number, got ${shown}`,
+    );
+  }
+}
+
+/** The memory of a view that stays where it is: that of a small one moves until its `buffer` is asked for. */
+function still({ array }: Data): NodeJS.TypedArray {
+  return array.length === 0 ? memory(array) : array.buffer && array;
+}
+
+function sending(data: Data, dest: unknown, tag: unknown): string {
+  return `send ${shown(data)} ${to(dest, tag)}`;
+}
+
+function receiving(data: Data, source: unknown, tag: unknown): string {
+  return `receive up to ${shown(data)} ${from(source, tag)}`;
+}
+
+function to(dest: unknown, tag: unknown): string {
+  return `to rank ${String(dest)} with tag ${String(tag)}`;
+}
+
+function from(source: unknown, tag: unknown): string {
+  const rank = source === ANY_SOURCE ? "any rank" : `rank ${String(source)}`;
+  return `from ${rank} with ${tag === ANY_TAG ? "any tag" : `tag ${String(tag)}`}`;
+}
+
+/** A kind and a length, for messages. */
+export function shown({ array, type }: Data): string {
+  return `${type.name}(${array.length})`;
+}

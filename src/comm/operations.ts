@@ -1,0 +1,50 @@
+/** The operations of reductions (MPI 4.0 section 6.9.2). */
+
+type Combine = (a: never, b: never) => unknown;
+
+/**
+ * What a reduction does with two values: one of `SUM PROD MIN MAX LAND LOR BAND BOR BXOR`.
+ *
+ * Logical and bitwise ones are for arrays of whole numbers; with `Float64Array`s they are an `MpiError`.
+ * Sums and products of whole numbers wrap around, as in C.
+ */
+export class Operation {
+  /** As `"SUM"`. */
+  readonly name: string;
+  /** @internal The number that `c/bsync_comm.h` gives it. */
+  readonly code: number;
+  /** @internal The same for any two values. */
+  readonly combine: Combine;
+
+  /** @internal There are no others. */
+  constructor(name: string, code: number, combine: (a: any, b: any) => unknown) {
+    this.name = name;
+    this.code = code;
+    this.combine = combine;
+  }
+
+  toString(): string {
+    return this.name;
+  }
+}
+
+// `any`: values of whatever kind, of which JavaScript's own operators say what they make of them.
+
+/** The sum; of values, whatever `+` makes of them. */
+export const SUM = new Operation("SUM", 0, (a: any, b: any) => a + b);
+/** The product. */
+export const PROD = new Operation("PROD", 1, (a: any, b: any) => a * b);
+/** The least. */
+export const MIN = new Operation("MIN", 2, (a: any, b: any) => (b < a ? b : a));
+/** The greatest. */
+export const MAX = new Operation("MAX", 3, (a: any, b: any) => (b > a ? b : a));
+/** Logical and: in arrays 1 or 0, of values the one that `&&` gives. */
+export const LAND = new Operation("LAND", 4, (a: any, b: any) => a && b);
+/** Logical or: in arrays 1 or 0, of values the one that `||` gives. */
+export const LOR = new Operation("LOR", 5, (a: any, b: any) => a || b);
+/** Bitwise and. */
+export const BAND = new Operation("BAND", 6, (a: any, b: any) => a & b);
+/** Bitwise or. */
+export const BOR = new Operation("BOR", 7, (a: any, b: any) => a | b);
+/** Bitwise exclusive or. */
+export const BXOR = new Operation("BXOR", 8, (a: any, b: any) => a ^ b);

@@ -1,0 +1,241 @@
+import { CancelledError, type MpiError } from "../errors.ts";
+import { Pump } from "../link/pump.ts";
+import { spinOf } from "../link/job.ts";
+import type { Mpi } from "../mpi/mpi.ts";
+import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
+
+/** What a request stands for, while it is open. Each method throws what went wrong, at most once. */
+export interface Course<T> {
+  /** The outcome, if it is done. */
+  test(): { readonly value: T } | null;
+  /** Blocks until it is. */
+  wait(): T;
+  /** Gives it up; the outcome, if it was done already. */
+  cancel(): { readonly value: T } | null;
+}
+
+type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/**
+ * A send or receive that goes on while the program does something else (MPI 4.0 section 3.7). Its
+ * array is MPI's until it is done: neither write what is being sent, nor read what is being received.
+ *
+ * To `await` it keeps the event loop alive and leaves the thread to others; several go on together in
+ * `Promise.all`. MPI moves data only while the process calls it: a request that is neither awaited, nor
+ * tested or waited for, may stand still.
+ *
+ * @example
+ * const halo = new Float64Array(1000);
+ * const requests = [world.irecv(halo, left), world.isend(edge, right)];
+ * compute();
+ * await Promise.all(requests);
+ */
+export class Request<T = Status> implements PromiseLike<T> {
+  readonly #mpi: Mpi;
+  #course: Course<T> | null;
+  #outcome: Outcome<T> | null = null;
+  #settled: PromiseWithResolvers<T> | null = null;
+
+  /** @internal Requests come from `isend`, `irecv` and their object forms. */
+  constructor(mpi: Mpi, course: Course<T>) {
+    this.#mpi = mpi;
+    this.#course = course;
+    sweep(this);
+  }
+
+  /** Whether `test`, `wait` or an `await` has seen its end. */
+  get done(): boolean {
+    return this.#outcome !== null;
+  }
+
+  /**
+   * Is it done (MPI_Test, section 3.7.3)? Never blocks. Throws `MpiError` where it has failed.
+   *
+   * @example
+   * while (!request.test()) step();
+   */
+  test(): boolean {
+    if (this.#outcome === null) this.#run((course) => course.test());
+    if (this.#outcome === null) return false;
+    this.#tell();
+    return true;
+  }
+
+  /**
+   * Waits until it is done (MPI_Wait, section 3.7.3). Blocks the thread: no timer, no promise and no
+   * pool of this process gets its turn. Throws `MpiError` where it has failed. May be called again.
+   */
+  wait(): T {
+    if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
+    return this.#tell();
+  }
+
+  /**
+   * Gives up a receive that nothing has come for (MPI_Cancel, section 3.8.4); it then fails with
+   * `CancelledError`. False if it was done already. A send cannot be given up: that is an `MpiError`.
+   */
+  cancel(): boolean {
+    if (this.#outcome !== null || this.#course === null) return false;
+    const done = this.#course.cancel();
+    const why = "the receive was given up";
+    this.#settle(done ?? { error: new CancelledError(`Cannot tell what came: ${why}`) });
+    return done === null;
+  }
+
+  /** Awaits it. The event loop goes on meanwhile. */
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    // `any`, as in every promise: nobody knows what went wrong.
+    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    if (this.#settled === null) {
+      this.#settled = Promise.withResolvers<T>();
+      if (this.#outcome === null) watch(this, this.#mpi);
+      else this.#resolve(this.#outcome);
+    }
+    return this.#settled.promise.then(onFulfilled, onRejected);
+  }
+
+  /** @internal Looks whether it is done; its failure is told to whoever asks. */
+  progress(): boolean {
+    if (this.#outcome === null) this.#run((course) => course.test());
+    return this.#outcome !== null;
+  }
+
+  /**
+   * Waits until all are done (MPI_Waitall, section 3.7.5), in any order. Blocks the thread. Throws
+   * the first failure in their order, once all are over.
+   */
+  static waitAll<T>(requests: Iterable<Request<T>>): T[] {
+    const all = [...requests];
+    for (const request of all) if (!request.done) request.#run((c) => ({ value: c.wait() }));
+    return all.map((request) => request.#tell());
+  }
+
+  /**
+   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5); -1 for none at all.
+   * Blocks the thread. Throws where that one has failed.
+   */
+  // `any`: a request of whatever kind.
+  static waitAny(requests: Iterable<Request<any>>): number {
+    const all = [...requests];
+    for (;;) {
+      const index = all.findIndex((request) => request.test());
+      if (index >= 0 || all.length === 0) return index;
+    }
+  }
+
+  #run(step: (course: Course<T>) => Outcome<T> | null): void {
+    let outcome: Outcome<T> | null;
+    try {
+      outcome = step(this.#course!);
+    } catch (error) {
+      outcome = { error };
+    }
+    if (outcome !== null) this.#settle(outcome);
+  }
+
+  #settle(outcome: Outcome<T>): void {
+    this.#outcome = outcome;
+    this.#course = null;
+    open.delete(this as Request<unknown>);
+    if (this.#settled !== null) this.#resolve(outcome);
+  }
+
+  #resolve(outcome: Outcome<T>): void {
+    if ("value" in outcome) this.#settled!.resolve(outcome.value);
+    else this.#settled!.reject(outcome.error);
+  }
+
+  #tell(): T {
+    const outcome = this.#outcome!;
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+}
+
+/**
+ * Requests that are not over: MPI reads and writes their memory though nobody else may hold it. Those
+ * that the program has forgotten are looked after whenever their number has doubled.
+ */
+const open = new Set<Request<unknown>>();
+let crowd = 64;
+
+function sweep(request: Request<any>): void {
+  open.add(request);
+  if (open.size < crowd) return;
+  for (const other of open) if (other !== request) other.progress();
+  crowd = Math.max(64, 2 * open.size);
+}
+
+const awaited = new Set<Request<unknown>>();
+let pump: Pump | null = null;
+
+function watch(request: Request<any>, mpi: Mpi): void {
+  pump ??= new Pump(PUMPED, spinOf(mpi));
+  awaited.add(request);
+  pump.wake();
+}
+
+/** MPI has no way to wake a sleeper: it looks again after 1 to 5 ms. */
+const PUMPED = {
+  poll(): boolean {
+    let moved = false;
+    for (const request of awaited) {
+      if (!request.progress()) continue;
+      awaited.delete(request);
+      moved = true;
+    }
+    return moved;
+  },
+  due: () => awaited.size > 0,
+  announces: false,
+  sleep: () => true,
+  awake() {},
+  nap: (quietMs: number) => Math.min(1 + quietMs / 10, 5),
+};
+
+type Symbols = ReturnType<Mpi["comm"]>;
+
+/** The course of a request of MPI's own. */
+export class MpiCourse implements Course<Status> {
+  readonly #lib: Symbols;
+  readonly #id: number;
+  readonly #receives: boolean;
+  readonly #failure: (code: number) => MpiError;
+  /** MPI reads it, or writes to it: it must not go away. */
+  readonly held: unknown;
+
+  constructor(
+    lib: Symbols,
+    id: number,
+    held: unknown,
+    receives: boolean,
+    failure: (code: number) => MpiError,
+  ) {
+    this.#lib = lib;
+    this.#id = id;
+    this.held = held;
+    this.#receives = receives;
+    this.#failure = failure;
+  }
+
+  test(): { value: Status } | null {
+    const code = this.#lib.bsync_comm_test(this.#id, STATUS);
+    return code === 0 ? null : { value: this.#end(code) };
+  }
+
+  wait(): Status {
+    return this.#end(this.#lib.bsync_comm_wait(this.#id, STATUS));
+  }
+
+  cancel(): { value: Status } | null {
+    const code = this.#lib.bsync_comm_cancel(this.#id, STATUS);
+    return code === 1 ? null : { value: this.#end(code) };
+  }
+
+  #end(code: number): Status {
+    if (code < 0) throw this.#failure(code);
+    return this.#receives ? readStatus() : EMPTY;
+  }
+}

@@ -1,0 +1,36 @@
+import { Communicator } from "./communicator.ts";
+
+/**
+ * All ranks of the job (a duplicate of MPI_COMM_WORLD, MPI 4.0 section 7.2). MPI is started when `world`
+ * is first used, or by `AsyncPool.open`, whichever comes first: every rank has to come to either.
+ *
+ * In a program that no launcher started it has one rank, if there is an MPI on this machine; where there
+ * is none, its first use throws an `MpiError` that says what to install.
+ */
+export const world: Communicator = Communicator.world();
+
+const NAME_BYTES = 1024;
+
+/**
+ * Seconds since some time in the past, the same for all of this process (MPI_Wtime, MPI 4.0 section 9.6).
+ *
+ * @example
+ * const start = wtime();
+ * step();
+ * console.log(`${wtime() - start} s`);
+ */
+export function wtime(): number {
+  return world.mpi.comm().bsync_comm_wtime();
+}
+
+/** The name of the machine, as MPI has it (MPI_Get_processor_name, MPI 4.0 section 9.1.2). */
+export function processorName(): string {
+  const text = new Uint8Array(NAME_BYTES);
+  const length = world.mpi.comm().bsync_comm_processor_name(text, text.byteLength);
+  return new TextDecoder().decode(text.subarray(0, Math.max(length, 0)));
+}
+
+/** Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). */
+export function abort(code = 1): never {
+  return world.abort(code);
+}
