@@ -4,7 +4,13 @@ import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";
 
 /** A link as its controller has it: a process can be named and ended, a rank cannot. */
-export type ControlledLink = Link & { kill?(): void; readonly pid?: number };
+export type ControlledLink = Link & {
+  /** Ends the process; with `task`, unless it is seen to have gone on to others. */
+  kill?(task?: number): void;
+  readonly pid?: number;
+  /** What its messages are marked with, where that is not the pool's. */
+  readonly session?: number;
+};
 
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
 export interface Connection {

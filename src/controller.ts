@@ -294,11 +294,16 @@ export class Controller implements TaskOwner {
   }
 
   #connect(record: WorkerRecord, vain = 0): void {
+    const link = this.#outside.connect(record.index, {
+      onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
+      onPause: () => this.#dispatch(),
+      onLost: (ending) => this.#onLost(connection, ending),
+    });
     const connection: Connection = {
       record,
-      link: null,
-      rank: null,
-      writer: new MessageWriter(this.#outside.session),
+      link,
+      rank: link.rank,
+      writer: new MessageWriter(link.session ?? this.#outside.session),
       told: new Set(),
       lastCalled: 0,
       unsent: false,
@@ -311,13 +316,6 @@ export class Controller implements TaskOwner {
       read: null,
     };
     this.connections[record.index] = connection;
-    const link = this.#outside.connect(record.index, {
-      onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
-      onPause: () => this.#dispatch(),
-      onLost: (ending) => this.#onLost(connection, ending),
-    });
-    connection.link = link;
-    connection.rank = link.rank;
     // A process can be replaced, a rank cannot.
     const { tasksPerWorker, memoryPerWorker } = this.#limits;
     const isProcess = link.kill !== undefined;
@@ -609,8 +607,9 @@ export class Controller implements TaskOwner {
     if (verdict.kind === "stuck") {
       const told = connection.link?.told;
       // One that runs a call behind the settled one has gone on: the answer is on its way.
-      const begun = verdict.worker.inFlight.findIndex(({ id }) => id === told);
-      if (begun <= 0) connection.link?.kill?.();
+      const { inFlight } = verdict.worker;
+      const begun = inFlight.findIndex(({ id }) => id === told);
+      if (begun <= 0) connection.link?.kill?.(inFlight.at(0)?.id);
       return;
     }
     const { task } = verdict;

@@ -40,7 +40,12 @@ export interface PoolOptions {
   /** How often each task that has none of its own may start again after its worker was lost; 0. */
   readonly retries?: number;
   /**
-   * After so many tasks a local worker is replaced by a fresh process, between two tasks; the
+   * In an MPI job each rank runs its tasks in a child process of its own: a crash or a task that cannot
+   * be interrupted costs that child, never the job. False by default. Local workers are processes anyway.
+   */
+  readonly isolate?: boolean;
+  /**
+   * After so many tasks a local or isolated worker is replaced by a fresh process, between two tasks; the
    * initializer runs on that again. No limit by default. Of no effect on ranks, which stay.
    */
   readonly maxTasksPerWorker?: number;
@@ -103,6 +108,7 @@ export interface PoolSettings {
   readonly initializer: readonly [AnyFunction | string, ...unknown[]] | null;
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
+  readonly isolate: boolean;
   readonly spin: number | undefined;
   readonly openTimeout: number;
   readonly task: TaskOptions;
@@ -164,6 +170,7 @@ const POOL_RULES: Rules = {
       : "a function, or [function, ...arguments]",
   env: (value) => (isRecord(value) ? null : "an object of variables"),
   cwd: (value) => (typeof value === "string" ? null : "a path"),
+  isolate: flag,
   maxTasksPerWorker: limit(1),
   maxMemoryPerWorker: (value) =>
     typeof value === "number" && value > 0 ? null : "a number of bytes > 0",
@@ -211,6 +218,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
     initializer: initializer === undefined ? null : (list as PoolSettings["initializer"]),
     env: given.env,
     cwd: given.cwd,
+    isolate: given.isolate ?? false,
     spin: given.spin ?? spinOfEnvironment(),
     openTimeout: given.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS,
     task: {

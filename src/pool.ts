@@ -320,7 +320,7 @@ async function openInJob(
     for (let other = 1; other < job.mpi.size; other++) {
       if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
     }
-    const inJob = new JobSurroundings(job, ranks, tag, settings.spin);
+    const inJob = new JobSurroundings(job, ranks, tag, settings);
     const mixed = ranks.includes(null);
     const { spin } = settings;
     outside = mixed

@@ -24,6 +24,8 @@ export const Kind = {
   Close: 5,
   End: 6,
   Leave: 7,
+  Spawn: 8,
+  Kill: 9,
   /** Worker → controller. */
   Ready: 16,
   Started: 17,
@@ -32,6 +34,8 @@ export const Kind = {
   Closed: 20,
   Ended: 21,
   Spent: 22,
+  Spawned: 23,
+  Lost: 24,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -52,6 +56,10 @@ export interface Frames {
   [Kind.End]: undefined;
   /** All ranks do, and leave MPI together. */
   [Kind.Leave]: undefined;
+  /** The rank is to start a child for this session; the body says whose. A message of its own. */
+  [Kind.Spawn]: Greeting;
+  /** The rank is to end its child; with `task`, only if that is what keeps it. A message of its own. */
+  [Kind.Kill]: undefined;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
@@ -66,6 +74,24 @@ export interface Frames {
   [Kind.Ended]: undefined;
   /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */
   [Kind.Spent]: undefined;
+  /** The rank has started a child, its process being `task`; the body introduces the rank. */
+  [Kind.Spawned]: Greeting;
+  /** The rank's child is gone. The last message of its session. */
+  [Kind.Lost]: LostChild;
+}
+
+/** How a worker's process ended, as far as it is known. */
+export interface Ending {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** For a person: "exited with code 3", "was killed by SIGKILL". */
+  readonly text: string;
+}
+
+/** What a rank says of its child that is gone. */
+export interface LostChild extends Ending {
+  /** What it was at (`Link.told`); null where that is not known. */
+  readonly told: number | null;
 }
 
 /** What a worker is told of the pool it serves. */
@@ -221,6 +247,15 @@ export class MessageWriter {
     this.#length = body + bodyBytes;
   }
 
+  /** Takes over the frames of a whole message, which was received for this session, to pass it on. */
+  load(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    const end = length - 8 * buffers.length;
+    this.#reserve(length - MESSAGE_HEADER);
+    this.#bytes.set(bytes.subarray(MESSAGE_HEADER, end), MESSAGE_HEADER);
+    this.#length = end;
+    this.#buffers = buffers;
+  }
+
   /** Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. */
   take(): { bytes: Uint8Array; length: number; buffers: Uint8Array[] } {
     this.#reserve(8 * this.#buffers.length);
@@ -266,6 +301,11 @@ export function checkBuffers(count: number, what: string): void {
     `Cannot send ${what}: it holds ${count} arrays of 64 KiB and more, and ${BUFFERS} can be sent ` +
       "at once; join them into fewer",
   );
+}
+
+/** The kind of a message's first frame; 0 where it has none. */
+export function firstKind(bytes: Uint8Array, length: number): number {
+  return length > MESSAGE_HEADER ? bytes[MESSAGE_HEADER]! : 0;
 }
 
 /** The head of a message: its session, and the lengths of the buffers that follow it. */

@@ -19,12 +19,13 @@ const RUN = join(import.meta.dir, "contract/run.ts");
 const launches: Launch[] = [
   { mode: "local", ranks: 1 },
   ...mpiFamilies().flatMap((mode) => [2, 3, 4].map((ranks) => ({ mode, ranks }))),
+  ...mpiFamilies().map((mode) => ({ mode, ranks: 3, isolated: true })),
 ];
 
 for (const launch of launches) describeJob(launch, RUN, CASES);
 
 describe("inside of bun test", () => {
-  const place: Place = { mode: "local", workers: LOCAL_WORKERS, main: null };
+  const place: Place = { mode: "local", isolated: false, workers: LOCAL_WORKERS, main: null };
   const subjects = /^(calling|functions|errors|handles|priorities):/;
   for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
     if (entry.main || !subjects.test(entry.name)) continue;

@@ -48,6 +48,7 @@ export class IpcLink implements Link {
 
   readonly told = undefined;
   readonly reading = null;
+  readonly unread = false;
 
   meet(): void {}
 

@@ -2,6 +2,7 @@ import { availableParallelism, cpus } from "node:os";
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
+import { servedPlace } from "../place.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
 import type { LinkOwner } from "./link.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
@@ -24,6 +25,9 @@ const FAREWELL_MS = 1_500;
  */
 export const SPIN_US = 300;
 
+/** What a bell announces may take so many looks to be found. */
+export const BELL_LOOKS = 8;
+
 /** Session of the job's own messages. */
 const JOB_SESSION = 0;
 
@@ -41,19 +45,19 @@ export function mpiJob(): Launcher | null {
   return launcher !== null && (launcher.size !== 1 || use === "1") ? launcher : null;
 }
 
-/** Whether this process is a rank of an MPI job. */
+/** Whether this process is a rank of an MPI job, or works for one. */
 export function usingMpi(): boolean {
-  return mpiJob() !== null;
+  return servedPlace() !== null || mpiJob() !== null;
 }
 
-/** This process's rank in its MPI job; 0 without MPI. */
+/** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
 export function getRank(): number {
-  return mpiJob()?.rank ?? 0;
+  return servedPlace()?.rank ?? mpiJob()?.rank ?? 0;
 }
 
 /** How many ranks the MPI job has; 1 without MPI. */
 export function getSize(): number {
-  return joined?.mpi.size ?? mpiJob()?.size ?? 1;
+  return joined?.mpi.size ?? servedPlace()?.size ?? mpiJob()?.size ?? 1;
 }
 
 export interface Job {

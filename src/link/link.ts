@@ -1,4 +1,6 @@
-import type { Greeting, MessageWriter } from "../wire.ts";
+import type { Ending, Greeting, MessageWriter } from "../wire.ts";
+
+export type { Ending } from "../wire.ts";
 
 /**
  * A link is a two-way channel to one worker (or, on the worker, to its controller). It carries
@@ -44,12 +46,4 @@ export interface LinkOwner {
   onPause(): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
   onLost(ending: Ending): void;
-}
-
-/** How the other side of a link ended, as far as it is known. */
-export interface Ending {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  /** For a person: "exited with code 3", "was killed by SIGKILL". */
-  readonly text: string;
 }

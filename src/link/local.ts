@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { withoutLauncher } from "../mpi/launcher.ts";
+import { type Place, writePlace } from "../place.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
 import { IpcLink } from "./ipc.ts";
@@ -13,6 +14,8 @@ export interface LocalOptions {
   /** Its whole environment, as for `Bun.spawn`; that of this process when undefined. */
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
+  /** The rank it works for, if it does. */
+  readonly place: Place | null;
 }
 
 /**
@@ -115,6 +118,11 @@ export class LocalLink implements Link {
     return this.#channel.reading;
   }
 
+  /** Whether there is something that the worker has not read. */
+  get unread(): boolean {
+    return this.#channel.unread;
+  }
+
   meet(): void {}
 
   close(): void {
@@ -158,7 +166,7 @@ export class LocalLink implements Link {
   #start(options: LocalOptions, memory: number | null): Bun.Subprocess {
     return Bun.spawn(command(), {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: environment(options.env, memory === null ? "ipc" : "memory"),
+      env: environment(options, memory === null ? "ipc" : "memory"),
       stdio:
         memory === null
           ? ["ignore", "inherit", "inherit"]
@@ -218,9 +226,13 @@ function command(): string[] {
   return [process.execPath, "--no-orphans", ...flags, ...script, ...process.argv.slice(2)];
 }
 
-function environment(given: LocalOptions["env"], link: string): Record<string, string | undefined> {
+function environment(
+  { env, place }: LocalOptions,
+  link: string,
+): Record<string, string | undefined> {
   return {
-    ...withoutLauncher(given ?? process.env),
+    ...withoutLauncher(env ?? process.env),
+    ...(place === null ? {} : writePlace(place)),
     // Seven marker threads a process are more than a machine full of workers needs.
     BUN_JSC_numberOfGCMarkers: "1",
     [WORKER_MARK]: link,

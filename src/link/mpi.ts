@@ -255,6 +255,11 @@ export class MpiLink implements Link {
     if (host === hostname()) this.#bell = { pid, spinMs: spinUs / 1000 };
   }
 
+  /** Wakes the other side, awake or not. */
+  ring(): void {
+    if (this.#bell !== null) ring(this.#bell.pid);
+  }
+
   poll(): boolean {
     return this.#hub.poll();
   }

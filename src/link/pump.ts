@@ -32,6 +32,8 @@ export class Pump {
   /** How many spins are left out after one that was in vain, and how many of those are to come. */
   #skips = 0;
   #toSkip = 0;
+  /** How often to look before it sleeps, however long nothing has come. */
+  #looks = 0;
   #lastMoved = 0;
   #immediate: NodeJS.Immediate | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -43,8 +45,9 @@ export class Pump {
     this.#spinMs = spinUs / 1000;
   }
 
-  /** Something was sent, or a bell has rung: look at once, and for a while. */
-  wake(): void {
+  /** Something was sent, or a bell has rung: look at once, at least `looks` times, and for a while. */
+  wake(looks = 1): void {
+    this.#looks = looks;
     if (this.#immediate !== null) return;
     this.#lastMoved = performance.now();
     this.#immediate = setImmediate(this.#turn);
@@ -74,7 +77,8 @@ export class Pump {
     if (moved) this.#lastMoved = now;
     if (moved && !wasAsleep) this.#skips = this.#toSkip = 0;
     const quiet = now - this.#lastMoved;
-    if (moved || (this.#toSkip === 0 && quiet <= this.#spinMs && this.#pumped.due())) {
+    const spins = this.#toSkip === 0 && quiet <= this.#spinMs && this.#pumped.due();
+    if (moved || spins || --this.#looks > 0) {
       this.#immediate = setImmediate(this.#turn);
     } else {
       this.#fallAsleep(quiet);

@@ -133,6 +133,11 @@ export class SharedLink implements Link {
     return this.#outbox.length > 0 && this.#out.drained ? null : this.#out.position;
   }
 
+  /** Whether there is something that the other side has not read. */
+  get unread(): boolean {
+    return this.#outbox.length > 0 || !this.#out.drained;
+  }
+
   meet(): void {}
 
   close(): void {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { mainScript } from "../function/scope.ts";
-import { type Job, JOB_TAG } from "../link/job.ts";
+import { BELL_LOOKS, type Job, JOB_TAG } from "../link/job.ts";
+import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
@@ -15,12 +16,19 @@ export class JobSurroundings implements Surroundings {
   readonly #job: Job;
   readonly #ranks: WorkerList;
   readonly #tag: number;
+  readonly #isolate: boolean;
   readonly #pump: Pump;
   #asker: Asker | null = null;
 
-  constructor(job: Job, ranks: WorkerList, tag: number, spin: number | undefined) {
+  constructor(
+    job: Job,
+    ranks: WorkerList,
+    tag: number,
+    { spin, isolate }: { readonly spin: number | undefined; readonly isolate: boolean },
+  ) {
     const spinUs = spin ?? job.spinUs;
     this.#job = job;
+    this.#isolate = isolate;
     this.#ranks = ranks;
     this.#tag = tag;
     this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
@@ -38,15 +46,19 @@ export class JobSurroundings implements Surroundings {
   }
 
   readonly #onBell = (): void => {
-    if (this.#asker?.due) this.#pump.wake();
+    // Even if nothing is due: what an idle worker has to say is that it is gone.
+    this.#pump.wake(BELL_LOOKS);
   };
 
   attach(asker: Asker): void {
     this.#asker = asker;
   }
 
-  connect(index: number, owner: LinkOwner): MpiLink {
-    return this.#job.hub.connect(this.#ranks[index]!, this.#tag, this.session, owner);
+  connect(index: number, owner: LinkOwner): MpiLink | IsolatedLink {
+    const { hub } = this.#job;
+    const rank = this.#ranks[index]!;
+    if (!this.#isolate) return hub.connect(rank, this.#tag, this.session, owner);
+    return new IsolatedLink(hub, rank, this.#tag, newSession(), this.opening, owner);
   }
 
   disconnect(): void {}

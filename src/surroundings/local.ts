@@ -18,9 +18,9 @@ export class LocalSurroundings implements Surroundings {
   readonly #pump: Pump;
   #asker: Asker | null = null;
 
-  constructor(options: LocalOptions, spin: number | undefined) {
+  constructor({ env, cwd }: Omit<LocalOptions, "place">, spin: number | undefined) {
     const spinUs = spin ?? SPIN_US;
-    this.#options = options;
+    this.#options = { env, cwd, place: null };
     this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
     const links = this.#links;
     const pumped = {

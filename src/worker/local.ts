@@ -5,6 +5,7 @@ import { BELL_FD, MEMORY_FD, WORKER_MARK } from "../link/local.ts";
 import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
 import { SharedLink } from "../link/shared.ts";
+import { takePlace } from "../place.ts";
 import { readHead } from "../wire.ts";
 import { surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
@@ -16,7 +17,9 @@ const SPIN_US = 200;
 export function serveParent(): void {
   const kind = process.env[WORKER_MARK];
   delete process.env[WORKER_MARK]; // it is not for what this process starts in turn
-  surviveStrayErrors(`local worker (pid ${process.pid})`);
+  const place = takePlace();
+  const whose = place === null ? "local worker" : `worker of rank ${place.rank}`;
+  surviveStrayErrors(`${whose} (pid ${process.pid})`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
   process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));

@@ -8,6 +8,8 @@ export const MPI: readonly Mode[] = ["openmpi", "mpich"];
 /** What a case may know of the job it runs in. */
 export interface Place {
   readonly mode: Mode;
+  /** In an MPI job: every pool is isolated. */
+  readonly isolated: boolean;
   /** The most workers a pool can have, or should. */
   readonly workers: number;
   /** Top-level functions of the main script, which it does not export; null where it has none. */
@@ -25,6 +27,11 @@ export interface MainFunctions {
 export interface Options {
   /** Left out of all other modes. */
   readonly modes?: readonly Mode[];
+  /**
+   * True: only where workers are processes that can be ended and replaced, as local and isolated ones are.
+   * False: only where they are ranks.
+   */
+  readonly processes?: boolean;
   /** Left out of jobs with fewer. */
   readonly workers?: number;
   /** Takes its time: only in the smallest job of each mode. */
@@ -55,10 +62,11 @@ export class Subject {
   }
 }
 
-/** Whether a case is for a job of this mode, with so many workers. */
-export function applies(entry: Case, mode: Mode, available: number): boolean {
-  const { modes, workers = 1, slow = false } = entry;
+/** Whether a case is for a job of this mode, with so many workers, isolated or not. */
+export function applies(entry: Case, mode: Mode, available: number, isolated = false): boolean {
+  const { modes, processes, workers = 1, slow = false } = entry;
   if (slow && mode !== "local" && available > 1) return false;
+  if (processes !== undefined && processes !== (mode === "local" || isolated)) return false;
   return (modes?.includes(mode) ?? true) && workers <= available;
 }
 

@@ -10,6 +10,8 @@ import { until } from "./assert.ts";
 export interface Launch {
   readonly mode: Mode;
   readonly ranks: number;
+  /** Every pool of it is, unless it says otherwise; for jobs that `runCases` plays. */
+  readonly isolated?: boolean;
 }
 
 export interface JobOptions {

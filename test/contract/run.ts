@@ -3,6 +3,8 @@
  * one after another on the same workers. One line of JSON for each case, from rank 0.
  *
  *   bun run run.ts [subject ...]        mpirun -n 4 bun run run.ts [subject ...]
+ *
+ * With `BSYNC_TEST_ISOLATED=1` every pool of an MPI job is isolated.
  */
 import { AsyncPool, getRank } from "../../index.ts";
 import { placeOf, runCases } from "./runner.ts";

@@ -1,5 +1,5 @@
 /** Runs cases in the job this process belongs to: one line of JSON for each, from rank 0. */
-import { getSize, usingMpi } from "../../index.ts";
+import { AsyncPool, getSize, usingMpi } from "../../index.ts";
 import {
   applies,
   type Case,
@@ -12,6 +12,9 @@ import {
 
 /** Cases that hang before the rest is given up. */
 const MOST_HANGS = 3;
+
+/** Set to 1, every pool of an MPI job is isolated. */
+export const ISOLATE = "BSYNC_TEST_ISOLATED";
 
 /** What a line says. */
 export interface Line {
@@ -28,7 +31,8 @@ export function placeOf(main: MainFunctions | null): Place {
     : "OMPI_COMM_WORLD_SIZE" in process.env
       ? "openmpi"
       : "mpich";
-  return { mode, workers: usingMpi() ? getSize() - 1 : LOCAL_WORKERS, main };
+  const isolated = mode !== "local" && process.env[ISOLATE] === "1";
+  return { mode, isolated, workers: usingMpi() ? getSize() - 1 : LOCAL_WORKERS, main };
 }
 
 /**
@@ -42,9 +46,10 @@ export async function runCases(
   atOnce = 1,
 ): Promise<void> {
   process.on("unhandledRejection", (error) => stray.push(error ?? "undefined"));
+  if (place.isolated) isolateAllPools();
   const wanted = cases.filter(
     (entry) =>
-      applies(entry, place.mode, place.workers) &&
+      applies(entry, place.mode, place.workers, place.isolated) &&
       (subjects.length === 0 || subjects.some((part) => entry.name.includes(part))),
   );
   const next = wanted.values();
@@ -57,6 +62,19 @@ export async function runCases(
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+/** Those that are opened from now on, and do not say otherwise. */
+function isolateAllPools(): void {
+  const open = AsyncPool.open.bind(AsyncPool);
+  AsyncPool.open = (workers, options) => {
+    const isObject = typeof options === "object" && options !== null;
+    if (options !== undefined && !isObject) return open(workers, options);
+    const all = { isolate: true, ...options };
+    // What is inherited has to stay so.
+    if (isObject) Object.setPrototypeOf(all, Object.getPrototypeOf(options));
+    return open(workers, all);
+  };
 }
 
 const stray: unknown[] = [];

@@ -2,22 +2,23 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
 import { Job, type Launch } from "./job.ts";
-import type { Line } from "./runner.ts";
+import { ISOLATE, type Line } from "./runner.ts";
 
 /** ms for all cases of one job. */
 const JOB_MS = 120_000;
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
 export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {
-  const { mode, ranks } = launch;
+  const { mode, ranks, isolated = false } = launch;
   const workers = mode === "local" ? LOCAL_WORKERS : ranks - 1;
-  describe(mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`, () => {
+  const title = mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`;
+  describe(isolated ? `${title}, isolated` : title, () => {
     let job: Job;
     const lines = new Map<string, Line>();
     let rest = "";
 
     beforeAll(async () => {
-      job = new Job(launch, script);
+      job = new Job(launch, script, isolated ? { env: { [ISOLATE]: "1" } } : {});
       // What went wrong is for the tests to tell.
       await job.ended(JOB_MS).catch(() => {});
       for (const text of job.stdout.split("\n")) {
@@ -30,7 +31,7 @@ export function describeJob(launch: Launch, script: string, cases: readonly Case
 
     afterAll(() => job[Symbol.asyncDispose]());
 
-    for (const { name } of cases.filter((entry) => applies(entry, mode, workers))) {
+    for (const { name } of cases.filter((entry) => applies(entry, mode, workers, isolated))) {
       test(name, () => {
         const line = lines.get(name);
         if (line === undefined) throw new Error(`the job ended before, or hung here: ${end(job)}`);

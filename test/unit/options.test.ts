@@ -68,6 +68,8 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ["env", ["A=1"], 'env must be an object of variables, got [ "A=1" ]'],
   ["cwd", 5, "cwd must be a path, got 5"],
   ["cwd", null, "cwd must be a path, got null"],
+  ["isolate", 1, "isolate must be true or false, got 1"],
+  ["isolate", "yes", 'isolate must be true or false, got "yes"'],
   ["maxTasksPerWorker", 0, "maxTasksPerWorker must be a whole number >= 1, got 0"],
   ["maxTasksPerWorker", 1.5, "maxTasksPerWorker must be a whole number >= 1, got 1.5"],
   ["maxTasksPerWorker", "9", 'maxTasksPerWorker must be a whole number >= 1, got "9"'],
@@ -113,7 +115,7 @@ describe("options of a pool", () => {
 
   test("an unknown one is named, with those there are", () => {
     const known =
-      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, " +
+      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, isolate, " +
       "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
@@ -145,6 +147,7 @@ describe("options of a pool", () => {
       initializer: null,
       env: undefined,
       cwd: undefined,
+      isolate: false,
       spin: undefined,
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
       task: { timeout: Infinity, priority: 0, retries: 0, signal: null },

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Encoded } from "../../src/codec/value.ts";
 import { BsyncError } from "../../src/errors.ts";
 import {
+  firstKind,
   Flag,
   type Frame,
   Kind,
@@ -185,6 +186,32 @@ describe("what is written is what is read", () => {
     const [frame] = receive({ bytes: second.bytes.subarray(0, second.length), buffers: [] });
     expect([frame!.task, Buffer.compare(frame!.content.body, patterned(64, 2))]).toEqual([2, 0]);
     expect(pool.subarray(0, 1024).every((byte) => byte === 0xaa)).toBeTrue();
+  });
+
+  test("a message is passed on as it was received, whatever it holds", () => {
+    fc.assert(
+      fc.property(fc.array(frame, { minLength: 1, maxLength: 8 }), (frames) => {
+        const writer = new MessageWriter(7);
+        for (const message of send(frames)) {
+          writer.load(message.bytes, message.bytes.length, message.buffers);
+          const passed = deliver(writer);
+          expect(Buffer.compare(passed.bytes, message.bytes)).toBe(0);
+          expect(passed.buffers).toEqual(message.buffers);
+        }
+        expect(writer.empty).toBeTrue();
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("the kind of the first frame is seen without reading it", () => {
+    const writer = new MessageWriter(7);
+    const empty = deliver(writer);
+    expect(firstKind(empty.bytes, empty.bytes.length)).toBe(0);
+    writer.write(Kind.Kill, 3);
+    writer.write(Kind.Call, 4);
+    const message = deliver(writer);
+    expect(firstKind(message.bytes, message.bytes.length)).toBe(Kind.Kill);
   });
 
   test("an empty writer says so, and a message of no frames has none", () => {

@@ -8,6 +8,7 @@ import { draining } from "./draining.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { handles } from "./handles.ts";
+import { isolation } from "./isolation.ts";
 import { inheritance } from "./inheritance.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
@@ -29,6 +30,7 @@ export const CASES: readonly Case[] = [
   handles,
   contexts,
   losses,
+  isolation,
   limits,
   draining,
   inheritance,

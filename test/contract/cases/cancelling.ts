@@ -131,7 +131,7 @@ cancelling.it(
     await failure(running, CancelledError);
     assert.notEqual(await next, pid);
   },
-  { modes: ["local"] },
+  { processes: true },
 );
 
 cancelling.it("signal: aborted before the call, and the task never runs", async () => {

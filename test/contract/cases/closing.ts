@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { AsyncPool, BsyncError, CancelledError, PoolClosedError } from "../../../index.ts";
 import { assert, failure, timed, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -152,7 +152,7 @@ closing.it(
     await failure(running, CancelledError);
     await until("the workers to go", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
   },
-  { modes: ["local"] },
+  { processes: true, workers: 2 },
 );
 
 closing.it("after close the local workers are gone", async () => {
@@ -177,7 +177,7 @@ closing.it(
     await using three = await AsyncPool.open(workers);
     assert.deepEqual(await three.each(pids), before);
   },
-  { modes: MPI },
+  { processes: false },
 );
 
 closing.it(

@@ -10,7 +10,7 @@ import {
   WorkerLostError,
 } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { Subject } from "../case.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { blockAtGate, Gate, passGate } from "../gate.ts";
 
@@ -198,7 +198,7 @@ contexts.it(
     await failure(handle, CancelledError);
     await until("the signal to abort", () => existsSync(join(gate.path, "aborted")));
   },
-  { modes: MPI },
+  { processes: false },
 );
 
 let old: AbortSignal | undefined;

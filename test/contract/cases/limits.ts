@@ -1,6 +1,6 @@
 import { AsyncPool, type MessageHandle, QueueFullError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -8,7 +8,7 @@ import { Gate, passGate } from "../gate.ts";
 /** How many tasks a worker may have, how much memory, and how many may wait. */
 export const limits = new Subject("limits");
 
-const LOCAL = { modes: ["local"] } as const;
+const PROCESSES = { processes: true } as const;
 
 let prepared = 0;
 
@@ -52,7 +52,7 @@ limits.it(
     assert.ok(counts.length >= 10, `${counts}`);
     assert.deepEqual([pool.size, pool.workers.map(({ index }) => index)], [2, [0, 1]]);
   },
-  LOCAL,
+  { ...PROCESSES, workers: 2 },
 );
 
 limits.it(
@@ -67,7 +67,7 @@ limits.it(
     pids.push(await pool.async(() => process.pid));
     assert.equal(new Set(pids).size, 3);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 limits.it(
@@ -81,7 +81,7 @@ limits.it(
     assert.equal(await pool.async(passGate, gate.path, "open"), "open");
     await until("the first one to end", () => !isAlive(pid));
   },
-  LOCAL,
+  PROCESSES,
 );
 
 function openAtExit(path: string): void {
@@ -97,7 +97,7 @@ limits.it(
     assert.equal(await pool.async(square, 3), 9);
     assert.equal(isAlive(pid), false);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 limits.it(
@@ -109,7 +109,7 @@ limits.it(
     assert.equal(await pool.async(square, 3), 9);
     await until("it to end", () => !isAlive(pid));
   },
-  LOCAL,
+  PROCESSES,
 );
 
 function isAlive(pid: number): boolean {
@@ -153,7 +153,7 @@ limits.it(
       assert.equal(isPrepared, true);
     }
   },
-  LOCAL,
+  PROCESSES,
 );
 
 limits.it(
@@ -168,7 +168,7 @@ limits.it(
     assert.equal(new Set(await Promise.all(growing)).size, 4);
     assert.ok(counts.length >= 1);
   },
-  LOCAL,
+  { ...PROCESSES, workers: 2 },
 );
 
 limits.it(
@@ -180,7 +180,7 @@ limits.it(
     for (let i = 0; i < 4; i++) pids.add(await pool.async(growLater, 1));
     assert.equal(pids.size, 4);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 limits.it(
@@ -194,7 +194,7 @@ limits.it(
     const { pid } = pool.workers[0]!;
     assert.ok((await pool.each(() => process.pid)).includes(pid));
   },
-  { modes: MPI },
+  { processes: false },
 );
 
 limits.it(
@@ -206,7 +206,7 @@ limits.it(
     assert.equal(second[0], first[0]);
     assert.notEqual(second[1], first[1]);
   },
-  { modes: MPI },
+  { processes: false },
 );
 
 limits.it("queueLimit: past it async throws, and nothing that is queued is lost", async () => {
@@ -293,5 +293,5 @@ limits.it(
     assert.deepEqual([await running, await queued], ["again", 9]);
     await failure(pool.async("() => process.exit(1)"), WorkerLostError);
   },
-  LOCAL,
+  PROCESSES,
 );

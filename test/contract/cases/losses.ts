@@ -9,10 +9,10 @@ import { square } from "../fixtures/functions.ts";
 import { loopLater } from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
 
-/** A rank that dies takes its job along; a process is replaced. */
+/** A rank that dies takes its job along; a process is replaced, and so is a rank's child. */
 export const losses = new Subject("losses");
 
-const LOCAL = { modes: ["local"] } as const;
+const PROCESSES = { processes: true } as const;
 
 function exit(code: number): void {
   process.exit(code);
@@ -27,17 +27,17 @@ losses.it(
   "a task that exits fails with the code; the rest goes on",
   async () => {
     await using pool = await AsyncPool.open(1);
-    const { pid } = pool.workers[0]!;
+    const { pid, rank } = pool.workers[0]!;
     const bad = pool.async(exit, 7);
     const behind = [1, 2, 3].map((x) => pool.async(square, x));
     const error = await failure(bad, WorkerLostError);
-    assert.deepEqual([error.code, error.worker, error.rank], ["BSYNC_WORKER_LOST", 0, null]);
+    assert.deepEqual([error.code, error.worker, error.rank], ["BSYNC_WORKER_LOST", 0, rank]);
     assert.deepEqual([error.pid, error.exitCode, error.signal], [pid, 7, null]);
     assert.equal(bad.state, "failed");
     assert.deepEqual(await Promise.all(behind), [1, 4, 9]);
     assert.notEqual(pool.workers[0]!.pid, pid);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -47,7 +47,7 @@ losses.it(
     assert.equal((await failure(pool.async(exit, 0), WorkerLostError)).exitCode, 0);
     assert.equal(await pool.async(square, 3), 9);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -60,7 +60,7 @@ losses.it(
       assert.equal(await pool.async(square, 3), 9);
     }
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -72,22 +72,24 @@ losses.it(
     await until("another in its place", () => ![0, first!.pid].includes(pool.workers[0]!.pid));
     assert.equal((await pool.each(square, 2)).length, 2);
   },
-  LOCAL,
+  { ...PROCESSES, workers: 2 },
 );
 
 losses.it(
   "all at once",
-  async () => {
+  async ({ workers }) => {
     using gate = new Gate();
-    await using pool = await AsyncPool.open(3);
-    const running = [0, 1, 2].map((i) => pool.async(passGate, gate.path, i, i));
+    await using pool = await AsyncPool.open(workers);
+    const running = Array.from({ length: workers }, (_, i) =>
+      pool.async(passGate, gate.path, i, i),
+    );
     const queued = [1, 2, 3, 4].map((x) => pool.async(square, x));
-    await gate.reached(3);
+    await gate.reached(workers);
     for (const { pid } of pool.workers) process.kill(pid, "SIGKILL");
     for (const handle of running) await failure(handle, WorkerLostError);
     assert.deepEqual(await Promise.all(queued), [1, 4, 9, 16]);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -105,7 +107,7 @@ losses.it(
     }
     assert.equal(await pool.async(square, 3), 9);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -122,7 +124,7 @@ losses.it(
     await closed;
     assert.ok(!existsSync(`/proc/${pid}`));
   },
-  LOCAL,
+  { ...PROCESSES, workers: 2 },
 );
 
 losses.it(
@@ -133,7 +135,7 @@ losses.it(
     await using pool = await AsyncPool.open(1);
     assert.equal(await pool.async(square, 3), 9);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -145,7 +147,7 @@ losses.it(
     await failure(pool.async(exit, 1), WorkerLostError);
     assert.equal(await pool.async("() => globalThis.prepared === process.pid"), true);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -157,7 +159,7 @@ losses.it(
     assert.match(
       exited.message,
       new RegExp(
-        `^Cannot finish task 1 \\(exit\\): worker 0 \\(pid ${pid}, host \\S+\\) exited with code 7 ` +
+        `^Cannot finish task 1 \\(exit\\): worker 0 \\((rank 1, )?pid ${pid}, host \\S+\\) exited with code 7 ` +
           "while running it; .*process\\.exit\\(7\\)$",
       ),
     );
@@ -165,7 +167,7 @@ losses.it(
     const { message } = await failure(killed, WorkerLostError);
     assert.match(message, /was killed by SIGKILL while running it, as 2 before it; .*memory/);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -177,7 +179,7 @@ losses.it(
     for (const handle of bad) assert.equal((await failure(handle, WorkerLostError)).exitCode, 9);
     assert.equal(await good, 5);
   },
-  LOCAL,
+  { modes: ["local"] },
 );
 
 /** An initializer: notes that it ran, and ends its process as soon as that serves. */
@@ -209,7 +211,7 @@ losses.it(
     );
     assert.throws(() => pool.async(square, 1), /before it did anything, as the 2 before it/);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -228,7 +230,7 @@ losses.it(
     }
     assert.equal(started(marks), 4);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -244,7 +246,7 @@ losses.it(
       assert.equal((await pool.each(square, 2)).length, workers);
     }
   },
-  LOCAL,
+  PROCESSES,
 );
 
 // Every wait of these has a limit of its own: a thread that is held cannot be interrupted.
@@ -263,7 +265,7 @@ losses.it(
     assert.equal(asked.state, "failed");
     assert.equal(await pool.async(square, 3), 9);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 losses.it(
@@ -274,7 +276,7 @@ losses.it(
     assert.throws(() => view.async(loopLater).getSync(SOON), TimeoutError);
     assert.equal(pool.async(square, 3).getSync(SOON), 9);
   },
-  LOCAL,
+  PROCESSES,
 );
 
 let runs = 0;
@@ -300,5 +302,5 @@ losses.it(
       rmSync(folder, { recursive: true });
     }
   },
-  LOCAL,
+  PROCESSES,
 );

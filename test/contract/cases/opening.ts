@@ -316,13 +316,13 @@ opening.it(
   "the initializer loops for ever on one worker: openTimeout names it",
   async () => {
     using gate = new Gate();
-    const options = { initializer: [loopOnOne, gate.path], openTimeout: 400 } as const;
+    const options = { initializer: [loopOnOne, gate.path], openTimeout: 1_500 } as const;
     const error = await failure(AsyncPool.open(2, options as never), TimeoutError);
     assert.equal(error.message.match(/worker \d+ \(/g)?.length, 1, error.message);
     await using pool = await AsyncPool.open(2);
     assert.equal((await pool.each(square, 3)).length, 2);
   },
-  { modes: ["local"] },
+  { processes: true, workers: 2 },
 );
 
 opening.it(

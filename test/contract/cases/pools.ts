@@ -1,6 +1,6 @@
 import { AsyncPool, CancelledError } from "../../../index.ts";
 import { assert, failure } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { Subject } from "../case.ts";
 import { cube, square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -89,7 +89,7 @@ pools.it(
     ]);
     assert.equal(only, second);
   },
-  { modes: MPI, workers: 2 },
+  { processes: false, workers: 2 },
 );
 
 pools.it("eight open at once, closed in another order", async ({ workers }) => {

@@ -62,13 +62,13 @@ timeouts.it("an event loop blocked after an await, 50 ms", () =>
 timeouts.it(
   "an endless loop after an await, 50 ms",
   () => failsAlone(stuck.loopLater, [], 50, 50, 5_000),
-  { modes: ["local"] },
+  { processes: true },
 );
 
 timeouts.it(
   "a loop of microtasks that starves all timers, 50 ms",
   () => failsAlone(stuck.spinMicrotasks, [], 50, 50, 5_000),
-  { modes: ["local"] },
+  { processes: true },
 );
 
 timeouts.it("an endless loop, 5 s", () => failsAlone(stuck.loop, [], 5_000), {
@@ -96,7 +96,7 @@ timeouts.it(
     assert.deepEqual([pool.size, pool.workers[0]!.index, next.worker], [1, 0, 0]);
     assert.equal(pool.workers[0]!.pid, await next);
   },
-  { modes: ["local"] },
+  { processes: true },
 );
 
 timeouts.it(
@@ -110,7 +110,7 @@ timeouts.it(
     assert.ok(others.every(({ worker }) => worker !== bad.worker));
     assert.equal((await pool.each(square, 2)).length, workers);
   },
-  { modes: ["openmpi", "mpich"], workers: 2 },
+  { processes: false, workers: 2 },
 );
 
 timeouts.it("time counts from the start of the function, not from its submission", async () => {

@@ -1,0 +1,150 @@
+import {
+  type DecodeContext,
+  decodeValue,
+  type EncodeContext,
+  encodeValue,
+} from "../codec/value.ts";
+import { BsyncError, ValueError } from "../errors.ts";
+import {
+  firstKind,
+  type Frame,
+  type Greeting,
+  Kind,
+  type LostChild,
+  MessageWriter,
+  readFrames,
+  readGreeting,
+} from "../wire.ts";
+import type { Link, LinkOwner } from "./link.ts";
+import type { MpiHub, MpiLink } from "./mpi.ts";
+
+/**
+ * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there). Each
+ * child has a session of its own: what is still on its way from or to an earlier one is dropped
+ * at either end, as what belongs to an earlier pool is.
+ */
+export class IsolatedLink implements Link {
+  readonly rank: number;
+  readonly session: number;
+  readonly reading = null;
+  readonly #link: MpiLink;
+  readonly #owner: LinkOwner;
+  #pid = 0;
+  #told: number | undefined;
+
+  /** Has the rank start a child. `us` is how this side introduces itself. */
+  constructor(
+    hub: MpiHub,
+    rank: number,
+    tag: number,
+    session: number,
+    us: Greeting,
+    owner: LinkOwner,
+  ) {
+    this.rank = rank;
+    this.session = session;
+    this.#owner = owner;
+    this.#link = hub.connect(rank, tag, session, {
+      onMessage: (bytes, length, buffers) => this.#receive(bytes, length, buffers),
+      onPause: () => owner.onPause(),
+      onLost: (ending) => owner.onLost(ending),
+    });
+    const { pid, host, spinUs } = us;
+    sendNote(this.#link, Kind.Spawn, 0, { pid, host, spinUs });
+  }
+
+  /** The child's process; 0 before the rank has named it. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  send(message: MessageWriter): void {
+    this.#link.send(message);
+  }
+
+  poll(): boolean {
+    return this.#link.poll();
+  }
+
+  drain(): void {
+    this.#link.drain();
+  }
+
+  tell(): void {}
+
+  /** Known only once the child is gone: then the rank has seen it. */
+  get told(): number | undefined {
+    return this.#told;
+  }
+
+  /** It is the rank that has to be woken, which has introduced itself. */
+  meet(): void {}
+
+  close(): void {
+    this.#link.close();
+  }
+
+  kill(task = 0): void {
+    const message = new MessageWriter(this.session);
+    message.write(Kind.Kill, task);
+    this.#link.send(message);
+  }
+
+  #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    const kind = firstKind(bytes, length);
+    if (kind === Kind.Spawned || kind === Kind.Lost) {
+      this.#readNotes(bytes, length, buffers);
+    } else this.#owner.onMessage(bytes, length, buffers);
+  }
+
+  #readNotes(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    try {
+      readFrames(bytes, length, buffers, (frame) => this.#note(frame));
+    } catch (error) {
+      if (!(error instanceof BsyncError)) throw error;
+      this.kill();
+      this.#owner.onLost({
+        exitCode: null,
+        signal: null,
+        text: `sent a broken note: ${error.message}`,
+      });
+    }
+  }
+
+  #note(frame: Frame): void {
+    if (frame.kind === Kind.Spawned) {
+      this.#pid = frame.task;
+      this.#link.meet(readGreeting(readNote(frame)));
+      return;
+    }
+    const { told, ...ending } = readNote(frame) as LostChild;
+    this.#told = told ?? undefined;
+    this.#owner.onLost(ending);
+  }
+}
+
+/** Sends a frame between controller and rank, which no child sees. */
+export function sendNote(link: MpiLink, kind: Kind, task: number, note: object): void {
+  const message = new MessageWriter(link.session);
+  message.write(kind, task, 0, encodeValue(note, "note", encoding));
+  link.send(message);
+}
+
+export function readNote(frame: Frame): unknown {
+  return decodeValue(frame.content, decoding);
+}
+
+/** Notes hold numbers and texts. */
+const encoding: EncodeContext = {
+  functionId: (_, path) => {
+    throw new ValueError(`Cannot send ${path}: a note holds no functions`);
+  },
+  classOf: () => null,
+};
+
+const decoding: DecodeContext = {
+  functionOf: () => {
+    throw new ValueError("Cannot read a note: it holds no functions");
+  },
+  classFor: () => null,
+};

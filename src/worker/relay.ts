@@ -1,0 +1,155 @@
+import { hostname } from "node:os";
+import { readNote, sendNote } from "../link/isolated.ts";
+import { At, type Ending } from "../link/link.ts";
+import { LocalLink } from "../link/local.ts";
+import type { MpiLink } from "../link/mpi.ts";
+import type { Place } from "../place.ts";
+import {
+  firstKind,
+  type Greeting,
+  Kind,
+  type LostChild,
+  MessageWriter,
+  readFrames,
+  readGreeting,
+} from "../wire.ts";
+
+/** A child that takes nothing in is ended after so many looks, with so many ms between. */
+const LOOKS = 3;
+const LOOK_MS = 1_000;
+
+/**
+ * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
+ * between its two links, as they are. Of each it looks at the first frame's kind alone, to find what
+ * is said to itself. When the child is gone, so is this: the controller, which is told how that came,
+ * asks for another one in a session of its own.
+ */
+export class Relay {
+  readonly #up: MpiLink;
+  readonly #us: Greeting;
+  readonly #onOver: () => void;
+  readonly #upward: MessageWriter;
+  readonly #downward: MessageWriter;
+  #child: LocalLink | null = null;
+  #timer: ReturnType<typeof setInterval> | null = null;
+  /** The child has said something. */
+  #answered = false;
+  /** How far it had read when that was last seen, and how often in a row it was seen there. */
+  #read: number | null = null;
+  #looks = 0;
+  /** True if the controller runs on this machine, and rings. */
+  neighbour = false;
+
+  /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
+  constructor(up: MpiLink, spinUs: number, onOver: () => void) {
+    this.#up = up;
+    this.#us = { pid: process.pid, host: hostname(), spinUs };
+    this.#onOver = onOver;
+    this.#upward = new MessageWriter(up.session);
+    this.#downward = new MessageWriter(up.session);
+  }
+
+  /** Starts the child. `message` is the controller's, which asks for it; `wake` is called when the child rings. */
+  start(bytes: Uint8Array, length: number, place: Place, wake: () => void): void {
+    readFrames(bytes, length, [], (frame) => {
+      const controller = readGreeting(readNote(frame));
+      this.#up.meet(controller);
+      this.neighbour = controller.host === this.#us.host;
+    });
+    try {
+      this.#child = new LocalLink(
+        { env: undefined, cwd: undefined, place },
+        {
+          onMessage: (bytes, length, buffers) => this.#passUp(bytes, length, buffers),
+          onPause() {},
+          onLost: (ending) => this.#lose(ending),
+        },
+        wake,
+      );
+    } catch (error) {
+      const text = `could not be started (${error instanceof Error ? error.message : String(error)})`;
+      return this.#lose({ exitCode: null, signal: null, text });
+    }
+    sendNote(this.#up, Kind.Spawned, this.#child.pid, this.#us);
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  /** A message of the controller's. */
+  receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    const child = this.#child;
+    if (child === null) return;
+    if (firstKind(bytes, length) === Kind.Kill) {
+      readFrames(bytes, length, buffers, ({ task }) => this.#kill(child, task));
+      return;
+    }
+    this.#downward.load(bytes, length, buffers);
+    child.send(this.#downward);
+  }
+
+  /** What came was passed on as it came. */
+  answer(): void {}
+
+  poll(): boolean {
+    return this.#child?.poll() ?? false;
+  }
+
+  /** Before the rank sleeps; false if there is something to do. */
+  sleep(): boolean {
+    return this.#child?.sleep() ?? true;
+  }
+
+  awake(): void {
+    this.#child?.awake();
+  }
+
+  /** Nobody wants to hear of the child any more, which was let go: it has a moment to end by itself. */
+  end(): void {
+    const child = this.#child;
+    this.#leave();
+    child?.close();
+  }
+
+  #passUp(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    this.#answered = true;
+    this.#upward.load(bytes, length, buffers);
+    this.#up.send(this.#upward);
+  }
+
+  /** The controller takes it that `task` (0: whatever it is) keeps the child. It may have gone on since. */
+  #kill(child: LocalLink, task: number): void {
+    const { told } = child;
+    const hasGoneOn =
+      told !== undefined &&
+      (told === At.Nothing ? !child.unread : told !== At.Loading && told !== task);
+    if (task === 0 || !hasGoneOn) child.kill();
+  }
+
+  /** What `liveness.ts` is for local workers: something that a task left behind keeps the child's thread. */
+  #look(): void {
+    const child = this.#child;
+    if (child === null) return;
+    const { reading } = child;
+    const stands = child.unread && child.told === At.Nothing && reading === this.#read;
+    this.#looks = this.#answered && reading !== null && stands ? this.#looks + 1 : 0;
+    this.#read = reading;
+    if (this.#looks >= LOOKS) child.kill();
+  }
+
+  #lose(ending: Ending): void {
+    const told = this.#child === null ? At.Nothing : (this.#child.told ?? null);
+    const lost: LostChild = { ...ending, told };
+    sendNote(this.#up, Kind.Lost, 0, lost);
+    // It may expect nothing, and so not look.
+    this.#up.ring();
+    this.#child?.close();
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#child = null;
+    this.#onOver();
+  }
+}
