@@ -12,11 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AsyncPool, getSize, usingMpi } from "../../index.ts";
-import { FAMILIES, mpirunCommand } from "../mpi/launch.ts";
+import { launched } from "./launched.ts";
 import { playRound, type Tally } from "./round.ts";
-
-/** Ranks of a job. */
-const RANKS = 4;
 
 /** ms in which a round has to be over; it takes some hundred. */
 const ROUND_MS = 30_000;
@@ -30,27 +27,6 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "0" },
   },
 });
-
-/** Starts this program once more, under the launcher. */
-async function launch(mode: string): Promise<number> {
-  const family = FAMILIES.find((name) => name === mode);
-  if (family === undefined) {
-    console.error(`no such mode: ${mode}; there are local, ${FAMILIES.join(", ")}`);
-    return 2;
-  }
-  const child = Bun.spawn(
-    [...mpirunCommand(family, RANKS, import.meta.path), ...process.argv.slice(2)],
-    {
-      env: {
-        ...process.env,
-        OMPI_ALLOW_RUN_AS_ROOT: "1",
-        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-      },
-      stdio: ["ignore", "inherit", "inherit"],
-    },
-  );
-  return await child.exited;
-}
 
 function descriptors(): number {
   return readdirSync("/proc/self/fd").length;
@@ -96,7 +72,7 @@ async function main(): Promise<void> {
   console.log(JSON.stringify({ seed, rounds: round - first, ...tally }));
 }
 
-if (!usingMpi() && values.mode !== "local") process.exit(await launch(values.mode));
+await launched(values.mode, import.meta.path);
 // The other ranks serve from here on; local workers come no further than this.
 const pool = await AsyncPool.open(1);
 await pool.close();

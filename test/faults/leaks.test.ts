@@ -1,0 +1,29 @@
+/** A bounded look for leaks in each mode; `bun test/faults/leaks.ts` looks longer. */
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { Job, type Launch } from "../contract/job.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
+
+const PROGRAM = join(import.meta.dir, "leaks.ts");
+const LIMIT_MS = 90_000;
+
+const launches: Launch[] = [
+  { mode: "local", ranks: 1 },
+  ...mpiFamilies().map((mode) => ({ mode, ranks: 3 })),
+];
+
+for (const launch of launches) {
+  test(
+    `${launch.mode}: tasks, pools and deaths leave nothing`,
+    async () => {
+      const args = ["--tasks", "20000", "--pools", "40", "--deaths", "40"];
+      await using job = new Job(launch, PROGRAM, { args });
+      await job.ended(LIMIT_MS);
+      const { exitCode } = job.process;
+      expect({ exitCode, stderr: job.stderr.slice(-4_000) }).toMatchObject({ exitCode: 0 });
+      expect(job.stdout).toContain("nothing is left");
+      await job.leftNothing();
+    },
+    LIMIT_MS + 10_000,
+  );
+}
