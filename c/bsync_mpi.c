@@ -569,7 +569,7 @@ int bsync_mpi_error_class(int code, char *text, int size)
 #undef NAMED
   int class = 0;
   size_t i;
-  if (code < 0) code = -code;
+  if (code < 0) code = code < -INT_MAX ? INT_MAX : -code;
   if (own_text(code) == NULL && state == OPEN &&
     MPI_Error_class(code, &class) == MPI_SUCCESS)
     for (i = 0; i < sizeof classes / sizeof *classes; i++)

@@ -78,6 +78,9 @@ static void texts(int running)
         size);
       CHECK(size <= 0 ? length < 0 : length < size && text[length] == '\0');
     }
+    for (i = 0; i < 60; i++)
+      CHECK(bsync_mpi_error_class(i < 40 || running ? i % 40 : nasty(), text,
+        size) < (size > 0 ? size : 0));
     for (i = BSYNC_E_FRESH; i <= BSYNC_E_ARGUMENT; i++)
       CHECK(bsync_mpi_error_text(-i, text, size) < (size > 0 ? size : 0));
     CHECK(bsync_mpi_library_version(text, size) < (size > 0 ? size : 0));
