@@ -69,6 +69,8 @@ export interface Job {
   readonly serving: Set<number>;
   /** Called when another rank of this machine rings. */
   readonly onBell: Set<() => void>;
+  /** On a rank that serves: called before its process ends although nobody has dismissed it. */
+  onDesertion: ((code: number) => void) | null;
 }
 
 let joined: Job | null = null;
@@ -136,7 +138,7 @@ export function joinJob(
   process.on(BELL_SIGNAL, () => {
     for (const listener of onBell) listener();
   });
-  joined = { mpi, hub, spinUs: spinOf(mpi), serving: new Set(), onBell };
+  joined = { mpi, hub, spinUs: spinOf(mpi), serving: new Set(), onBell, onDesertion: null };
   seeToEnd();
   return joined;
 }
@@ -152,6 +154,8 @@ function failAsUsual(error: unknown): void {
 }
 
 let leaving = false;
+/** Rank 0 has told this rank to leave. */
+let dismissed = false;
 let absent: Set<number> | null = null;
 
 /** On rank 0: who has said farewell. On others: the job is over. */
@@ -160,7 +164,9 @@ const farewell: LinkOwner = {
     readFrames(bytes, length, buffers, ({ kind, task }) => {
       if (kind === Kind.Ended) absent?.delete(task);
       if (kind === Kind.End) say(0, Kind.Ended);
-      if (kind === Kind.Leave) process.exit(0);
+      if (kind !== Kind.Leave) return;
+      dismissed = true;
+      process.exit(0);
     });
   },
   onPause() {},
@@ -201,6 +207,11 @@ function endJob(code: number): void {
 function leave(code: number): void {
   if (leaving || joined === null || joined.mpi.finalized) return;
   leaving = true;
+  if (!dismissed && joined.onDesertion !== null) {
+    joined.onDesertion(code);
+    // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
+    joined.mpi.abort(code === 0 ? 1 : code);
+  }
   // A rank that fails ends the job: to leave in order would mean to wait for the others.
   if (code !== 0) return;
   joined.hub.drain();

@@ -95,6 +95,11 @@ function storage(): AsyncLocalStorage<RunningCall> {
   return (holder[slot] ??= new AsyncLocalStorage());
 }
 
+/** For messages: the task that runs here, or that what runs here was begun by; null for none. */
+export function currentTask(): string | null {
+  return storage().getStore()?.label ?? null;
+}
+
 /**
  * Inside a task: which one it is, where it runs, and a signal that aborts when nobody wants its result
  * any more. The same object at each call in one task. Throws a `BsyncError` of code

@@ -1,6 +1,9 @@
+import { writeSync } from "node:fs";
+import { hostname } from "node:os";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US } from "../link/job.ts";
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { firstKind, Kind } from "../wire.ts";
+import { currentTask } from "./context.ts";
 import { surviveStrayErrors } from "./guard.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
@@ -100,8 +103,25 @@ function pollChildren(): boolean {
   return moved;
 }
 
+/** The last words of a rank that ends by itself: nobody else knows why. */
+function sayWhy(rank: number, code: number): void {
+  const task = currentTask();
+  const where = task === null ? "outside of any task" : `in ${task}`;
+  const cure = task === null ? "" : "; with { isolate: true } it would have cost that task alone";
+  const text =
+    `bsync: rank ${rank} (pid ${process.pid}, host ${hostname()}) ended with exit code ${code} ` +
+    `${where}, and the job ends with it${cure}\n`;
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody listens.
+  }
+}
+
 /** Serves for ever: the process ends when the job does. */
-export async function serveJob({ mpi, hub, spinUs, onBell }: Job): Promise<never> {
+export async function serveJob(job: Job): Promise<never> {
+  const { mpi, hub, spinUs, onBell } = job;
+  job.onDesertion = (code) => sayWhy(mpi.rank, code);
   onBell.add(() => ring?.());
   surviveStrayErrors(`rank ${mpi.rank}`);
   let last = performance.now();

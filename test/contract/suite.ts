@@ -5,7 +5,7 @@ import { Job, type Launch } from "./job.ts";
 import { ISOLATE, type Line } from "./runner.ts";
 
 /** ms for all cases of one job. */
-const JOB_MS = 120_000;
+const JOB_MS = 180_000;
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
 export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {
