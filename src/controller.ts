@@ -141,6 +141,8 @@ export class Controller implements TaskOwner {
     if (worker === undefined && this.#scheduler.queued >= this.#limits.queue)
       this.#refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, fn, options, this);
+    // After a silence the worker sleeps; what is done from here to the sending is done while it wakes.
+    if (this.#pending === 0) this.#rouse(worker ?? this.#scheduler.firstIdle);
     try {
       task.payload = this.#values.keep(args);
     } catch (error) {
@@ -159,6 +161,10 @@ export class Controller implements TaskOwner {
     if (this.#scheduler.hasIdle) this.#dispatch();
     else this.#dispatchSoon();
     return task;
+  }
+
+  #rouse(worker: WorkerRecord | undefined): void {
+    if (worker !== undefined) this.connections[worker.index]!.link?.rouse();
   }
 
   /** Submits a call to every worker; in the order of the workers. */

@@ -113,6 +113,11 @@ export class Scheduler {
     return this.#idle.size;
   }
 
+  /** The worker that the next task would be sent to, if it is idle. */
+  get firstIdle(): WorkerRecord | undefined {
+    return this.#firstIdle.peek();
+  }
+
   /** Whether a worker could be sent more than it has. */
   get hasRoom(): boolean {
     return this.#idle.size + this.#open.size > 0;

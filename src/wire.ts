@@ -308,9 +308,19 @@ export function firstKind(bytes: Uint8Array, length: number): number {
   return length > MESSAGE_HEADER ? bytes[MESSAGE_HEADER]! : 0;
 }
 
+const NO_SIZES: readonly number[] = [];
+
 /** The head of a message: its session, and the lengths of the buffers that follow it. */
-export function readHead(bytes: Uint8Array, length: number): { session: number; sizes: number[] } {
+export function readHead(
+  bytes: Uint8Array,
+  length: number,
+): { session: number; sizes: readonly number[] } {
   checkLength(bytes, length);
+  // Byte by byte, and as a rule that is all: a DataView takes longer to make than this does.
+  if ((bytes[4]! | bytes[5]! | bytes[6]! | bytes[7]!) === 0) {
+    const session = bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24);
+    return { session: session >>> 0, sizes: NO_SIZES };
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   const count = view.getUint32(4, true);
   if (count > (length - MESSAGE_HEADER) / 8) throw malformed(`it announces ${count} buffers`);
@@ -381,10 +391,14 @@ function checkLength(bytes: Uint8Array, length: number): void {
   throw malformed(`it has ${length} bytes in memory for ${bytes.length}`);
 }
 
-/** Memory for a buffer that was announced. */
+/**
+ * Memory for a buffer that was announced, an ArrayBuffer of its own. All of it is going to be written, so
+ * it is not zeroed: it may be memory that was in use before, whose pages are there. (64 MiB of new pages
+ * take 30 ms of the kernel's time, a copy of them 10.)
+ */
 export function allocate(size: number): Uint8Array {
   try {
-    return new Uint8Array(new ArrayBuffer(size));
+    return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   } catch {
     throw malformed(`there is no memory for a buffer of ${size} bytes`);
   }

@@ -32,6 +32,8 @@ export class IpcLink implements Link {
     this.#owner.onPause();
   }
 
+  rouse(): void {}
+
   poll(): boolean {
     return false;
   }

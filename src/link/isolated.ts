@@ -62,6 +62,10 @@ export class IsolatedLink implements Link {
     this.#link.send(message);
   }
 
+  rouse(): void {
+    this.#link.rouse();
+  }
+
   poll(): boolean {
     return this.#link.poll();
   }

@@ -11,6 +11,8 @@ export interface Link {
   readonly rank: number | null;
   /** Sends what was written, as one message. Never waits for the other side. */
   send(message: MessageWriter): void;
+  /** Something will be sent in a moment: if the other side sleeps, it may wake meanwhile. */
+  rouse(): void;
   /** Hands over what has arrived; true if there was anything, or something moved. */
   poll(): boolean;
   /**

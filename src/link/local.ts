@@ -66,8 +66,8 @@ export class LocalLink implements Link {
   /** Kills a process that was let go and does not end. */
   #lastResort: ReturnType<typeof setTimeout> | null = null;
 
-  /** `wake` is called when the worker rings. */
-  constructor(options: LocalOptions, owner: LinkOwner, wake: () => void) {
+  /** `onBell` is called when the worker rings, `onBacklog` when there is something left to send. */
+  constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
     this.#owner = owner;
     const memory = createMemory(SHARED_BYTES);
     try {
@@ -83,9 +83,15 @@ export class LocalLink implements Link {
         this.#bell = null;
         this.#channel = new IpcLink((message) => this.#process.send(message), handOver);
       } else {
-        const bell = new Bell(this.#process.stdio[BELL_FD] as number, wake);
+        const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);
         this.#bell = bell;
-        this.#channel = new SharedLink(mapMemory(memory), 0, handOver, () => bell.ring(), wake);
+        this.#channel = new SharedLink(
+          mapMemory(memory),
+          0,
+          handOver,
+          () => bell.ring(),
+          onBacklog,
+        );
       }
     } finally {
       if (memory !== null) closeSync(memory);
@@ -98,6 +104,10 @@ export class LocalLink implements Link {
 
   send(message: MessageWriter): void {
     this.#channel.send(message);
+  }
+
+  rouse(): void {
+    this.#channel.rouse();
   }
 
   poll(): boolean {

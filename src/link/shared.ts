@@ -88,6 +88,10 @@ export class SharedLink implements Link {
     if (this.#outbox.length > 0) this.#onBacklog();
   }
 
+  rouse(): void {
+    if (this.#out.takeAsleep()) this.#ringBell();
+  }
+
   poll(): boolean {
     if (this.#broken !== null) {
       if (this.#closed) return false;

@@ -7,7 +7,7 @@ import type { Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
-const SPIN_US = 100;
+const SPIN_US = 200;
 
 /** The outside of a pool of local processes: started here, and woken and waking by bells. */
 export class LocalSurroundings implements Surroundings {
@@ -44,7 +44,9 @@ export class LocalSurroundings implements Surroundings {
   }
 
   connect(_: number, owner: LinkOwner): LocalLink {
-    const link: LocalLink = new LocalLink(this.#options, owner, () => this.#pump.wake());
+    const link: LocalLink = new LocalLink(this.#options, owner, this.#pump.onBell, () =>
+      this.#pump.wake(),
+    );
     this.#links.add(link);
     // The pump may be asleep, and the new worker does not know yet that it has to ring.
     this.#pump.wake();

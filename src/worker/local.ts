@@ -46,7 +46,7 @@ function serveMemory(): void {
     },
     SPIN_US,
   );
-  const bell = new Bell(BELL_FD, () => pump.wake());
+  const bell = new Bell(BELL_FD, pump.onBell);
   // The IPC channel carries nothing here, but listening to it is what tells when the parent is gone.
   process.on("message", () => {});
   pump.wake();

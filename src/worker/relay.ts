@@ -65,6 +65,7 @@ export class Relay {
           onLost: (ending) => this.#lose(ending),
         },
         wake,
+        wake,
       );
     } catch (error) {
       const text = `could not be started (${error instanceof Error ? error.message : String(error)})`;

@@ -226,6 +226,7 @@ class Hostile implements Surroundings {
           if (kind === Kind.Call) this.sent.get(index)!.push(task);
         });
       },
+      rouse() {},
       poll: () => false,
       drain() {},
       tell() {},
