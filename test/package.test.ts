@@ -104,6 +104,7 @@ console.log(JSON.stringify(await Promise.all(handles)));
 
 /** What TypeScript has to infer, and to refuse. */
 const TYPED = `import { AsyncPool, type MessageHandle, TimeoutError } from "bsync";
+import { type Request, type Status, SUM, world } from "bsync/mpi";
 
 function square(x: number) { return x * x; }
 async function name(id: bigint) { return \`n\${id}\`; }
@@ -119,7 +120,16 @@ pool.async(square, "2");
 pool.async(square);
 // @ts-expect-error: there is no such option
 await AsyncPool.open(1, { retires: 1 });
-export { handle, hypot, squares, text, TimeoutError };
+const total: Float64Array = world.allreduce(Float64Array.of(1), SUM);
+const parts: BigInt64Array | null = world.gather(new BigInt64Array(2), 0);
+const request: Request = world.isend(total, 0);
+const status: Status = await request;
+const received: string = await world.irecvObject<string>();
+// @ts-expect-error: no array
+world.send("text", 0);
+// @ts-expect-error: arrays of two kinds
+world.allreduce(new Float64Array(1), new Int32Array(1));
+export { handle, hypot, parts, received, squares, status, text, TimeoutError };
 `;
 
 const PLAIN = {
@@ -176,7 +186,7 @@ afterAll(() => rm(temporary, { recursive: true, force: true }));
 describe("the tarball", () => {
   test("holds what a program needs, and what a person looks for", () => {
     const top = [...new Set(files.map((file) => file.split("/")[1]))];
-    expect(top).toEqual(expect.arrayContaining(["index.ts", "src", "c", "package.json"]));
+    expect(top).toEqual(expect.arrayContaining(["index.ts", "mpi.ts", "src", "c"]));
     expect(top).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md"]));
   });
 

@@ -1,4 +1,4 @@
-import { arrayOf, datatypeOf, type MpiBuffer } from "./datatypes.ts";
+import { type MpiArray, type MpiBuffer, plainType } from "./datatypes.ts";
 import { type Data, Handle, isInt, memory, Mistake } from "./handle.ts";
 import { MpiCourse, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, readStatus, STATUS, type Status } from "./status.ts";
@@ -17,12 +17,13 @@ export abstract class Messages extends Handle {
    */
   send(view: MpiBuffer, dest: number, tag = 0): void {
     const { lib } = this;
-    const array = arrayOf(view);
-    const type = array && datatypeOf(array);
-    if (type === undefined || !isInt(dest) || !isInt(tag)) throw this.#wrong(view, dest, tag);
-    const { length } = array!;
-    const code = lib.bsync_comm_send(memory(array!), length, type.code, dest, tag, this.id);
-    if (code < 0) throw this.error(code, sending({ array: array!, type }, dest, tag));
+    const type = plainType(view);
+    if (type === undefined || !isInt(dest) || !isInt(tag)) {
+      return this.#sendOther(view, dest, tag);
+    }
+    const array = view as MpiArray;
+    const code = lib.bsync_comm_send(memory(array), array.length, type.code, dest, tag, this.id);
+    if (code < 0) throw this.error(code, sending({ array, type }, dest, tag));
   }
 
   /**
@@ -39,22 +40,15 @@ export abstract class Messages extends Handle {
    */
   recv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Status {
     const { lib } = this;
-    const array = arrayOf(view);
-    const type = array && datatypeOf(array);
+    const type = plainType(view);
     if (type === undefined || !isInt(source) || !isInt(tag)) {
-      throw this.#wrong(view, source, tag, true);
+      return this.#receiveOther(view, source, tag);
     }
-    const { length } = array!;
-    const code = lib.bsync_comm_recv(
-      memory(array!),
-      length,
-      type.code,
-      source,
-      tag,
-      this.id,
-      STATUS,
-    );
-    if (code < 0) throw this.error(code, receiving({ array: array!, type }, source, tag));
+    const array = view as MpiArray;
+    const { length } = array;
+    const place = memory(array);
+    const code = lib.bsync_comm_recv(place, length, type.code, source, tag, this.id, STATUS);
+    if (code < 0) throw this.error(code, receiving({ array, type }, source, tag));
     return readStatus();
   }
 
@@ -184,6 +178,34 @@ export abstract class Messages extends Handle {
     const code = this.lib.bsync_comm_iprobe(source, tag, this.id, STATUS);
     if (code < 0) throw this.error(code, `look for a message ${from(source, tag)}`);
     return code === 0 ? null : readStatus();
+  }
+
+  /** What is no plain typed array, or no rank. */
+  #sendOther(view: MpiBuffer, dest: number, tag: number): void {
+    if (!isInt(dest) || !isInt(tag)) throw this.#wrong(view, dest, tag);
+    const data = this.data(view, "send");
+    const { array, type } = data;
+    const place = memory(array);
+    const code = this.lib.bsync_comm_send(place, array.length, type.code, dest, tag, this.id);
+    if (code < 0) throw this.error(code, sending(data, dest, tag));
+  }
+
+  #receiveOther(view: MpiBuffer, source: number, tag: number): Status {
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, true);
+    const data = this.data(view, "receive");
+    const { array, type } = data;
+    const place = memory(array);
+    const code = this.lib.bsync_comm_recv(
+      place,
+      array.length,
+      type.code,
+      source,
+      tag,
+      this.id,
+      STATUS,
+    );
+    if (code < 0) throw this.error(code, receiving(data, source, tag));
+    return readStatus();
   }
 
   #request(id: number, held: unknown, receives: boolean, deed: () => string): Request {

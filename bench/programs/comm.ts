@@ -1,0 +1,64 @@
+/**
+ * `bsync/mpi` as references/comm.c does it in C: on two ranks a round trip of 8 bytes and the bandwidth
+ * of 64 MiB, on more `allreduce` of 1 MiB. On two ranks it tells what a call of C takes from here, too.
+ */
+import { SUM, world, wtime } from "../../mpi.ts";
+import { startMpi } from "../../src/mpi/mpi.ts";
+import { median, report } from "./report.ts";
+
+const TRIPS = 1000;
+const BATCHES = 200;
+const LARGE_BYTES = 64 << 20;
+const LARGE_TRIPS = 9;
+const DOUBLES = 1 << 17;
+const REDUCTIONS = 100;
+
+const { rank } = world;
+
+/** Seconds that so many round trips take. */
+function trips(buffer: Float64Array, count: number): number {
+  const start = wtime();
+  for (let i = 0; i < count; i++) {
+    if (rank === 0) {
+      world.send(buffer, 1, 0);
+      world.recv(buffer, 1, 0);
+    } else {
+      world.recv(buffer, 0, 0);
+      world.send(buffer, 0, 0);
+    }
+  }
+  return wtime() - start;
+}
+
+/** µs of a call of C that does nothing. */
+function callUs(): number {
+  const { bsync_comm_error } = startMpi({ initTimeout: 0 }).comm();
+  const calls = 100_000;
+  const batch = (): number => {
+    const start = wtime();
+    for (let i = 0; i < calls; i++) bsync_comm_error(-1);
+    return ((wtime() - start) / calls) * 1e6;
+  };
+  return median([1, 2, 3, 4, 5].map(batch));
+}
+
+if (world.size === 2) {
+  const small = new Float64Array(1);
+  trips(small, 20 * TRIPS);
+  const us = median(Array.from({ length: BATCHES }, () => trips(small, TRIPS) / TRIPS)) * 1e6;
+  const large = new Float64Array(LARGE_BYTES / 8);
+  trips(large, 1);
+  const seconds = median(Array.from({ length: LARGE_TRIPS }, () => trips(large, 1)));
+  if (rank === 0) report({ us, gbps: (2 * LARGE_BYTES) / seconds / 1e9, call: callUs() });
+} else {
+  const mine = new Float64Array(DOUBLES);
+  const sum = new Float64Array(DOUBLES);
+  const times: number[] = [];
+  for (let i = -10; i < REDUCTIONS; i++) {
+    world.barrier();
+    const start = wtime();
+    world.allreduce(mine, sum, SUM);
+    if (i >= 0) times.push(wtime() - start);
+  }
+  if (rank === 0) report({ us: median(times) * 1e6 });
+}
