@@ -31,6 +31,28 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 contract("local processes", runLocally);
 for (const family of mpiFamilies()) {
+  test(
+    `heat gives the same field in four bands of a job of ${family} as in one process, and frames`,
+    async () => {
+      const field = async (name: string, run: Run): Promise<string | undefined> => {
+        const frames = join(folder, `heat-${family}-${name}`);
+        const stdout = said(await run("heat.ts", "50", "60", frames));
+        const last = await Bun.file(join(frames, "heat-008.png")).bytes();
+        const picture = PNG.sync.read(Buffer.from(last));
+        expect([picture.width, picture.height]).toEqual([50, 50]);
+        expect(colours(picture).size).toBeGreaterThan(50);
+        return /heat [\d.]+, field \w+/.exec(stdout)?.[0];
+      };
+      const alone = await field("alone", runLocally);
+      expect(alone).toBeDefined();
+      const split = await field("split", (example, ...args) =>
+        mpirun(family, 6, join(EXAMPLES, example), args),
+      );
+      expect(split).toBe(alone);
+    },
+    LIMIT_MS,
+  );
+
   contract(`${family}, 3 ranks`, (example, ...args) =>
     mpirun(family, 3, join(EXAMPLES, example), args),
   );
@@ -78,6 +100,7 @@ function contract(name: string, run: Run): void {
     test.each([
       ["nas-ep.ts", "X"],
       ["mandelbrot.ts", "wide"],
+      ["heat.ts", "wide"],
       ["primes.ts", "1.5"],
     ])(
       "%s tells its usage when its argument is %s, once",
