@@ -10,5 +10,10 @@ import { mpiFamilies } from "./setup/mpi.ts";
 
 const RUN = join(import.meta.dir, "faults/run.ts");
 
-describeJob({ mode: "local", ranks: 1 }, RUN, [...CELLS, ...PEERS]);
-for (const mode of mpiFamilies()) describeJob({ mode, ranks: 3 }, RUN, [...CELLS, ...PEERS]);
+const cases = [...CELLS, ...PEERS];
+
+describeJob({ mode: "local", ranks: 1 }, RUN, cases);
+for (const mode of mpiFamilies()) {
+  describeJob({ mode, ranks: 3 }, RUN, cases);
+  describeJob({ mode, ranks: 3, isolated: true }, RUN, cases);
+}

@@ -10,15 +10,20 @@ const SEED = 1;
 
 const launches: Launch[] = [
   { mode: "local", ranks: 1 },
-  ...mpiFamilies().map((mode) => ({ mode, ranks: 4 })),
+  ...mpiFamilies().flatMap((mode) => [
+    { mode, ranks: 4 },
+    { mode, ranks: 3, isolated: true },
+  ]),
 ];
 
 for (const launch of launches) {
-  const sentence = `${launch.mode}: whatever is killed, stalled and cancelled, each handle tells one truth`;
+  const mode = launch.isolated ? `${launch.mode}, isolated` : launch.mode;
+  const sentence = `${mode}: whatever is killed, stalled and cancelled, each handle tells one truth`;
   test.concurrent(
     sentence,
     async () => {
       const args = ["--seconds", `${SECONDS}`, "--seed", `${SEED}`];
+      if (launch.isolated) args.push("--isolate");
       await using job = new Job(launch, PROGRAM, { args });
       await job.ended(1_000 * SECONDS + 60_000);
       const { exitCode } = job.process;

@@ -1,7 +1,8 @@
 /**
  * Kills, stalls and cancels at random while calls run, and checks every result and every handle.
  *
- *   bun test/faults/chaos.ts [--seconds 60] [--seed 1] [--mode local|openmpi|mpich] [--first 0] [--rounds 0]
+ *   bun test/faults/chaos.ts [--seconds 60] [--seed 1] [--mode local|openmpi|mpich] [--isolate]
+ *                             [--first 0] [--rounds 0]
  *
  * In rounds: each opens a pool, does a list of deeds, ends the pool, and judges. What is done in a round
  * follows from the seed and the round's number alone, so a round that fails can be had again:
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     mode: { type: "string", default: "local" },
     first: { type: "string", default: "0" },
     rounds: { type: "string", default: "0" },
+    isolate: { type: "boolean", default: false },
   },
 });
 
@@ -51,7 +53,8 @@ async function main(): Promise<void> {
       process.exit(1);
     }, ROUND_MS);
     try {
-      await playRound({ seed, round, folder, workers: usingMpi() ? getSize() - 1 : 4, tally });
+      const workers = usingMpi() ? getSize() - 1 : 4;
+      await playRound({ seed, round, folder, workers, isolate: values.isolate, tally });
     } catch (error) {
       console.error(
         `round ${round} failed; have it again by --seed ${seed} --first ${round} --rounds 1`,

@@ -88,6 +88,7 @@ function isHeld(path: string): boolean {
 }
 
 async function obeyLater(path: string): Promise<void> {
+  writeFileSync(join(path, "waits"), "");
   while (isHeld(path)) await new Promise((resolve) => setTimeout(resolve, 1));
   obey(path);
 }

@@ -22,6 +22,8 @@ export interface Round {
   readonly folder: string;
   /** The most workers a pool may have. */
   readonly workers: number;
+  /** As for `AsyncPool.open`. */
+  readonly isolate: boolean;
   readonly tally: Tally;
 }
 
@@ -60,9 +62,9 @@ const SIGNALS = 3;
 /** Tasks that take their process along, where that is possible. */
 const DEADLY: readonly Deed[] = ["exit", "kill"];
 
-function planOf({ seed, round, workers }: Round): Plan {
+function planOf({ seed, round, workers, isolate }: Round): Plan {
   const random = new Random(seed, round);
-  const mortal = !usingMpi();
+  const mortal = isolate || !usingMpi();
   // Some rounds without a death, in which all has to go well.
   const deadly = mortal && !random.oneIn(4);
   const steps: Step[] = [];
@@ -152,7 +154,7 @@ export async function playRound(round: Round): Promise<void> {
   const plan = planOf(round);
   const marks = join(round.folder, "marks");
   writeFileSync(marks, "");
-  const pool = await AsyncPool.open(plan.workers);
+  const pool = await AsyncPool.open(plan.workers, { isolate: round.isolate });
   const aborters = Array.from({ length: SIGNALS }, () => new AbortController());
   const entries: Entry[] = [];
   const stopped = new Set<number>();
@@ -260,7 +262,7 @@ export async function playRound(round: Round): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   const runs = countMarks(marks, entries.length);
   for (const entry of entries) await judge(entry, runs[entry.id]!, plan, deaths > 0, round.tally);
-  if (usingMpi()) return;
+  if (usingMpi() && !round.isolate) return;
   for (let tries = 0; [...pids].some((pid) => existsSync(`/proc/${pid}`)); tries++) {
     if (tries > 2_000) throw new Error("workers of a pool that is over are still there");
     await Bun.sleep(1);

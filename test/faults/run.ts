@@ -7,7 +7,7 @@
 import { AsyncPool } from "../../index.ts";
 import { placeOf, runCases } from "../contract/runner.ts";
 
-/** Cells at a time where each has processes of its own. Ranks are shared. */
+/** Cells at a time where each has processes of its own. Plain ranks are shared. */
 const AT_ONCE = 3;
 
 // The other ranks serve from here on; local workers come no further than this.
@@ -17,5 +17,5 @@ await first.close();
 const place = placeOf(null);
 const { CELLS } = await import("./table.ts");
 const { PEERS } = await import("./peers.ts");
-const atOnce = place.mode === "local" ? AT_ONCE : 1;
+const atOnce = place.mode === "local" || place.isolated ? AT_ONCE : 1;
 await runCases(place, [...CELLS, ...PEERS], process.argv.slice(2), atOnce);

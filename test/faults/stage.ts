@@ -54,11 +54,6 @@ class WordGate extends Gate {
   }
 }
 
-export interface Options {
-  /** As for `AsyncPool.open`. */
-  readonly isolate: boolean;
-}
-
 /** A worker that holds the subject or has it in its queue, one that must not notice, and a queue. */
 export class Stage implements AsyncDisposable {
   gate = new WordGate();
@@ -68,7 +63,6 @@ export class Stage implements AsyncDisposable {
   readonly #stopped: number[] = [];
   readonly #pids = new Set<number>();
   readonly #place: Place;
-  readonly #options: Options;
   #pool: AsyncPool | null = null;
   #neighbour: MessageHandle<unknown> | null = null;
   #queue: MessageHandle<number>[] = [];
@@ -78,9 +72,8 @@ export class Stage implements AsyncDisposable {
   #subject: MessageHandle<unknown> | null = null;
   #over = false;
 
-  constructor(place: Place, options: Options) {
+  constructor(place: Place) {
     this.#place = place;
-    this.#options = options;
   }
 
   get pool(): AsyncPool {
@@ -89,7 +82,7 @@ export class Stage implements AsyncDisposable {
 
   /** Whether its workers are processes that can die without the job. */
   get #replaceable(): boolean {
-    return this.#place.mode === "local" || this.#options.isolate;
+    return this.#place.mode === "local" || this.#place.isolated;
   }
 
   async play(fault: Fault, state: State, truth: Truth): Promise<void> {
@@ -122,8 +115,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async #open(options: object = {}): Promise<void> {
-    const { isolate } = this.#options;
-    this.#pool = await AsyncPool.open(2, isolate ? { isolate, ...options } : options);
+    this.#pool = await AsyncPool.open(2, options);
     this.#note();
   }
 
@@ -145,6 +137,8 @@ export class Stage implements AsyncDisposable {
     switch (state) {
       case "idle":
         await pool.async(held.holdAfter, path);
+        // Its event loop has turned since: it has done all that belongs to the answer.
+        await until("the worker to wait", () => existsSync(join(path, "waits")));
         return;
       case "queued":
         this.#holder = pool.async(held.holdSync, path);
@@ -293,17 +287,15 @@ export class Stage implements AsyncDisposable {
     const pids = await this.pool.each(held.pidOf);
     this.#note();
     assert.equal(new Set(pids).size, 2);
-    if (!this.#options.isolate) {
-      assert.deepEqual(
-        this.pool.workers.map(({ pid }) => pid),
-        pids,
-      );
-    }
+    assert.deepEqual(
+      this.pool.workers.map(({ pid }) => pid),
+      pids,
+    );
     for (const { state } of this.pool.workers) assert.equal(state, "idle");
   }
 
   async #leftNothing(): Promise<void> {
-    if (this.#place.mode !== "local") return;
+    if (!this.#replaceable) return;
     const left = () => [...this.#pids].filter((pid) => existsSync(`/proc/${pid}`));
     await until("the workers to be gone", () => left().length === 0, 1_000);
   }

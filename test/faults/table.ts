@@ -13,7 +13,7 @@
  * answer is on its way; answered, it has arrived; overdue, it was cancelled, and runs on; retried,
  * it runs, with retries 1.
  */
-import { type Case, type Mode, MODES, Subject } from "../contract/case.ts";
+import { type Case, type Options, Subject } from "../contract/case.ts";
 import { Stage } from "./stage.ts";
 
 export type State =
@@ -89,21 +89,22 @@ function cellsOf(table: string): Cell[] {
   });
 }
 
-function casesOf(table: string, modes: readonly Mode[], isolate: boolean): Case[] {
-  const subject = new Subject(isolate ? "isolated" : "faults");
+function casesOf(table: string, options: Options): Case[] {
+  const subject = new Subject("faults");
   for (const { fault, state, truth } of cellsOf(table)) {
     const run: Case["run"] = async (place) => {
-      await using stage = new Stage(place, { isolate });
+      await using stage = new Stage(place);
       await stage.play(fault, state, truth);
     };
-    subject.it(`${fault}, ${state}: ${truth}`, run, { modes, workers: 2, limit: 20_000 });
+    const sentence = `${fault}, ${state}: ${truth}`;
+    subject.it(sentence, run, { ...options, workers: 2, limit: 20_000 });
   }
   return subject.cases;
 }
 
 /** Every cell, as a case of its own. */
 export const CELLS: readonly Case[] = [
-  ...casesOf(DEATHS, ["local"], false),
-  ...casesOf(STALLS, ["local"], false),
-  ...casesOf(DEEDS, MODES, false),
+  ...casesOf(DEATHS, { processes: true }),
+  ...casesOf(STALLS, { processes: true }),
+  ...casesOf(DEEDS, {}),
 ];
