@@ -56,9 +56,13 @@ export interface Loss {
   readonly requeued: number;
 }
 
-/** For a task: when it is given up; for a worker alone: when it is taken for stuck. */
+/**
+ * For a task: when it is given up; for a worker alone: when it is taken for stuck. One that was overtaken
+ * stays for a while: it names its task, whose result may be large, and does not hold it.
+ */
 interface Deadline {
-  readonly task: Task | null;
+  /** The task's `order`; null for none. */
+  readonly order: number | null;
   readonly worker: WorkerRecord;
   readonly time: number;
 }
@@ -170,7 +174,7 @@ export class Scheduler {
     if (worker.set !== this.#spent || worker.inFlight.length > 0) return false;
     if (worker.stuckAt !== Infinity) return false;
     worker.stuckAt = now + STUCK_MS;
-    this.#watch({ task: null, worker, time: worker.stuckAt });
+    this.#watch({ order: null, worker, time: worker.stuckAt });
     return true;
   }
 
@@ -281,12 +285,13 @@ export class Scheduler {
     while (this.#deadlines.peekKey() <= now) {
       const deadline = this.#deadlines.pop()!;
       if (!this.#isLive(deadline)) continue;
-      const { task, worker } = deadline;
-      if (task === null) {
+      const { worker } = deadline;
+      if (deadline.order === null) {
         worker.stuckAt = Infinity;
         verdicts.push({ kind: "stuck", worker });
         continue;
       }
+      const task = taskOf(deadline)!;
       task.state = "failed";
       this.#running--;
       this.#await(worker, now);
@@ -427,7 +432,7 @@ export class Scheduler {
 
   #expireAt(task: Task, worker: WorkerRecord, time: number): void {
     task.deadline = time;
-    this.#watch({ task, worker, time });
+    this.#watch({ order: task.order, worker, time });
   }
 
   /** Adds a deadline. Those that have been overtaken are swept out where they pile up. */
@@ -439,13 +444,10 @@ export class Scheduler {
   }
 
   /** Whether a deadline has not been overtaken by what happened since it was set. */
-  #isLive({ task, worker, time }: Deadline): boolean {
-    if (task === null) {
-      return (
-        (worker.set === this.#overdue || worker.set === this.#spent) && worker.stuckAt === time
-      );
-    }
-    return task.state === "running" && task.record === worker && task.deadline === time;
+  #isLive(deadline: Deadline): boolean {
+    const { order, worker, time } = deadline;
+    if (order !== null) return taskOf(deadline) !== undefined;
+    return (worker.set === this.#overdue || worker.set === this.#spent) && worker.stuckAt === time;
   }
 
   /**
@@ -456,7 +458,7 @@ export class Scheduler {
     if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
     worker.stuckAt = now + STUCK_MS;
-    this.#watch({ task: null, worker, time: worker.stuckAt });
+    this.#watch({ order: null, worker, time: worker.stuckAt });
   }
 
   #place(worker: WorkerRecord): void {
@@ -512,6 +514,12 @@ export class Scheduler {
 /** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
 function mayWaitBehind(task: Task): boolean {
   return task.isPlain && task.fn.expected < IN_FLIGHT_US;
+}
+
+/** The task that a deadline is for, if it runs still, and has no other deadline by now. */
+function taskOf({ order, worker, time }: Deadline): Task | undefined {
+  const task = worker.inFlight.find((task) => task.order === order);
+  return task?.state === "running" && task.deadline === time ? task : undefined;
 }
 
 function costOf(task: Task): number {
