@@ -113,7 +113,7 @@ export class Controller implements TaskOwner {
     for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
     const deadline = performance.now() + timeout;
     await this.#changes.until(
-      () => this.#broken !== null || this.#unready().length === 0,
+      () => this.#broken !== null || this.#scheduler.starting === 0,
       deadline,
     );
     const late = this.#unready();

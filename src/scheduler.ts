@@ -107,6 +107,11 @@ export class Scheduler {
     return this.#running;
   }
 
+  /** How many workers were added, and do not serve yet. */
+  get starting(): number {
+    return this.#starting.size;
+  }
+
   /** Whether a worker has nothing to do. */
   get hasIdle(): boolean {
     return this.#idle.size > 0;
