@@ -303,6 +303,9 @@ export class Controller implements TaskOwner {
     const link = this.#outside.connect(record.index, {
       onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
       onPause: () => this.#dispatch(),
+      onStanding: (task) => {
+        if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
+      },
       onLost: (ending) => this.#onLost(connection, ending),
     });
     const connection: Connection = {

@@ -36,6 +36,7 @@ export const Kind = {
   Spent: 22,
   Spawned: 23,
   Lost: 24,
+  Stands: 25,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -76,6 +77,8 @@ export interface Frames {
   [Kind.Spent]: undefined;
   /** The rank has started a child, its process being `task`; the body introduces the rank. */
   [Kind.Spawned]: Greeting;
+  /** The rank's child takes nothing in, and told last that it had begun `task`: is that over? */
+  [Kind.Stands]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
 }

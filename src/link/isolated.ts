@@ -96,7 +96,7 @@ export class IsolatedLink implements Link {
 
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const kind = firstKind(bytes, length);
-    if (kind === Kind.Spawned || kind === Kind.Lost) {
+    if (kind === Kind.Spawned || kind === Kind.Lost || kind === Kind.Stands) {
       this.#readNotes(bytes, length, buffers);
     } else this.#owner.onMessage(bytes, length, buffers);
   }
@@ -121,6 +121,7 @@ export class IsolatedLink implements Link {
       this.#link.meet(readGreeting(readNote(frame)));
       return;
     }
+    if (frame.kind === Kind.Stands) return this.#owner.onStanding?.(frame.task);
     const { told, ...ending } = readNote(frame) as LostChild;
     this.#told = told ?? undefined;
     this.#owner.onLost(ending);

@@ -180,9 +180,10 @@ function say(rank: number, kind: Kind): void {
   hub.connect(rank, JOB_TAG, JOB_SESSION, farewell).send(message);
 }
 
-/** µs to spin: none where there are more ranks than cores. */
-export function spinOf(mpi: Mpi): number {
-  return mpi.ranksOnHost > hostCores() ? 0 : SPIN_US;
+/** µs to spin: none where there are more ranks than cores, `isolated` ones with a child each. */
+export function spinOf(mpi: Mpi, isolated = false): number {
+  const processes = isolated ? 2 * mpi.ranksOnHost - 1 : mpi.ranksOnHost;
+  return processes > hostCores() ? 0 : SPIN_US;
 }
 
 function endJob(code: number): void {

@@ -46,6 +46,11 @@ export interface LinkOwner {
   onMessage(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
   /** All that had arrived was handed over: the time to answer, once for all of it. */
   onPause(): void;
+  /**
+   * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot be
+   * asked for what it was told; it is to be ended unless that task is still to be answered.
+   */
+  onStanding?(task: number): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
   onLost(ending: Ending): void;
 }

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { mainScript } from "../function/scope.ts";
-import { BELL_LOOKS, type Job, JOB_TAG } from "../link/job.ts";
+import { BELL_LOOKS, type Job, JOB_TAG, spinOf } from "../link/job.ts";
 import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
@@ -26,7 +26,7 @@ export class JobSurroundings implements Surroundings {
     tag: number,
     { spin, isolate }: { readonly spin: number | undefined; readonly isolate: boolean },
   ) {
-    const spinUs = spin ?? job.spinUs;
+    const spinUs = spin ?? (isolate ? spinOf(job.mpi, true) : job.spinUs);
     this.#job = job;
     this.#isolate = isolate;
     this.#ranks = ranks;

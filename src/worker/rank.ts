@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
-import { BELL_LOOKS, type Job, joinJob, SPIN_US } from "../link/job.ts";
+import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { firstKind, Kind } from "../wire.ts";
 import { currentTask } from "./context.ts";
@@ -32,7 +32,7 @@ const TURN_MS = 5;
  * The same while a child works for an isolated pool, when the rank sleeps in its event loop: the bells of
  * children and, by a signal, of the controller wake it there. `near`: if the controller can ring.
  */
-const RELAY_NAP_MS = { near: 20, far: 5 };
+const RELAY_NAP_MS = { near: 40, far: 5 };
 
 const sessions = new Set<Session>();
 /** Children that work for isolated pools, by the tags of these. */
@@ -84,10 +84,10 @@ function serveHere(
 }
 
 function serveByChild(link: MpiLink, bytes: Uint8Array, length: number): Relay {
-  const { mpi, spinUs } = job!;
+  const { mpi } = job!;
   relays.get(link.tag)?.end();
   // Half of its spin is what the other side may count on: their clocks start at different moments.
-  const relay: Relay = new Relay(link, spinUs / 2, () => {
+  const relay: Relay = new Relay(link, spinOf(mpi, true) / 2, () => {
     if (relays.get(link.tag) === relay) relays.delete(link.tag);
     link.close();
   });
@@ -121,6 +121,7 @@ function sayWhy(rank: number, code: number): void {
 /** Serves for ever: the process ends when the job does. */
 export async function serveJob(job: Job): Promise<never> {
   const { mpi, hub, spinUs, onBell } = job;
+  const relaySpinUs = spinOf(mpi, true);
   job.onDesertion = (code) => sayWhy(mpi.rank, code);
   onBell.add(() => ring?.());
   surviveStrayErrors(`rank ${mpi.rank}`);
@@ -143,7 +144,7 @@ export async function serveJob(job: Job): Promise<never> {
     const quiet = performance.now() - last;
     if (relays.size > 0) {
       turned = performance.now();
-      if (quiet * 1000 <= spinUs || --looks > 0) {
+      if (quiet * 1000 <= relaySpinUs || --looks > 0) {
         await turn(0);
       } else {
         await sleepUntilRung(quiet);

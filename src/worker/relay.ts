@@ -7,6 +7,7 @@ import type { Place } from "../place.ts";
 import {
   firstKind,
   type Greeting,
+  INITIALIZER,
   Kind,
   type LostChild,
   MessageWriter,
@@ -126,15 +127,23 @@ export class Relay {
     if (task === 0 || !hasGoneOn) child.kill();
   }
 
-  /** What `liveness.ts` is for local workers: something that a task left behind keeps the child's thread. */
+  /**
+   * What `liveness.ts` is for local workers: something that a task left behind keeps the child's thread.
+   * Whether the task that it told of last is over, it may have had no time to tell, and the controller knows.
+   */
   #look(): void {
     const child = this.#child;
     if (child === null) return;
-    const { reading } = child;
-    const stands = child.unread && child.told === At.Nothing && reading === this.#read;
-    this.#looks = this.#answered && reading !== null && stands ? this.#looks + 1 : 0;
+    const { reading, told, unread } = child;
+    const busy = told === At.Loading || told === INITIALIZER;
+    const stands = unread && !busy && reading !== null && reading === this.#read;
+    this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
     this.#read = reading;
-    if (this.#looks >= LOOKS) child.kill();
+    if (this.#looks < LOOKS || told === undefined) return;
+    if (told === At.Nothing) return child.kill();
+    const message = new MessageWriter(this.#up.session);
+    message.write(Kind.Stands, told);
+    this.#up.send(message);
   }
 
   #lose(ending: Ending): void {
