@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import type { QuantityId } from "./harness/lines.ts";
 import { describeMachine, findFamilies, findPython } from "./harness/machine.ts";
 import { findModes, type Job, LAUNCH_ENV, planOnce, planRound, type Step } from "./harness/plan.ts";
-import { compilePingpongs, installPools } from "./harness/prepare.ts";
+import { compileReferences, installPools } from "./harness/prepare.ts";
 import { endAll, endWithThis, measure } from "./harness/process.ts";
 import { Series } from "./harness/series.ts";
 import { type Absent, describe, type Results, table, tally } from "./harness/table.ts";
@@ -100,17 +100,20 @@ const folder = mkdtempSync(join(tmpdir(), "bsync-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 await installPools(say);
-say("compiling the ping-pong");
-const compiled = await compilePingpongs(families, folder);
-absent.push(...compiled.absent);
+say("compiling what is in C");
+const { compiled, absent: broken } = await compileReferences(
+  ["pingpong", "comm"],
+  families,
+  folder,
+);
+absent.push(...broken);
 const modes = findModes(families);
 // The first start under an MPI builds bsync's binding for it, which is not to be measured.
 for (const { who, command } of modes) {
   say(`once before it counts: ${who}`);
   await measure(command(1, "open.ts"), { seconds: 40, env: LAUNCH_ENV });
 }
-const { pingpongs } = compiled;
-const steps = planRound(modes, { families, python: python.path, pingpongs });
+const steps = planRound(modes, { families, python: python.path, compiled });
 for (let round = 1; round <= roundCount; round++) {
   await runSteps(steps, `round ${round} of ${roundCount}`);
 }

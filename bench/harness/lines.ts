@@ -37,6 +37,10 @@ export const QUANTITIES = {
   late: { title: "interval of 5 ms at full rate, off by", unit: "ms", of: "median" },
   late99: { title: "interval of 5 ms, 99th percentile", unit: "ms", of: "p99" },
   lateMost: { title: "interval of 5 ms, at most", unit: "ms", of: "max" },
+  commTrip: { title: "send and recv of 8 bytes, round trip", ...inUs },
+  commCall: { title: "a call of C that does nothing", unit: "ns", of: "median" },
+  commLarge: { title: "send and recv of 64 MiB, each way", unit: "GB/s", of: "median" },
+  commReduce: { title: "allreduce of 1 MiB on 4 ranks", ...inUs },
   lateRate: { title: "calls meanwhile", ...perSecond },
 } as const satisfies Readonly<Record<string, Quantity>>;
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { SLOTS } from "../programs/silence.ts";
 import type { QuantityId } from "./lines.ts";
 import type { Family } from "./machine.ts";
+import type { Compiled } from "./prepare.ts";
 import type { Environment } from "./process.ts";
 
 const PROGRAMS = join(import.meta.dir, "../programs");
@@ -37,8 +38,7 @@ export interface Mode {
 export interface Surroundings {
   readonly families: readonly Family[];
   readonly python: string | null;
-  /** Compiled ping-pongs, by the name of their family. */
-  readonly pingpongs: ReadonlyMap<string, string>;
+  readonly compiled: Compiled;
 }
 
 /** What Open MPI wants to hear from root; the others do not read it. */
@@ -95,6 +95,7 @@ export function planRound(modes: readonly Mode[], surroundings: Surroundings): S
   return [
     ...each("round-trip", { us: "trip", p99: "trip99" }),
     ...references(surroundings),
+    ...comm(surroundings),
     ...each("bandwidth", { gbps: "large" }),
     ...each("rate", {
       us1000: "cost3",
@@ -141,13 +142,37 @@ export function planOnce(modes: readonly Mode[]): Step[] {
   ]);
 }
 
-function references({ families, python, pingpongs }: Surroundings): Step[] {
+/** bsync/mpi and the same in C, in turn. */
+function comm({ families, compiled }: Surroundings): Step[] {
+  const steps: Step[] = [];
+  for (const family of families) {
+    const inC = compiled.get("comm")?.get(family.name);
+    if (family.launcher === null || inC === undefined) continue;
+    const sides: [who: string, program: readonly string[]][] = [
+      [`bsync/mpi, ${family.name}`, [...bun, join(PROGRAMS, "comm.ts")]],
+      [`C, ${family.name}`, [inC]],
+    ];
+    for (const ranks of [2, 4]) {
+      for (const [who, program] of sides) {
+        const command = [...launch(family, ranks), ...program];
+        const yields: Job["yields"] =
+          ranks === 2
+            ? { us: "commTrip", gbps: "commLarge", call: "commCall" }
+            : { us: "commReduce" };
+        steps.push([{ who, name: "comm", command, seconds: SECONDS, yields }]);
+      }
+    }
+  }
+  return steps;
+}
+
+function references({ families, python, compiled }: Surroundings): Step[] {
   const jobs: Job[] = [];
   const add = (who: string, command: readonly string[], yields: Job["yields"]) =>
     jobs.push({ who, name: "references", command, seconds: SECONDS, yields });
   for (const family of families) {
     if (family.launcher === null) continue;
-    const pingpong = pingpongs.get(family.name);
+    const pingpong = compiled.get("pingpong")?.get(family.name);
     const pair = launch(family, 2);
     if (pingpong !== undefined) {
       add(`C ping-pong, ${family.name}`, [...pair, pingpong], {

@@ -7,27 +7,34 @@ import type { Absent } from "./table.ts";
 
 const BENCH = join(import.meta.dir, "..");
 
-/** Compiles the ping-pong with each family's own compiler, into `folder`. */
-export async function compilePingpongs(
+/** Compiled references: the path of each by the name of its family, for each name. */
+export type Compiled = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** Compiles the references in C with each family's own compiler, into `folder`. */
+export async function compileReferences(
+  names: readonly string[],
   families: readonly Family[],
   folder: string,
-): Promise<{ pingpongs: Map<string, string>; absent: Absent[] }> {
-  const pingpongs = new Map<string, string>();
+): Promise<{ compiled: Compiled; absent: Absent[] }> {
+  const compiled = new Map(names.map((name) => [name, new Map<string, string>()]));
   const absent: Absent[] = [];
-  for (const { id, name, launcher, compiler } of families) {
+  for (const { id, name: family, launcher, compiler } of families) {
     if (launcher === null) continue;
-    const who = `C ping-pong, ${name}`;
-    if (compiler === null) {
-      absent.push({ who, what: "reference", reason: `there is no mpicc of ${name}` });
-      continue;
+    for (const [name, programs] of compiled) {
+      const who = `${name}.c, ${family}`;
+      if (compiler === null) {
+        absent.push({ who, what: "reference", reason: `there is no mpicc of ${family}` });
+        continue;
+      }
+      const program = join(folder, `${name}-${id}`);
+      const source = join(BENCH, `references/${name}.c`);
+      const { code, stderr } = await attempt([compiler, "-O2", source, "-o", program], 60);
+      if (code === 0) programs.set(family, program);
+      else
+        absent.push({ who, what: "reference", reason: `does not compile: ${firstLine(stderr)}` });
     }
-    const program = join(folder, `pingpong-${id}`);
-    const source = join(BENCH, "references/pingpong.c");
-    const { code, stderr } = await attempt([compiler, "-O2", source, "-o", program], 60);
-    if (code === 0) pingpongs.set(name, program);
-    else absent.push({ who, what: "reference", reason: `does not compile: ${firstLine(stderr)}` });
   }
-  return { pingpongs, absent };
+  return { compiled, absent };
 }
 
 /**

@@ -51,6 +51,17 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
     .find((us) => us !== undefined);
 
   for (const name of families) {
+    const mpi = `bsync/mpi, ${name}`;
+    const inC = (id: QuantityId) => read(id, `C, ${name}`) ?? NaN;
+    const calls = (2 * (read("commCall", mpi) ?? NaN)) / 1e3;
+    const more = (own: number) => own - inC("commTrip") - calls;
+    add("commTrip", mpi, "at most 0.5 µs more than C and two calls", (x) => x <= 0.5, more, " µs");
+    const share = under(inC("commLarge") / 100);
+    add("commLarge", mpi, "at least 95 % of C", (x) => x >= 95, share, " %");
+    const times = under(inC("commReduce"));
+    add("commReduce", mpi, "at most 1.1 times that of C", (x) => x <= 1.1, times, " times");
+  }
+  for (const name of families) {
     const who = `bsync, ${name}`;
     const c = (id: QuantityId) => read(id, `C ping-pong, ${name}`);
     const more = (id: QuantityId) => (own: number) => {

@@ -30,14 +30,14 @@ function trips(buffer: Float64Array, count: number): number {
   return wtime() - start;
 }
 
-/** µs of a call of C that does nothing. */
-function callUs(): number {
+/** ns of a call of C that does nothing. */
+function callNs(): number {
   const { bsync_comm_error } = startMpi({ initTimeout: 0 }).comm();
   const calls = 100_000;
   const batch = (): number => {
     const start = wtime();
     for (let i = 0; i < calls; i++) bsync_comm_error(-1);
-    return ((wtime() - start) / calls) * 1e6;
+    return ((wtime() - start) / calls) * 1e9;
   };
   return median([1, 2, 3, 4, 5].map(batch));
 }
@@ -49,7 +49,7 @@ if (world.size === 2) {
   const large = new Float64Array(LARGE_BYTES / 8);
   trips(large, 1);
   const seconds = median(Array.from({ length: LARGE_TRIPS }, () => trips(large, 1)));
-  if (rank === 0) report({ us, gbps: (2 * LARGE_BYTES) / seconds / 1e9, call: callUs() });
+  if (rank === 0) report({ us, gbps: (2 * LARGE_BYTES) / seconds / 1e9, call: callNs() });
 } else {
   const mine = new Float64Array(DOUBLES);
   const sum = new Float64Array(DOUBLES);
