@@ -7,7 +7,7 @@ import type { Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
-const SPIN_US = 200;
+const SPIN_US = 100;
 
 /** The outside of a pool of local processes: started here, and woken and waking by bells. */
 export class LocalSurroundings implements Surroundings {

@@ -11,7 +11,7 @@ import { surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
 
 /** µs that a worker looks for its next call before it sleeps. */
-const SPIN_US = 200;
+const SPIN_US = 100;
 
 /** Serves the process that started this one. Returns at once; the event loop does the rest. */
 export function serveParent(): void {
