@@ -16,7 +16,7 @@ for (const launch of launches) {
   test(
     `${launch.mode}: tasks, pools and deaths leave nothing`,
     async () => {
-      const args = ["--tasks", "20000", "--pools", "40", "--deaths", "40"];
+      const args = ["--tasks", "10000", "--pools", "20", "--deaths", "20"];
       await using job = new Job(launch, PROGRAM, { args });
       await job.ended(LIMIT_MS);
       const { exitCode } = job.process;

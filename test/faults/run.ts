@@ -8,7 +8,7 @@ import { AsyncPool } from "../../index.ts";
 import { placeOf, runCases } from "../contract/runner.ts";
 
 /** Cells at a time where each has processes of its own. Plain ranks are shared. */
-const AT_ONCE = 3;
+const AT_ONCE = 5;
 
 // The other ranks serve from here on; local workers come no further than this.
 const first = await AsyncPool.open();
