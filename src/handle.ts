@@ -1,3 +1,4 @@
+import { bindToProcess } from "./codec/refusal.ts";
 import { ProcException, TimeoutError } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { Task, type TaskOptions } from "./task.ts";
@@ -104,6 +105,11 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     return this.record?.index ?? null;
   }
 
+  /** @internal What `console.log` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `MessageHandle { ${this.label}: ${this.state} }`;
+  }
+
   /** A handle can be awaited as a promise can: `await handle` is `await handle.get()`. */
   then<A = T, B = never>(
     onDone?: ((value: T) => A | PromiseLike<A>) | null,
@@ -112,6 +118,8 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     return this.get().then(onDone, onFailed);
   }
 }
+
+bindToProcess(MessageHandle, "await it first");
 
 function readGetOptions(options: GetOptions): { reraise: boolean; timeout: number } {
   if (typeof options !== "object" || options === null) {

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { availableParallelism, hostname } from "node:os";
+import { bindToProcess } from "./codec/refusal.ts";
 import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
@@ -282,6 +283,9 @@ class View {
     return this.#submit(fn, args, this.#options);
   }
 }
+
+bindToProcess(AsyncPool, "call its methods where it was opened");
+bindToProcess(View, "call its methods where its pool was opened");
 
 /** Whom a handle asks that is never settled. */
 const NOBODY: TaskOwner = {

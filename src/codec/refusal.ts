@@ -49,7 +49,13 @@ export function isNative(value: unknown): boolean {
   );
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
+/** Objects of a class that mean something in this process only are refused, with what to do instead. */
+export function bindToProcess(maker: Function, advice: string): void {
+  BOUND.add(maker.prototype);
+  ADVICE[maker.name] = advice;
+}
+
+const ADVICE: Record<string, string> = {
   Promise: "await it first",
   WeakMap: "pass a Map",
   WeakSet: "pass a Set",

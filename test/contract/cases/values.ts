@@ -143,6 +143,22 @@ values.it(
   },
 );
 
+values.it("a handle, a pool and a view of one stay where they are", async () => {
+  await using pool = await AsyncPool.open(1);
+  const handle = pool.async(square, 3);
+  for (const [value, advice] of [
+    [handle, /await it first/],
+    [pool, /where it was opened/],
+    [pool.with({}), /where its pool was opened/],
+  ] as const) {
+    const { message } = await failure(pool.async(fixture.echo, { value }), ValueError);
+    assert.match(message, /args\[0\]\.value/);
+    assert.match(message, advice);
+  }
+  assert.equal(await handle, 9);
+  assert.equal(Bun.inspect(handle), "MessageHandle { task 1 (square): done }");
+});
+
 values.it("each tells of an argument that cannot travel", async () => {
   await using pool = await AsyncPool.open(1);
   await failure(pool.each(fixture.echo, Symbol("s")), ValueError);
