@@ -153,6 +153,9 @@ function failAsUsual(error: unknown): void {
   process.exit(1);
 }
 
+/** ms for the launcher to take a rank's last words. */
+const LAST_WORDS_MS = 50;
+
 let leaving = false;
 /** Rank 0 has told this rank to leave. */
 let dismissed = false;
@@ -210,6 +213,8 @@ function leave(code: number): void {
   leaving = true;
   if (!dismissed && joined.onDesertion !== null) {
     joined.onDesertion(code);
+    // A launcher that is told to abort may not read what was written just before.
+    Bun.sleepSync(LAST_WORDS_MS);
     // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
     joined.mpi.abort(code === 0 ? 1 : code);
   }
