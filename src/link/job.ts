@@ -153,9 +153,6 @@ function failAsUsual(error: unknown): void {
   process.exit(1);
 }
 
-/** ms for the launcher to take a rank's last words. */
-const LAST_WORDS_MS = 50;
-
 let leaving = false;
 /** Rank 0 has told this rank to leave. */
 let dismissed = false;
@@ -201,7 +198,7 @@ function endJob(code: number): void {
   }
   // Nobody has left yet: Open MPI's mpirun does not always survive an abort while others leave.
   // Ranks that do not serve may wait for this one in a receive of their own.
-  if (absent.size > 0 || (code !== 0 && serving.size < mpi.size - 1)) mpi.abort(code);
+  if (absent.size > 0 || (code !== 0 && serving.size < mpi.size - 1)) abort(mpi, code);
   for (const rank of serving) say(rank, Kind.Leave);
   hub.drain();
   mpi.finalize();
@@ -213,15 +210,21 @@ function leave(code: number): void {
   leaving = true;
   if (!dismissed && joined.onDesertion !== null) {
     joined.onDesertion(code);
-    // A launcher that is told to abort may not read what was written just before.
-    Bun.sleepSync(LAST_WORDS_MS);
     // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
-    joined.mpi.abort(code === 0 ? 1 : code);
+    abort(joined.mpi, code === 0 ? 1 : code);
   }
   // A rank that fails ends the job: to leave in order would mean to wait for the others.
   if (code !== 0) return;
   joined.hub.drain();
   joined.mpi.finalize();
+}
+
+/** ms in which the launcher reads what this rank has said last: MPICH's drops the rest on an abort. */
+const LAST_WORDS_MS = 100;
+
+function abort(mpi: Mpi, code: number): never {
+  Bun.sleepSync(LAST_WORDS_MS);
+  return mpi.abort(code);
 }
 
 /** The end of a process that has used bsync/mpi and no pool. */
@@ -230,7 +233,7 @@ function leaveAlone(code: number): void {
   if (leaving || mpi === null || mpi.finalized) return;
   leaving = true;
   // The others may wait for what it has not sent.
-  if (code !== 0 && mpi.size > 1) mpi.abort(code);
+  if (code !== 0 && mpi.size > 1) abort(mpi, code);
   mpi.finalize();
 }
 
