@@ -646,7 +646,15 @@ export class Controller implements TaskOwner {
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const gone = (connection: Connection) =>
       connection.farewell || this.stateOf(connection) === "overdue";
-    await this.#changes.until(() => left.every(gone), performance.now() + wait);
+    // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in the end.
+    let next = 0;
+    const allGone = () => {
+      while (next < left.length && gone(left[next]!)) next++;
+      if (next < left.length) return false;
+      next = 0;
+      return left.every(gone);
+    };
+    await this.#changes.until(allGone, performance.now() + wait);
     for (const connection of left) {
       if (!connection.farewell) connection.link?.kill?.();
       this.#disconnect(connection);
