@@ -16,7 +16,7 @@ const WORKERS = [16, 64, 256, 1_000, 4_000, 16_000, 100_000];
 const LENGTHS_US = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
 /** Where no more of the workers' time is used than this, more workers only make it less: the line ends. */
-const HOPELESS = 0.2;
+const HOPELESS = 0.05;
 
 const NETWORKS: readonly Network[] = [
   // A round trip of the C ping-pong in shared memory takes 0.35 to 1.1 µs (bench/RESULTS.md): two
