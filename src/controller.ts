@@ -371,7 +371,7 @@ export class Controller implements TaskOwner {
         return this.#scheduler.started(record, frame.task, now);
       case Kind.Closed:
         connection.farewell = true;
-        if (this.#scheduler.isSpent(record) && this.#needed) this.#renew(connection);
+        if (this.#needed) this.#goodbye(connection);
         return this.#changed();
       case Kind.Spent:
         this.#scheduler.spend(record);
@@ -421,6 +421,16 @@ export class Controller implements TaskOwner {
   #retire(connection: Connection): void {
     if (!this.#scheduler.retire(connection.record, performance.now())) return;
     this.#write(connection, Kind.Close, 0);
+  }
+
+  /** A worker goes while there is something to do: one that still owes answers is lost as any other. */
+  #goodbye(connection: Connection): void {
+    if (connection.record.inFlight.length === 0) {
+      if (this.#scheduler.isSpent(connection.record)) this.#renew(connection);
+      return;
+    }
+    connection.link?.kill?.();
+    this.#onLost(connection, { exitCode: null, signal: null, text: "said goodbye" });
   }
 
   /** One that was let go is replaced. */

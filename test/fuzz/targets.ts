@@ -247,6 +247,9 @@ const NO_DRAIN = { signals: [], timeout: 0 };
 const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const GREETING = { pid: 7, host: "here", spinUs: 0 };
 
+/** What a worker may say. */
+const ANSWERS = [Kind.Result, Kind.Failure, Kind.Started, Kind.Closed, Kind.Ready, Kind.Spent];
+
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {
   const outside = new Hostile();
@@ -276,7 +279,7 @@ async function controller(random: Random): Promise<void> {
   for (let round = 0; round < 12; round++) {
     const index = random.below(2);
     const task = random.pick(outside.sent.get(index)!) ?? random.nasty();
-    const kind = random.pick([Kind.Result, Kind.Failure, Kind.Started, Kind.Closed, Kind.Ready]);
+    const kind = random.pick(ANSWERS);
     const sound = frame(kind, task, random.pick(SAMPLES));
     const bytes = random.oneIn(2) ? mutate(random, sound.bytes) : sound.bytes;
     outside.say(index, bytes, random.oneIn(4) ? [] : sound.buffers);
