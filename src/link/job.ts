@@ -4,6 +4,7 @@ import { findLauncher, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { servedPlace } from "../place.ts";
 import { Kind, MessageWriter, readFrames } from "../wire.ts";
+import { endAtRejections } from "./rejections.ts";
 import type { LinkOwner } from "./link.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
 
@@ -116,7 +117,7 @@ function seeToEnd(): void {
     else if (joined.mpi.rank === 0) endJob(code);
     else leave(code);
   });
-  process.on("unhandledRejection", failAsUsual);
+  endAtRejections();
 }
 
 /**
@@ -141,16 +142,6 @@ export function joinJob(
   joined = { mpi, hub, spinUs: spinOf(mpi), serving: new Set(), onBell, onDesertion: null };
   seeToEnd();
   return joined;
-}
-
-/**
- * Bun ends a program with 1 for a rejection that nobody handles, but tells its `exit` listeners 0: the
- * job would be taken for one that went well. So this does what Bun does, and says 1.
- */
-function failAsUsual(error: unknown): void {
-  if (process.listenerCount("unhandledRejection") > 1) return;
-  console.error(error);
-  process.exit(1);
 }
 
 let leaving = false;
