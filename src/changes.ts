@@ -18,6 +18,8 @@ export class Changes {
 
   /** Something has changed. */
   announce(): void {
+    // As a rule nobody waits, and this is called after every call that was the last one pending.
+    if (this.#checks.length === 0) return;
     for (const check of this.#checks.splice(0)) check();
   }
 

@@ -2,22 +2,29 @@ import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
+import { type Connection, describe } from "./connection.ts";
 import { DrainSignals } from "./drain.ts";
-import { type Connection, describe, tell } from "./connection.ts";
 import {
   BsyncError,
   CancelledError,
   PoolClosedError,
   QueueFullError,
   TimeoutError,
-  WorkerLostError,
 } from "./errors.ts";
-import { likelyCause } from "./endings.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
+import {
+  Loads,
+  lostInVain,
+  lostWhileLoading,
+  lostWhileRunning,
+  START_TRIES,
+  wasInVain,
+} from "./losses.ts";
 import type { DrainSettings, PoolLimits } from "./options.ts";
+import { type InitialCall, Outgoing } from "./outgoing.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
@@ -36,14 +43,6 @@ import {
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
-/** How often in a row a worker may die in one place before it has done anything. */
-const START_TRIES = 3;
-
-/** How many workers a task may cost that die while they load what it needs. */
-const LOAD_TRIES = 3;
-/** ms after which a worker that has had nothing to do has proved that it can live. */
-const SETTLED_MS = 1_000;
-
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
 
@@ -53,7 +52,7 @@ const GOODBYE_MS = 2_000;
 /**
  * The pool's engine: opens links, asks the scheduler, acts on its answers. The road of a call:
  *
- *   submit → scheduler → #start → writer → link ~~~▶ worker/session.ts → worker/call.ts
+ *   submit → scheduler → outgoing.ts → link ~~~~~~~▶ worker/session.ts → worker/call.ts
  *   #settle ◀── #take ◀── onMessage ◀── link ◀~~~~~~~┘
  */
 export class Controller implements TaskOwner {
@@ -62,15 +61,18 @@ export class Controller implements TaskOwner {
   readonly #limits: PoolLimits;
   readonly #scheduler = new Scheduler();
   readonly #values = new Values();
+  readonly #outgoing = new Outgoing(this.#values);
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
   readonly #alarm = new Alarm(() => this.#ring());
   readonly #liveness = new Liveness(this.connections, () => this.#pending > 0);
-  #initializer: { readonly fn: FunctionRecord; readonly content: Encoded } | null = null;
-  /** Connections with frames that were written and not sent. */
-  #unsent: Connection[] = [];
+  readonly #loads = new Loads();
+  #initializer: InitialCall | null = null;
   #order = 1;
   #pending = 0;
   #flushing = false;
+  /** Every worker has served. */
+  #opened = false;
+  #checkedAlive = 0;
   #closed: "open" | "closing" | "draining" | "terminated" = "open";
   readonly #drain: DrainSettings;
   readonly #drainSignals: DrainSignals;
@@ -227,7 +229,8 @@ export class Controller implements TaskOwner {
   async #terminate(why: string, options: ErrorOptions | undefined): Promise<void> {
     for (const task of this.#scheduler.drain()) {
       const running = task.record !== null;
-      if (running) this.#write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
+      if (running)
+        this.#outgoing.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
       const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
       this.#settle(task, "cancelled", error);
     }
@@ -334,13 +337,9 @@ export class Controller implements TaskOwner {
       drainSignals: this.#drain.signals,
     };
     const opening = this.#values.encode({ ...this.#outside.opening, ...rules }, "opening");
-    this.#write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
-    if (this.#initializer !== null) {
-      const { fn, content } = this.#initializer;
-      this.#tell(connection, fn, this.#values.functionsOf(content));
-      this.#write(connection, Kind.Call, INITIALIZER, fn.id, content);
-    }
-    this.#flush();
+    this.#outgoing.write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
+    if (this.#initializer !== null) this.#outgoing.initialize(connection, this.#initializer);
+    this.#outgoing.flush();
   }
 
   #onMessage(
@@ -414,13 +413,10 @@ export class Controller implements TaskOwner {
     this.#changed();
   }
 
-  #checkedAlive = 0;
-  #opened = false;
-
   /** A worker that has had all the tasks it may have is let go, once it has answered the last one. */
   #retire(connection: Connection): void {
     if (!this.#scheduler.retire(connection.record, performance.now())) return;
-    this.#write(connection, Kind.Close, 0);
+    this.#outgoing.write(connection, Kind.Close, 0);
   }
 
   /** A worker goes while there is something to do: one that still owes answers is lost as any other. */
@@ -447,65 +443,33 @@ export class Controller implements TaskOwner {
   }
 
   #onLost(connection: Connection, ending: Ending): void {
-    const { record, rank } = connection;
+    const { record } = connection;
     if (this.#scheduler.stateOf(record) === "gone") return;
     const told = connection.link?.told;
     const loading = told === At.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
     const { lost } = this.#scheduler.lose(record, told);
     connection.farewell = true;
     this.#disconnect(connection);
-    const about = {
-      worker: record.index,
-      rank,
-      pid: connection.greeting?.pid ?? 0,
-      exitCode: ending.exitCode,
-      signal: ending.signal,
-    };
     for (const task of lost) {
       if (++task.losses <= task.options.retries && this.#drained === null) {
         this.#scheduler.submitAgain(task);
-        continue;
+      } else {
+        this.#settle(task, "failed", lostWhileRunning(task, connection, ending));
       }
-      const again = task.losses > 1 ? `, as ${task.losses - 1} before it` : "";
-      const message =
-        `Cannot finish ${task.label}: ${describe(connection)} ${ending.text} while running it` +
-        `${again}; ${likelyCause(ending)}`;
-      this.#settle(task, "failed", new WorkerLostError(message, about));
     }
-    if (loading && this.#mayNotLoadAgain(loading)) {
-      const message =
-        `Cannot start ${loading.label}: ${describe(connection)} ${ending.text} while it loaded the ` +
-        `modules that it needs, as ${LOAD_TRIES} workers did; ${likelyCause(ending)}`;
+    if (loading && this.#loads.cost(loading)) {
       this.#scheduler.cancel(loading, 0);
-      this.#settle(loading, "failed", new WorkerLostError(message, about));
+      this.#settle(loading, "failed", lostWhileLoading(loading, connection, ending));
     }
-    const isVain =
-      !connection.served &&
-      lost.length === 0 &&
-      !loading &&
-      performance.now() - connection.readyAt < SETTLED_MS;
+    const isVain = lost.length === 0 && !loading && wasInVain(connection, performance.now());
     const vain = isVain ? connection.vain + 1 : 0;
-    if (this.#needed && vain >= START_TRIES) {
-      const message =
-        `Cannot keep the pool going: ${describe(connection)} ${ending.text} before it did anything, ` +
-        `as the ${vain - 1} before it in its place; ${likelyCause(ending)}`;
-      this.#break(new WorkerLostError(message, about));
-    } else if (this.#needed) {
-      this.#connect(this.#scheduler.replace(record), vain);
+    if (this.#needed) {
+      if (vain >= START_TRIES) this.#break(lostInVain(connection, ending));
+      else this.#connect(this.#scheduler.replace(record), vain);
     }
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
     this.#changed();
     this.#dispatch();
-  }
-
-  /** How many workers died while they loaded what a task needs: they had not begun it. */
-  readonly #loadsInVain = new WeakMap<Task, number>();
-
-  /** Counts one more; true if the task, which is queued again, has cost enough of them. */
-  #mayNotLoadAgain(task: Task): boolean {
-    const count = (this.#loadsInVain.get(task) ?? 0) + 1;
-    this.#loadsInVain.set(task, count);
-    return count >= LOAD_TRIES && task.state === "queued";
   }
 
   /** Nothing can be done any more: all that waits is settled with the reason. */
@@ -519,9 +483,9 @@ export class Controller implements TaskOwner {
   #dispatch(): void {
     const now = performance.now();
     for (let task = this.#scheduler.next(now); task !== null; task = this.#scheduler.next(now)) {
-      this.#start(task);
+      this.#outgoing.call(this.connections[task.record!.index]!, task);
     }
-    this.#flush();
+    this.#outgoing.flush();
     this.#alarm.set(this.#scheduler.nextDeadline, now);
     if (this.#pending > 0) this.#outside.wake();
   }
@@ -533,55 +497,6 @@ export class Controller implements TaskOwner {
       this.#flushing = false;
       this.#dispatch();
     });
-  }
-
-  #start(task: Task): void {
-    const connection = this.connections[task.record!.index]!;
-    const payload = task.payload!;
-    // In this order: what `encodePayload` returns is good until the next value is encoded.
-    this.#tell(connection, task.fn, this.#values.functionsOf(payload));
-    const content = this.#values.encodePayload(payload);
-    const timeout = task.isPlain ? Infinity : task.options.timeout;
-    this.#write(connection, Kind.Call, task.id, task.fn.id, content, timeout, task.losses + 1);
-  }
-
-  /** Tells a worker of a function, and of those among its arguments, before the first call. */
-  #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
-    if (others.length === 0 && connection.lastCalled === fn.id) return;
-    connection.lastCalled = fn.id;
-    for (const record of tell(connection, fn, others)) {
-      const told = this.#values.encode(
-        { reference: record.reference, label: record.label },
-        "function",
-      );
-      this.#write(connection, Kind.Function, record.id, 0, told);
-    }
-  }
-
-  #write(
-    connection: Connection,
-    kind: Kind,
-    task: number,
-    number = 0,
-    content?: Encoded,
-    deadline = Infinity,
-    attempt = 1,
-  ): void {
-    const { writer, link } = connection;
-    if (!writer.fits(content)) link?.send(writer);
-    writer.write(kind, task, number, content, 0, deadline, attempt);
-    if (connection.unsent) return;
-    connection.unsent = true;
-    this.#unsent.push(connection);
-  }
-
-  #flush(): void {
-    if (this.#unsent.length === 0) return;
-    for (const connection of this.#unsent) {
-      connection.unsent = false;
-      if (!connection.writer.empty) connection.link?.send(connection.writer);
-    }
-    this.#unsent.length = 0;
   }
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
@@ -606,7 +521,7 @@ export class Controller implements TaskOwner {
     const what = this.#scheduler.cancel(task, performance.now());
     if (what === "settled") return false;
     if (what === "interrupt") {
-      this.#write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
+      this.#outgoing.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
     }
     this.#settle(task, "cancelled", error());
     this.#dispatch();
@@ -632,7 +547,7 @@ export class Controller implements TaskOwner {
       return;
     }
     const { task } = verdict;
-    this.#write(connection, Kind.Cancel, task.id);
+    this.#outgoing.write(connection, Kind.Cancel, task.id);
     const message =
       `Cannot finish ${task.label}: it ran longer than its timeout of ${task.options.timeout} ms ` +
       `on ${describe(connection)}, which does not answer`;
@@ -650,9 +565,9 @@ export class Controller implements TaskOwner {
     const left = this.connections.filter((connection) => !connection.farewell);
     for (const connection of left) {
       if (now) connection.link?.kill?.();
-      this.#write(connection, Kind.Close, 0);
+      this.#outgoing.write(connection, Kind.Close, 0);
     }
-    this.#flush();
+    this.#outgoing.flush();
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const gone = (connection: Connection) =>
       connection.farewell || this.stateOf(connection) === "overdue";

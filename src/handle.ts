@@ -113,7 +113,8 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
   /** A handle can be awaited as a promise can: `await handle` is `await handle.get()`. */
   then<A = T, B = never>(
     onDone?: ((value: T) => A | PromiseLike<A>) | null,
-    onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
+    // `any`, as in every promise: a listener says itself what errors it expects.
+    onFailed?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.get().then(onDone, onFailed);
   }

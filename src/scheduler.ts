@@ -1,3 +1,5 @@
+import type { Fifo } from "./fifo.ts";
+import { Front } from "./front.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
 import { ReadyQueue } from "./ready.ts";
@@ -531,43 +533,8 @@ function costOf(task: Task): number {
   return Math.max(task.fn.expected, SHORTEST_US);
 }
 
-function sum(numbers: Iterable<number>): number {
+function sum(numbers: Fifo<number>): number {
   let total = 0;
-  for (const number of numbers) total += number;
+  for (let i = 0; i < numbers.length; i++) total += numbers.at(i)!;
   return total;
-}
-
-/** A walk over a set is begun anew after so many looks. */
-const RENEWAL = 1024;
-
-/**
- * The first member of a set, in O(1). A Set keeps the places of those that left it for a while, and
- * a walk from the start passes over all of them: where many come and go, that takes its time. This
- * walk goes on from where it was; what is added while it is under way comes at its end.
- */
-class Front<T> {
-  readonly #set: Set<T>;
-  #walk: Iterator<T, undefined>;
-  #current: T | undefined = undefined;
-  #peeks = 0;
-
-  constructor(set: Set<T>) {
-    this.#set = set;
-    this.#walk = set.values();
-  }
-
-  peek(): T | undefined {
-    if (this.#set.size === 0) return undefined;
-    // A walk that stands still holds every table that the set has outgrown since: 25 MB a million calls.
-    if (++this.#peeks % RENEWAL === 0) {
-      this.#walk = this.#set.values();
-      this.#current = undefined;
-    }
-    if (this.#current !== undefined && this.#set.has(this.#current)) return this.#current;
-    this.#current = this.#walk.next().value;
-    if (this.#current !== undefined) return this.#current;
-    this.#walk = this.#set.values();
-    this.#current = this.#walk.next().value;
-    return this.#current;
-  }
 }

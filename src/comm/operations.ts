@@ -1,5 +1,6 @@
 /** The operations of reductions (MPI 4.0 section 6.9.2). */
 
+/** Written for numbers; of other values JavaScript's operators say what they make of them. */
 type Combine = (a: never, b: never) => unknown;
 
 /**
@@ -17,7 +18,7 @@ export class Operation {
   readonly combine: Combine;
 
   /** @internal There are no others. */
-  constructor(name: string, code: number, combine: (a: any, b: any) => unknown) {
+  constructor(name: string, code: number, combine: Combine) {
     this.name = name;
     this.code = code;
     this.combine = combine;
@@ -28,23 +29,21 @@ export class Operation {
   }
 }
 
-// `any`: values of whatever kind, of which JavaScript's own operators say what they make of them.
-
 /** The sum; of values, whatever `+` makes of them. */
-export const SUM = new Operation("SUM", 0, (a: any, b: any) => a + b);
+export const SUM = new Operation("SUM", 0, (a: number, b: number) => a + b);
 /** The product. */
-export const PROD = new Operation("PROD", 1, (a: any, b: any) => a * b);
+export const PROD = new Operation("PROD", 1, (a: number, b: number) => a * b);
 /** The least. */
-export const MIN = new Operation("MIN", 2, (a: any, b: any) => (b < a ? b : a));
+export const MIN = new Operation("MIN", 2, (a: number, b: number) => (b < a ? b : a));
 /** The greatest. */
-export const MAX = new Operation("MAX", 3, (a: any, b: any) => (b > a ? b : a));
+export const MAX = new Operation("MAX", 3, (a: number, b: number) => (b > a ? b : a));
 /** Logical and: in arrays 1 or 0, of values the one that `&&` gives. */
-export const LAND = new Operation("LAND", 4, (a: any, b: any) => a && b);
+export const LAND = new Operation("LAND", 4, (a: number, b: number) => a && b);
 /** Logical or: in arrays 1 or 0, of values the one that `||` gives. */
-export const LOR = new Operation("LOR", 5, (a: any, b: any) => a || b);
+export const LOR = new Operation("LOR", 5, (a: number, b: number) => a || b);
 /** Bitwise and. */
-export const BAND = new Operation("BAND", 6, (a: any, b: any) => a & b);
+export const BAND = new Operation("BAND", 6, (a: number, b: number) => a & b);
 /** Bitwise or. */
-export const BOR = new Operation("BOR", 7, (a: any, b: any) => a | b);
+export const BOR = new Operation("BOR", 7, (a: number, b: number) => a | b);
 /** Bitwise exclusive or. */
-export const BXOR = new Operation("BXOR", 8, (a: any, b: any) => a ^ b);
+export const BXOR = new Operation("BXOR", 8, (a: number, b: number) => a ^ b);

@@ -85,8 +85,8 @@ export class Request<T = Status> implements PromiseLike<T> {
   /** Awaits it. The event loop goes on meanwhile. */
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
-    // `any`, as in every promise: nobody knows what went wrong.
-    onRejected?: ((reason: any) => B | PromiseLike<B>) | null,
+    // `any`, as in every promise: a listener says itself what errors it expects.
+    onRejected?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     if (this.#settled === null) {
       this.#settled = Promise.withResolvers<T>();

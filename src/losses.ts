@@ -1,0 +1,65 @@
+import { type Connection, describe } from "./connection.ts";
+import { likelyCause } from "./endings.ts";
+import { WorkerLostError } from "./errors.ts";
+import type { Ending } from "./link/link.ts";
+import type { Task } from "./task.ts";
+
+/** What the end of a worker is for whoever waits: one error for each way in which a task, or all, are lost. */
+
+/** How often in a row a worker may die in one place before it has done anything. */
+export const START_TRIES = 3;
+
+/** How many workers a task may cost that die while they load what it needs. */
+const LOAD_TRIES = 3;
+
+/** ms after which a worker that has had nothing to do has proved that it can live. */
+const SETTLED_MS = 1_000;
+
+/** It was running the task, or held its answer. */
+export function lostWhileRunning(task: Task, worker: Connection, ending: Ending): WorkerLostError {
+  const again = task.losses > 1 ? `, as ${task.losses - 1} before it` : "";
+  return lost(`Cannot finish ${task.label}`, worker, ending, `while running it${again}`);
+}
+
+/** It is the last one that may end while it loads what the task needs. */
+export function lostWhileLoading(task: Task, worker: Connection, ending: Ending): WorkerLostError {
+  const when = `while it loaded the modules that it needs, as ${LOAD_TRIES} workers did`;
+  return lost(`Cannot start ${task.label}`, worker, ending, when);
+}
+
+/** It is the last one that may end in its place before it has done anything. */
+export function lostInVain(worker: Connection, ending: Ending): WorkerLostError {
+  const when = `before it did anything, as the ${START_TRIES - 1} before it in its place`;
+  return lost("Cannot keep the pool going", worker, ending, when);
+}
+
+/** Whether a worker that was lost without a task had done anything before. */
+export function wasInVain({ served, readyAt }: Connection, now: number): boolean {
+  return !served && now - readyAt < SETTLED_MS;
+}
+
+/** Tasks whose workers died while they loaded what those need: they had not begun, and are queued again. */
+export class Loads {
+  readonly #inVain = new WeakMap<Task, number>();
+
+  /** Counts one more; true if the task has cost as many as it may. */
+  cost(task: Task): boolean {
+    const count = (this.#inVain.get(task) ?? 0) + 1;
+    this.#inVain.set(task, count);
+    return count >= LOAD_TRIES && task.state === "queued";
+  }
+}
+
+function lost(what: string, worker: Connection, ending: Ending, when: string): WorkerLostError {
+  const { exitCode, signal, text } = ending;
+  return new WorkerLostError(
+    `${what}: ${describe(worker)} ${text} ${when}; ${likelyCause(ending)}`,
+    {
+      worker: worker.record.index,
+      rank: worker.rank,
+      pid: worker.greeting?.pid ?? 0,
+      exitCode,
+      signal,
+    },
+  );
+}
