@@ -119,10 +119,30 @@ static int is_rank(int pid)
   return 0;
 }
 
+/* The parent of process [pid]; 0 where that cannot be known. */
+static int parent_of(int pid)
+{
+  char path[64], text[512], *end;
+  FILE *file;
+  size_t length;
+  int parent = 0;
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  file = fopen(path, "r");
+  if (file == NULL) return 0;
+  length = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[length] = '\0';
+  /* "pid (name) state parent", where the name may hold anything. */
+  end = strrchr(text, ')');
+  if (end != NULL) sscanf(end, ") %*c %d", &parent);
+  return parent;
+}
+
 /*
  * How many of the ranks that the launcher started on this machine are over,
- * while this one waits for them in MPI_Init. They are children of one parent.
- * 0 where that cannot be known.
+ * while this one waits for them in MPI_Init. They are children of one parent,
+ * or children of its children: bunx, `bun run` and shells stand in between,
+ * with the environment of a rank. 0 where that cannot be known.
  */
 static int ranks_over(void)
 {
@@ -130,6 +150,7 @@ static int ranks_over(void)
   int pid, alive = 0, parent = (int)getppid();
   FILE *children;
   if (dog.local_size < 2) return 0;
+  while (parent > 1 && is_rank(parent)) parent = parent_of(parent);
   snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
   children = fopen(path, "r");
   if (children == NULL) return 0;
@@ -137,7 +158,6 @@ static int ranks_over(void)
     alive += is_rank(pid); /* not a zombie: its environment is gone */
   }
   fclose(children);
-  /* A parent with no rank but this one is not the launcher: a shell, say. */
   return alive < 1 || alive > dog.local_size ? 0 : dog.local_size - alive;
 }
 

@@ -5,6 +5,7 @@
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { setting, type Environment, type Family } from "./launcher.ts";
+import { parentOf } from "./processes.ts";
 
 /** A compiler wrapper, and what it says of itself. */
 export interface Compiler {
@@ -66,9 +67,7 @@ function launcherFolder(): string[] {
     for (let step = 0; step < 8 && pid > 1; step++) {
       const program = readlinkSync(`/proc/${pid}/exe`);
       if (LAUNCHER_PROGRAM.test(basename(program))) return [dirname(program)];
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      // "pid (name) state parent …", where the name may hold anything, brackets too.
-      pid = Number(stat.slice(stat.lastIndexOf(")") + 4).split(" ")[0]);
+      pid = parentOf(pid);
     }
   } catch {
     // No /proc, or a process of somebody else: there are the other places.

@@ -4,6 +4,7 @@
  */
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
+import { fetchConnection } from "./connection.ts";
 import { findLauncher, type Launcher } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import type { CommSymbols, Shim } from "./symbols.ts";
@@ -226,6 +227,7 @@ function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi 
       "Cannot start MPI: no launcher started this program; start it with `mpirun -n 4 bun run …`",
     );
   }
+  fetchConnection(process.env);
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);

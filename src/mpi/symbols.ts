@@ -119,15 +119,24 @@ export function open(path: string): Shim {
 /**
  * libucs, which comes with MPICH's libmpi, takes SIGSEGV for itself as soon as it is loaded, and prints a
  * backtrace at each; but Bun's engine uses that signal to interrupt a function that runs too long. What
- * keeps libucs from it is a variable that it reads then (UCX, "UCX_ERROR_SIGNALS"). `process.env` is
- * Bun's own copy of the environment: C does not see what is set there.
+ * keeps libucs from it is a variable that it reads then (UCX, "UCX_ERROR_SIGNALS").
  */
 export function keepSignals(): void {
-  if (process.platform !== "linux") return;
+  if (process.platform === "linux" && !Object.hasOwn(process.env, UCX_SIGNALS))
+    setForC(UCX_SIGNALS, "");
+}
+
+const UCX_SIGNALS = "UCX_ERROR_SIGNALS";
+
+/**
+ * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what is set
+ * there reaches children, but no library of this process.
+ */
+export function setForC(name: string, value: string): void {
   const libc = dlopen("libc.so.6", {
     setenv: { args: ["cstring", "cstring", "int"], returns: "int" },
   });
-  libc.symbols.setenv(text("UCX_ERROR_SIGNALS"), text(""), 0);
+  libc.symbols.setenv(text(name), text(value), 1);
 }
 
 function text(value: string): Uint8Array {

@@ -1,6 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FAMILIES, mpirun, run, type TestFamily } from "./launch.ts";
+import { FAMILIES, mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -21,6 +23,21 @@ describe.each(FAMILIES)("%s", (family) => {
       tagLimit: expect.any(Number),
       library: expect.stringMatching(family === "openmpi" ? /^Open MPI v/ : /^MPICH Version: /),
     });
+  });
+
+  test("ranks that `bun run` starts by a script of package.json, some later than others", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "bsync-script-"));
+    try {
+      // The others have looked for the late one some times by then.
+      const late = `[ "$PMI_RANK$OMPI_COMM_WORLD_RANK" != 1 ] || sleep 1.5`;
+      const scripts = { rank: `sh -c '${late}'; ${process.execPath} run ${SCRIPT} start` };
+      await Bun.write(join(folder, "package.json"), JSON.stringify({ scripts }));
+      const command = [process.execPath, "run", "--silent", "--cwd", folder, "rank"];
+      const { stdout, stderr } = await mpirunProgram(family, 3, command);
+      expect({ stdout, stderr }).toMatchObject({ stdout: expect.stringContaining('"size":3') });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test("messages of every size come back as they were", async () => {
