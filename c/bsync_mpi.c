@@ -23,6 +23,9 @@
 static int state = FRESH;
 static int ours; /* did we start MPI, so that we end it? */
 static MPI_Comm comm = MPI_COMM_NULL;
+static MPI_Comm programs = MPI_COMM_NULL; /* without C programs */
+static MPI_Request parting;
+static int parts; /* [parting] was started */
 static int32_t facts[8];
 
 /* What a function answers when MPI said [code]. */
@@ -293,6 +296,9 @@ static int start(void)
   if (code != MPI_SUCCESS) return code;
   code = bsync_comm_start();
   if (code != MPI_SUCCESS) return code;
+  code = MPI_Comm_split(MPI_COMM_WORLD, 0, 0, &programs);
+  if (code != MPI_SUCCESS) return code;
+  MPI_Comm_set_errhandler(programs, MPI_ERRORS_RETURN);
   facts[0] = rank;
   facts[1] = size;
   facts[2] = found ? *tag_limit : 32767;
@@ -318,6 +324,20 @@ int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8])
   }
   memcpy(info, facts, sizeof facts);
   return 0;
+}
+
+int bsync_mpi_leave(void)
+{
+  int all = 0, code;
+  if (state != OPEN) return not_open();
+  if (!parts) {
+    code = MPI_Ibarrier(programs, &parting);
+    if (code != MPI_SUCCESS) return answer(code);
+    parts = 1;
+  }
+  /* A request that is done is null, and done whenever it is asked. */
+  code = MPI_Test(&parting, &all, MPI_STATUS_IGNORE);
+  return code == MPI_SUCCESS ? all : answer(code);
 }
 
 int bsync_mpi_finalize(void)

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 3
+#define BSYNC_MPI_ABI 4
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -78,9 +78,9 @@ int bsync_mpi_family(void);
  * Starts MPI (MPI_Init_thread, section 11.2), or joins it where somebody else
  * in the process has started it already, and makes communicators, in the order
  * that bsync_peer.h repeats: a duplicate of MPI_COMM_WORLD (section 7.4.2), one
- * for each host, and the world of bsync_comm.h. Collective: it returns when
- * every rank of the job has called it. Called again, it only fills [info]
- * again.
+ * for each host, the world of bsync_comm.h, and one of all processes that are
+ * programs of bsync, for [bsync_mpi_leave]. Collective: it returns when every
+ * rank of the job has called it. Called again, it only fills [info] again.
  *
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
@@ -200,6 +200,15 @@ int bsync_mpi_library_version(char *text, int size);
  * MPI does not run, this process. Does not return.
  */
 int bsync_mpi_abort(int code);
+
+/*
+ * Says that this process has come to its end, and asks whether all programs of
+ * bsync in the job have (MPI_Ibarrier, section 6.12.1; C programs beside them
+ * take no part). Returns 1 once they have, else 0. Never blocks: ask again, now
+ * and then, and look for messages meanwhile. After it [bsync_mpi_finalize] waits
+ * for nobody but C programs.
+ */
+int bsync_mpi_leave(void);
 
 /*
  * Ends MPI (MPI_Finalize, section 11.2.2), unless somebody else had started

@@ -8,9 +8,9 @@
  * `import { world } from "bsync/mpi"` gives on the other side, and the rest is
  * plain MPI on it. Call it once, right after MPI_Init.
  *
- * Returns MPI_SUCCESS or an error of MPI's. A pool's controller takes every
- * rank for its own that it is not told of: let it name its ranks, with
- * `AsyncPool.open([1, 2], { keepUnused: true })`.
+ * Returns MPI_SUCCESS or an error of MPI's. A pool takes every rank for its own
+ * that it is not told of: let it name its ranks, as `AsyncPool.open([1, 2])`.
+ * At the end call MPI_Finalize, as in any program.
  */
 #ifndef BSYNC_PEER_H
 #define BSYNC_PEER_H
@@ -19,13 +19,15 @@
 
 static int bsync_peer_world(MPI_Comm *world)
 {
-  MPI_Comm pools, host;
+  MPI_Comm pools, host, programs;
   int code = MPI_Comm_dup(MPI_COMM_WORLD, &pools);
   if (code == MPI_SUCCESS)
     code = MPI_Comm_split_type(pools, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
       &host);
   if (code == MPI_SUCCESS) code = MPI_Comm_free(&host);
   if (code == MPI_SUCCESS) code = MPI_Comm_dup(MPI_COMM_WORLD, world);
+  if (code == MPI_SUCCESS)
+    code = MPI_Comm_split(MPI_COMM_WORLD, MPI_UNDEFINED, 0, &programs);
   return code;
 }
 

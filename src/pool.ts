@@ -321,9 +321,6 @@ async function openInJob(
   try {
     const job = joinJob(settings.openTimeout, () => null);
     ranks = readRanks(workers, job.mpi.size);
-    for (let other = 1; other < job.mpi.size; other++) {
-      if (!settings.keepUnused || ranks.includes(other)) job.serving.add(other);
-    }
     const inJob = new JobSurroundings(job, ranks, tag, settings);
     const mixed = ranks.includes(null);
     const { spin } = settings;

@@ -37,6 +37,7 @@ export const Kind = {
   Spawned: 23,
   Lost: 24,
   Stands: 25,
+  Joined: 26,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -71,6 +72,8 @@ export interface Frames {
   [Kind.Failure]: unknown;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
+  /** The rank waits in `open`, and serves until `Leave`. */
+  [Kind.Joined]: undefined;
   /** The rank has received `End`, and waits for `Leave`. */
   [Kind.Ended]: undefined;
   /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */

@@ -34,6 +34,8 @@ export class MpiHub {
   readonly #receiving = new Set<MpiLink>();
   /** The last look found a message. */
   #flows = false;
+  /** At the end: the only tag that counts. */
+  #tag: number | null = null;
   /** Links that have handed over a message, and are to be told when that was all. */
   #heard: MpiLink[] = [];
 
@@ -65,6 +67,17 @@ export class MpiHub {
   /** Whether something is on its way in or out: MPI moves it only while it is asked. */
   get busy(): boolean {
     return this.#sending.size > 0 || this.#receiving.size > 0;
+  }
+
+  /** Whether something is on its way out. */
+  get sending(): boolean {
+    return this.#sending.size > 0;
+  }
+
+  /** This process is at its end: what comes under another tag is for nobody. */
+  forsake(tag: number): void {
+    for (const link of [...this.#links.values()]) if (link.tag !== tag) link.close();
+    this.#tag = tag;
   }
 
   /** Blocks until all sends are done. Takes nothing in. */
@@ -153,7 +166,9 @@ export class MpiHub {
     if (head === null) return link?.fail();
     const { session, sizes } = head;
     if (link === undefined || link.session !== session) {
-      link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
+      const accepted = this.#tag === null || this.#tag === tag;
+      link = accepted ? (this.#accept(source, tag, session) ?? undefined) : undefined;
+      link ??= new MpiLink(this, source, tag, session, DEAF);
     }
     try {
       link.arrive(this.#buffer, length, sizes);

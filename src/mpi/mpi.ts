@@ -69,6 +69,12 @@ export interface Mpi {
   /** MPI's own words on an error code, of either sign, and the name of its class. */
   explain(code: number): { text: string; mpiClass: string };
 
+  /**
+   * Says that this process has come to its end, and asks whether all have that are programs of bsync. Does
+   * not block: ask until they have.
+   */
+  leave(): boolean;
+
   /** Ends MPI; waits for the other ranks to do so too. May be called again. */
   finalize(): void;
 }
@@ -190,6 +196,12 @@ class ShimMpi implements Mpi {
 
   explain(code: number): { text: string; mpiClass: string } {
     return explain(this.#symbols, code);
+  }
+
+  leave(): boolean {
+    const code = this.#symbols.bsync_mpi_leave();
+    if (code < 0) throw failure(this.#symbols, "leave the job", code);
+    return code === 1;
   }
 
   finalize(): void {

@@ -3,7 +3,7 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 3;
+const ABI = 4;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
@@ -22,6 +22,7 @@ export const SYMBOLS = {
   bsync_mpi_error_text: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_library_version: { args: ["buffer", "int"], returns: "int" },
   bsync_mpi_abort: { args: ["int"], returns: "int" },
+  bsync_mpi_leave: { args: [], returns: "int" },
   bsync_mpi_finalize: { args: [], returns: "int" },
 } as const;
 

@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
 import { mainScript } from "../function/scope.ts";
-import { BELL_LOOKS, type Job, JOB_TAG, spinOf } from "../link/job.ts";
+import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
 import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
+import { JOB_TAG } from "../link/roll.ts";
 import type { WorkerList } from "../options.ts";
 import type { Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";

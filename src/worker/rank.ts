@@ -120,9 +120,14 @@ function sayWhy(rank: number, code: number): void {
 
 /** Serves for ever: the process ends when the job does. */
 export async function serveJob(job: Job): Promise<never> {
-  const { mpi, hub, spinUs, onBell } = job;
+  const { mpi, hub, roll, spinUs, onBell } = job;
   const relaySpinUs = spinOf(mpi, true);
-  job.onDesertion = (code) => sayWhy(mpi.rank, code);
+  roll.onDesertion = (code) => sayWhy(mpi.rank, code);
+  roll.onDismissed = () => {
+    roll.onDesertion = null;
+    process.exit(0);
+  };
+  roll.join(0);
   onBell.add(() => ring?.());
   surviveStrayErrors(`rank ${mpi.rank}`);
   let last = performance.now();

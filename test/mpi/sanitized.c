@@ -61,6 +61,7 @@ static void when_closed(int code)
   CHECK(bsync_mpi_send(byte, 1, 0, 0) == -code);
   CHECK(bsync_mpi_test(1) == -code);
   CHECK(bsync_mpi_wait(1, 1, 1, 1) == -code);
+  CHECK(bsync_mpi_leave() == -code);
   CHECK(status[0] == 7 && status[1] == 7 && status[2] == 7);
 }
 
@@ -212,6 +213,7 @@ static void waits(void)
 int main(void)
 {
   int32_t info[8], again[8];
+  int parted;
   CHECK(bsync_mpi_abi() == BSYNC_MPI_ABI);
   CHECK(bsync_mpi_family() != BSYNC_FAMILY_UNKNOWN);
   when_closed(BSYNC_E_FRESH);
@@ -230,6 +232,9 @@ int main(void)
   if (rank == 0) waits(); /* the other one has nothing to say before it hears */
   ping_pong();
   CHECK(bsync_mpi_pending() == 0);
+  do parted = bsync_mpi_leave();
+  while (parted == 0);
+  CHECK(parted == 1 && bsync_mpi_leave() == 1);
   CHECK(bsync_mpi_finalize() == 0);
   CHECK(bsync_mpi_finalize() == 0);
   CHECK(bsync_mpi_init(20000, 0, info) == -BSYNC_E_CLOSED);

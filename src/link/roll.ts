@@ -1,0 +1,162 @@
+import type { Mpi } from "../mpi/mpi.ts";
+import { Kind, MessageWriter, readFrames } from "../wire.ts";
+import type { LinkOwner } from "./link.ts";
+import type { MpiHub, MpiLink } from "./mpi.ts";
+
+/**
+ * Who serves whom in an MPI job, and how a process leaves it.
+ *
+ *   rank → controller   Joined: it waits in `open`, and looks for messages      Ended: it hears
+ *   controller → rank   End: the program is over; does the rank hear?           Leave: it may go
+ *
+ * A process that comes to its end dismisses the ranks that serve it, and then naps until all others have
+ * come to theirs; who comes to `open` only now is dismissed at once. So a rank never waits for a controller
+ * that is gone, and MPI_Finalize, where nobody would look for messages, waits for nobody.
+ */
+
+/** The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools. */
+export const JOB_TAG = 32_767;
+
+/** Session of the job's own messages. */
+const JOB_SESSION = 0;
+
+/** ms that a process waits at its end for the ranks that serve it. */
+const FAREWELL_MS = 1_500;
+
+/** ms for which it takes in what has come before: pools may be sent things without end. */
+const TAKE_IN_MS = 100;
+
+/** ms in which the launcher reads what this rank has said last: MPICH's drops the rest on an abort. */
+const LAST_WORDS_MS = 100;
+
+/** How long a process naps that waits for the others to end, by how long it has waited. */
+const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
+  { waitedMs: 1_000, napUs: 5_000 },
+  { waitedMs: 20, napUs: 2_000 },
+  { waitedMs: 0, napUs: 200 },
+];
+
+export class Roll {
+  /** Called when a controller that this rank has joined lets it go. */
+  onDismissed: (controller: number) => void = () => {};
+  /** While this rank serves: called before its process ends although nobody has dismissed it. */
+  onDesertion: ((code: number) => void) | null = null;
+  readonly #mpi: Mpi;
+  readonly #hub: MpiHub;
+  readonly #links = new Map<number, MpiLink>();
+  /** Ranks that serve this one. */
+  readonly #serving = new Set<number>();
+  /** Controllers that this rank has joined, and that have not dismissed it. */
+  readonly #joined = new Set<number>();
+  /** Ranks that are to say that they hear, at the end. */
+  readonly #absent = new Set<number>();
+  #state: "running" | "parting" | "dismissing" = "running";
+
+  constructor(mpi: Mpi, hub: MpiHub) {
+    this.#mpi = mpi;
+    this.#hub = hub;
+  }
+
+  /** The link for the job's messages with a rank. */
+  link(rank: number): MpiLink {
+    let link = this.#links.get(rank);
+    if (link === undefined) {
+      const owner: LinkOwner = {
+        onMessage: (bytes, length, buffers) =>
+          readFrames(bytes, length, buffers, ({ kind }) => this.#take(rank, kind)),
+        onPause() {},
+        onLost() {},
+      };
+      link = this.#hub.connect(rank, JOB_TAG, JOB_SESSION, owner);
+      this.#links.set(rank, link);
+    }
+    return link;
+  }
+
+  /** This rank serves a controller from now on, until that dismisses it. */
+  join(controller: number): void {
+    if (this.#joined.has(controller)) return;
+    this.#joined.add(controller);
+    this.#say(controller, Kind.Joined);
+  }
+
+  /** Some controller may still want this rank. */
+  get isWanted(): boolean {
+    return this.#joined.size > 0;
+  }
+
+  /** This process's part in the end of the job, in its `exit` event. It does not return where it aborts. */
+  end(code: number): void {
+    if (this.#state !== "running") return;
+    this.#state = "parting";
+    if (this.onDesertion !== null) {
+      this.onDesertion(code);
+      // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
+      this.#abort(code === 0 ? 1 : code);
+    }
+    this.#hub.forsake(JOB_TAG);
+    const giveUp = performance.now() + TAKE_IN_MS;
+    while (this.#hub.poll() && performance.now() < giveUp);
+    this.#dismiss(code);
+    this.#partTogether();
+    this.#mpi.finalize();
+  }
+
+  /** Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others leave. */
+  #dismiss(code: number): void {
+    for (const rank of this.#serving) {
+      this.#absent.add(rank);
+      this.#say(rank, Kind.End);
+    }
+    const giveUp = performance.now() + FAREWELL_MS;
+    while (this.#absent.size > 0 && performance.now() < giveUp) {
+      if (!this.#hub.poll()) this.#mpi.wait(20, 200, 200, 2_000);
+    }
+    // A rank that is stuck keeps nobody. One that does not serve may wait, in a program that has failed,
+    // for what this one has not sent.
+    const others = this.#mpi.size - 1;
+    if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#abort(code);
+    this.#state = "dismissing";
+    for (const rank of this.#serving) this.#say(rank, Kind.Leave);
+  }
+
+  #partTogether(): void {
+    const start = performance.now();
+    for (let isOver = false; !isOver;) {
+      const moved = this.#hub.poll();
+      // It is over when all was received, for nobody looks for messages afterwards.
+      if (!this.#hub.sending) isOver = this.#mpi.leave();
+      if (moved || isOver) continue;
+      const waited = performance.now() - start;
+      const { napUs } = NAPS.find(({ waitedMs }) => waited >= waitedMs)!;
+      this.#mpi.wait(0, 0, napUs, napUs);
+    }
+  }
+
+  #take(source: number, kind: number): void {
+    switch (kind) {
+      case Kind.Joined:
+        this.#serving.add(source);
+        if (this.#state === "dismissing") this.#say(source, Kind.Leave);
+        return;
+      case Kind.Ended:
+        this.#absent.delete(source);
+        return;
+      case Kind.End:
+        return this.#say(source, Kind.Ended);
+      case Kind.Leave:
+        if (this.#joined.delete(source)) this.onDismissed(source);
+    }
+  }
+
+  #say(rank: number, kind: Kind): void {
+    const message = new MessageWriter(JOB_SESSION);
+    message.write(kind, 0);
+    this.link(rank).send(message);
+  }
+
+  #abort(code: number): never {
+    Bun.sleepSync(LAST_WORDS_MS);
+    return this.#mpi.abort(code);
+  }
+}
