@@ -20,6 +20,7 @@ import {
   lostInVain,
   lostWhileLoading,
   lostWhileRunning,
+  neverServed,
   START_TRIES,
   wasInVain,
 } from "./losses.ts";
@@ -67,6 +68,8 @@ export class Controller implements TaskOwner {
   readonly #liveness = new Liveness(this.connections, () => this.#pending > 0);
   readonly #loads = new Loads();
   #initializer: InitialCall | null = null;
+  /** ms that a worker may take to answer and to run its initializer. */
+  #openTimeout = Infinity;
   #order = 1;
   #pending = 0;
   #flushing = false;
@@ -111,6 +114,7 @@ export class Controller implements TaskOwner {
       const content = this.#values.encodeKept(args, "initializer");
       this.#initializer = { fn: this.#values.functionRecord(fn), content };
     }
+    this.#openTimeout = timeout;
     this.#drainSignals.listen();
     for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
     const deadline = performance.now() + timeout;
@@ -433,7 +437,12 @@ export class Controller implements TaskOwner {
   #renew(connection: Connection): void {
     this.#scheduler.lose(connection.record);
     this.#disconnect(connection);
-    this.#connect(this.#scheduler.replace(connection.record));
+    this.#connect(this.#replacement(connection));
+  }
+
+  /** It has as much time to come to serve as the first ones had. */
+  #replacement({ record }: Connection): WorkerRecord {
+    return this.#scheduler.replace(record, performance.now() + this.#openTimeout);
   }
 
   /** Whether there is, or may be, something to do for a worker. */
@@ -465,7 +474,7 @@ export class Controller implements TaskOwner {
     const vain = isVain ? connection.vain + 1 : 0;
     if (this.#needed) {
       if (vain >= START_TRIES) this.#break(lostInVain(connection, ending));
-      else this.#connect(this.#scheduler.replace(record), vain);
+      else this.#connect(this.#replacement(connection), vain);
     }
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
     this.#changed();
@@ -545,6 +554,10 @@ export class Controller implements TaskOwner {
       const begun = inFlight.findIndex(({ id }) => id === told);
       if (begun <= 0) connection.link?.kill?.(inFlight.at(0)?.id);
       return;
+    }
+    if (verdict.kind === "late") {
+      connection.link?.kill?.();
+      return this.#onLost(connection, neverServed(connection, this.#openTimeout));
     }
     const { task } = verdict;
     this.#outgoing.write(connection, Kind.Cancel, task.id);

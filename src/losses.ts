@@ -33,6 +33,14 @@ export function lostInVain(worker: Connection, ending: Ending): WorkerLostError 
   return lost("Cannot keep the pool going", worker, ending, when);
 }
 
+/** How a worker ends that is given up before it has served. */
+export function neverServed({ greeting }: Connection, timeout: number): Ending {
+  const what = greeting === null ? "had not answered" : "was still in its initializer";
+  const text = `${what} ${timeout} ms after its start (openTimeout), and was given up`;
+  const cause = "see what its initializer, or the top level of that module, waits for";
+  return { exitCode: null, signal: null, text, cause };
+}
+
 /** Whether a worker that was lost without a task had done anything before. */
 export function wasInVain({ served, readyAt }: Connection, now: number): boolean {
   return !served && now - readyAt < SETTLED_MS;
@@ -51,15 +59,12 @@ export class Loads {
 }
 
 function lost(what: string, worker: Connection, ending: Ending, when: string): WorkerLostError {
-  const { exitCode, signal, text } = ending;
-  return new WorkerLostError(
-    `${what}: ${describe(worker)} ${text} ${when}; ${likelyCause(ending)}`,
-    {
-      worker: worker.record.index,
-      rank: worker.rank,
-      pid: worker.greeting?.pid ?? 0,
-      exitCode,
-      signal,
-    },
-  );
+  const { exitCode, signal, text, cause = likelyCause(ending) } = ending;
+  return new WorkerLostError(`${what}: ${describe(worker)} ${text} ${when}; ${cause}`, {
+    worker: worker.record.index,
+    rank: worker.rank,
+    pid: worker.greeting?.pid ?? 0,
+    exitCode,
+    signal,
+  });
 }

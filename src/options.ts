@@ -70,7 +70,10 @@ export interface PoolOptions {
   readonly drainTimeout?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
-  /** ms for all workers to answer; 60 000 by default. Past it `open` rejects with `TimeoutError`. */
+  /**
+   * ms for all workers to answer; 60 000 by default. Past it `open` rejects with `TimeoutError`. A
+   * worker that takes the place of a lost one has as long.
+   */
   readonly openTimeout?: number;
 }
 

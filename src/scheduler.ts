@@ -42,10 +42,14 @@ export const START_MS = 10_000;
 /** ms that a local worker may go on with a settled task, or stay when it is let go, before it is killed. */
 export const STUCK_MS = 1_000;
 
-/** What `due` says is to be done. */
+/**
+ * What `due` says is to be done: a task has had its time; a worker goes on with what was settled without
+ * it, or does not go when it is let go; one that was put in another's place does not come to serve.
+ */
 export type Verdict =
   | { readonly kind: "expired"; readonly task: Task; readonly worker: WorkerRecord }
-  | { readonly kind: "stuck"; readonly worker: WorkerRecord };
+  | { readonly kind: "stuck"; readonly worker: WorkerRecord }
+  | { readonly kind: "late"; readonly worker: WorkerRecord };
 
 /** What was in flight to a worker that is gone. */
 export interface Loss {
@@ -59,7 +63,7 @@ export interface Loss {
 }
 
 /**
- * For a task: when it is given up; for a worker alone: when it is taken for stuck. One that was overtaken
+ * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that was overtaken
  * stays for a while: it names its task, whose result may be large, and does not hold it.
  */
 interface Deadline {
@@ -147,18 +151,25 @@ export class Scheduler {
     return worker;
   }
 
-  /** Puts a starting worker in the place of one that is gone: same index, same pinned tasks. */
-  replace(gone: WorkerRecord): WorkerRecord {
+  /**
+   * Puts a starting worker in the place of one that is gone: same index, same pinned tasks. It is late if
+   * it does not serve by `lateAt`.
+   */
+  replace(gone: WorkerRecord, lateAt = Infinity): WorkerRecord {
     const worker = new WorkerRecord(gone.index, this.#starting);
     this.#starting.add(worker);
     this.workers[gone.index] = worker;
     for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
     this.#gone.delete(gone);
+    worker.stuckAt = lateAt;
+    if (lateAt !== Infinity) this.#watch({ order: null, worker, time: lateAt });
     return worker;
   }
 
   ready(worker: WorkerRecord): void {
-    if (worker.set === this.#starting) this.#move(worker, this.#idle);
+    if (worker.set !== this.#starting) return;
+    worker.stuckAt = Infinity;
+    this.#move(worker, this.#idle);
   }
 
   /** Bounds how many tasks a worker may be sent before it is to be replaced. */
@@ -295,7 +306,7 @@ export class Scheduler {
       const { worker } = deadline;
       if (deadline.order === null) {
         worker.stuckAt = Infinity;
-        verdicts.push({ kind: "stuck", worker });
+        verdicts.push({ kind: worker.set === this.#starting ? "late" : "stuck", worker });
         continue;
       }
       const task = taskOf(deadline)!;
@@ -454,7 +465,7 @@ export class Scheduler {
   #isLive(deadline: Deadline): boolean {
     const { order, worker, time } = deadline;
     if (order !== null) return taskOf(deadline) !== undefined;
-    return (worker.set === this.#overdue || worker.set === this.#spent) && worker.stuckAt === time;
+    return worker.set !== this.#gone && worker.stuckAt === time;
   }
 
   /**

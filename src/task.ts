@@ -93,7 +93,7 @@ export class WorkerRecord {
   readonly costs = new Fifo<number>();
   load = 0;
   set: Set<WorkerRecord>;
-  /** When to replace it unless it has answered by then; Infinity when it is not overdue. */
+  /** When to replace it unless it has answered by then; Infinity when nothing is overdue of it. */
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   left = Infinity;

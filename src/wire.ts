@@ -92,6 +92,8 @@ export interface Ending {
   readonly signal: string | null;
   /** For a person: "exited with code 3", "was killed by SIGKILL". */
   readonly text: string;
+  /** What may have led to it; where it is left out, exit code and signal tell. */
+  readonly cause?: string;
 }
 
 /** What a rank says of its child that is gone. */

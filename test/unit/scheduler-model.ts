@@ -24,6 +24,8 @@ interface Seat {
   /** How many tasks it may still be sent; and since when it is let go, null if it is not. */
   left: number;
   retiredAt: number | null;
+  /** When it is late, unless it serves by then, or was said to be. */
+  lateAt: number;
 }
 
 /**
@@ -64,6 +66,7 @@ export class Model {
     const seat = pick(this.#seats, worker);
     this.scheduler.ready(seat.record);
     if (seat.state === "starting") seat.state = "serving";
+    seat.lateAt = Infinity;
   }
 
   /** Bounds the tasks of a worker that does not serve yet. */
@@ -182,6 +185,10 @@ export class Model {
         expected.add(`stuck ${seat.record.index}`);
         seat.reported = true;
       }
+      if (seat.lateAt <= this.now) {
+        expected.add(`late ${seat.record.index}`);
+        seat.lateAt = Infinity;
+      }
       if (seat.retiredAt !== null && seat.retiredAt + STUCK_MS <= this.now) {
         expected.add(`stuck ${seat.record.index}`);
         seat.retiredAt = null;
@@ -195,8 +202,9 @@ export class Model {
     expect(said).toEqual([...expected].toSorted());
     for (const verdict of verdicts) {
       const seat = this.#seats.find(({ record }) => record === verdict.worker)!;
-      expect(isSpent(seat) || seat.inFlight[0]!.settled).toBeTrue();
-      if (verdict.kind === "stuck") continue;
+      if (verdict.kind === "late") expect(seat.state).toBe("starting");
+      else expect(isSpent(seat) || seat.inFlight[0]!.settled).toBeTrue();
+      if (verdict.kind !== "expired") continue;
       expect(seat.inFlight[0]).toBe(verdict.task);
       this.#settle(verdict.task, "failed");
       this.#look(seat);
@@ -208,6 +216,7 @@ export class Model {
   lose(worker: number, begun: number | "unknown" | "stale"): void {
     const seat = pick(this.#seats, worker);
     seat.retiredAt = null;
+    seat.lateAt = Infinity;
     if (seat.state === "gone") {
       expect(this.scheduler.lose(seat.record)).toEqual({ lost: [], requeued: 0 });
       return;
@@ -239,14 +248,16 @@ export class Model {
     }
   }
 
-  replace(worker: number): void {
+  /** Puts another one in the place of one that is gone, which is late after `ms`. */
+  replace(worker: number, ms = Infinity): void {
     const seat = pick(this.#seats, worker);
     if (seat.state !== "gone") return;
     const { index } = seat.record;
-    const record = this.scheduler.replace(seat.record);
+    const lateAt = this.now + ms;
+    const record = this.scheduler.replace(seat.record, lateAt);
     expect(record.index).toBe(index);
     expect(this.scheduler.stateOf(record)).toBe("starting");
-    Object.assign(seat, { ...newSeat(record), pinned: seat.pinned });
+    Object.assign(seat, { ...newSeat(record), pinned: seat.pinned, lateAt });
   }
 
   /** Serves until nothing is left to do. */
@@ -348,8 +359,17 @@ export class Model {
 }
 
 function newSeat(record: WorkerRecord): Seat {
-  const [since, reported, left, retiredAt] = [0, false, Infinity, null];
-  return { record, state: "starting", inFlight: [], pinned: [], since, reported, left, retiredAt };
+  return {
+    record,
+    state: "starting",
+    inFlight: [],
+    pinned: [],
+    since: 0,
+    reported: false,
+    left: Infinity,
+    retiredAt: null,
+    lateAt: Infinity,
+  };
 }
 
 function isOverdue({ state, inFlight }: Seat): boolean {
@@ -391,8 +411,8 @@ function before(a: Task, b: Task): boolean {
 }
 
 function nameOf(verdict: Verdict): string {
-  if (verdict.kind === "stuck") return `stuck ${verdict.worker.index}`;
-  return `expired ${verdict.task.order}`;
+  if (verdict.kind === "expired") return `expired ${verdict.task.order}`;
+  return `${verdict.kind} ${verdict.worker.index}`;
 }
 
 function sum(numbers: readonly number[]): number {

@@ -39,6 +39,7 @@ const elapsed = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(0, 49.99, 50, 1e6, 1e30, Infinity, NaN, -1) },
 );
 const ms = fc.oneof(fc.nat(20), fc.constantFrom(VERDICT_MS, STUCK_MS, 999, 12_000, 0.25));
+const late = fc.constantFrom(Infinity, 5, 12_000);
 
 const deeds = fc.oneof(
   {
@@ -77,7 +78,7 @@ const deeds = fc.oneof(
       (m, ...a) => m.lose(...a),
     ),
   },
-  { weight: 2, arbitrary: deed("replace", fc.tuple(some), (m, w) => m.replace(w)) },
+  { weight: 2, arbitrary: deed("replace", fc.tuple(some, late), (m, ...a) => m.replace(...a)) },
   {
     weight: 1,
     arbitrary: deed("allow", fc.tuple(some, fc.integer({ min: 1, max: 3 })), (m, ...a) =>
@@ -397,6 +398,20 @@ describe("workers that have had all the tasks they may have", () => {
     scheduler.answered(worker, task.id, 1, 5);
     expect(scheduler.retire(worker, 5)).toBeTrue();
   });
+});
+
+test("one that takes another's place and does not come to serve in time is late: told once", () => {
+  const { scheduler, workers } = serving(1);
+  scheduler.lose(workers[0]!);
+  const late = scheduler.replace(workers[0]!, 100);
+  expect(scheduler.nextDeadline).toBe(100);
+  expect(scheduler.due(99)).toEqual([]);
+  expect(scheduler.due(100)).toEqual([{ kind: "late", worker: late }]);
+  expect(scheduler.due(1e9)).toEqual([]);
+  scheduler.lose(late);
+  const next = scheduler.replace(late, 200);
+  scheduler.ready(next);
+  expect(scheduler.due(1e9)).toEqual([]);
 });
 
 test("a deadline counts from the latest word of the task's beginning", () => {

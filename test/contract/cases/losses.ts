@@ -233,6 +233,38 @@ losses.it(
   PROCESSES,
 );
 
+/** An initializer: notes that it ran, and does not return if it is not the first one. */
+async function hangLater(marks: string): Promise<void> {
+  const isFirst = !existsSync(marks);
+  appendFileSync(marks, `${process.pid}\n`);
+  if (!isFirst) await new Promise(() => {});
+}
+
+losses.it(
+  "one in its place whose initializer hangs is given up after openTimeout; after three so is the pool",
+  async () => {
+    using gate = new Gate();
+    const marks = join(gate.path, "marks");
+    const initializer = [hangLater, marks] as const;
+    await using pool = await AsyncPool.open(1, { initializer, openTimeout: 1_000 });
+    const running = pool.async(passGate, gate.path);
+    await gate.reached();
+    const queued = pool.async(square, 2);
+    process.kill(pool.workers[0]!.pid, "SIGKILL");
+    assert.equal((await failure(running, WorkerLostError)).signal, "SIGKILL");
+    const error = await failure(queued, WorkerLostError);
+    assert.match(
+      error.message,
+      /^Cannot keep the pool going: worker 0 .*initializer 1000 ms after/,
+    );
+    assert.throws(() => pool.async(square, 2), error);
+    const pids = readFileSync(marks, "utf8").trim().split("\n");
+    assert.equal(pids.length, 4);
+    await until("all of them to be gone", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
+  },
+  PROCESSES,
+);
+
 losses.it(
   "all idle ones at once, and again: they are replaced, and serve",
   async ({ workers }) => {
