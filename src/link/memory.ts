@@ -2,7 +2,9 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 
 /**
  * Memory that two processes share: a file in memory that never has a name (`O_TMPFILE`, open(2)), so
- * that nobody else can open it, and nothing is left of it when both are gone, however they go.
+ * that nobody else can open it, and nothing is left of it when both are gone, however they go. Both
+ * close their descriptors once it is mapped: to make it shorter, which nothing then can, would end
+ * whoever touches what was cut off.
  */
 
 // Linux; Node's constants do not have it. The flag includes O_DIRECTORY.

@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import { IpcLink } from "../link/ipc.ts";
 import type { LinkOwner } from "../link/link.ts";
 import { Bell } from "../link/bell.ts";
@@ -28,8 +29,11 @@ export function serveParent(): void {
 }
 
 function serveMemory(): void {
+  const memory = mapMemory(MEMORY_FD);
+  // From here on nobody can make it shorter, which would be fatal to either side: it has no name, either.
+  closeSync(MEMORY_FD);
   const link: SharedLink = new SharedLink(
-    mapMemory(MEMORY_FD),
+    memory,
     1,
     ownerOf(() => link),
     () => bell.ring(),

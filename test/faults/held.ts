@@ -2,8 +2,17 @@
  * Tasks that stand still where a test wants them, until a word is said at their gate, and then do what
  * it says. Each holds its first caller only: whoever comes to the same gate later walks through.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
+import { SHARED_BYTES } from "../../src/link/shared.ts";
 
 /** What each of these tasks is worth in the end. */
 export const WORTH = 7;
@@ -112,10 +121,13 @@ function obey(path: string): number {
 
 /** Overwrites all that this worker shares with its parent, but for the note of what it has begun. */
 function scribble(): never {
-  const memory = Bun.mmap("/proc/self/fd/4", { shared: true });
-  const note = memory.length / 2 + 4;
-  for (let i = 0; i < memory.length; i++) {
-    if (i < note || i >= note + 4) memory[i] = (i * 2_654_435_761) >>> 13;
-  }
+  // It has no name and no descriptor: as native code that has lost its way does, by its address.
+  const line = readFileSync("/proc/self/maps", "latin1").match(/^.*\/dev\/shm\/#.*$/m)![0];
+  const start = parseInt(line, 16);
+  const memory = openSync("/proc/self/mem", "r+");
+  const bytes = Uint8Array.from({ length: SHARED_BYTES }, (_, i) => (i * 2_654_435_761) >>> 13);
+  const note = SHARED_BYTES / 2 + 4;
+  writeSync(memory, bytes, note + 4, SHARED_BYTES - note - 4, start + note + 4);
+  writeSync(memory, bytes, 0, note, start);
   for (;;) Bun.sleepSync(10);
 }

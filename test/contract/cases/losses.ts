@@ -1,4 +1,12 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
@@ -261,6 +269,30 @@ losses.it(
     const pids = readFileSync(marks, "utf8").trim().split("\n");
     assert.equal(pids.length, 4);
     await until("all of them to be gone", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
+  },
+  PROCESSES,
+);
+
+/** Where it leads to; empty if that is closed by now. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+losses.it(
+  "the memory that a worker shares can be opened, or made shorter, by nobody",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const shared = (pid: number) =>
+      readdirSync(`/proc/${pid}/fd`)
+        .map((fd) => linkOf(`/proc/${pid}/fd/${fd}`))
+        .filter((path) => path.startsWith("/dev/shm/#"));
+    const { pid } = pool.workers[0]!;
+    assert.match(readFileSync(`/proc/${pid}/maps`, "latin1"), /\/dev\/shm\/#\d+ \(deleted\)/);
+    assert.deepEqual([...shared(pid), ...shared(process.pid)], []);
   },
   PROCESSES,
 );
