@@ -25,7 +25,13 @@ const launches: Launch[] = [
 for (const launch of launches) describeJob(launch, RUN, CASES);
 
 describe("inside of bun test", () => {
-  const place: Place = { mode: "local", isolated: false, workers: LOCAL_WORKERS, main: null };
+  const place: Place = {
+    mode: "local",
+    isolated: false,
+    mixed: false,
+    workers: LOCAL_WORKERS,
+    main: null,
+  };
   const subjects = /^(calling|functions|errors|handles|priorities):/;
   for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
     if (entry.main || !subjects.test(entry.name)) continue;

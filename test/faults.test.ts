@@ -16,4 +16,5 @@ describeJob({ mode: "local", ranks: 1 }, RUN, cases);
 for (const mode of mpiFamilies()) {
   describeJob({ mode, ranks: 3 }, RUN, cases);
   describeJob({ mode, ranks: 3, isolated: true }, RUN, cases);
+  describeJob({ mode, ranks: 3, mixed: true }, RUN, CELLS);
 }

@@ -10,6 +10,8 @@ export interface Place {
   readonly mode: Mode;
   /** In an MPI job: every pool is isolated. */
   readonly isolated: boolean;
+  /** In an MPI job: pools are of a rank and a process beside rank 0, where the cases ask for that. */
+  readonly mixed: boolean;
   /** The most workers a pool can have, or should. */
   readonly workers: number;
   /** Top-level functions of the main script, which it does not export; null where it has none. */
@@ -62,11 +64,16 @@ export class Subject {
   }
 }
 
-/** Whether a case is for a job of this mode, with so many workers, isolated or not. */
-export function applies(entry: Case, mode: Mode, available: number, isolated = false): boolean {
+/** Whether a case is for a job of this mode, with so many workers, of which some `die` alone or all. */
+export function applies(
+  entry: Case,
+  mode: Mode,
+  available: number,
+  die = mode === "local",
+): boolean {
   const { modes, processes, workers = 1, slow = false } = entry;
   if (slow && mode !== "local" && available > 1) return false;
-  if (processes !== undefined && processes !== (mode === "local" || isolated)) return false;
+  if (processes !== undefined && processes !== die) return false;
   return (modes?.includes(mode) ?? true) && workers <= available;
 }
 

@@ -12,6 +12,8 @@ export interface Launch {
   readonly ranks: number;
   /** Every pool of it is, unless it says otherwise; for jobs that `runCases` plays. */
   readonly isolated?: boolean;
+  /** Its pools are of ranks and processes, as far as the cases are for that. */
+  readonly mixed?: boolean;
 }
 
 export interface JobOptions {

@@ -16,6 +16,9 @@ const MOST_HANGS = 3;
 /** Set to 1, every pool of an MPI job is isolated. */
 export const ISOLATE = "BSYNC_TEST_ISOLATED";
 
+/** Set to 1, the pools of an MPI job are of a rank and a process, where the cases ask for that. */
+export const MIX = "BSYNC_TEST_MIXED";
+
 /** What a line says. */
 export interface Line {
   readonly name: string;
@@ -32,7 +35,9 @@ export function placeOf(main: MainFunctions | null): Place {
       ? "openmpi"
       : "mpich";
   const isolated = mode !== "local" && process.env[ISOLATE] === "1";
-  return { mode, isolated, workers: usingMpi() ? getSize() - 1 : LOCAL_WORKERS, main };
+  const mixed = mode !== "local" && process.env[MIX] === "1";
+  const workers = usingMpi() ? getSize() - 1 : LOCAL_WORKERS;
+  return { mode, isolated, mixed, workers, main };
 }
 
 /**
@@ -47,9 +52,10 @@ export async function runCases(
 ): Promise<void> {
   process.on("unhandledRejection", (error) => stray.push(error ?? "undefined"));
   if (place.isolated) isolateAllPools();
+  const die = place.mode === "local" || place.isolated || place.mixed;
   const wanted = cases.filter(
     (entry) =>
-      applies(entry, place.mode, place.workers, place.isolated) &&
+      applies(entry, place.mode, place.workers, die) &&
       (subjects.length === 0 || subjects.some((part) => entry.name.includes(part))),
   );
   const next = wanted.values();

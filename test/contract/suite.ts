@@ -2,23 +2,26 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
 import { Job, type Launch } from "./job.ts";
-import { ISOLATE, type Line } from "./runner.ts";
+import { ISOLATE, type Line, MIX } from "./runner.ts";
 
 /** ms for all cases of one job. */
 const JOB_MS = 180_000;
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
 export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {
-  const { mode, ranks, isolated = false } = launch;
+  const { mode, ranks, isolated = false, mixed = false } = launch;
   const workers = mode === "local" ? LOCAL_WORKERS : ranks - 1;
   const title = mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`;
-  describe(isolated ? `${title}, isolated` : title, () => {
+  const kind = isolated ? ", isolated" : mixed ? ", mixed with processes" : "";
+  const env = { ...(isolated ? { [ISOLATE]: "1" } : {}), ...(mixed ? { [MIX]: "1" } : {}) };
+  const die = mode === "local" || isolated || mixed;
+  describe(title + kind, () => {
     let job: Job;
     const lines = new Map<string, Line>();
     let rest = "";
 
     beforeAll(async () => {
-      job = new Job(launch, script, isolated ? { env: { [ISOLATE]: "1" } } : {});
+      job = new Job(launch, script, { env });
       // What went wrong is for the tests to tell.
       await job.ended(JOB_MS).catch(() => {});
       for (const text of job.stdout.split("\n")) {
@@ -31,7 +34,7 @@ export function describeJob(launch: Launch, script: string, cases: readonly Case
 
     afterAll(() => job[Symbol.asyncDispose]());
 
-    for (const { name } of cases.filter((entry) => applies(entry, mode, workers, isolated))) {
+    for (const { name } of cases.filter((entry) => applies(entry, mode, workers, die))) {
       test(name, () => {
         const line = lines.get(name);
         if (line === undefined) throw new Error(`the job ended before, or hung here: ${end(job)}`);

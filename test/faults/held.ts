@@ -12,6 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { usingMpi } from "../../index.ts";
 import { SHARED_BYTES } from "../../src/link/shared.ts";
 
 /** What each of these tasks is worth in the end. */
@@ -24,6 +25,11 @@ export function holdSync(path: string): number {
   if (!arrive(path)) return WORTH;
   while (isHeld(path)) Bun.sleepSync(1);
   return obey(path);
+}
+
+/** Where several workers come at once: holds a local process, or a rank. */
+export function holdWhere(path: string, local: boolean): number {
+  return usingMpi() === local ? WORTH : holdSync(path);
 }
 
 export async function holdAsync(path: string): Promise<number> {

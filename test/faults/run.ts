@@ -3,6 +3,9 @@
  * one job: a line of JSON for each, from rank 0.
  *
  *   bun run run.ts [words ...]        mpirun -n 3 bun run run.ts [words ...]
+ *
+ * With BSYNC_TEST_ISOLATED=1 the pools of an MPI job are isolated; with BSYNC_TEST_MIXED=1 the cells are
+ * played in pools of a rank and a process.
  */
 import { AsyncPool } from "../../index.ts";
 import { placeOf, runCases } from "../contract/runner.ts";
@@ -17,5 +20,6 @@ await first.close();
 const place = placeOf(null);
 const { CELLS } = await import("./table.ts");
 const { PEERS } = await import("./peers.ts");
+const words = process.argv.slice(2);
 const atOnce = place.mode === "local" || place.isolated ? AT_ONCE : 1;
-await runCases(place, [...CELLS, ...PEERS], process.argv.slice(2), atOnce);
+await runCases(place, place.mixed ? CELLS : [...CELLS, ...PEERS], words, atOnce);

@@ -71,6 +71,8 @@ export class Stage implements AsyncDisposable {
   /** The task in question; null where it comes after the fault. (Never returned by what is async: that would await it.) */
   #subject: MessageHandle<unknown> | null = null;
   #over = false;
+  /** The worker in question does not outlive the fault. */
+  #mortal = false;
 
   constructor(place: Place) {
     this.#place = place;
@@ -80,12 +82,14 @@ export class Stage implements AsyncDisposable {
     return this.#pool!;
   }
 
-  /** Whether its workers are processes that can die without the job. */
-  get #replaceable(): boolean {
-    return this.#place.mode === "local" || this.#place.isolated;
+  /** The neighbour's worker first, then the one that comes to harm: `mortal` if it has to die of it. */
+  #workers(mortal: boolean): number | (number | null)[] {
+    if (!this.#place.mixed) return 2;
+    return mortal ? [1, null] : [null, 1];
   }
 
   async play(fault: Fault, state: State, truth: Truth): Promise<void> {
+    this.#mortal = isDeath(fault) || fault === "stop";
     if (state === "starting") return await this.#playStart(fault, truth);
     await this.#open();
     this.#neighbour = this.pool.async(passGate, this.#other.path, "untouched");
@@ -115,12 +119,15 @@ export class Stage implements AsyncDisposable {
   }
 
   async #open(options: object = {}): Promise<void> {
-    this.#pool = await AsyncPool.open(2, options);
+    this.#pool = await AsyncPool.open(this.#workers(this.#mortal), options);
     this.#note();
   }
 
+  /** Those that are gone when the pool is: all but plain ranks. */
   #note(): void {
-    for (const { pid } of this.pool.workers) this.#pids.add(pid);
+    for (const { pid, rank } of this.pool.workers) {
+      if (rank === null || this.#place.isolated) this.#pids.add(pid);
+    }
   }
 
   /** Calls go with what the fault needs. */
@@ -271,8 +278,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async #judgeHolder(fault: Fault, holder: MessageHandle<unknown>): Promise<void> {
-    const dies = fault.startsWith("SIG") || fault.startsWith("exit") || fault === "scribble";
-    const truth = dies
+    const truth = isDeath(fault)
       ? "lost"
       : fault === "throw"
         ? "thrown"
@@ -295,7 +301,6 @@ export class Stage implements AsyncDisposable {
   }
 
   async #leftNothing(): Promise<void> {
-    if (!this.#replaceable) return;
     const left = () => [...this.#pids].filter((pid) => existsSync(`/proc/${pid}`));
     await until("the workers to be gone", () => left().length === 0, 1_000);
   }
@@ -303,7 +308,10 @@ export class Stage implements AsyncDisposable {
   /** A pool whose first worker comes to harm in its initializer. */
   async #playStart(fault: Fault, truth: Truth): Promise<void> {
     const { gate } = this;
-    const opening = this.#open({ initializer: [held.holdSync, gate.path] });
+    const initializer = this.#place.mixed
+      ? [held.holdWhere, gate.path, this.#mortal]
+      : [held.holdSync, gate.path];
+    const opening = this.#open({ initializer });
     opening.catch(() => {});
     await gate.reached();
     await this.#strike(fault, "starting", null);
@@ -317,6 +325,10 @@ export class Stage implements AsyncDisposable {
     await this.pool.close();
     await this.#leftNothing();
   }
+}
+
+function isDeath(fault: Fault): boolean {
+  return fault.startsWith("SIG") || fault.startsWith("exit") || fault === "scribble";
 }
 
 /** How a handle is settled, which it has to be in time. */
