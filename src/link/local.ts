@@ -1,4 +1,5 @@
 import { closeSync, existsSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { withoutLauncher } from "../mpi/launcher.ts";
 import { type Place, writePlace } from "../place.ts";
@@ -165,14 +166,13 @@ export class LocalLink implements Link {
    * tell. What it said before it went is taken in first.
    */
   checkAlive(): void {
-    if (this.#gone || isRunning(this.#process.pid)) return;
+    if (this.#gone) return;
     const { exitCode, signalCode } = this.#process;
+    const ended = exitCode !== null || signalCode !== null;
+    const end = ended ? ending(exitCode, signalCode) : endOf(this.#process.pid);
+    if (end === null) return;
     while (this.#channel.poll());
-    if (exitCode === null && signalCode === null) {
-      this.#lose({ exitCode: null, signal: null, text: "ended" });
-    } else {
-      this.#lose(ending(exitCode, signalCode));
-    }
+    this.#lose(end);
   }
 
   #start(options: LocalOptions, memory: number | null): Bun.Subprocess {
@@ -212,14 +212,35 @@ export class LocalLink implements Link {
   }
 }
 
-/** Whether a child of this process runs: one that has ended and was not waited for does not. */
-function isRunning(pid: number): boolean {
+/** By number; of two names for one (SIGABRT, SIGIOT) the first. */
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .toReversed(),
+);
+
+/** Where /proc/pid/stat has the status, counted from the state, its third field (proc(5)). */
+const STATUS_FIELD = 52 - 3;
+
+/**
+ * How a child of this process has ended that was not waited for, as /proc/pid/stat tells of it; null if it
+ * runs. The status is that of wait(2): exit code << 8, or the signal.
+ */
+function endOf(pid: number): Ending | null {
+  let fields: string[];
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return !/^[ZXx]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+    fields = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .trimEnd()
+      .split(" ");
   } catch {
-    return process.platform !== "linux";
+    return process.platform === "linux" ? { exitCode: null, signal: null, text: "ended" } : null;
   }
+  if (!/^[ZXx]/.test(fields[0]!)) return null;
+  const status = Number(fields[STATUS_FIELD]);
+  const signal = SIGNAL_NAMES.get(status & 0x7f);
+  return signal === undefined ? ending((status >> 8) & 0xff, null) : ending(null, signal);
 }
 
 function command(): string[] {

@@ -321,7 +321,14 @@ losses.it(
   async () => {
     await using pool = await AsyncPool.open(1);
     const bad = pool.async(exit, 7);
-    assert.throws(() => bad.getSync(SOON), WorkerLostError);
+    assert.throws(
+      () => bad.getSync(SOON),
+      (error) => error instanceof WorkerLostError && error.exitCode === 7,
+    );
+    assert.throws(
+      () => pool.async(killMyself, "SIGABRT").getSync(SOON),
+      (error) => error instanceof WorkerLostError && error.signal === "SIGABRT",
+    );
     assert.equal(pool.async(square, 3).getSync(SOON), 9);
     const asked = pool.async(exit, 8);
     const end = performance.now() + SOON.timeout;
