@@ -9,14 +9,19 @@ const LIMIT_MS = 90_000;
 
 const launches: Launch[] = [
   { mode: "local", ranks: 1 },
-  ...mpiFamilies().map((mode) => ({ mode, ranks: 3 })),
+  ...mpiFamilies().flatMap((mode) => [
+    { mode, ranks: 3 },
+    { mode, ranks: 3, isolated: true },
+  ]),
 ];
 
 for (const launch of launches) {
+  const mode = launch.isolated ? `${launch.mode}, isolated` : launch.mode;
   test(
-    `${launch.mode}: tasks, pools and deaths leave nothing`,
+    `${mode}: tasks, pools and deaths leave nothing`,
     async () => {
       const args = ["--tasks", "10000", "--pools", "20", "--deaths", "20"];
+      if (launch.isolated) args.push("--isolate");
       await using job = new Job(launch, PROGRAM, { args });
       await job.ended(LIMIT_MS);
       const { exitCode } = job.process;

@@ -3,6 +3,7 @@
  * MPI's requests, on the controller and on the workers that stay.
  *
  *   bun test/faults/leaks.ts [--tasks 100000] [--pools 1000] [--deaths 1000] [--mode local|openmpi|mpich]
+ *                            [--isolate]
  */
 import { heapStats } from "bun:jsc";
 import { readdirSync, readFileSync } from "node:fs";
@@ -28,8 +29,11 @@ const { values } = parseArgs({
     pools: { type: "string", default: "1000" },
     deaths: { type: "string", default: "1000" },
     mode: { type: "string", default: "local" },
+    isolate: { type: "boolean", default: false },
   },
 });
+
+const { isolate } = values;
 
 /** What a process holds. */
 export interface Holdings {
@@ -105,7 +109,7 @@ async function settle(): Promise<void> {
 }
 
 async function checkTasks(count: number): Promise<void> {
-  await using pool = await AsyncPool.open(2);
+  await using pool = await AsyncPool.open(2, { isolate });
   await runTasks(pool, count * WARM_UP);
   await settle();
   const before = [holdings(), ...(await pool.each(holdings))];
@@ -117,7 +121,7 @@ async function checkTasks(count: number): Promise<void> {
 
 async function usePools(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
-    const pool = await AsyncPool.open(1);
+    const pool = await AsyncPool.open(1, { isolate });
     assert.equal(await pool.async(echo, i), i);
     // Half of them are ended with something under way.
     if (i % 2 === 0) await pool.close();
@@ -128,29 +132,40 @@ async function usePools(count: number): Promise<void> {
   }
 }
 
+/** Of this process, and of the ranks that serve the pools that come and go. */
+async function holdingsOfAll(): Promise<Holdings[]> {
+  await settle();
+  if (!usingMpi()) return [holdings()];
+  await using pool = await AsyncPool.open();
+  return [holdings(), ...(await pool.each(holdings))];
+}
+
+function compareAll(before: Holdings[], after: Holdings[], things: number): void {
+  before.forEach((first, i) => compare(i === 0 ? "controller" : "rank", first, after[i]!, things));
+}
+
 async function checkPools(count: number): Promise<void> {
   await usePools(Math.ceil(count * WARM_UP));
-  await settle();
-  const before = holdings();
+  await holdingsOfAll();
+  const before = await holdingsOfAll();
   await usePools(count);
-  await settle();
-  compare("controller", before, holdings(), count);
+  compareAll(before, await holdingsOfAll(), count);
 }
 
 async function checkDeaths(count: number): Promise<void> {
-  await using pool = await AsyncPool.open(2);
+  await using pool = await AsyncPool.open(2, { isolate });
   const die = async (times: number) => {
     for (let i = 0; i < times; i++) {
       await failure(pool.async(exit), WorkerLostError);
       if (i % 10 === 0) assert.equal(await pool.async(echo, i), i);
     }
     await pool.each(echo, 0);
-    await settle();
   };
   await die(Math.ceil(count * WARM_UP));
-  const before = holdings();
+  await holdingsOfAll();
+  const before = await holdingsOfAll();
   await die(count);
-  compare("controller", before, holdings(), count);
+  compareAll(before, await holdingsOfAll(), count);
 }
 
 async function main(): Promise<void> {
@@ -163,9 +178,11 @@ async function main(): Promise<void> {
   await checkTasks(tasks);
   await checkPools(pools);
   // A rank that dies takes its job along.
-  if (!usingMpi()) await checkDeaths(deaths);
+  const mortal = !usingMpi() || isolate;
+  if (mortal) await checkDeaths(deaths);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`nothing is left of ${tasks} tasks, ${pools} pools, ${deaths} deaths (${seconds} s)`);
+  const what = `${tasks} tasks, ${pools} pools${mortal ? `, ${deaths} deaths` : ""}`;
+  console.log(`nothing is left of ${what} (${seconds} s)`);
 }
 
 await launched(values.mode, import.meta.path);
