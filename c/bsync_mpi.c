@@ -617,6 +617,29 @@ int bsync_mpi_error_class(int code, char *text, int size)
   return put("", text, size);
 }
 
+static int tools; /* was MPI_T started? */
+
+int bsync_mpi_variable(int index, char *text, int size)
+{
+  int level, count = 0, length = size, verbosity, binding, scope, code;
+  MPI_Datatype type;
+  if (state != OPEN) return not_open();
+  if (index < 0 || size <= 0) return -BSYNC_E_ARGUMENT;
+  /* For good: MPICH 4.0 does not survive to begin with it a second time. */
+  if (!tools) {
+    code = MPI_T_init_thread(MPI_THREAD_FUNNELED, &level);
+    if (code != MPI_SUCCESS) return answer(code);
+    tools = 1;
+  }
+  MPI_T_cvar_get_num(&count);
+  text[0] = '\0';
+  if (index < count &&
+      MPI_T_cvar_get_info(index, text, &length, &verbosity, &type, NULL,
+        NULL, NULL, &binding, &scope) != MPI_SUCCESS)
+    text[0] = '\0';
+  return index < count ? (int)strlen(text) : -BSYNC_E_ARGUMENT;
+}
+
 int bsync_mpi_library_version(char *text, int size)
 {
   char from[MPI_MAX_LIBRARY_VERSION_STRING + 1] = "";

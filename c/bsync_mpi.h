@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 4
+#define BSYNC_MPI_ABI 5
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -194,6 +194,18 @@ int bsync_mpi_error_text(int code, char *text, int size);
  * time; does not start MPI.
  */
 int bsync_mpi_library_version(char *text, int size);
+
+/*
+ * Puts the name of the library's control variable [index] (counted from 0;
+ * MPI_T_cvar_get_info, section 15.3.6) into [text] as [bsync_mpi_error_text]
+ * does. Each part of the library has variables of its own, and a part that is
+ * not in use has taken them back: they tell what carries the messages. Only
+ * between [bsync_mpi_init] and [bsync_mpi_finalize].
+ *
+ * Returns the length, 0 for a variable that was taken back, and
+ * -BSYNC_E_ARGUMENT when there are no more.
+ */
+int bsync_mpi_variable(int index, char *text, int size);
 
 /*
  * Ends the whole job with exit code [code] (MPI_Abort, section 9.7), or, where

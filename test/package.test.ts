@@ -253,6 +253,15 @@ function contract(name: string, start: (...command: string[]) => Promise<Outcome
       },
       LIMIT_MS,
     );
+
+    test(
+      "bunx bsync doctor finds that all is well",
+      async () => {
+        const report = printed(await start(BUN, "x", "bsync", "doctor", "--json"));
+        expect(report).toMatchObject({ bsync: manifest.version, ok: true });
+      },
+      LIMIT_MS,
+    );
   });
 }
 

@@ -11,14 +11,14 @@ import { closeSync, constants, openSync, writeSync } from "node:fs";
 const O_TMPFILE = 0o20200000;
 
 /** Where Linux keeps shared memory. */
-const FOLDER = "/dev/shm";
+export const MEMORY_FOLDER = "/dev/shm";
 
 /** A descriptor for `bytes` bytes of it, for this process and one that inherits it; null where there is none. */
 export function createMemory(bytes: number): number | null {
   if (process.platform !== "linux") return null;
   let fd: number;
   try {
-    fd = openSync(FOLDER, constants.O_RDWR | O_TMPFILE, 0o600);
+    fd = openSync(MEMORY_FOLDER, constants.O_RDWR | O_TMPFILE, 0o600);
   } catch {
     return null;
   }

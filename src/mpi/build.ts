@@ -5,13 +5,14 @@
  * package's own folder: that one may be shared, or read-only.
  */
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import header from "../../c/bsync_mpi.h" with { type: "text" };
 import source from "../../c/bsync_mpi.c" with { type: "text" };
 import commHeader from "../../c/bsync_comm.h" with { type: "text" };
 import commSource from "../../c/bsync_comm.c" with { type: "text" };
 import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
+import type { Family } from "./launcher.ts";
 import { exclusively } from "./lock.ts";
 
 const COMPILE_TIMEOUT_MS = 120_000;
@@ -41,7 +42,33 @@ export function writeSource(folder: string): string {
 export function shimName(compiler: Compiler): string {
   const texts = Object.values(FILES);
   const parts = [...texts, compiler.show, compiler.path, process.platform, process.arch];
-  return `bsync_mpi-${compiler.family}-${digest(...parts).slice(0, 24)}.so`;
+  return `${PREFIX}${compiler.family}-${digest(...parts).slice(0, 24)}.so`;
+}
+
+const PREFIX = "bsync_mpi-";
+
+/** A shim that is in the cache. */
+export interface CachedShim {
+  readonly path: string;
+  readonly family: Family;
+  /** Is it the one that one of these compilers would be asked for now? */
+  readonly current: boolean;
+  /** Is it as it was when it was written? */
+  readonly whole: boolean;
+}
+
+/** The shims in the cache: of `compilers`, and those that other versions of bsync or MPI have left. */
+export function cachedShims(cache: Cache, compilers: readonly Compiler[]): CachedShim[] {
+  const names = new Set(compilers.map(shimName));
+  return Array.from(cache.list(PREFIX), ({ path, whole }) => {
+    const family = /^(openmpi|mpich)-/.exec(basename(path).slice(PREFIX.length))?.[1];
+    return {
+      path,
+      family: (family ?? "unknown") as Family,
+      current: names.has(basename(path)),
+      whole,
+    };
+  });
 }
 
 /**

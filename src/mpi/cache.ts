@@ -8,6 +8,7 @@ import {
   constants,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -93,6 +94,23 @@ export class Cache {
   find(name: string): string | undefined {
     for (const path of this.#paths(name)) if (isWhole(path)) return path;
     return undefined;
+  }
+
+  /** The sealed files whose names start so, and whether they are whole. */
+  *list(prefix: string): Iterable<{ path: string; whole: boolean }> {
+    for (const folder of [this.#preferred, this.#spare]) {
+      if (folder === this.#spare && !isPrivate(folder)) continue;
+      let names: string[] = [];
+      try {
+        names = readdirSync(folder).sort();
+      } catch {
+        // Not there, or no folder: nothing is in it.
+      }
+      for (const name of names) {
+        const path = join(folder, name);
+        if (name.startsWith(prefix)) yield { path, whole: isWhole(path) };
+      }
+    }
   }
 
   /** Remembers `text` under `key`. A cache that cannot be written forgets. */

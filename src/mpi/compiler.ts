@@ -19,6 +19,8 @@ export interface Compiler {
 export interface Rejected {
   readonly path: string;
   readonly why: string;
+  /** It works, but belongs to another MPI than the one that was asked for. */
+  readonly other?: true;
 }
 
 /** What was found: a compiler, or none, and what was rejected on the way. */
@@ -48,7 +50,7 @@ const WRAPPER_SETTINGS = [
 
 const LAUNCHER_PROGRAM = /^(?:mpirun|mpiexec|orterun|orted|prterun|prted|hydra_pmi_proxy)/;
 
-function isProgram(path: string): boolean {
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
@@ -75,8 +77,12 @@ function launcherFolder(): string[] {
   return [];
 }
 
-/** The folders to look in, the likeliest first. */
-function folders(family: Family, env: Environment): string[] {
+/** The folders in which an MPI's programs are looked for, the likeliest first; `near` before all. */
+export function searchFolders(
+  family: Family,
+  env: Environment,
+  near: readonly string[] = [],
+): string[] {
   const prefixes: string[] = [];
   for (const name of ["OPAL_PREFIX", "MPI_HOME", "MPI_ROOT", "MPI_DIR", "I_MPI_ROOT"]) {
     const prefix = setting(env, name);
@@ -86,7 +92,7 @@ function folders(family: Family, env: Environment): string[] {
   const openMpi = ["/usr/lib64/openmpi/bin", "/opt/openmpi/bin", "/usr/local/openmpi/bin"];
   const mpich = ["/usr/lib64/mpich/bin", "/opt/mpich/bin", "/usr/local/mpich/bin"];
   const usual = family === "mpich" ? [...mpich, ...openMpi] : [...openMpi, ...mpich];
-  const all = [...launcherFolder(), ...prefixes, ...path, "/usr/bin", "/usr/local/bin", ...usual];
+  const all = [...near, ...prefixes, ...path, "/usr/bin", "/usr/local/bin", ...usual];
   return [...new Set(all)];
 }
 
@@ -102,19 +108,35 @@ export function flagged(show: string, flag: string): string[] {
   return words.filter((word) => word.startsWith(flag)).map((word) => word.slice(flag.length));
 }
 
-/** Whose mpi.h a compiler with these flags would include. */
-function familyOf(show: string): Family {
+/** The mpi.h that a compiler with these flags would include; null where there is none. */
+function headerOf(show: string): string | null {
   for (const folder of [...flagged(show, "-I"), "/usr/include", "/usr/local/include"]) {
     try {
-      const text = readFileSync(join(folder, "mpi.h"), "latin1");
-      if (text.includes("OPEN_MPI") || text.includes("OMPI_")) return "openmpi";
-      if (text.includes("MPICH")) return "mpich";
-      return "unknown";
+      return readFileSync(join(folder, "mpi.h"), "latin1");
     } catch {
       // Not there; the next one.
     }
   }
-  return "unknown";
+  return null;
+}
+
+/** Whose mpi.h a compiler with these flags would include. */
+function familyOf(show: string): Family {
+  const header = headerOf(show) ?? "";
+  if (header.includes("OPEN_MPI") || header.includes("OMPI_")) return "openmpi";
+  return header.includes("MPICH") ? "mpich" : "unknown";
+}
+
+/** What a wrapper's mpi.h tells: the version of its MPI, null where it does not; undefined without one. */
+export function headerVersion(compiler: Compiler): string | null | undefined {
+  const header = headerOf(compiler.show);
+  if (header === null) return undefined;
+  const mpich = /^#define MPICH_VERSION\s+"([^"]+)"/m.exec(header)?.[1];
+  if (mpich !== undefined) return mpich;
+  const parts = ["MAJOR", "MINOR", "RELEASE"].map(
+    (part) => new RegExp(`^#define OMPI_${part}_VERSION\\s+(\\d+)`, "m").exec(header)?.[1],
+  );
+  return parts.includes(undefined) ? null : parts.join(".");
 }
 
 function ask(path: string): Compiler | Rejected {
@@ -169,28 +191,70 @@ function findNamed(name: string, env: Environment, memory: Memory): Search {
   return { ...none, compiler: { path, family: "unknown", show: "" }, rejected: [answer] };
 }
 
-/** Finds the compiler wrapper for a launcher of `family`. */
-export function findCompiler(family: Family, env: Environment, memory: Memory): Search {
+/** A wrapper and what it said, in each of the folders. */
+function* wrappers(
+  family: Family,
+  env: Environment,
+  memory: Memory,
+  folders: readonly string[],
+): Iterable<{ folder: string; answer: Compiler | Rejected | null }> {
+  for (const folder of folders) {
+    const programs = names(family)
+      .map((name) => join(folder, name))
+      .filter(isProgram);
+    if (programs.length === 0) yield { folder, answer: null };
+    for (const path of programs) yield { folder, answer: askOnce(path, env, memory) };
+  }
+}
+
+/**
+ * Finds the compiler wrapper for a launcher of `family`; `near` are the folders to look in first, those
+ * of the launcher's own programs.
+ */
+export function findCompiler(
+  family: Family,
+  env: Environment,
+  memory: Memory,
+  near: readonly string[] = launcherFolder(),
+): Search {
   const named = setting(env, "BSYNC_MPICC");
   if (named !== undefined) return findNamed(named, env, memory);
   const rejected: Rejected[] = [];
   const looked: string[] = [];
-  for (const folder of folders(family, env)) {
-    const paths = names(family).map((name) => join(folder, name));
-    const programs = paths.filter(isProgram);
-    if (programs.length === 0) looked.push(folder);
-    for (const path of programs) {
-      const answer = askOnce(path, env, memory);
-      if (!("show" in answer)) {
-        rejected.push(answer);
-      } else if (family !== "unknown" && answer.family !== "unknown" && answer.family !== family) {
-        rejected.push({ path, why: `it belongs to ${familyName(answer.family)}` });
-      } else {
-        return { compiler: answer, rejected, looked, named: false };
-      }
+  for (const { folder, answer } of wrappers(
+    family,
+    env,
+    memory,
+    searchFolders(family, env, near),
+  )) {
+    if (answer === null) {
+      looked.push(folder);
+    } else if (!("show" in answer)) {
+      rejected.push(answer);
+    } else if (family !== "unknown" && answer.family !== "unknown" && answer.family !== family) {
+      const why = `it belongs to ${familyName(answer.family)}`;
+      rejected.push({ path: answer.path, why, other: true });
+    } else {
+      return { compiler: answer, rejected, looked, named: false };
     }
   }
   return { compiler: null, rejected, looked, named: false };
+}
+
+/** Every wrapper that is found, of any MPI, each once; and those that do not work. */
+export function findAllCompilers(
+  env: Environment,
+  memory: Memory,
+): { compilers: Compiler[]; rejected: Rejected[] } {
+  const compilers = new Map<string, Compiler>();
+  const rejected = new Map<string, Rejected>();
+  for (const { answer } of wrappers("unknown", env, memory, searchFolders("unknown", env))) {
+    if (answer === null) continue;
+    if (!("show" in answer)) rejected.set(answer.path, answer);
+    // Under another name, or through a symbolic link, it is the same installation.
+    else if (!compilers.has(answer.show)) compilers.set(answer.show, answer);
+  }
+  return { compilers: [...compilers.values()], rejected: [...rejected.values()] };
 }
 
 /** The family's name in a message. */

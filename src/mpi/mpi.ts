@@ -25,6 +25,10 @@ export interface Mpi {
   readonly ranksOnHost: number;
   /** Name and version of the library, in one line. */
   readonly library: string;
+  /** All that the library says of itself: some add how it was configured. */
+  readonly libraryText: string;
+  /** Where the shim came from. */
+  readonly origin: string;
   readonly finalized: boolean;
   /** Requests that are not done, or not tested since. */
   readonly pending: number;
@@ -66,6 +70,9 @@ export interface Mpi {
   /** The functions of `c/bsync_comm.h`, for bsync/mpi. */
   comm(): CommSymbols;
 
+  /** The names of the library's control variables, for diagnosis: of those parts that are in use. */
+  variables(): string[];
+
   /** MPI's own words on an error code, of either sign, and the name of its class. */
   explain(code: number): { text: string; mpiClass: string };
 
@@ -81,6 +88,9 @@ export interface Mpi {
 
 /** C's int: the longest message, and the longest timeout. */
 const MOST = 0x7fff_ffff;
+
+/** Enough for the longest name of a variable: some sixty letters. */
+const VARIABLE_BYTES = 256;
 
 type Symbols = Shim["symbols"];
 
@@ -109,6 +119,8 @@ class ShimMpi implements Mpi {
   readonly tagLimit: number;
   readonly ranksOnHost: number;
   readonly library: string;
+  readonly libraryText: string;
+  readonly origin: string;
   readonly #symbols: Symbols;
   readonly #bindComm: () => CommSymbols;
   #comm: CommSymbols | null = null;
@@ -118,7 +130,7 @@ class ShimMpi implements Mpi {
   readonly #held: (Uint8Array | undefined)[] = [];
   #finalized = false;
 
-  constructor({ symbols, comm }: Shim, info: Int32Array) {
+  constructor({ symbols, comm, origin }: Shim, info: Int32Array) {
     const [rank = 0, size = 1, tagLimit = 32_767, ranksOnHost = 1] = info;
     this.rank = rank;
     this.size = size;
@@ -126,8 +138,9 @@ class ShimMpi implements Mpi {
     this.ranksOnHost = ranksOnHost;
     this.#symbols = symbols;
     this.#bindComm = comm;
-    const version = readText((text, bytes) => symbols.bsync_mpi_library_version(text, bytes));
-    this.library = version.split("\n", 1)[0]!.replace(/\s+/g, " ").trim();
+    this.origin = origin;
+    this.libraryText = readText((text, bytes) => symbols.bsync_mpi_library_version(text, bytes));
+    this.library = this.libraryText.split("\n", 1)[0]!.replace(/\s+/g, " ").trim();
   }
 
   get finalized(): boolean {
@@ -192,6 +205,16 @@ class ShimMpi implements Mpi {
 
   comm(): CommSymbols {
     return (this.#comm ??= this.#bindComm());
+  }
+
+  variables(): string[] {
+    const names: string[] = [];
+    const text = new Uint8Array(VARIABLE_BYTES);
+    for (let index = 0; ; index++) {
+      const length = this.#symbols.bsync_mpi_variable(index, text, text.byteLength);
+      if (length < 0) return names;
+      if (length > 0) names.push(decoder.decode(text.subarray(0, length)));
+    }
   }
 
   explain(code: number): { text: string; mpiClass: string } {

@@ -36,13 +36,17 @@ function loadBuilt(compiler: Compiler, cache: Cache, env: Environment): Shim {
   return open(built.path);
 }
 
-/** What to install, for a message. */
-function remedy(family: Family): string {
+/** How to install an MPI with all that bsync needs of it, for a message. */
+export function packagesOf(family: Family): string {
   const openMpi = "apt install openmpi-bin libopenmpi-dev";
   const mpich = "apt install mpich libmpich-dev";
-  const packages =
-    family === "openmpi" ? openMpi : family === "mpich" ? mpich : `${openMpi}, or ${mpich}`;
-  return `install its development files (${packages}), or name its mpicc with BSYNC_MPICC`;
+  if (family === "unknown") return `${openMpi}, or ${mpich}`;
+  return family === "openmpi" ? openMpi : mpich;
+}
+
+/** What to do where an MPI cannot be built for, for a message. */
+export function remedy(family: Family): string {
+  return `install its development files (${packagesOf(family)}), or name its mpicc with BSYNC_MPICC`;
 }
 
 function describe(search: Search): string {

@@ -3,7 +3,7 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 4;
+const ABI = 5;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
@@ -21,6 +21,7 @@ export const SYMBOLS = {
   bsync_mpi_error_class: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_error_text: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_library_version: { args: ["buffer", "int"], returns: "int" },
+  bsync_mpi_variable: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_abort: { args: ["int"], returns: "int" },
   bsync_mpi_leave: { args: [], returns: "int" },
   bsync_mpi_finalize: { args: [], returns: "int" },
@@ -115,6 +116,12 @@ export function check(
 export function open(path: string): Shim {
   keepSignals();
   return check(dlopen(path, SYMBOLS), () => dlopen(path, COMM_SYMBOLS).symbols, path);
+}
+
+/** The interface's version of the compiled shim at `path`, whatever else it has. Throws when it does not load. */
+export function versionOfShim(path: string): number {
+  keepSignals();
+  return dlopen(path, { bsync_mpi_abi: SYMBOLS.bsync_mpi_abi }).symbols.bsync_mpi_abi();
 }
 
 /**

@@ -85,6 +85,8 @@ static void texts(int running)
     for (i = BSYNC_E_FRESH; i <= BSYNC_E_ARGUMENT; i++)
       CHECK(bsync_mpi_error_text(-i, text, size) < (size > 0 ? size : 0));
     CHECK(bsync_mpi_library_version(text, size) < (size > 0 ? size : 0));
+    CHECK(bsync_mpi_variable(running ? 0 : nasty(), text, size) < (size > 0 ? size : 0));
+    CHECK(bsync_mpi_variable(INT_MAX, text, size) < 0);
     free(text);
   }
 }

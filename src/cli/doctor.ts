@@ -1,0 +1,150 @@
+/**
+ * `bsync doctor`: examines this machine, or, on the ranks of a job, the job; prints what it found and
+ * what to do about it.
+ */
+import { homedir } from "node:os";
+import { parseArgs } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { Cache } from "../mpi/cache.ts";
+import { type Environment, findLauncher, setting } from "../mpi/launcher.ts";
+import {
+  describeCompiler,
+  findInstallations,
+  type Installation,
+  tryCompiler,
+} from "./doctor/installations.ts";
+import { examineJob, serveJob } from "./doctor/job.ts";
+import { examineBun, examineMachine } from "./doctor/machine.ts";
+import { diagnose, type Findings } from "./doctor/problems.ts";
+import type { MpiFacts, Report } from "./doctor/report.ts";
+import { examineShims, withRepairs } from "./doctor/shims.ts";
+import { printed } from "./doctor/text.ts";
+import { tryMpirun } from "./doctor/trial.ts";
+import { speaks, style } from "./style.ts";
+
+const USAGE = `Usage: bsync doctor [options]
+       mpirun -n 4 bsync doctor [options]
+
+Says what bsync finds here, and what to do about what is wrong. Alone it examines the machine, and tries
+each MPI with a job of two ranks; started by a launcher it examines that job, and rank 0 reports.
+
+  --json               print one JSON object, for programs
+  --timeout <seconds>  how long to wait for a rank, or for MPI to start (30)
+  -h, --help           print this
+
+Exit code: 0, 1 when something keeps programs from running, 2 for a wrong option.
+`;
+
+const OPTIONS = {
+  json: { type: "boolean", default: false },
+  timeout: { type: "string", default: "30" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+interface Options {
+  readonly json: boolean;
+  readonly timeoutMs: number;
+}
+
+/** The longest --timeout in seconds: a day. */
+const MOST_SECONDS = 86_400;
+
+/** The options; a text to print in the place of all else; or what is wrong with them. */
+function parse(args: string[]): Options | { help: true } | { wrong: string } {
+  let values;
+  try {
+    ({ values } = parseArgs({ args, options: OPTIONS }));
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) };
+  }
+  if (values.help) return { help: true };
+  const seconds = Number(values.timeout);
+  if (!(seconds > 0 && seconds <= MOST_SECONDS)) {
+    return { wrong: `--timeout must be a number of seconds above 0, got "${values.timeout}"` };
+  }
+  return { json: values.json, timeoutMs: seconds * 1000 };
+}
+
+/** Runs the command; resolves with its exit code. */
+export async function doctor(args: string[]): Promise<number> {
+  const launcher = findLauncher(process.env);
+  const options = parse(args);
+  if ("help" in options) {
+    if (speaks()) process.stdout.write(USAGE);
+    return 0;
+  }
+  if ("wrong" in options) {
+    if (speaks()) process.stderr.write(`bsync doctor: Cannot run: ${options.wrong}\n\n${USAGE}`);
+    return 2;
+  }
+  if (!speaks()) {
+    // Whatever becomes of this rank, the verdict is rank 0's.
+    serveJob(launcher!, options.timeoutMs);
+    return 0;
+  }
+  const cache = new Cache(process.env);
+  const here = findInstallations(process.env, cache);
+  const compilers = here.found.flatMap(({ compiler }) => compiler ?? []);
+  const before = await examineShims(cache, compilers);
+  const examined = launcher && examineJob(launcher, options.timeoutMs);
+  const mpis: MpiFacts[] = [];
+  for (const one of here.found) {
+    mpis.push(await examineMpi(one, launcher ? null : { cache, timeoutMs: options.timeoutMs }));
+  }
+  const report = judged({
+    bsync: manifest.version,
+    bun: examineBun(),
+    machine: examineMachine(),
+    cache: {
+      folder: cache.places[0]!,
+      writable: cache.writable(),
+      shims: withRepairs(before, await examineShims(cache, compilers)),
+    },
+    settings: settingsOf(process.env),
+    mpis,
+    broken: here.broken,
+    job: examined?.job ?? null,
+  });
+  await tell(report, options);
+  examined?.end();
+  return report.ok ? 0 : 1;
+}
+
+/** What is told of an MPI; outside of a job it is tried. */
+async function examineMpi(
+  { family, mpirun, compiler }: Installation,
+  trial: { cache: Cache; timeoutMs: number } | null,
+): Promise<MpiFacts> {
+  const error = trial && compiler ? tryCompiler(compiler, trial.cache) : null;
+  const mpicc = compiler && describeCompiler(compiler, error);
+  return {
+    family,
+    version: mpirun?.version ?? mpicc?.version ?? null,
+    mpirun: mpirun && { path: mpirun.path, aliases: mpirun.aliases },
+    mpicc,
+    trial: trial && mpirun && (await tryMpirun(mpirun, trial.timeoutMs)),
+  };
+}
+
+function judged(findings: Findings): Report {
+  const problems = diagnose(findings);
+  return { ...findings, problems, ok: problems.every(({ level }) => level !== "error") };
+}
+
+/** What README.md lists under "Environment". */
+const SETTINGS = ["USE_MPI", "MPICC", "CACHE_DIR", "SPIN_US", "CHUNK_BYTES", "DEBUG"];
+
+function settingsOf(env: Environment): Record<string, string> {
+  const set = SETTINGS.flatMap((name): [string, string][] => {
+    const value = setting(env, `BSYNC_${name}`);
+    return value === undefined ? [] : [[`BSYNC_${name}`, value]];
+  });
+  return Object.fromEntries(set);
+}
+
+async function tell(report: Report, { json }: Options): Promise<void> {
+  const text = json
+    ? `${JSON.stringify(report, null, 2)}\n`
+    : printed(report, { home: homedir(), ...style(process.stdout, process.env) });
+  await Bun.write(Bun.stdout, text);
+}

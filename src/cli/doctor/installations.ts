@@ -1,0 +1,72 @@
+/** The MPIs of this machine: each mpirun with the mpicc that its jobs would use, and each mpicc without one. */
+import { dirname } from "node:path";
+import { buildShim } from "../../mpi/build.ts";
+import type { Cache } from "../../mpi/cache.ts";
+import {
+  type Compiler,
+  findAllCompilers,
+  findCompiler,
+  headerVersion,
+  type Rejected,
+} from "../../mpi/compiler.ts";
+import type { Environment, Family } from "../../mpi/launcher.ts";
+import { findMpiruns, type Mpirun } from "../../mpi/mpirun.ts";
+import type { MpiccFacts } from "./report.ts";
+
+export interface Installation {
+  readonly family: Family;
+  readonly mpirun: Mpirun | null;
+  readonly compiler: Compiler | null;
+}
+
+/** All that is here, and the wrappers that do not work. */
+export interface Installations {
+  readonly found: readonly Installation[];
+  readonly broken: readonly Rejected[];
+}
+
+export function findInstallations(env: Environment, cache: Cache): Installations {
+  const broken = new Map<string, Rejected>();
+  const note = (rejected: readonly Rejected[]): void => {
+    for (const one of rejected) if (!one.other) broken.set(one.path, one);
+  };
+  const started = findMpiruns(env).map((mpirun): Installation => {
+    const { compiler, rejected } = findCompiler(mpirun.family, env, cache, [
+      dirname(mpirun.program),
+    ]);
+    note(rejected);
+    return { family: mpirun.family, mpirun, compiler };
+  });
+  const known = new Set(started.map(({ compiler }) => compiler?.show));
+  const all = findAllCompilers(env, cache);
+  note(all.rejected);
+  const others = all.compilers
+    .filter(({ show }) => !known.has(show))
+    .map((compiler): Installation => ({ family: compiler.family, mpirun: null, compiler }));
+  return { found: [...started, ...others], broken: [...broken.values()] };
+}
+
+/** What is told of a wrapper. `error` is what it said when the binding was built, if that was tried. */
+export function describeCompiler(compiler: Compiler, error: string | null): MpiccFacts {
+  const { path, family, show } = compiler;
+  const version = headerVersion(compiler);
+  const header = show === "" ? null : version !== undefined;
+  return {
+    path,
+    family,
+    header,
+    version: version ?? null,
+    compiler: show.split(" ", 1)[0]!,
+    error,
+  };
+}
+
+/** Builds the binding by this wrapper, unless it is there: why that failed, or null. */
+export function tryCompiler(compiler: Compiler, cache: Cache): string | null {
+  try {
+    buildShim(compiler, cache);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

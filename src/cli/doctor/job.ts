@@ -1,0 +1,219 @@
+/**
+ * The doctor inside a job of MPI: every rank tells rank 0 of itself, and answers its pings. Nobody
+ * waits longer than `timeoutMs` for anybody; who does not answer is named.
+ */
+import { hostname } from "node:os";
+import { Cache } from "../../mpi/cache.ts";
+import { findCompiler } from "../../mpi/compiler.ts";
+import { type Launcher, setting } from "../../mpi/launcher.ts";
+import { type Mpi, startMpi } from "../../mpi/mpi.ts";
+import { transportOf } from "../../mpi/transport.ts";
+import { describeCompiler, tryCompiler } from "./installations.ts";
+import { affinity, hostCores } from "./machine.ts";
+import type { HostFacts, JobFacts, RankFacts } from "./report.ts";
+
+const TAG = { Facts: 1, Ping: 2, Leave: 3 } as const;
+
+/** Bytes of a ping. */
+const PING = new Uint8Array(8);
+
+/** Round trips to a rank: the first ones find it asleep, of the others the median counts. */
+const WARM_UP = 10;
+const ROUND_TRIPS = 200;
+
+/** ms of pings to each rank, however few round trips that makes; and to all of them together. */
+const PING_MS = 100;
+const ALL_PINGS_MS = 5_000;
+
+/** µs that a waiting side spins, as pools do where there is a core for each rank. */
+const SPIN_US = 300;
+
+/** What rank 0 has found. */
+export interface Examined {
+  readonly job: JobFacts;
+  /** Lets the other ranks go. Does not return where some are silent: then it ends the job. */
+  end(): void;
+}
+
+/** On rank 0: examines the job. */
+export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
+  const { name, family, size } = launcher;
+  const cache = new Cache(process.env);
+  const { compiler } = findCompiler(family, process.env, cache);
+  const known = { launcher: { name, family } };
+  let mpi: Mpi;
+  try {
+    mpi = startMpi({ initTimeout: timeoutMs });
+  } catch (error) {
+    const none = { library: null, shim: null, transport: null, hosts: [], ranks: [], silent: [] };
+    const mpicc = compiler && describeCompiler(compiler, tryCompiler(compiler, cache));
+    const job = { ...known, size, error: textOf(error), mpicc, ...none };
+    return { job, end: () => {} };
+  }
+  const ranks = ping(mpi, gather(mpi, timeoutMs), timeoutMs);
+  const answered = new Set(ranks.map(({ rank }) => rank));
+  const silent = Array.from({ length: mpi.size }, (_, rank) => rank).filter(
+    (rank) => !answered.has(rank),
+  );
+  const { library, origin: shim } = mpi;
+  const transport = transportOf(mpi);
+  const hosts = hostsOf(ranks);
+  const mpicc = compiler && describeCompiler(compiler, null);
+  const found = { mpicc, library, shim, transport, hosts, ranks, silent };
+  const job = { ...known, size: mpi.size, error: null, ...found };
+  return { job, end: () => leave(mpi, answered, silent.length > 0) };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * On the other ranks: tells rank 0 of this one, and serves it until it says to leave. What keeps a rank
+ * from that is said on standard error, once for each host, since rank 0 cannot know of it.
+ */
+export function serveJob(launcher: Launcher, timeoutMs: number): void {
+  let mpi: Mpi;
+  try {
+    mpi = startMpi({ initTimeout: timeoutMs });
+  } catch (error) {
+    const place = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
+      .map((name) => setting(process.env, name))
+      .find((value) => value !== undefined);
+    if (place === undefined || place === "0") {
+      const who = `rank ${launcher.rank} on ${hostname()}`;
+      process.stderr.write(`bsync doctor: ${who}: ${textOf(error)}\n`);
+    }
+    return;
+  }
+  send(mpi, new TextEncoder().encode(JSON.stringify(factsOf(mpi))), 0, TAG.Facts);
+  for (;;) {
+    const message = next(mpi, Infinity);
+    if (message?.tag === TAG.Ping) send(mpi, PING, 0, TAG.Ping);
+    if (message?.tag === TAG.Leave) break;
+  }
+  mpi.finalize();
+}
+
+function factsOf(mpi: Mpi): RankFacts {
+  return {
+    rank: mpi.rank,
+    host: hostname(),
+    pid: process.pid,
+    bun: Bun.version,
+    library: mpi.library,
+    cores: hostCores(),
+    affinity: affinity(),
+    pingUs: null,
+  };
+}
+
+interface Message {
+  readonly source: number;
+  readonly tag: number;
+  readonly body: Uint8Array;
+}
+
+const buffer = new Uint8Array(new ArrayBuffer(8192));
+const status = new Int32Array(3);
+
+/** The next message from anybody, null when none came before `until`. Its body is read at once. */
+function next(mpi: Mpi, until: number): Message | null {
+  const spinUs = mpi.ranksOnHost > hostCores() ? 0 : SPIN_US;
+  for (;;) {
+    const found = mpi.poll(buffer, status);
+    const [source = 0, tag = 0, bytes = 0] = status;
+    if (found === 1) return { source, tag, body: buffer.subarray(0, bytes) };
+    if (found === 2) {
+      const body = new Uint8Array(bytes);
+      const request = mpi.receive(body, bytes, source, tag);
+      while (!mpi.test(request));
+      return { source, tag, body };
+    }
+    if (performance.now() > until) return null;
+    mpi.wait(spinUs, 100, 100, 5_000);
+  }
+}
+
+/** Small messages are sent eagerly: this does not wait for the other side. */
+function send(mpi: Mpi, body: Uint8Array, dest: number, tag: number): void {
+  const request = mpi.send(body, body.byteLength, dest, tag);
+  while (request !== 0 && !mpi.test(request));
+}
+
+/** What the ranks say of themselves, those that do so in time. */
+function gather(mpi: Mpi, timeoutMs: number): RankFacts[] {
+  const until = performance.now() + timeoutMs;
+  const ranks = new Map([[0, factsOf(mpi)]]);
+  while (ranks.size < mpi.size) {
+    const message = next(mpi, until);
+    if (message === null) break;
+    if (message.tag !== TAG.Facts) continue;
+    ranks.set(message.source, JSON.parse(new TextDecoder().decode(message.body)) as RankFacts);
+  }
+  return [...ranks.values()].sort((a, b) => a.rank - b.rank);
+}
+
+/** The same with the round trips to each of them; without those that do not answer any more. */
+function ping(mpi: Mpi, ranks: RankFacts[], timeoutMs: number): RankFacts[] {
+  const limitMs = Math.min(PING_MS, ALL_PINGS_MS / ranks.length);
+  const answered: RankFacts[] = [];
+  for (const facts of ranks) {
+    const pingUs = facts.rank === 0 ? null : roundTrip(mpi, facts.rank, limitMs, timeoutMs);
+    if (facts.rank === 0 || pingUs !== null) answered.push({ ...facts, pingUs });
+  }
+  return answered;
+}
+
+/** µs of a round trip to `rank`, the median; null when it does not answer in time. */
+function roundTrip(mpi: Mpi, rank: number, limitMs: number, timeoutMs: number): number | null {
+  const begin = performance.now();
+  const trips: number[] = [];
+  for (let trip = 0; trip < WARM_UP + ROUND_TRIPS; trip++) {
+    const start = performance.now();
+    send(mpi, PING, rank, TAG.Ping);
+    let answer;
+    do answer = next(mpi, start + timeoutMs);
+    while (answer !== null && (answer.source !== rank || answer.tag !== TAG.Ping));
+    if (answer === null) return null;
+    trips.push(performance.now() - start);
+    if (performance.now() - begin > limitMs) break;
+  }
+  const counted = (trips.length > WARM_UP ? trips.slice(WARM_UP) : trips).sort((a, b) => a - b);
+  return Math.round(counted[counted.length >> 1]! * 10_000) / 10;
+}
+
+/** How many cores a list such as "0-3,8" names. */
+function coresIn(list: string): number[] {
+  return list.split(",").flatMap((part) => {
+    const [first = 0, last = first] = part.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+}
+
+function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
+  return [...Map.groupBy(ranks, ({ host }) => host)].map(([host, those]) => {
+    const sets = those.map((rank) => coresIn(rank.affinity));
+    const { size } = new Set(sets.flat());
+    const cores = those[0]!.cores;
+    return {
+      host,
+      ranks: those.length,
+      cores,
+      coresOfRanks: size,
+      oversubscribed: those.length > size,
+      bound: sets.some((set) => set.length < cores),
+    };
+  });
+}
+
+/** ms in which the launcher reads what rank 0 has said: MPICH's drops the rest on an abort. */
+const LAST_WORDS_MS = 100;
+
+function leave(mpi: Mpi, ranks: Iterable<number>, silent: boolean): void {
+  for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
+  if (!silent) return mpi.finalize();
+  // To finalize would be to wait for those that say nothing.
+  Bun.sleepSync(LAST_WORDS_MS);
+  mpi.abort(1);
+}

@@ -1,0 +1,69 @@
+/** What there is without MPI: Bun, the cores, the memory. */
+import { closeSync, readFileSync, statfsSync } from "node:fs";
+import { availableParallelism, cpus, hostname, release, totalmem, type } from "node:os";
+import manifest from "../../../package.json" with { type: "json" };
+import { createMemory, mapMemory, MEMORY_FOLDER } from "../../link/memory.ts";
+import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
+
+/** Is `version` at least the one in `required`, as ">=1.4.5"? One of a canary build counts as what it leads to. */
+export function isRecent(version: string, required: string): boolean {
+  const [number = version] = version.split("-");
+  return Bun.semver.satisfies(number, required);
+}
+
+export function examineBun(): BunFacts {
+  const required = manifest.engines.bun;
+  const { version } = Bun;
+  return { version, path: process.execPath, required, ok: isRecent(version, required) };
+}
+
+export function examineMachine(): MachineFacts {
+  return {
+    host: hostname(),
+    system: `${type()} ${release()} ${process.arch}`,
+    cores: hostCores(),
+    coresHere: availableParallelism(),
+    memoryBytes: totalmem(),
+    sharedMemory: examineSharedMemory(),
+  };
+}
+
+/** Cores of the machine, whatever this process is bound to. */
+export function hostCores(): number {
+  return Math.max(cpus().length, availableParallelism());
+}
+
+/** The numbers of the cores that this process may run on, as in "0-3,8". */
+export function affinity(): string {
+  try {
+    const status = readFileSync("/proc/self/status", "latin1");
+    const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1];
+    if (list !== undefined) return list;
+  } catch {
+    // No /proc.
+  }
+  return `0-${availableParallelism() - 1}`;
+}
+
+/** What a worker's memory takes, about. */
+const TRIAL_BYTES = 1 << 20;
+
+function examineSharedMemory(): SharedMemoryFacts {
+  const folder = MEMORY_FOLDER;
+  let freeBytes: number | null = null;
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    freeBytes = bavail * bsize;
+  } catch {
+    // There is none.
+  }
+  const fd = createMemory(TRIAL_BYTES);
+  if (fd === null) return { folder, usable: false, freeBytes };
+  try {
+    return { folder, usable: mapMemory(fd).byteLength === TRIAL_BYTES, freeBytes };
+  } catch {
+    return { folder, usable: false, freeBytes };
+  } finally {
+    closeSync(fd);
+  }
+}

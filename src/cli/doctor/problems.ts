@@ -1,0 +1,234 @@
+/** What is wrong, and what to do about it: pure functions of what was found. */
+import { familyName } from "../../mpi/compiler.ts";
+import type { Family } from "../../mpi/launcher.ts";
+import { packagesOf, remedy } from "../../mpi/shim.ts";
+import type { CacheFacts, JobFacts, MpiccFacts, MpiFacts, Problem, Report } from "./report.ts";
+
+/** What is found before anything is judged. */
+export type Findings = Omit<Report, "problems" | "ok">;
+
+/** µs above which a round trip between ranks of one host is slow: it takes one where all is well. */
+const SLOW_US = 100;
+
+/** Everything that is wrong, errors first. */
+export function diagnose(findings: Findings): Problem[] {
+  const problems = [
+    ...ofBun(findings),
+    ...ofMemory(findings),
+    ...ofCache(findings.cache),
+    ...ofSettings(findings),
+    ...ofMpis(findings),
+    ...(findings.job ? ofJob(findings.job, "this job") : []),
+  ];
+  return problems.sort((a, b) => Number(b.level === "error") - Number(a.level === "error"));
+}
+
+function error(code: string, text: string): Problem {
+  return { level: "error", code, text };
+}
+
+function warning(code: string, text: string): Problem {
+  return { level: "warning", code, text };
+}
+
+function* ofBun({ bun }: Findings): Iterable<Problem> {
+  if (bun.ok) return;
+  const cure = "bun upgrade, or npm install bun@latest in the project";
+  const text = `Bun ${bun.version} (${bun.path}) is too old, bsync needs ${bun.required}: ${cure}`;
+  yield error("BUN_TOO_OLD", text);
+}
+
+function* ofMemory({ machine }: Findings): Iterable<Problem> {
+  const { folder, usable, freeBytes } = machine.sharedMemory;
+  if (usable) return;
+  const found =
+    freeBytes === null
+      ? "is missing"
+      : `cannot be used (${Math.floor(freeBytes / 2 ** 20)} MiB are free there)`;
+  yield warning(
+    "SHARED_MEMORY",
+    `${folder} ${found}: local workers fall back on Bun's IPC, which is some fifty times slower, and ` +
+      `getSync cannot wait there; mount a tmpfs at ${folder}, or give the container more of it ` +
+      `(docker run --shm-size=1g)`,
+  );
+}
+
+function* ofCache(cache: CacheFacts): Iterable<Problem> {
+  const { folder, writable } = cache;
+  if (writable === null) {
+    yield warning(
+      "CACHE_UNUSABLE",
+      `${folder} cannot be written to, and neither can the folder in its place: MPI is bound anew by ` +
+        `Bun's own C compiler at each start; name a folder of yours with BSYNC_CACHE_DIR`,
+    );
+  } else if (writable !== folder) {
+    yield warning(
+      "CACHE_ELSEWHERE",
+      `${folder} cannot be written to: bindings to MPI are kept in ${writable}, which may not outlive ` +
+        `a reboot; make it writable, or name another folder with BSYNC_CACHE_DIR`,
+    );
+  }
+  for (const { path, current, state, why } of cache.shims) {
+    if (state === "repaired") {
+      const text = `the binding ${path} was no good (${why}): it has been built again, all is well`;
+      yield warning("SHIM_REPAIRED", text);
+    } else if (current && state !== "loads") {
+      const code = state === "damaged" ? "SHIM_DAMAGED" : "SHIM_BROKEN";
+      const cure = "it is built again when it is next needed; if it stays so, remove it";
+      yield warning(code, `the binding ${path} is no good (${why}): ${cure}`);
+    }
+  }
+}
+
+function* ofSettings({ settings, job }: Findings): Iterable<Problem> {
+  const { BSYNC_USE_MPI: use } = settings;
+  if (use === "0" && job !== null && job.size > 1) {
+    yield warning(
+      "MPI_SWITCHED_OFF",
+      `BSYNC_USE_MPI=0: under this launcher ${job.size} copies of a program run, each with local ` +
+        `workers of its own; unset it`,
+    );
+  }
+  if (use === "1" && job === null) {
+    yield warning(
+      "MPI_DEMANDED",
+      "BSYNC_USE_MPI=1: programs that no launcher starts fail; unset it, or start them with mpirun",
+    );
+  }
+}
+
+function* ofMpis({ mpis, broken, settings, job }: Findings): Iterable<Problem> {
+  for (const { path, why } of broken) {
+    yield warning("COMPILER_IGNORED", `${path} is left alone: ${why}; repair it, or remove it`);
+  }
+  if (mpis.length === 0 && job === null) {
+    yield warning(
+      "NO_MPI",
+      `there is no MPI on this machine: pools run on local processes (bun run job.ts); for jobs of MPI, ` +
+        `here or on several hosts, install one: ${packagesOf("unknown")}`,
+    );
+  }
+  for (const [place, mpi] of mpis.entries()) {
+    // Of two families only one can be meant: by the name of its mpicc, or by a plain `mpirun`.
+    const chosen = settings["BSYNC_MPICC"] === undefined || place === 0;
+    yield* ofMpi(mpi, chosen);
+  }
+}
+
+function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
+  const { mpirun, mpicc, trial } = mpi;
+  const name = `${familyName(mpi.family)}${mpi.version ? ` ${mpi.version}` : ""}`;
+  if (mpirun === null) {
+    const failed = mpicc?.error ? `, and it fails: ${mpicc.error}` : "";
+    yield warning(
+      "NO_LAUNCHER",
+      `${mpicc?.path} belongs to ${name}, of which there is no mpirun here${failed}; jobs may still be ` +
+        `started by a batch system (srun); for mpirun: ${packagesOf(mpi.family)}`,
+    );
+    return;
+  }
+  if (trial === null) return;
+  if (trial.command.includes("--allow-run-as-root")) {
+    yield warning(
+      "ROOT_REFUSED",
+      `${name} does not start anything as root unless it is told to: ${mpirun.path} ` +
+        `--allow-run-as-root …, or OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 in the ` +
+        `environment`,
+    );
+  }
+  if (trial.failure !== null) {
+    const text = `${mpirun.path} cannot start a job: \`${trial.command}\`: ${trial.failure}`;
+    yield error("LAUNCHER_FAILED", text);
+  }
+  if (trial.job === null) return;
+  for (const problem of ofJob(trial.job, `a job of ${mpirun.path}`, mpicc)) {
+    const foreign = problem.code === "LAUNCHER_MISMATCH" && !chosen;
+    yield foreign ? { ...problem, level: "warning" } : problem;
+  }
+}
+
+/** `job` names it in a message. `mpicc` is what was found out about its compiler beforehand. */
+function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Problem> {
+  const { size, silent, ranks, shim, hosts, transport } = facts;
+  if (facts.error !== null) {
+    yield error(codeOf(facts, mpicc), facts.error);
+    return;
+  }
+  if (size === 1) {
+    yield warning(
+      "ONE_RANK",
+      `${facts.launcher.name} has started one rank, which is no job of MPI: pools run on local ` +
+        `processes; for n workers start n + 1 ranks (mpirun -n 5 for four)`,
+    );
+  }
+  if (silent.length > 0) {
+    yield error(
+      "RANKS_SILENT",
+      `in ${job} ${silent.length > 1 ? "ranks" : "rank"} ${silent.join(", ")} of ${size} did not answer: ` +
+        `look whether ${silent.length > 1 ? "they run" : "it runs"} this command too, and whether the ` +
+        `network lets rank 0 be reached`,
+    );
+  }
+  if (shim?.startsWith("Bun's own")) {
+    yield warning(
+      "NO_COMPILER",
+      `in ${job} MPI is bound by Bun's own C compiler, anew at each start (100 ms)` +
+        `${mpicc?.error ? `, because ${mpicc.error}` : ""}; ${remedy(facts.launcher.family)}`,
+    );
+  }
+  for (const { host, ranks: count, coresOfRanks, cores, oversubscribed } of hosts) {
+    if (oversubscribed) {
+      yield warning(
+        "OVERSUBSCRIBED",
+        `${count} ranks share ${coresOfRanks} cores on ${host}: nobody spins there, and messages take ` +
+          `longer; rank 0 sleeps while there is nothing to give out, so one more rank than cores is fine`,
+      );
+    } else if (coresOfRanks === count && cores >= 2 * count) {
+      yield warning(
+        "BOUND_TO_ONE_CORE",
+        `each of the ${count} ranks on ${host} is bound to one of its ${cores} cores, which Bun's own ` +
+          `threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open MPI), ` +
+          `--cpus-per-task=2 (Slurm)`,
+      );
+    }
+  }
+  yield* ofSpeed(facts, job);
+  const versions = [...new Set(ranks.map(({ bun }) => bun))];
+  if (versions.length > 1) {
+    const where = versions.map((version) => {
+      const those = ranks.filter(({ bun }) => bun === version);
+      return `${version} on ${[...new Set(those.map(({ host }) => host))].join(", ")}`;
+    });
+    const text = `Bun is not the same everywhere in ${job}: ${where.join("; ")}; install one version`;
+    yield warning("BUN_DIFFERS", text);
+  }
+  if (transport?.memory === false && hosts.some((host) => host.ranks > 1)) {
+    yield warning(
+      "NO_SHARED_MEMORY",
+      `ranks of one host reach each other by ${transport.name} in ${job}, not through memory: look for ` +
+        `OMPI_MCA_btl, --mca btl, or a container without /dev/shm`,
+    );
+  }
+}
+
+function* ofSpeed({ ranks, hosts }: JobFacts, job: string): Iterable<Problem> {
+  const home = hosts[0]?.host;
+  if (hosts[0]?.oversubscribed) return;
+  const slow = ranks.filter(({ host, pingUs }) => host === home && (pingUs ?? 0) > SLOW_US);
+  if (slow.length === 0) return;
+  const names = slow.map(({ rank, pingUs }) => `rank ${rank} in ${pingUs} µs`).join(", ");
+  const text = `slow in ${job}, on one host: ${names}; is the machine busy, are ranks bound to one core?`;
+  yield warning("SLOW", text);
+}
+
+/** Which kind of error keeps a job from MPI. */
+function codeOf(facts: JobFacts, mpicc: MpiccFacts | null): string {
+  const isOther = (family: Family | undefined) =>
+    family !== undefined && family !== "unknown" && family !== facts.launcher.family;
+  if (mpicc === null) return "COMPILER_MISSING";
+  if (facts.launcher.family !== "unknown" && isOther(mpicc.family)) return "LAUNCHER_MISMATCH";
+  if (mpicc.error === null) return "MPI_UNUSABLE";
+  return mpicc.header === false && mpicc.error.includes("mpi.h")
+    ? "HEADERS_MISSING"
+    : "COMPILER_BROKEN";
+}

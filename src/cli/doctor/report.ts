@@ -1,0 +1,166 @@
+/**
+ * What `bsync doctor` finds: the shape of `bsync doctor --json`. Keys may be added to it in later
+ * versions; those that are here keep their names and meanings.
+ */
+import type { Family } from "../../mpi/launcher.ts";
+
+export interface Report {
+  /** Version of bsync. */
+  readonly bsync: string;
+  readonly bun: BunFacts;
+  readonly machine: MachineFacts;
+  readonly cache: CacheFacts;
+  /** The settings of bsync that are in force: BSYNC_MPICC and the like. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The MPIs that were found, the one a plain `mpirun` starts first. */
+  readonly mpis: readonly MpiFacts[];
+  /** Compiler wrappers that do not work, and are left alone. */
+  readonly broken: readonly { readonly path: string; readonly why: string }[];
+  /** The job that doctor itself runs in; null without a launcher. */
+  readonly job: JobFacts | null;
+  /** What is wrong, errors first. */
+  readonly problems: readonly Problem[];
+  /** No errors among the problems: the exit code is 0. */
+  readonly ok: boolean;
+}
+
+export interface BunFacts {
+  readonly version: string;
+  readonly path: string;
+  /** As `engines` of bsync's package.json has it. */
+  readonly required: string;
+  readonly ok: boolean;
+}
+
+export interface MachineFacts {
+  readonly host: string;
+  /** As "Linux 6.1.0 x64". */
+  readonly system: string;
+  readonly cores: number;
+  /** Those this process may run on: as many workers has a pool by default. */
+  readonly coresHere: number;
+  readonly memoryBytes: number;
+  readonly sharedMemory: SharedMemoryFacts;
+}
+
+export interface SharedMemoryFacts {
+  readonly folder: string;
+  /** Could a file without a name (O_TMPFILE) be made there, written to and mapped? */
+  readonly usable: boolean;
+  /** null where there is no such folder. */
+  readonly freeBytes: number | null;
+}
+
+export interface CacheFacts {
+  /** Where the bindings should be. */
+  readonly folder: string;
+  /** Where they are put: that folder, one beside the temporary files, or null for nowhere. */
+  readonly writable: string | null;
+  readonly shims: readonly ShimFacts[];
+}
+
+/** A binding to MPI that was built earlier. */
+export interface ShimFacts {
+  readonly path: string;
+  readonly family: Family;
+  /** One that this version of bsync would use now, with an MPI that is here. */
+  readonly current: boolean;
+  /**
+   * `"loads"`; `"damaged"`: not as it was written, and never loaded; `"broken"`: whole, but it does not
+   * load, or crashes, or is of another version of the interface; `"repaired"`: one of these two, until it
+   * was built again just now; `"unused"`: not current, and not looked into.
+   */
+  readonly state: "loads" | "damaged" | "broken" | "repaired" | "unused";
+  /** The version of its interface; null when it could not be asked. */
+  readonly abi: number | null;
+  /** What is wrong with it, or was; empty when nothing is. */
+  readonly why: string;
+}
+
+/** An MPI of this machine. */
+export interface MpiFacts {
+  readonly family: Family;
+  readonly version: string | null;
+  /** The program that starts its jobs; null when there is none. */
+  readonly mpirun: { readonly path: string; readonly aliases: readonly string[] } | null;
+  /** The wrapper that its binding is built with; null when there is none. */
+  readonly mpicc: MpiccFacts | null;
+  /** The job of two ranks that doctor started to try it; null where it could not, or was a rank itself. */
+  readonly trial: TrialFacts | null;
+}
+
+export interface MpiccFacts {
+  readonly path: string;
+  readonly family: Family;
+  /** Does it find an mpi.h? null when it doesn't tell where it looks. */
+  readonly header: boolean | null;
+  /** Version of MPI by that mpi.h; null when it doesn't tell. */
+  readonly version: string | null;
+  /** The compiler behind it; empty when it doesn't tell. */
+  readonly compiler: string;
+  /** Did it build the binding, or was that there? Else what it said. null when it was not tried. */
+  readonly error: string | null;
+}
+
+export interface TrialFacts {
+  /** The command line. */
+  readonly command: string;
+  readonly job: JobFacts | null;
+  /** How the launcher failed, with its own words; null when it did not. */
+  readonly failure: string | null;
+}
+
+/** A job of MPI, as its rank 0 sees it. */
+export interface JobFacts {
+  readonly launcher: { readonly name: string; readonly family: Family };
+  /** Number of ranks. */
+  readonly size: number;
+  /** Why MPI could not be started; null when it was. What follows is empty then. */
+  readonly error: string | null;
+  readonly mpicc: MpiccFacts | null;
+  /** Name and version of the loaded libmpi. */
+  readonly library: string | null;
+  /** Where the binding came from: its path, or Bun's own compiler. */
+  readonly shim: string | null;
+  readonly transport: { readonly name: string; readonly memory: boolean | null } | null;
+  readonly hosts: readonly HostFacts[];
+  /** Those that answered, in order. */
+  readonly ranks: readonly RankFacts[];
+  /** Ranks that did not answer in time. */
+  readonly silent: readonly number[];
+}
+
+export interface HostFacts {
+  readonly host: string;
+  readonly ranks: number;
+  readonly cores: number;
+  /** How many of them its ranks may run on, all together. */
+  readonly coresOfRanks: number;
+  /** More ranks than those. */
+  readonly oversubscribed: boolean;
+  /** Some rank may not run on every core. */
+  readonly bound: boolean;
+}
+
+export interface RankFacts {
+  readonly rank: number;
+  readonly host: string;
+  readonly pid: number;
+  readonly bun: string;
+  readonly library: string;
+  /** Cores of its machine. */
+  readonly cores: number;
+  /** The numbers of those it may run on, as in "0-3,8". */
+  readonly affinity: string;
+  /** µs of a round trip from rank 0, the median of many; null for rank 0. */
+  readonly pingUs: number | null;
+}
+
+export interface Problem {
+  /** `"error"`: programs do not run. `"warning"`: they do, but something is not as it should be. */
+  readonly level: "error" | "warning";
+  /** One for each kind of problem, as "NO_MPI". */
+  readonly code: string;
+  /** Who, what, where, and what to do. */
+  readonly text: string;
+}

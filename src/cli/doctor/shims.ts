@@ -1,0 +1,63 @@
+/** The bindings in the cache, each loaded once, in a process of its own. */
+import { join } from "node:path";
+import { cachedShims, type CachedShim } from "../../mpi/build.ts";
+import type { Cache } from "../../mpi/cache.ts";
+import type { Compiler } from "../../mpi/compiler.ts";
+import { withoutLauncher } from "../../mpi/launcher.ts";
+import type { ShimFacts } from "./report.ts";
+
+const PROBE = join(import.meta.dir, "probe.ts");
+
+/** To load a library takes some ms; one that hangs is as bad as one that crashes. */
+const PROBE_MS = 10_000;
+
+/**
+ * What is in the cache. `compilers` are those that bindings would be built with now; what they would not
+ * ask for is listed, and left alone.
+ */
+export async function examineShims(
+  cache: Cache,
+  compilers: readonly Compiler[],
+): Promise<ShimFacts[]> {
+  return Promise.all(cachedShims(cache, compilers).map(examineShim));
+}
+
+async function examineShim({ path, family, current, whole }: CachedShim): Promise<ShimFacts> {
+  const facts = { path, family, current, abi: null };
+  if (!whole) return { ...facts, state: "damaged", why: "it is not as it was written" };
+  return current ? { ...facts, ...(await probe(path)) } : { ...facts, state: "unused", why: "" };
+}
+
+async function probe(path: string): Promise<Pick<ShimFacts, "state" | "abi" | "why">> {
+  await using child = Bun.spawn([process.execPath, PROBE, path], {
+    env: { ...withoutLauncher(process.env), NO_COLOR: "1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: PROBE_MS,
+    killSignal: "SIGKILL",
+  });
+  const [said, complaint] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const code = await child.exited;
+  const abi = /^\d+/.test(said) ? Number.parseInt(said, 10) : null;
+  if (code === 0) return { state: "loads", abi, why: "" };
+  const error = /^(?:\w*Error.*?|error): (.*)$/m.exec(complaint)?.[1];
+  const end = child.signalCode ?? `exit code ${code}`;
+  return { state: "broken", abi, why: error ?? `a process that loaded it ended with ${end}` };
+}
+
+/**
+ * The state of `after`, with what was wrong `before` and is not any more: bsync builds again what does
+ * not load.
+ */
+export function withRepairs(
+  before: readonly ShimFacts[],
+  after: readonly ShimFacts[],
+): ShimFacts[] {
+  return after.map((shim) => {
+    const was = before.find(({ path }) => path === shim.path);
+    const repaired =
+      shim.state === "loads" && (was?.state === "damaged" || was?.state === "broken");
+    return repaired ? { ...was, state: "repaired", abi: shim.abi } : shim;
+  });
+}

@@ -1,0 +1,210 @@
+/** The report for a person: a pure function of it. */
+import { familyName } from "../../mpi/compiler.ts";
+import type { Style } from "../style.ts";
+import type { HostFacts, JobFacts, MpiFacts, Problem, RankFacts, Report } from "./report.ts";
+
+export interface Printing extends Style {
+  /** The home folder, which is written as "~". */
+  readonly home: string;
+}
+
+/** Name and value; a row without a name goes on with the one before. */
+type Row = readonly [name: string, value: string];
+
+const NAME_WIDTH = 14;
+
+/** Up to this many ranks have a line each; more are told by host. */
+const MOST_LINES = 32;
+
+export function printed(report: Report, printing: Printing): string {
+  const { paint, home } = printing;
+  const { bsync, machine, mpis, job, problems } = report;
+  const blocks = [
+    [paint("bold", `bsync ${bsync}`) + ` on ${machine.host}, ${machine.system}`],
+    rows([...ofMachine(report), ...(job ? mpis.map(inOneLine) : [])], printing),
+    ...(job ? [] : mpis.map((mpi) => [paint("bold", title(mpi)), ...rows(ofMpi(mpi), printing)])),
+    ...(job ? [[paint("bold", jobTitle(job)), ...rows(ofJob(job), printing)]] : []),
+    ...(job && job.ranks.length > 0 ? [table(job)] : []),
+    ...problems.map((problem) => ofProblem(problem, printing)),
+    [verdict(problems, printing)],
+  ];
+  const text = blocks.map((lines) => lines.join("\n")).join("\n\n");
+  return `${text.replaceAll(`${home}/`, "~/")}\n`;
+}
+
+function rows(list: readonly Row[], { paint }: Printing): string[] {
+  return list.map(([name, value]) => `  ${paint("dim", name.padEnd(NAME_WIDTH))} ${value}`);
+}
+
+function ofMachine({ bun, machine, cache, settings }: Report): Row[] {
+  const { cores, coresHere, memoryBytes, sharedMemory } = machine;
+  const { folder, usable, freeBytes } = sharedMemory;
+  const free = freeBytes === null ? "" : `, ${bytes(freeBytes)} free`;
+  const current = cache.shims.filter((shim) => shim.current);
+  const others = cache.shims.length - current.length;
+  const counts = [
+    `${current.length} ${current.length === 1 ? "binding" : "bindings"} in use`,
+    ...(others > 0 ? [`${others} of other versions`] : []),
+  ];
+  return [
+    ["Bun", `${bun.version}${bun.ok ? "" : ` (needs ${bun.required})`}, ${bun.path}`],
+    ["cores", coresHere === cores ? String(cores) : `${cores}, ${coresHere} for this process`],
+    ["memory", `${bytes(memoryBytes)}; ${folder} ${usable ? "usable" : "not usable"}${free}`],
+    ["cache", `${cache.writable ?? "none that can be written to"}: ${counts.join(", ")}`],
+    ...current.map(({ path, family, state }): Row => {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      return ["", `${name} ${state}, ${familyName(family)}`];
+    }),
+    ...Object.entries(settings).map(([name, value]): Row => ["setting", `${name}=${value}`]),
+  ];
+}
+
+function title({ family, version }: MpiFacts): string {
+  return `${familyName(family)}${version === null ? "" : ` ${version}`}`;
+}
+
+function inOneLine(mpi: MpiFacts): Row {
+  return [title(mpi), [mpi.mpirun?.path ?? "no mpirun", mpi.mpicc?.path ?? "no mpicc"].join(", ")];
+}
+
+function ofMpi({ mpirun, mpicc, trial, version }: MpiFacts): Row[] {
+  const list: Row[] = [["mpirun", mpirun === null ? "none" : mpirun.path]];
+  if (mpicc === null) {
+    list.push(["mpicc", "none"]);
+  } else {
+    const other =
+      mpicc.version !== null && mpicc.version !== version ? `, for ${mpicc.version}` : "";
+    const behind = mpicc.compiler === "" ? "" : ` (${mpicc.compiler}${other})`;
+    const state = mpicc.error === null ? "" : ": fails";
+    list.push(["mpicc", `${mpicc.path}${behind}${state}`]);
+  }
+  if (trial === null) return list;
+  const { job, failure } = trial;
+  if (job === null)
+    return [...list, ["a job of 2", failure === null ? "" : "could not be started"]];
+  if (job.error !== null) return [...list, ["a job of 2", "has no MPI"]];
+  const pings = job.ranks.flatMap(({ pingUs }) => pingUs ?? []);
+  const ping = pings.length === 0 ? "no answer" : `round trip ${pings.join(", ")} µs`;
+  return [
+    ...list,
+    ["a job of 2", `${ping}, ${transportName(job)}, ${job.hosts.map(cores).join("; ")}`],
+  ];
+}
+
+function transportName({ transport }: JobFacts): string {
+  return transport === null || transport.name === "unknown" ? "transport unknown" : transport.name;
+}
+
+function cores({ ranks, coresOfRanks, bound, oversubscribed }: HostFacts): string {
+  const each = coresOfRanks / ranks;
+  const share = oversubscribed
+    ? `${coresOfRanks} cores for ${ranks} ranks: oversubscribed`
+    : `${Number.isInteger(each) ? each : each.toFixed(1)} core${each === 1 ? "" : "s"} a rank`;
+  return `${share}, ${bound ? "bound" : "not bound"}`;
+}
+
+function jobTitle({ launcher, size }: JobFacts): string {
+  const ranks = size === 0 ? "A job" : `${size} ${size === 1 ? "rank" : "ranks"}`;
+  return `${ranks} started by ${launcher.name}`;
+}
+
+function ofJob(job: JobFacts): Row[] {
+  const { launcher, library, shim, mpicc, hosts, error, silent } = job;
+  const list: Row[] = [["mpicc", mpicc === null ? "none" : mpicc.path]];
+  if (error !== null) return [...list, ["MPI", "could not be started"]];
+  const matches = launcher.family === "unknown" ? "" : ", matches the launcher";
+  list.push(["binding", `${shim}${matches}`], ["library", library ?? ""]);
+  list.push(["transport", transportName(job)]);
+  for (const host of hosts) {
+    const count = `${host.ranks} ${host.ranks === 1 ? "rank" : "ranks"}`;
+    list.push([host.host, `${count}, ${cores(host)}`]);
+  }
+  if (silent.length > 0) list.push(["silent", silent.join(", ")]);
+  return list;
+}
+
+/** A line for each rank, or, where they are many, for each host. */
+function table({ ranks, hosts }: JobFacts): string[] {
+  if (ranks.length <= MOST_LINES) {
+    const head = ["rank", "host", "pid", "cores", "round trip"];
+    return aligned([
+      head,
+      ...ranks.map((rank) => [
+        String(rank.rank),
+        rank.host,
+        String(rank.pid),
+        rank.affinity,
+        rank.pingUs === null ? "" : `${rank.pingUs} µs`,
+      ]),
+    ]);
+  }
+  return aligned([["host", "ranks", "round trip"], ...hosts.map((host) => ofHost(host, ranks))]);
+}
+
+function ofHost({ host, ranks: count }: HostFacts, ranks: readonly RankFacts[]): string[] {
+  const pings = ranks
+    .filter((rank) => rank.host === host)
+    .flatMap(({ pingUs }) => pingUs ?? [])
+    .sort((a, b) => a - b);
+  const range = pings.length === 0 ? "" : `${pings[0]} to ${pings.at(-1)} µs`;
+  return [host, String(count), range];
+}
+
+/** Columns as wide as what is in them; numbers stand to the right. */
+function aligned(lines: readonly string[][]): string[] {
+  const widths = lines[0]!.map((_, column) =>
+    Math.max(...lines.map((line) => Bun.stringWidth(line[column]!))),
+  );
+  const isNumber = lines[0]!.map((_, column) =>
+    lines.slice(1).every((line) => /^(?:[\d.]+(?: µs)?)?$/.test(line[column]!)),
+  );
+  return lines.map((line) => {
+    const cells = line.map((cell, column) => {
+      const space = " ".repeat(widths[column]! - Bun.stringWidth(cell));
+      return isNumber[column] ? space + cell : cell + space;
+    });
+    return `  ${cells.join("  ")}`.trimEnd();
+  });
+}
+
+function ofProblem({ level, code, text }: Problem, { paint, width }: Printing): string[] {
+  const mark = level === "error" ? paint("red", "✗") : paint("yellow", "!");
+  const lines = wrapped(`${code}: ${text}`, width - 2);
+  return lines.map((line, i) => (i === 0 ? `${mark} ${line}` : `  ${line}`));
+}
+
+/** Breaks between words; what has lines of its own keeps them. */
+function wrapped(text: string, width: number): string[] {
+  return text.split("\n").flatMap((line) => {
+    const lines: string[] = [];
+    let current = "";
+    for (const word of line.split(" ")) {
+      if (current !== "" && current.length + 1 + word.length > width) {
+        lines.push(current);
+        current = word;
+      } else {
+        current = current === "" ? word : `${current} ${word}`;
+      }
+    }
+    return [...lines, current];
+  });
+}
+
+function verdict(problems: readonly Problem[], { paint }: Printing): string {
+  const errors = problems.filter(({ level }) => level === "error").length;
+  if (errors > 0) {
+    const things = errors === 1 ? "One thing keeps" : `${errors} things keep`;
+    return paint("red", `${things} programs from running`);
+  }
+  const noted = problems.length === 0 ? "" : `, but see above`;
+  return paint("green", `All is well${noted}`);
+}
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+function bytes(count: number): string {
+  let unit = 0;
+  let value = count;
+  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024;
+  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+}

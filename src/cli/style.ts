@@ -1,0 +1,34 @@
+/** How text for a person looks, and who prints it: colours on a terminal only, lines as wide as it. */
+import { findLauncher, setting, type Environment } from "../mpi/launcher.ts";
+
+export interface Style {
+  /** Columns of a line. */
+  readonly width: number;
+  /** Puts a text in a colour, or leaves it as it is. */
+  readonly paint: (colour: Colour, text: string) => string;
+}
+
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
+
+export type Colour = keyof typeof CODES;
+
+const USUAL_WIDTH = 100;
+const NARROWEST = 60;
+
+/** `NO_COLOR` and `FORCE_COLOR` are those of no-color.org and force-color.org. */
+export function style(output: { isTTY?: boolean; columns?: number }, env: Environment): Style {
+  // Open MPI's mpirun gives rank 0 a terminal of its own, wherever its own output goes.
+  const terminal = output.isTTY === true && findLauncher(env) === null;
+  const forced = setting(env, "FORCE_COLOR");
+  const wanted = forced === undefined ? terminal : forced !== "0";
+  const coloured = setting(env, "NO_COLOR") === undefined && wanted;
+  return {
+    width: terminal ? Math.max(output.columns ?? USUAL_WIDTH, NARROWEST) : USUAL_WIDTH,
+    paint: (colour, text) => (coloured ? `\x1b[${CODES[colour]}m${text}\x1b[0m` : text),
+  };
+}
+
+/** Does this process speak for its job? Rank 0 does, and so does one that is no rank. */
+export function speaks(env: Environment = process.env): boolean {
+  return (findLauncher(env)?.rank ?? 0) === 0;
+}

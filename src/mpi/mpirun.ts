@@ -1,0 +1,69 @@
+/** The mpiruns of this machine: for people who want to know what they have; programs need none. */
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { isProgram, searchFolders } from "./compiler.ts";
+import { withoutLauncher, type Environment, type Family } from "./launcher.ts";
+
+/** A program that starts the jobs of an MPI. */
+export interface Mpirun {
+  /** Where it was found first, the folders in PATH being the first to be looked in. */
+  readonly path: string;
+  /** The other names that lead to the same program. */
+  readonly aliases: readonly string[];
+  /** The program itself, behind all symbolic links. */
+  readonly program: string;
+  readonly family: Family;
+  /** null when it doesn't tell. */
+  readonly version: string | null;
+}
+
+/** Debian keeps both families side by side, told apart by the ending. */
+const NAMES = ["mpirun", "mpiexec", "mpirun.openmpi", "mpirun.mpich", "mpiexec.hydra", "orterun"];
+
+/** How each family begins to speak of itself. */
+const SIGNATURES: readonly [Family, RegExp][] = [
+  ["openmpi", /\((?:Open MPI|OpenRTE|PRTE)\)\s+v?(\d[\w.]*)/],
+  ["mpich", /(?:HYDRA|MPICH)[^]*?Version:\s+(\d[\w.]*)/],
+  ["mpich", /Intel\(R\) MPI Library.*Version (\d[\w.]*)/],
+];
+
+/** Long enough for a slow file system. */
+const TIMEOUT_MS = 20_000;
+
+/** Every mpirun that is found, each once; the one that a shell would start comes first. */
+export function findMpiruns(env: Environment): Mpirun[] {
+  const paths = new Map<string, string[]>();
+  for (const folder of searchFolders("unknown", env)) {
+    for (const path of NAMES.map((name) => join(folder, name)).filter(isProgram)) {
+      const program = realpathSync(path);
+      const known = paths.get(program) ?? [];
+      if (!known.includes(path)) paths.set(program, [...known, path]);
+    }
+  }
+  return [...paths].map(([program, [path = program, ...aliases]]) => {
+    const said = ask(path, env);
+    for (const [family, pattern] of SIGNATURES) {
+      const version = pattern.exec(said)?.[1];
+      if (version !== undefined) return { path, aliases, program, family, version };
+    }
+    return { path, aliases, program, family: "unknown", version: null };
+  });
+}
+
+function ask(path: string, env: Environment): string {
+  try {
+    const { stdout, stderr } = Bun.spawnSync([path, "--version"], {
+      // A launcher that believes to be a rank itself may wait for its own launcher.
+      env: withoutLauncher(env),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+    return `${stdout}${stderr}`;
+  } catch {
+    // It does not run: then it has no version.
+    return "";
+  }
+}
