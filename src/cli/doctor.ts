@@ -18,7 +18,7 @@ import { examineBun, examineMachine } from "./doctor/machine.ts";
 import { diagnose, type Findings } from "./doctor/problems.ts";
 import type { MpiFacts, Report } from "./doctor/report.ts";
 import { examineShims, withRepairs } from "./doctor/shims.ts";
-import { printed } from "./doctor/text.ts";
+import { printedJob, printedMpi, printedPreface, printedProblems } from "./doctor/text.ts";
 import { tryMpirun } from "./doctor/trial.ts";
 import { speaks, style } from "./style.ts";
 
@@ -85,27 +85,37 @@ export async function doctor(args: string[]): Promise<number> {
   const cache = new Cache(process.env);
   const here = findInstallations(process.env, cache);
   const compilers = here.found.flatMap(({ compiler }) => compiler ?? []);
-  const before = await examineShims(cache, compilers);
-  const examined = launcher && examineJob(launcher, options.timeoutMs);
-  const mpis: MpiFacts[] = [];
-  for (const one of here.found) {
-    mpis.push(await examineMpi(one, launcher ? null : { cache, timeoutMs: options.timeoutMs }));
-  }
-  const report = judged({
+  const preface = {
     bsync: manifest.version,
     bun: examineBun(),
     machine: examineMachine(),
     cache: {
       folder: cache.places[0]!,
       writable: cache.writable(),
-      shims: withRepairs(before, await examineShims(cache, compilers)),
+      shims: await examineShims(cache, compilers),
     },
     settings: settingsOf(process.env),
-    mpis,
-    broken: here.broken,
-    job: examined?.job ?? null,
-  });
-  await tell(report, options);
+  };
+  const printing = { home: homedir(), ...style(process.stdout, process.env) };
+  // As soon as it is known: what comes next may take a while, or end this process.
+  const say = (text: string) => (options.json ? 0 : Bun.write(Bun.stdout, text));
+  await say(printedPreface(preface, printing));
+
+  const examined = launcher && examineJob(launcher, options.timeoutMs);
+  const mpis: MpiFacts[] = [];
+  for (const one of here.found) {
+    const mpi = await examineMpi(one, launcher ? null : { cache, timeoutMs: options.timeoutMs });
+    mpis.push(mpi);
+    if (examined === null) await say(printedMpi(mpi, printing));
+  }
+  const job = examined?.job ?? null;
+  if (job !== null) await say(printedJob({ job, mpis }, printing));
+
+  const shims = withRepairs(preface.cache.shims, await examineShims(cache, compilers));
+  const { broken } = here;
+  const report = judged({ ...preface, cache: { ...preface.cache, shims }, mpis, broken, job });
+  if (options.json) await Bun.write(Bun.stdout, `${JSON.stringify(report, null, 2)}\n`);
+  await say(printedProblems(report.problems, printing));
   examined?.end();
   return report.ok ? 0 : 1;
 }
@@ -140,11 +150,4 @@ function settingsOf(env: Environment): Record<string, string> {
     return value === undefined ? [] : [[`BSYNC_${name}`, value]];
   });
   return Object.fromEntries(set);
-}
-
-async function tell(report: Report, { json }: Options): Promise<void> {
-  const text = json
-    ? `${JSON.stringify(report, null, 2)}\n`
-    : printed(report, { home: homedir(), ...style(process.stdout, process.env) });
-  await Bun.write(Bun.stdout, text);
 }

@@ -46,6 +46,9 @@ export function headersOf(compiler: Compiler): Headers | null {
   return { include: flagged(show, "-I"), folders: flagged(show, "-L"), library };
 }
 
+/** How the origin of a shim begins that was made here. */
+export const TINY = "Bun's own C compiler";
+
 /** Compiles the shim into memory by the compiler inside Bun: for machines that have none. */
 export function loadTiny(headers: Headers): Shim {
   const work = mkdtempSync(join(tmpdir(), "bsync-"));
@@ -60,7 +63,7 @@ export function loadTiny(headers: Headers): Shim {
       symbols: { ...SYMBOLS, ...COMM_SYMBOLS },
     });
     const comm = () => library.symbols;
-    return check(library, comm, `Bun's own C compiler with ${headers.include.join(", ")}`);
+    return check(library, comm, `${TINY} with ${headers.include.join(", ")}`);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -26,22 +26,20 @@ export interface Installations {
 }
 
 export function findInstallations(env: Environment, cache: Cache): Installations {
-  const broken = new Map<string, Rejected>();
-  const note = (rejected: readonly Rejected[]): void => {
-    for (const one of rejected) if (!one.other) broken.set(one.path, one);
-  };
-  const started = findMpiruns(env).map((mpirun): Installation => {
-    const { compiler, rejected } = findCompiler(mpirun.family, env, cache, [
-      dirname(mpirun.program),
-    ]);
-    note(rejected);
-    return { family: mpirun.family, mpirun, compiler };
-  });
-  const known = new Set(started.map(({ compiler }) => compiler?.show));
   const all = findAllCompilers(env, cache);
-  note(all.rejected);
+  const broken = new Map(all.rejected.map((one) => [one.path, one]));
+  const theirs = new Set<string | undefined>();
+  const started = findMpiruns(env).map((mpirun): Installation => {
+    const near = [dirname(mpirun.program)];
+    const search = findCompiler(mpirun.family, env, cache, near);
+    for (const one of search.rejected) if (!one.other) broken.set(one.path, one);
+    // Which wrapper belongs to it, even where BSYNC_MPICC names another one.
+    const own = findCompiler(mpirun.family, { ...env, BSYNC_MPICC: "" }, cache, near);
+    theirs.add(own.compiler?.show).add(search.compiler?.show);
+    return { family: mpirun.family, mpirun, compiler: search.compiler };
+  });
   const others = all.compilers
-    .filter(({ show }) => !known.has(show))
+    .filter(({ show }) => !theirs.has(show))
     .map((compiler): Installation => ({ family: compiler.family, mpirun: null, compiler }));
   return { found: [...started, ...others], broken: [...broken.values()] };
 }

@@ -7,6 +7,7 @@ import { Cache } from "../../mpi/cache.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
 import { type Launcher, setting } from "../../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
+import { TINY } from "../../mpi/tiny.ts";
 import { transportOf } from "../../mpi/transport.ts";
 import { describeCompiler, tryCompiler } from "./installations.ts";
 import { affinity, hostCores } from "./machine.ts";
@@ -58,7 +59,8 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const { library, origin: shim } = mpi;
   const transport = transportOf(mpi);
   const hosts = hostsOf(ranks);
-  const mpicc = compiler && describeCompiler(compiler, null);
+  const failed = compiler && shim.startsWith(TINY) ? tryCompiler(compiler, cache) : null;
+  const mpicc = compiler && describeCompiler(compiler, failed);
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
   const job = { ...known, size: mpi.size, error: null, ...found };
   return { job, end: () => leave(mpi, answered, silent.length > 0) };
@@ -211,9 +213,12 @@ function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
 const LAST_WORDS_MS = 100;
 
 function leave(mpi: Mpi, ranks: Iterable<number>, silent: boolean): void {
+  if (silent) {
+    // To finalize would be to wait for them. Nobody is told to leave before: Open MPI's mpirun does not
+    // always survive an abort while ranks leave.
+    Bun.sleepSync(LAST_WORDS_MS);
+    mpi.abort(1);
+  }
   for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
-  if (!silent) return mpi.finalize();
-  // To finalize would be to wait for those that say nothing.
-  Bun.sleepSync(LAST_WORDS_MS);
-  mpi.abort(1);
+  mpi.finalize();
 }

@@ -2,6 +2,7 @@
 import { familyName } from "../../mpi/compiler.ts";
 import type { Family } from "../../mpi/launcher.ts";
 import { packagesOf, remedy } from "../../mpi/shim.ts";
+import { TINY } from "../../mpi/tiny.ts";
 import type { CacheFacts, JobFacts, MpiccFacts, MpiFacts, Problem, Report } from "./report.ts";
 
 /** What is found before anything is judged. */
@@ -20,7 +21,10 @@ export function diagnose(findings: Findings): Problem[] {
     ...ofMpis(findings),
     ...(findings.job ? ofJob(findings.job, "this job") : []),
   ];
-  return problems.sort((a, b) => Number(b.level === "error") - Number(a.level === "error"));
+  // Without a place for it nothing that was compiled can be kept: one reason is enough.
+  const nowhere = problems.some(({ code }) => code === "CACHE_UNUSABLE");
+  const told = problems.filter(({ code }) => !(nowhere && code === "NO_COMPILER"));
+  return told.sort((a, b) => Number(b.level === "error") - Number(a.level === "error"));
 }
 
 function error(code: string, text: string): Problem {
@@ -127,6 +131,14 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
     );
     return;
   }
+  const compiled = mpicc?.version ?? null;
+  if (mpi.family === "openmpi" && mpicc?.family === "openmpi" && differ(mpi.version, compiled)) {
+    yield warning(
+      "VERSIONS_DIFFER",
+      `${mpirun.path} is of Open MPI ${mpi.version}, but its jobs would use ${mpicc.path}, of Open MPI ` +
+        `${compiled}: name the mpicc beside that mpirun with BSYNC_MPICC`,
+    );
+  }
   if (trial === null) return;
   if (trial.command.includes("--allow-run-as-root")) {
     yield warning(
@@ -145,6 +157,12 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
     const foreign = problem.code === "LAUNCHER_MISMATCH" && !chosen;
     yield foreign ? { ...problem, level: "warning" } : problem;
   }
+}
+
+/** Not of the same series, as 4.1 is one. */
+function differ(a: string | null, b: string | null): boolean {
+  const series = (version: string) => version.split(".").slice(0, 2).join(".");
+  return a !== null && b !== null && series(a) !== series(b);
 }
 
 /** `job` names it in a message. `mpicc` is what was found out about its compiler beforehand. */
@@ -169,7 +187,7 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
         `network lets rank 0 be reached`,
     );
   }
-  if (shim?.startsWith("Bun's own")) {
+  if (shim?.startsWith(TINY)) {
     yield warning(
       "NO_COMPILER",
       `in ${job} MPI is bound by Bun's own C compiler, anew at each start (100 ms)` +
@@ -217,7 +235,9 @@ function* ofSpeed({ ranks, hosts }: JobFacts, job: string): Iterable<Problem> {
   const slow = ranks.filter(({ host, pingUs }) => host === home && (pingUs ?? 0) > SLOW_US);
   if (slow.length === 0) return;
   const names = slow.map(({ rank, pingUs }) => `rank ${rank} in ${pingUs} µs`).join(", ");
-  const text = `slow in ${job}, on one host: ${names}; is the machine busy, are ranks bound to one core?`;
+  const text =
+    `round trips within ${home} take long in ${job}: ${names}, where one of 1 to 10 µs is usual; is the ` +
+    `machine busy, are several ranks bound to one core?`;
   yield warning("SLOW", text);
 }
 

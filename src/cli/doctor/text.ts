@@ -11,32 +11,50 @@ export interface Printing extends Style {
 /** Name and value; a row without a name goes on with the one before. */
 type Row = readonly [name: string, value: string];
 
-const NAME_WIDTH = 14;
+const NAME_WIDTH = 10;
 
 /** Up to this many ranks have a line each; more are told by host. */
 const MOST_LINES = 32;
 
-export function printed(report: Report, printing: Printing): string {
-  const { paint, home } = printing;
-  const { bsync, machine, mpis, job, problems } = report;
-  const blocks = [
-    [paint("bold", `bsync ${bsync}`) + ` on ${machine.host}, ${machine.system}`],
-    rows([...ofMachine(report), ...(job ? mpis.map(inOneLine) : [])], printing),
-    ...(job ? [] : mpis.map((mpi) => [paint("bold", title(mpi)), ...rows(ofMpi(mpi), printing)])),
-    ...(job ? [[paint("bold", jobTitle(job)), ...rows(ofJob(job), printing)]] : []),
-    ...(job && job.ranks.length > 0 ? [table(job)] : []),
-    ...problems.map((problem) => ofProblem(problem, printing)),
-    [verdict(problems, printing)],
-  ];
-  const text = blocks.map((lines) => lines.join("\n")).join("\n\n");
-  return `${text.replaceAll(`${home}/`, "~/")}\n`;
+/** What is known before anything is tried. */
+export type Preface = Pick<Report, "bsync" | "bun" | "machine" | "cache" | "settings">;
+
+export function printedPreface(preface: Preface, printing: Printing): string {
+  const { bsync, machine } = preface;
+  const title = `${printing.paint("bold", `bsync ${bsync}`)} on ${machine.host}, ${machine.system}`;
+  return block([title, "", ...rows(ofMachine(preface), printing)], printing);
+}
+
+export function printedMpi(mpi: MpiFacts, printing: Printing): string {
+  return block([printing.paint("bold", title(mpi)), ...rows(ofMpi(mpi), printing)], printing);
+}
+
+/** The job, and the MPIs of the machine it runs on. */
+export function printedJob(
+  { job, mpis }: { job: JobFacts; mpis: readonly MpiFacts[] },
+  printing: Printing,
+): string {
+  const here = ["MPI here", mpis.map(inShort).join(", ") || "none"] as const;
+  const lines = [printing.paint("bold", jobTitle(job)), ...rows([...ofJob(job), here], printing)];
+  return block(job.ranks.length > 0 ? [...lines, "", ...table(job)] : lines, printing);
+}
+
+export function printedProblems(problems: readonly Problem[], printing: Printing): string {
+  const blocks = problems.map((problem) => block(ofProblem(problem, printing), printing));
+  return blocks.join("") + block([verdict(problems, printing)], printing).trimEnd() + "\n";
+}
+
+/** Lines, and an empty one behind them. */
+function block(lines: readonly string[], { home }: Printing): string {
+  return `${lines.join("\n").replaceAll(`${home}/`, "~/")}\n\n`;
 }
 
 function rows(list: readonly Row[], { paint }: Printing): string[] {
-  return list.map(([name, value]) => `  ${paint("dim", name.padEnd(NAME_WIDTH))} ${value}`);
+  const width = Math.max(NAME_WIDTH, ...list.map(([name]) => Bun.stringWidth(name)));
+  return list.map(([name, value]) => `  ${paint("dim", name.padEnd(width))}  ${value}`);
 }
 
-function ofMachine({ bun, machine, cache, settings }: Report): Row[] {
+function ofMachine({ bun, machine, cache, settings }: Preface): Row[] {
   const { cores, coresHere, memoryBytes, sharedMemory } = machine;
   const { folder, usable, freeBytes } = sharedMemory;
   const free = freeBytes === null ? "" : `, ${bytes(freeBytes)} free`;
@@ -63,8 +81,8 @@ function title({ family, version }: MpiFacts): string {
   return `${familyName(family)}${version === null ? "" : ` ${version}`}`;
 }
 
-function inOneLine(mpi: MpiFacts): Row {
-  return [title(mpi), [mpi.mpirun?.path ?? "no mpirun", mpi.mpicc?.path ?? "no mpicc"].join(", ")];
+function inShort(mpi: MpiFacts): string {
+  return `${title(mpi)} (${mpi.mpirun?.path ?? "no mpirun"})`;
 }
 
 function ofMpi({ mpirun, mpicc, trial, version }: MpiFacts): Row[] {

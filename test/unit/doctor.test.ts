@@ -1,0 +1,175 @@
+/** What `bsync doctor` makes of findings that no one machine has all of. */
+import { describe, expect, test } from "bun:test";
+import { isRecent } from "../../src/cli/doctor/machine.ts";
+import { diagnose, type Findings } from "../../src/cli/doctor/problems.ts";
+import type { JobFacts, RankFacts } from "../../src/cli/doctor/report.ts";
+import { printedJob, printedProblems } from "../../src/cli/doctor/text.ts";
+import { isRefused } from "../../src/cli/doctor/trial.ts";
+import { speaks, style } from "../../src/cli/style.ts";
+import { transportOf } from "../../src/mpi/transport.ts";
+
+const PRINTING = { home: "/home/ada", ...style({}, {}) };
+
+const WELL: Findings = {
+  bsync: "0.1.0",
+  bun: { version: "1.4.5", path: "/usr/bin/bun", required: ">=1.4.5", ok: true },
+  machine: {
+    host: "node1",
+    system: "Linux 6.1 x64",
+    cores: 64,
+    coresHere: 64,
+    memoryBytes: 2 ** 38,
+    sharedMemory: { folder: "/dev/shm", usable: true, freeBytes: 2 ** 37 },
+  },
+  cache: { folder: "/home/ada/.cache/bsync", writable: "/home/ada/.cache/bsync", shims: [] },
+  settings: {},
+  mpis: [],
+  broken: [],
+  job: null,
+};
+
+/** A job of ranks on two hosts of 64 cores, each rank on a core of its own. */
+function job(
+  perHost: number,
+  change: (rank: RankFacts) => Partial<RankFacts> = () => ({}),
+): JobFacts {
+  const ranks = Array.from({ length: 2 * perHost }, (_, rank) => {
+    const host = rank < perHost ? "node1" : "node2";
+    const facts = { host, rank, pid: 1000 + rank, bun: "1.4.5", library: "Open MPI", cores: 64 };
+    const pingUs = rank === 0 ? null : host === "node1" ? 1.2 : 3.4;
+    const told = { ...facts, affinity: String(rank % perHost), pingUs };
+    return { ...told, ...change(told) };
+  });
+  const host = {
+    ranks: perHost,
+    cores: 64,
+    coresOfRanks: perHost,
+    oversubscribed: false,
+    bound: true,
+  };
+  return {
+    launcher: { name: "Slurm's srun", family: "unknown" },
+    size: ranks.length,
+    error: null,
+    mpicc: null,
+    library: "Open MPI v5.0.1",
+    shim: "/home/ada/.cache/bsync/bsync_mpi-openmpi-1.so",
+    transport: { name: "ucx", memory: null },
+    hosts: [
+      { host: "node1", ...host },
+      { host: "node2", ...host },
+    ],
+    ranks,
+    silent: [],
+  };
+}
+
+function found(change: Partial<Findings>): string[] {
+  return diagnose({ ...WELL, ...change }).map(({ level, code }) => `${level} ${code}`);
+}
+
+describe("what is wrong", () => {
+  test("an old Bun", () => {
+    expect(isRecent("1.4.4", ">=1.4.5")).toBe(false);
+    expect(
+      ["1.4.5", "1.10.0", "2.0.0", "1.4.6-canary.3"].map((v) => isRecent(v, ">=1.4.5")),
+    ).toEqual(Array(4).fill(true));
+    const bun = { ...WELL.bun, version: "1.3.0", ok: false };
+    expect(found({ bun, job: job(2) })).toEqual([
+      "error BUN_TOO_OLD",
+      "warning BOUND_TO_ONE_CORE",
+      "warning BOUND_TO_ONE_CORE",
+    ]);
+  });
+
+  test("no MPI, which nobody minds who has a job", () => {
+    expect(found({})).toEqual(["warning NO_MPI"]);
+    expect(found({ job: job(40) })).toEqual([]);
+  });
+
+  test("ranks with another Bun, and slow ones", () => {
+    const other = job(40, ({ rank }) => (rank === 79 ? { bun: "1.4.6" } : {}));
+    expect(found({ job: other })).toEqual(["warning BUN_DIFFERS"]);
+    const slow = job(40, ({ rank }) => (rank === 7 ? { pingUs: 900 } : {}));
+    expect(found({ job: slow })).toEqual(["warning SLOW"]);
+    const far = job(40, ({ rank }) => (rank === 77 ? { pingUs: 900 } : {}));
+    expect(found({ job: far })).toEqual([]);
+  });
+
+  test("ranks that are silent, though the rest is well", () => {
+    const [problem] = diagnose({ ...WELL, job: { ...job(40), silent: [3, 41] } });
+    expect(problem).toMatchObject({ level: "error", code: "RANKS_SILENT" });
+    expect(problem!.text).toStartWith("in this job ranks 3, 41 of 80 did not answer: ");
+  });
+
+  test("a setting that asks for MPI where there is no launcher", () => {
+    const settings = { BSYNC_USE_MPI: "1" };
+    expect(found({ settings })).toEqual(["warning MPI_DEMANDED", "warning NO_MPI"]);
+    expect(found({ settings, job: job(40) })).toEqual([]);
+  });
+});
+
+describe("what is printed", () => {
+  test("a line for each rank of a small job, for each host of a large one", () => {
+    const small = printedJob({ job: job(2), mpis: [] }, PRINTING);
+    expect(small).toContain("  rank  host    pid  cores  round trip\n".replace("\\\n", "\n"));
+    expect(small).toContain("     3  node2  1003      1      3.4 µs");
+    const large = printedJob({ job: job(40), mpis: [] }, PRINTING);
+    expect(large).toContain("  node1     40  1.2 to 1.2 µs");
+    expect(large).toContain("  binding     ~/.cache/bsync/bsync_mpi-openmpi-1.so");
+    expect(large.split("\n").length).toBeLessThan(20);
+  });
+
+  test("lines of a problem are broken between words", () => {
+    const text = "word ".repeat(60).trim();
+    const lines = printedProblems([{ level: "error", code: "X", text }], PRINTING).split("\n");
+    expect(lines[0]).toStartWith("✗ X: word word");
+    expect(lines[1]).toStartWith("  word");
+    expect(lines.every((line) => Bun.stringWidth(line) <= PRINTING.width)).toBe(true);
+  });
+
+  test("colours on a terminal, unless it is the one of a launcher or they are not wanted", () => {
+    const paints = (isTTY: boolean, env: Record<string, string>) =>
+      style({ isTTY, columns: 200 }, env).paint("red", "x") !== "x";
+    expect(paints(true, {})).toBe(true);
+    expect(paints(false, {})).toBe(false);
+    expect(paints(true, { NO_COLOR: "1" })).toBe(false);
+    expect(paints(true, { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "2" })).toBe(false);
+    expect(paints(false, { FORCE_COLOR: "1" })).toBe(true);
+    expect(paints(true, { FORCE_COLOR: "0" })).toBe(false);
+  });
+
+  test("by rank 0 alone", () => {
+    expect(speaks({})).toBe(true);
+    expect(speaks({ PMI_RANK: "0", PMI_SIZE: "2" })).toBe(true);
+    expect(speaks({ PMI_RANK: "1", PMI_SIZE: "2" })).toBe(false);
+  });
+});
+
+test("Open MPI has to be told that it may run as root, twice in the environment", () => {
+  const mpirun = {
+    path: "",
+    aliases: [],
+    program: "",
+    family: "openmpi",
+    version: "4.1.4",
+  } as const;
+  const allowed = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+  expect(isRefused(mpirun, {}, 0)).toBe(true);
+  expect(isRefused(mpirun, { OMPI_ALLOW_RUN_AS_ROOT: "1" }, 0)).toBe(true);
+  expect(isRefused(mpirun, allowed, 0)).toBe(false);
+  expect(isRefused(mpirun, {}, 1000)).toBe(false);
+  expect(isRefused({ ...mpirun, family: "mpich" }, {}, 0)).toBe(false);
+});
+
+test("what carries the messages, where a library tells, and where it does not", () => {
+  const of = (libraryText: string, variables: string[] = []) =>
+    transportOf({ libraryText, variables: () => variables });
+  expect(
+    of("Open MPI v4", ["pml_base_verbose", "pml_ob1_x", "btl_tcp_x", "btl_self_y", "btl_sm_z"]),
+  ).toEqual({ name: "ob1 over sm, tcp", memory: true });
+  expect(of("Open MPI v5", ["pml_ucx_x", "btl_tcp_x"])).toEqual({ name: "ucx", memory: null });
+  expect(of("Open MPI v5")).toEqual({ name: "unknown", memory: null });
+  expect(of("MPICH Version: 4\nMPICH Device:\tch4:ofi")).toEqual({ name: "ch4:ofi", memory: true });
+  expect(of("Some MPI 1.0")).toEqual({ name: "unknown", memory: null });
+});
