@@ -106,7 +106,8 @@ export function planRound(modes: readonly Mode[], surroundings: Surroundings): S
     }),
     ...each("rate", { rate: "ratePriorities" }, { args: ["priorities"], name: "priorities" }),
     ...each("open", { ms: "open", mib: "size" }),
-    ...each("memory", { heap: "heap", resident: "resident", left: "left" }),
+    // No time is taken there.
+    together("memory", { heap: "heap", resident: "resident", left: "left" }),
     ...each("interval", { late: ["late", "late99", "lateMost"], rate: "lateRate" }),
     // All of these sleep nearly all the time, and each is told of its own share only.
     [

@@ -1,16 +1,14 @@
 /**
- * What each process of a pool takes of a core over three seconds: when there is nothing to do, and
+ * What each process of a pool takes of a core over two seconds: when there is nothing to do, and
  * while one long task is awaited (it sleeps, so that all that is seen is the waiting).
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { AsyncPool } from "../../index.ts";
 import { report } from "./report.ts";
 
-const WATCHED_MS = 3_000;
+const WATCHED_MS = 2_000;
 /** After something has happened, until a pool may be called idle. */
 const SETTLE_MS = 500;
-/** USER_HZ, which is what Linux has told programs on every machine for decades. */
-const TICKS_PER_SECOND = 100;
 
 function same(x: number): number {
   return x;
@@ -20,12 +18,13 @@ async function sleepLong(ms: number): Promise<void> {
   await Bun.sleep(ms);
 }
 
-/** Seconds of processor time that a process and its threads have had. */
+/** Seconds of processor time that a process's threads have had: ns in the first field of `schedstat`. */
 function cpuSeconds(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, may hold spaces: fields count from behind it.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const times = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
+  );
+  return times.reduce((sum, ns) => sum + ns, 0) / 1e9;
 }
 
 /** Percent of a core, for each process. */

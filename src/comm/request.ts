@@ -1,7 +1,7 @@
 import { CancelledError, type MpiError } from "../errors.ts";
 import { Pump } from "../link/pump.ts";
 import { spinOf } from "../link/job.ts";
-import type { Mpi } from "../mpi/mpi.ts";
+import { type Mpi, runningMpi } from "../mpi/mpi.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** What a request stands for, while it is open. Each method throws what went wrong, at most once. */
@@ -189,6 +189,7 @@ const PUMPED = {
     return moved;
   },
   due: () => awaited.size > 0,
+  yield: () => void runningMpi()!.wait(0, 1, 0, 1),
   announces: false,
   sleep: () => true,
   awake() {},

@@ -4,6 +4,8 @@ export interface Pumped {
   poll(): boolean;
   /** Whether anything more is expected. */
   due(): boolean;
+  /** Lets another process have this core, if one wants it: it may be the one that is waited for. */
+  yield(): void;
   /** `sleep` lets the other side know; else it counts on this one being awake for all of its spin. */
   readonly announces: boolean;
   /** This side is about to sleep; false if there is something to do after all. */
@@ -17,28 +19,47 @@ export interface Pumped {
 /** Looks at one turn: a turn of the event loop takes 0.8 µs, a look 0.02 (MPI: 0.2). */
 const LOOKS = 10;
 
-/** Spins in vain, in a row, that are a reason to leave some out; one may be a pause of the other side's. */
-const VAIN = 2;
+/** µs of a spin after which the core is offered to others: what two sides take for a short call is over. */
+export const YIELD_US = 20;
 
-/** How many are left out then, before another one is tried. */
-const LEFT_OUT = 3;
+/** A sleep of no more than so many spins was short: a spin might have found what ended it. */
+const SHORT = 2;
+
+/** Sleeps have to be short for so many times the length of a spin before one is tried. */
+const PATIENCE = 2;
+
+/** A spin grows up to so many times its length while it is in vain. */
+const GROWTH = 16;
+
+/** ms of sleep after which nothing is known of how long the next wait will be. */
+const FORGET_MS = 1;
 
 /**
  * When to look for messages in a process whose thread belongs to somebody else's program: nothing here
- * blocks. While something is likely to come it looks at each turn of the event loop; when
- * nothing has come for `spinUs` it sleeps, to be woken by a bell, or by a timer where there are none.
+ * blocks. While something is likely to come it looks at each turn of the event loop; when nothing has
+ * come for the time of a spin it sleeps, to be woken by a bell, or by a timer where there are none.
  *
- * To spin in vain is worse than to sleep at once: what it waits for may want the same core. So after
- * some spins that found nothing most are left out, until one finds something again. (Only where the
- * other side can see that it sleeps. A spin has to be longer than a sleeper takes to wake, or two sides
- * send each other to sleep.)
+ * To spin in vain is worse than to sleep at once. The kernel likes to wake a process on the core of the
+ * one that woke it: there the sleeper answers within 13 µs, and a spin only keeps it from answering. A
+ * spin is worth its while with two cores, and two that spin for long enough are given two. So where the
+ * other side can see that it sleeps (`announces`):
+ *
+ * - after a spin in vain it sleeps at once, and so it does after a silence;
+ * - once its sleeps have been short for a while, it spins again; each time in vain for twice as long, up to
+ *   a few ticks of the kernel's clock, as that is when processes are moved to other cores.
+ *
+ * Where it can't see that, it spins always, and yields the core after the first microseconds.
  */
 export class Pump {
   readonly #pumped: Pumped;
   readonly #spinMs: number;
-  /** How many spins in a row were in vain, and how many are to be left out now. */
-  #vain = 0;
-  #toSkip = 0;
+  /** Whether it spins before it sleeps. */
+  #spins = true;
+  /** ms that the next spin takes at most. */
+  #limitMs: number;
+  /** ms of short sleeps in a row. */
+  #shortMs = 0;
+  #asleepSince = 0;
   /** How often to look before it sleeps, however long nothing has come. */
   #looks = 0;
   #lastMoved = 0;
@@ -50,6 +71,7 @@ export class Pump {
   constructor(pumped: Pumped, spinUs: number) {
     this.#pumped = pumped;
     this.#spinMs = spinUs / 1000;
+    this.#limitMs = this.#spinMs;
   }
 
   /** Something was sent: look at the next turn, at least `looks` times, and for a while. */
@@ -84,24 +106,46 @@ export class Pump {
     if (wasAsleep) {
       this.#asleep = false;
       this.#pumped.awake();
+      this.#learn(performance.now() - this.#asleepSince);
     }
     let moved = this.#pumped.poll();
-    if (this.#toSkip === 0) for (let i = 1; !moved && i < LOOKS; i++) moved = this.#pumped.poll();
+    if (this.#spins) for (let i = 1; !moved && i < LOOKS; i++) moved = this.#pumped.poll();
     // What came may have led to a call, and that to `wake`.
     if (this.#immediate !== null) return;
     const now = performance.now();
     if (moved) this.#lastMoved = now;
-    if (moved && !wasAsleep) this.#vain = this.#toSkip = 0;
-    // It was roused for something that is about to come.
-    if (wasAsleep && !moved) this.#toSkip = 0;
+    if (moved && !wasAsleep) this.#limitMs = this.#spinMs;
     const quiet = now - this.#lastMoved;
-    const spins = this.#toSkip === 0 && quiet <= this.#spinMs && this.#pumped.due();
-    if (moved || spins || --this.#looks > 0) {
+    if (moved || this.#mayStay(quiet) || --this.#looks > 0) {
+      if (quiet * 1000 > YIELD_US) this.#pumped.yield();
       this.#immediate = setImmediate(this.#turn);
     } else {
       this.#fallAsleep(quiet);
     }
   };
+
+  /** Whether to go on looking, although nothing has come for so many ms. */
+  #mayStay(quiet: number): boolean {
+    if (!this.#spins || !this.#pumped.due()) return false;
+    if (quiet <= this.#limitMs) return true;
+    if (this.#pumped.announces) {
+      this.#spins = false;
+      this.#shortMs = 0;
+      this.#limitMs = Math.min(2 * this.#limitMs, GROWTH * this.#spinMs);
+    }
+    return false;
+  }
+
+  /** It has slept for so many ms. */
+  #learn(ms: number): void {
+    if (!this.#pumped.announces) return;
+    if (ms > FORGET_MS) {
+      this.#spins = false;
+      this.#limitMs = this.#spinMs;
+    }
+    this.#shortMs = ms > SHORT * this.#spinMs ? 0 : this.#shortMs + ms;
+    if (this.#shortMs >= PATIENCE * this.#limitMs) this.#spins = true;
+  }
 
   #fallAsleep(quiet: number): void {
     if (!this.#pumped.sleep()) {
@@ -109,9 +153,8 @@ export class Pump {
       return;
     }
     this.#asleep = true;
+    this.#asleepSince = performance.now();
     if (!this.#pumped.due()) return this.rest();
-    if (this.#toSkip > 0) this.#toSkip--;
-    else if (this.#pumped.announces && ++this.#vain >= VAIN) this.#toSkip = LEFT_OUT;
     const nap = this.#pumped.nap(quiet);
     if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);
     // Timers hold 31 bits of ms; this one is there to be there.

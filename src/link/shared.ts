@@ -88,9 +88,8 @@ export class SharedLink implements Link {
     if (this.#outbox.length > 0) this.#onBacklog();
   }
 
-  rouse(): void {
-    if (this.#out.takeAsleep()) this.#ringBell();
-  }
+  /** One that wakes and finds nothing sleeps again at once: it is woken when something is there. */
+  rouse(): void {}
 
   poll(): boolean {
     if (this.#broken !== null) {

@@ -35,6 +35,7 @@ export class JobSurroundings implements Surroundings {
     this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
     const pumped = {
       poll: () => this.poll(),
+      yield: () => void job.mpi.wait(0, 1, 0, 1),
       due: () => this.#asker?.due ?? false,
       sleep: () => !job.hub.busy,
       awake: () => {},

@@ -34,6 +34,8 @@ export class LocalSurroundings implements Surroundings {
         for (const link of links) link.awake();
       },
       nap: () => Infinity,
+      // Bun can't; but it sleeps, which does the same.
+      yield: () => {},
       announces: true,
     };
     this.#pump = new Pump(pumped, spinUs);

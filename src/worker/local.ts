@@ -46,6 +46,7 @@ function serveMemory(): void {
       sleep: () => link.sleep(),
       awake: () => link.awake(),
       nap: () => Infinity,
+      yield: () => {},
       announces: true,
     },
     SPIN_US,

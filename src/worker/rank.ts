@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
+import { YIELD_US } from "../link/pump.ts";
 import { firstKind, Kind } from "../wire.ts";
 import { currentTask } from "./context.ts";
 import { surviveStrayErrors } from "./guard.ts";
@@ -165,7 +166,8 @@ export async function serveJob(job: Job): Promise<never> {
     }
     const { napUs } = NAPS.find(({ quietMs }) => quiet >= quietMs)!;
     const spin = quiet * 1000 <= spinUs ? spinUs : 0;
-    if (mpi.wait(spin, spin, napUs, TURN_MS * 1000)) continue;
+    const alone = Math.min(spin, YIELD_US);
+    if (mpi.wait(alone, 2 * spin - alone, napUs, TURN_MS * 1000)) continue;
     // A nap that was cut short was so by a neighbour: its message may take some looks to be found.
     if (performance.now() - last < quiet + TURN_MS) last = performance.now();
     await turn(0);
