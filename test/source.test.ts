@@ -51,6 +51,13 @@ describe("imports", () => {
     expect(importersOf("cbor-x").filter((file) => !file.startsWith("src/codec/"))).toEqual([]);
   });
 
+  test("of the command are found in the command only", () => {
+    const commands = [...imports.keys()].filter((file) => file.startsWith("src/cli/"));
+    expect(commands.length).toBeGreaterThan(0);
+    const importers = commands.flatMap(importersOf).filter((file) => !commands.includes(file));
+    expect(importers).toEqual([]);
+  });
+
   function importersOf(name: string): string[] {
     return [...imports].filter(([, names]) => names.includes(name)).map(([file]) => file);
   }

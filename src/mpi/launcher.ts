@@ -9,6 +9,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Whose libmpi a launcher talks to; `"unknown"` (srun, Flux, PMIx) is one that talks to either. */
 export type Family = "openmpi" | "mpich" | "unknown";
 
+/** Are these two MPIs that cannot talk to each other? */
+export function isOther(launcher: Family, family: Family): boolean {
+  return launcher !== "unknown" && family !== "unknown" && launcher !== family;
+}
+
 /** The launcher that started this process, and the place it gave it. */
 export interface Launcher {
   readonly family: Family;

@@ -6,7 +6,7 @@ import { MpiError } from "../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
-import { setting, type Environment, type Family, type Launcher } from "./launcher.ts";
+import { isOther, setting, type Environment, type Family, type Launcher } from "./launcher.ts";
 import { open, type Shim } from "./symbols.ts";
 import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
 
@@ -107,10 +107,6 @@ function load(launcher: Launcher, env: Environment): Shim {
 function headersFor(search: Search, family: Family): Headers | null {
   if (search.compiler) return headersOf(search.compiler);
   return search.named ? null : findHeaders(family);
-}
-
-function isOther(launcher: Family, family: Family): boolean {
-  return launcher !== "unknown" && family !== "unknown" && launcher !== family;
 }
 
 function mismatch(launcher: Launcher, family: Family, origin: string): MpiError {

@@ -51,6 +51,7 @@ function job(
     launcher: { name: "Slurm's srun", family: "unknown" },
     size: ranks.length,
     error: null,
+    matches: true,
     mpicc: null,
     library: "Open MPI v5.0.1",
     shim: "/home/ada/.cache/bsync/bsync_mpi-openmpi-1.so",

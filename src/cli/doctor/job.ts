@@ -5,7 +5,7 @@
 import { hostname } from "node:os";
 import { Cache } from "../../mpi/cache.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
-import { type Launcher, setting } from "../../mpi/launcher.ts";
+import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import { transportOf } from "../../mpi/transport.ts";
@@ -48,7 +48,8 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   } catch (error) {
     const none = { library: null, shim: null, transport: null, hosts: [], ranks: [], silent: [] };
     const mpicc = compiler && describeCompiler(compiler, tryCompiler(compiler, cache));
-    const job = { ...known, size, error: textOf(error), mpicc, ...none };
+    const matches = mpicc !== null && isOther(family, mpicc.family) ? false : null;
+    const job = { ...known, size, error: textOf(error), matches, mpicc, ...none };
     return { job, end: () => {} };
   }
   const ranks = ping(mpi, gather(mpi, timeoutMs), timeoutMs);
@@ -62,7 +63,7 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const failed = compiler && shim.startsWith(TINY) ? tryCompiler(compiler, cache) : null;
   const mpicc = compiler && describeCompiler(compiler, failed);
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
-  const job = { ...known, size: mpi.size, error: null, ...found };
+  const job = { ...known, size: mpi.size, error: null, matches: true, ...found };
   return { job, end: () => leave(mpi, answered, silent.length > 0) };
 }
 
@@ -94,7 +95,7 @@ export function serveJob(launcher: Launcher, timeoutMs: number): void {
     if (message?.tag === TAG.Ping) send(mpi, PING, 0, TAG.Ping);
     if (message?.tag === TAG.Leave) break;
   }
-  mpi.finalize();
+  part(mpi);
 }
 
 function factsOf(mpi: Mpi): RankFacts {
@@ -220,5 +221,11 @@ function leave(mpi: Mpi, ranks: Iterable<number>, silent: boolean): void {
     mpi.abort(1);
   }
   for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
+  part(mpi);
+}
+
+/** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
+function part(mpi: Mpi): void {
+  while (!mpi.leave()) mpi.wait(0, 100, 100, 2_000);
   mpi.finalize();
 }

@@ -1,6 +1,5 @@
 /** What is wrong, and what to do about it: pure functions of what was found. */
 import { familyName } from "../../mpi/compiler.ts";
-import type { Family } from "../../mpi/launcher.ts";
 import { packagesOf, remedy } from "../../mpi/shim.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import type { CacheFacts, JobFacts, MpiccFacts, MpiFacts, Problem, Report } from "./report.ts";
@@ -242,13 +241,10 @@ function* ofSpeed({ ranks, hosts }: JobFacts, job: string): Iterable<Problem> {
 }
 
 /** Which kind of error keeps a job from MPI. */
-function codeOf(facts: JobFacts, mpicc: MpiccFacts | null): string {
-  const isOther = (family: Family | undefined) =>
-    family !== undefined && family !== "unknown" && family !== facts.launcher.family;
+function codeOf({ matches }: JobFacts, mpicc: MpiccFacts | null): string {
   if (mpicc === null) return "COMPILER_MISSING";
-  if (facts.launcher.family !== "unknown" && isOther(mpicc.family)) return "LAUNCHER_MISMATCH";
+  if (matches === false) return "LAUNCHER_MISMATCH";
   if (mpicc.error === null) return "MPI_UNUSABLE";
-  return mpicc.header === false && mpicc.error.includes("mpi.h")
-    ? "HEADERS_MISSING"
-    : "COMPILER_BROKEN";
+  const noHeader = mpicc.header === false && mpicc.error.includes("mpi.h");
+  return noHeader ? "HEADERS_MISSING" : "COMPILER_BROKEN";
 }

@@ -115,8 +115,10 @@ export interface JobFacts {
   readonly launcher: { readonly name: string; readonly family: Family };
   /** Number of ranks. */
   readonly size: number;
-  /** Why MPI could not be started; null when it was. What follows is empty then. */
+  /** Why MPI could not be started; null when it was. What follows `mpicc` is empty then. */
   readonly error: string | null;
+  /** Is the binding of the launcher's MPI? null when there is none to ask. */
+  readonly matches: boolean | null;
   readonly mpicc: MpiccFacts | null;
   /** Name and version of the loaded libmpi. */
   readonly library: string | null;

@@ -60,10 +60,8 @@ function ofMachine({ bun, machine, cache, settings }: Preface): Row[] {
   const free = freeBytes === null ? "" : `, ${bytes(freeBytes)} free`;
   const current = cache.shims.filter((shim) => shim.current);
   const others = cache.shims.length - current.length;
-  const counts = [
-    `${current.length} ${current.length === 1 ? "binding" : "bindings"} in use`,
-    ...(others > 0 ? [`${others} of other versions`] : []),
-  ];
+  const bindings = current.length === 1 ? "one binding" : `${current.length || "no"} bindings`;
+  const counts = [bindings, ...(others > 0 ? [`${others} of other versions`] : [])];
   return [
     ["Bun", `${bun.version}${bun.ok ? "" : ` (needs ${bun.required})`}, ${bun.path}`],
     ["cores", coresHere === cores ? String(cores) : `${cores}, ${coresHere} for this process`],
