@@ -7,6 +7,8 @@ import type { Greeting, MessageWriter } from "./wire.ts";
 export type ControlledLink = Link & {
   /** Ends the process; with `task`, unless it is seen to have gone on to others. */
   kill?(task?: number): void;
+  /** From now on nothing begins of what was sent, where the worker can see that. The number of this recall. */
+  recall?(): number;
   readonly pid?: number;
   /** What its messages are marked with, where that is not the pool's. */
   readonly session?: number;
@@ -35,6 +37,11 @@ export interface Connection {
   readonly vain: number;
   /** How often in a row it was seen not to begin what it was sent. */
   idleLooks: number;
+  /** Which task was first in flight when that was last seen (0 for none), and how often in a row it was. */
+  head: number;
+  headLooks: number;
+  /** What it was told to be at when what it had not begun was recalled; undefined where that is not known. */
+  recalledAt: number | undefined;
   /** How far it had read its link when that was last seen. */
   read: number | null;
 }

@@ -47,6 +47,9 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
 
+/** Polls in which all that has come is taken in, but for a flood. */
+const POLLS = 100;
+
 /** ms that `close` waits for a worker to go by itself. */
 const GOODBYE_MS = 2_000;
 
@@ -65,7 +68,11 @@ export class Controller implements TaskOwner {
   readonly #outgoing = new Outgoing(this.#values);
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
   readonly #alarm = new Alarm(() => this.#ring());
-  readonly #liveness = new Liveness(this.connections, () => this.#pending > 0);
+  readonly #liveness = new Liveness(
+    this.connections,
+    () => this.#pending > 0,
+    (connection) => this.#recall(connection),
+  );
   readonly #loads = new Loads();
   #initializer: InitialCall | null = null;
   /** ms that a worker may take to answer and to run its initializer. */
@@ -184,6 +191,7 @@ export class Controller implements TaskOwner {
     this.#outside.poll();
     this.#ring();
     const now = performance.now();
+    this.#liveness.lookInTime(now);
     if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
     this.#checkedAlive = now;
     this.#outside.checkAlive();
@@ -313,6 +321,7 @@ export class Controller implements TaskOwner {
       onStanding: (task) => {
         if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
       },
+      onHeld: (at) => this.#takeBack(connection, at),
       onLost: (ending) => this.#onLost(connection, ending),
     });
     const connection: Connection = {
@@ -329,6 +338,9 @@ export class Controller implements TaskOwner {
       served: false,
       vain,
       idleLooks: 0,
+      head: 0,
+      headLooks: 0,
+      recalledAt: undefined,
       read: null,
     };
     this.connections[record.index] = connection;
@@ -376,6 +388,11 @@ export class Controller implements TaskOwner {
         connection.farewell = true;
         if (this.#needed) this.#goodbye(connection);
         return this.#changed();
+      case Kind.Recalled:
+        if (record.recalled) this.#scheduler.takeBack(record, frame.task, now);
+        this.#scheduler.resume(record);
+        if (record.left <= 0) this.#retire(connection);
+        return;
       case Kind.Spent:
         this.#scheduler.spend(record);
         return this.#retire(connection);
@@ -565,6 +582,34 @@ export class Controller implements TaskOwner {
       `Cannot finish ${task.label}: it ran longer than its timeout of ${task.options.timeout} ms ` +
       `on ${describe(connection)}, which does not answer`;
     this.#settle(task, "failed", new TimeoutError(message));
+  }
+
+  /**
+   * A worker is held: what it has not begun is recalled. It is taken back when the worker has answered that,
+   * or at the next look if it is seen not to have moved since.
+   */
+  #recall(connection: Connection): void {
+    const { record, link, recalledAt } = connection;
+    const told = link?.told;
+    if (record.recalled) {
+      if (told === undefined || told !== recalledAt) return;
+      // What it had answered before it told that is taken in first.
+      for (let i = 0; i < POLLS && this.#outside.poll(); i++);
+      return this.#takeBack(connection, told);
+    }
+    connection.recalledAt = told;
+    this.#scheduler.recall(record);
+    this.#outgoing.flush();
+    this.#outgoing.write(connection, Kind.Recall, link?.recall?.() ?? 0);
+    this.#outgoing.flush();
+  }
+
+  /** A recalled worker has not moved on from `at`, and begins nothing else: others run what it was sent. */
+  #takeBack({ record }: Connection, at: number): void {
+    const isBegun = record.inFlight.at(0)?.id === at;
+    if (!record.recalled || record.inFlight.length === 0 || (!isBegun && at !== At.Nothing)) return;
+    this.#scheduler.takeBack(record, at, performance.now());
+    this.#dispatch();
   }
 
   #disconnect({ link }: Connection): void {

@@ -6,27 +6,46 @@ const IDLE_LOOKS = 3;
 const IDLE_LOOK_MS = 1_000;
 
 /**
- * While tasks are pending, looks now and then for workers that have been sent a task and neither begin
- * it nor take anything in: something that an earlier task left behind keeps their event loop. They
- * are ended, and so replaced; what they had not begun is queued again. (A rank cannot be, nor does
- * it tell what it has begun.)
+ * While tasks are pending, looks now and then for workers that are held.
+ *
+ * Those that have been sent a task and neither begin it nor take anything in: something that an earlier task
+ * left behind keeps their event loop. A process is ended, and so replaced; what it had not begun is queued
+ * again. From a rank, which cannot be ended, it is taken back.
+ *
+ * Those that run one call for long, while others were sent behind it: these are taken back, too.
  */
 export class Liveness {
   readonly #connections: readonly Connection[];
   readonly #isNeeded: () => boolean;
+  readonly #onHeld: (connection: Connection) => void;
+  #lastLook = 0;
   #timer: ReturnType<typeof setInterval> | null = null;
 
-  /** It looks at what is in `connections` at the time, as long as `isNeeded`. */
-  constructor(connections: readonly Connection[], isNeeded: () => boolean) {
+  /**
+   * It looks at what is in `connections` at the time, as long as `isNeeded`. `onHeld` is told of workers
+   * from which something is to be taken back.
+   */
+  constructor(
+    connections: readonly Connection[],
+    isNeeded: () => boolean,
+    onHeld: (connection: Connection) => void,
+  ) {
     this.#connections = connections;
     this.#isNeeded = isNeeded;
+    this.#onHeld = onHeld;
   }
 
   /** Looks from now on. It never keeps the process alive. */
   watch(): void {
     if (this.#timer !== null) return;
+    this.#lastLook = performance.now();
     this.#timer = setInterval(() => this.#look(), IDLE_LOOK_MS);
     this.#timer.unref();
+  }
+
+  /** For callers that keep the event loop from turning: looks if it is time to. */
+  lookInTime(now: number): void {
+    if (this.#timer !== null && now - this.#lastLook >= IDLE_LOOK_MS) this.#look();
   }
 
   rest(): void {
@@ -36,7 +55,9 @@ export class Liveness {
 
   #look(): void {
     if (!this.#isNeeded()) return this.rest();
+    this.#lastLook = performance.now();
     for (const connection of this.#connections) {
+      this.#lookAtHead(connection);
       const { record, link } = connection;
       const read = link?.reading ?? null;
       // What it began and has answered is over, though it was kept from saying so.
@@ -48,5 +69,17 @@ export class Liveness {
       connection.read = read;
       if (connection.idleLooks >= IDLE_LOOKS) link?.kill?.();
     }
+  }
+  #lookAtHead(connection: Connection): void {
+    const { inFlight, recalled } = connection.record;
+    const head = inFlight.at(0);
+    const order = head?.order ?? 0;
+    connection.headLooks = order !== 0 && order === connection.head ? connection.headLooks + 1 : 0;
+    connection.head = order;
+    if (head === undefined || connection.headLooks === 0) return;
+    const { told, kill } = connection.link ?? {};
+    const isIdle = told === At.Nothing && kill === undefined && connection.headLooks >= IDLE_LOOKS;
+    if (recalled || (inFlight.length > 1 && told !== At.Loading) || isIdle)
+      this.#onHeld(connection);
   }
 }

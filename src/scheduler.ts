@@ -19,7 +19,8 @@ import { type Task, WorkerRecord } from "./task.ts";
  *
  * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent
  * more behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
- * something that was already settled (timed out, or cancelled) and is sent nothing until it answers;
+ * something that was already settled (timed out, or cancelled), or has not said yet that it knows what was
+ * taken back from it (`recall`), and is sent nothing until it answers;
  * `spent` has had all the tasks it may have, and is to be replaced once it has answered them.
  */
 
@@ -38,6 +39,9 @@ export const VERDICT_MS = 25;
 
 /** ms that a worker may take from receiving a task to starting it: its module may have to be loaded. */
 export const START_MS = 10_000;
+
+/** µs that a call is taken to last which has held its worker for so long that those behind it were taken back. */
+const HELD_US = 1_000_000;
 
 /** ms that a local worker may go on with a settled task, or stay when it is let go, before it is killed. */
 export const STUCK_MS = 1_000;
@@ -204,7 +208,8 @@ export class Scheduler {
   stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
     if (worker.set === this.#starting) return "starting";
     if (worker.set === this.#idle) return "idle";
-    if (worker.set === this.#overdue) return "overdue";
+    // One that is held by a task that is still wanted is simply busy with that.
+    if (worker.set === this.#overdue) return isHeld(worker) ? "busy" : "overdue";
     if (worker.set === this.#spent && worker.inFlight.length === 0) return "starting";
     return worker.set === this.#gone ? "gone" : "busy";
   }
@@ -326,6 +331,7 @@ export class Scheduler {
   lose(worker: WorkerRecord, begun?: number): Loss {
     if (worker.set === this.#gone) return { lost: [], requeued: 0 };
     this.#move(worker, this.#gone);
+    worker.recalled = false;
     const inFlight = worker.inFlight.takeAll();
     worker.costs.takeAll();
     worker.load = 0;
@@ -344,6 +350,44 @@ export class Scheduler {
       lost.push(task);
     });
     return { lost, requeued };
+  }
+
+  /** A worker with something in flight is told to begin nothing more: it is sent nothing until it has said that it knows (`resume`). */
+  recall(worker: WorkerRecord): void {
+    worker.recalled = true;
+    this.#move(worker, this.#overdue);
+  }
+
+  /**
+   * Of what a recalled worker was sent it is certain that it begins nothing but `begun` (the number of a
+   * task, 0 for none): the others are queued again, in their old places.
+   */
+  takeBack(worker: WorkerRecord, begun: number, now: number): void {
+    const inFlight = worker.inFlight.takeAll();
+    worker.costs.takeAll();
+    const kept = inFlight.find((task) => task.id === begun);
+    if (kept !== undefined) {
+      if (!kept.settled) this.#observe(kept.fn, HELD_US);
+      worker.inFlight.push(kept);
+      worker.costs.push(costOf(kept));
+    }
+    if (kept !== inFlight[0]) {
+      worker.stuckAt = Infinity;
+      this.#await(worker, now);
+    }
+    worker.load = sum(worker.costs);
+    for (const task of inFlight) {
+      if (task === kept) continue;
+      worker.left++;
+      if (task.state === "running") this.#requeue(task);
+    }
+  }
+
+  /** A worker knows that it was recalled, and has dropped what it had not begun. */
+  resume(worker: WorkerRecord): void {
+    if (!worker.recalled) return;
+    worker.recalled = false;
+    this.#place(worker);
   }
 
   /** Takes every task that is not settled, queued and running, marking each cancelled. */
@@ -480,7 +524,7 @@ export class Scheduler {
   }
 
   #place(worker: WorkerRecord): void {
-    if (worker.set === this.#overdue && worker.inFlight.at(0)?.settled) return;
+    if (worker.set === this.#overdue && isOwing(worker)) return;
     if (worker.left <= 0) return this.#move(worker, this.#spent);
     if (this.#pricedAt[worker.index] !== this.#turns) this.#reprice(worker);
     // One that was full is filled again when half of it is done: that makes for fewer, longer messages.
@@ -538,6 +582,16 @@ function mayWaitBehind(task: Task): boolean {
 function taskOf({ order, worker, time }: Deadline): Task | undefined {
   const task = worker.inFlight.find((task) => task.order === order);
   return task?.state === "running" && task.deadline === time ? task : undefined;
+}
+
+/** Whether it has to answer before it is sent anything. */
+function isOwing({ inFlight, recalled }: WorkerRecord): boolean {
+  return recalled || (inFlight.at(0)?.settled ?? false);
+}
+
+/** Whether it runs, alone, a task that is still wanted. */
+function isHeld({ inFlight }: WorkerRecord): boolean {
+  return inFlight.length > 0 && !inFlight.at(0)!.settled;
 }
 
 function costOf(task: Task): number {

@@ -97,6 +97,8 @@ export class WorkerRecord {
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   left = Infinity;
+  /** What it had not begun was taken back, and it has not said yet that it knows. */
+  recalled = false;
 
   constructor(index: number, set: Set<WorkerRecord>) {
     this.index = index;

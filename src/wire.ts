@@ -26,6 +26,7 @@ export const Kind = {
   Leave: 7,
   Spawn: 8,
   Kill: 9,
+  Recall: 10,
   /** Worker → controller. */
   Ready: 16,
   Started: 17,
@@ -38,6 +39,8 @@ export const Kind = {
   Lost: 24,
   Stands: 25,
   Joined: 26,
+  Recalled: 27,
+  Held: 28,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -62,6 +65,11 @@ export interface Frames {
   [Kind.Spawn]: Greeting;
   /** The rank is to end its child; with `task`, only if that is what keeps it. A message of its own. */
   [Kind.Kill]: undefined;
+  /**
+   * What was sent before and is not begun is not to be begun. `task` counts these, on a link that has a note.
+   * The first of its message.
+   */
+  [Kind.Recall]: undefined;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
@@ -70,6 +78,8 @@ export interface Frames {
   [Kind.Result]: unknown;
   /** `task`; `number` is µs it ran; the body what it threw. */
   [Kind.Failure]: unknown;
+  /** All that was sent before is answered or dropped, but for `task`, which runs; 0 for none. */
+  [Kind.Recalled]: undefined;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
   /** The rank waits in `open`, and serves until `Leave`. */
@@ -82,6 +92,8 @@ export interface Frames {
   [Kind.Spawned]: Greeting;
   /** The rank's child takes nothing in, and told last that it had begun `task`: is that over? */
   [Kind.Stands]: undefined;
+  /** The rank's child was recalled, `number` times in all, and has told since then that it is at `task`. */
+  [Kind.Held]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
 }
@@ -129,6 +141,8 @@ export interface Greeting {
   readonly host: string;
   /** µs after its last message that it may fall asleep. */
   readonly spinUs: number;
+  /** Of a rank that serves a controller of its machine: where its note is (`link/board.ts`). */
+  readonly board?: { readonly fd: number; readonly key: number } | undefined;
 }
 
 /** The task number of the initializer, which is called as a task is, before any of them. */
@@ -418,10 +432,17 @@ export function readGreeting(value: unknown): Greeting {
     const { pid, host, spinUs } = value as Partial<Greeting>;
     const isPid = Number.isSafeInteger(pid) && pid! > 0;
     if (isPid && typeof host === "string" && typeof spinUs === "number" && spinUs >= 0) {
-      return { pid: pid!, host, spinUs };
+      return { pid: pid!, host, spinUs, board: readBoard((value as Partial<Greeting>).board) };
     }
   }
   throw malformed("it greets with what is no greeting");
+}
+
+function readBoard(value: unknown): Greeting["board"] {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { fd, key } = value as { fd?: unknown; key?: unknown };
+  const isWord = (word: unknown): word is number => Number.isInteger(word) && (word as number) >= 0;
+  return isWord(fd) && isWord(key) ? { fd, key } : undefined;
 }
 
 /** An error about what came over a link: the link is of no use any more. */

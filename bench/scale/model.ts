@@ -88,7 +88,8 @@ class ModelledWorker {
       rouse() {},
       poll: () => false,
       drain() {},
-      tell() {},
+      tell: () => true,
+      resume() {},
       meet() {},
       close() {},
     };

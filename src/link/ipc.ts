@@ -46,7 +46,15 @@ export class IpcLink implements Link {
 
   awake(): void {}
 
-  tell(): void {}
+  tell(): boolean {
+    return true;
+  }
+
+  resume(): void {}
+
+  recall(): number {
+    return 0;
+  }
 
   readonly told = undefined;
   readonly reading = null;

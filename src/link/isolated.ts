@@ -31,6 +31,7 @@ export class IsolatedLink implements Link {
   readonly #owner: LinkOwner;
   #pid = 0;
   #told: number | undefined;
+  #recalls = 0;
 
   /** Has the rank start a child. `us` is how this side introduces itself. */
   constructor(
@@ -74,7 +75,11 @@ export class IsolatedLink implements Link {
     this.#link.drain();
   }
 
-  tell(): void {}
+  tell(): boolean {
+    return true;
+  }
+
+  resume(): void {}
 
   /** Known only once the child is gone: then the rank has seen it. */
   get told(): number | undefined {
@@ -94,9 +99,14 @@ export class IsolatedLink implements Link {
     this.#link.send(message);
   }
 
+  /** The rank sees this number on its way to the child, and counts along. */
+  recall(): number {
+    return ++this.#recalls;
+  }
+
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const kind = firstKind(bytes, length);
-    if (kind === Kind.Spawned || kind === Kind.Lost || kind === Kind.Stands) {
+    if (kind === Kind.Spawned || kind === Kind.Lost || isSeen(kind)) {
       this.#readNotes(bytes, length, buffers);
     } else this.#owner.onMessage(bytes, length, buffers);
   }
@@ -121,11 +131,21 @@ export class IsolatedLink implements Link {
       this.#link.meet(readGreeting(readNote(frame)));
       return;
     }
+    if (frame.kind === Kind.Held) {
+      // One that was recalled once more since was asked anew.
+      if (frame.number === this.#recalls) this.#owner.onHeld?.(frame.task);
+      return;
+    }
     if (frame.kind === Kind.Stands) return this.#owner.onStanding?.(frame.task);
     const { told, ...ending } = readNote(frame) as LostChild;
     this.#told = told ?? undefined;
     this.#owner.onLost(ending);
   }
+}
+
+/** What the rank has seen of its child. */
+function isSeen(kind: number): boolean {
+  return kind === Kind.Stands || kind === Kind.Held;
 }
 
 /** Sends a frame between controller and rank, which no child sees. */

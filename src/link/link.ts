@@ -20,8 +20,15 @@ export interface Link {
    * that may block for long: nothing would move what it has sent then.
    */
   drain(): void;
-  /** A worker tells what it is at: the number of the task it has begun, or one of `At`. */
-  tell(at: number): void;
+  /**
+   * A worker tells what it is at: the number of the task it begins, or one of `At`. False if the
+   * controller has taken back what was sent and not begun: it begins nothing before `resume`.
+   */
+  tell(at: number): boolean;
+  /** A worker has come to that `Recall` on its link: what comes after it may be begun. */
+  resume(recall: number): void;
+  /** A worker makes the memory in which it tells, where the link has none yet; null where there is none. */
+  offerBoard?(): { readonly fd: number; readonly key: number } | null;
   /** What the other side told last; undefined where a link cannot tell. */
   readonly told: number | undefined;
   /**
@@ -51,6 +58,11 @@ export interface LinkOwner {
    * asked for what it was told; it is to be ended unless that task is still to be answered.
    */
   onStanding?(task: number): void;
+  /**
+   * The other side has not moved on from `at` since it was recalled: it begins nothing else. Of a link that
+   * cannot be asked for what it was told.
+   */
+  onHeld?(at: number): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
   onLost(ending: Ending): void;
 }

@@ -121,10 +121,18 @@ export class LocalLink implements Link {
     this.#channel.drain();
   }
 
-  tell(): void {}
+  tell(): boolean {
+    return true;
+  }
+
+  resume(): void {}
 
   get told(): number | undefined {
     return this.#channel.told;
+  }
+
+  recall(): number {
+    return this.#channel.recall();
   }
 
   get reading(): number | null {

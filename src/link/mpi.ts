@@ -8,7 +8,9 @@ import {
   type MessageWriter,
   readHead,
 } from "../wire.ts";
-import type { Link, LinkOwner } from "./link.ts";
+import { type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
+import { At, type Link, type LinkOwner } from "./link.ts";
+import type { Note } from "./note.ts";
 import { MpiOutbox } from "./outbox.ts";
 
 /**
@@ -237,6 +239,10 @@ export class MpiLink implements Link {
 
   /** How to wake the other side, where it is a process of this machine. */
   #bell: { readonly pid: number; readonly spinMs: number } | null = null;
+  /** What the worker's end is at; null where the two are of different machines. */
+  #note: Note | null = null;
+  /** The note's memory, while the other side may not have found it. */
+  #offer: BoardOffer | null = null;
   /** False between a message and the end of its poll. */
   #paused = true;
   #lastMessage = 0;
@@ -270,13 +276,42 @@ export class MpiLink implements Link {
     this.#mayDoze = false;
   }
 
-  tell(): void {}
+  /** On a rank that serves: makes the memory that it shares with a controller of this machine. */
+  offerBoard(): BoardOffer | null {
+    const board = this.#bell === null ? null : makeBoard();
+    if (board === null) return null;
+    this.#note = board.note;
+    this.#offer = { fd: board.fd, key: board.key };
+    return this.#offer;
+  }
 
-  readonly told = undefined;
+  tell(at: number): boolean {
+    if (this.#note === null) return true;
+    // Who sends a task has found it.
+    if (this.#offer !== null && at < At.Loading && at !== At.Nothing) this.#closeOffer();
+    // Not before its answer has left: should something hold this rank now, it was begun.
+    if (at === At.Nothing && !this.outbox.empty) return true;
+    return this.#note.tell(at);
+  }
+
+  resume(recall: number): void {
+    this.#note?.resume(recall);
+  }
+
+  get told(): number | undefined {
+    return this.#note?.told;
+  }
+
+  recall(): number {
+    return this.#note?.recall() ?? 0;
+  }
+
   readonly reading = null;
 
-  meet({ pid, host, spinUs }: Greeting): void {
-    if (host === hostname()) this.#bell = { pid, spinMs: spinUs / 1000 };
+  meet({ pid, host, spinUs, board }: Greeting): void {
+    if (host !== hostname()) return;
+    this.#bell = { pid, spinMs: spinUs / 1000 };
+    if (board !== undefined) this.#note = findBoard(pid, board);
   }
 
   /** Wakes the other side, awake or not. */
@@ -295,6 +330,12 @@ export class MpiLink implements Link {
   close(): void {
     this.#owner = DEAF;
     this.#hub.disconnect(this);
+    this.#closeOffer();
+  }
+
+  #closeOffer(): void {
+    if (this.#offer !== null) closeBoard(this.#offer);
+    this.#offer = null;
   }
 
   #hear(now: number): void {

@@ -1,9 +1,10 @@
 import { malformed } from "../wire.ts";
+import { Note } from "./note.ts";
 
 /**
  * A ring of records in shared memory: one process writes, one other reads, neither waits.
  *
- *   u32 written, u32 note │ u32 read │ u32 reader asleep │ u32 writer waits │ records …
+ *   u32 written │ u32 read │ u32 reader asleep │ u32 writer waits │ note │ records …
  *   (each on a cache line of its own)
  *   record = u32 length, u32 kind, bytes, up to a multiple of 8
  *
@@ -12,21 +13,24 @@ import { malformed } from "../wire.ts";
  * written is trusted: a length that does not fit is an error, never a place to read from, and each end
  * knows by itself how far it has come.
  */
-export const RING_HEADER = 256;
+export const RING_HEADER = 320;
 
 /** Kinds of records: a message; a piece of a buffer that belongs to the last message; nothing. */
 export const Piece = { Message: 1, Buffer: 2, Skip: 3 } as const;
 
 const WRITTEN = 0;
-const NOTE = 1;
 const READ = 16;
 const ASLEEP = 32;
 const WAITING = 48;
+/** Where the note is, in words. */
+export const NOTE = 64;
 const RECORD_HEADER = 8;
 
 /** One end of a ring. `memory` is its header and a number of bytes that is a power of two. */
 export class Ring {
   readonly capacity: number;
+  /** What the writer is at. */
+  readonly note: Note;
   readonly #header: Int32Array;
   readonly #words: Uint32Array;
   readonly #bytes: Uint8Array;
@@ -41,6 +45,7 @@ export class Ring {
     this.#mask = this.capacity - 1;
     const { buffer, byteOffset } = memory;
     this.#header = new Int32Array(buffer, byteOffset, RING_HEADER / 4);
+    this.note = new Note(this.#header.subarray(NOTE, NOTE + 2));
     this.#words = new Uint32Array(buffer, byteOffset + RING_HEADER, this.capacity / 4);
     this.#bytes = new Uint8Array(buffer, byteOffset + RING_HEADER, this.capacity);
   }
@@ -128,15 +133,6 @@ export class Ring {
   /** Whether there is something to read. */
   get readable(): boolean {
     return Atomics.load(this.#header, WRITTEN) >>> 0 !== this.#own;
-  }
-
-  /** A number the writer leaves for the reader, who can see it at any time, even when the writer is gone. */
-  get note(): number {
-    return Atomics.load(this.#header, NOTE) >>> 0;
-  }
-
-  set note(value: number) {
-    this.#header[NOTE] = value;
   }
 
   /** The reader says that it sleeps (and has to be woken), or that it does not. */

@@ -122,14 +122,22 @@ export class SharedLink implements Link {
     }
   }
 
-  tell(at: number): void {
+  tell(at: number): boolean {
     // Not before its answer is in the ring: should this process end now, it was begun and is lost.
     this.#nothingNext = at === At.Nothing && this.#outbox.length > 0;
-    if (!this.#nothingNext) this.#out.note = at;
+    return this.#nothingNext || this.#out.note.tell(at);
+  }
+
+  resume(recall: number): void {
+    this.#out.note.resume(recall);
   }
 
   get told(): number {
-    return this.#in.note;
+    return this.#in.note.told;
+  }
+
+  recall(): number {
+    return this.#in.note.recall();
   }
 
   get reading(): number | null {

@@ -15,6 +15,9 @@ import {
   readGreeting,
 } from "../wire.ts";
 
+/** Polls in which all that has come is taken in, but for a flood. */
+const POLLS = 100;
+
 /** A child that takes nothing in is ended after so many looks, with so many ms between. */
 const LOOKS = 3;
 const LOOK_MS = 1_000;
@@ -38,6 +41,10 @@ export class Relay {
   /** How far it had read when that was last seen, and how often in a row it was seen there. */
   #read: number | null = null;
   #looks = 0;
+  /** What the child told when it was last recalled, while it has told nothing else; and looks since. */
+  #recalledAt: number | undefined;
+  #recallLooks = 0;
+  #recalls = 0;
   /** True if the controller runs on this machine, and rings. */
   neighbour = false;
 
@@ -81,9 +88,15 @@ export class Relay {
   receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const child = this.#child;
     if (child === null) return;
-    if (firstKind(bytes, length) === Kind.Kill) {
+    const kind = firstKind(bytes, length);
+    if (kind === Kind.Kill) {
       readFrames(bytes, length, buffers, ({ task }) => this.#kill(child, task));
       return;
+    }
+    if (kind === Kind.Recall) {
+      this.#recalls = child.recall();
+      this.#recalledAt = child.told;
+      this.#recallLooks = 0;
     }
     this.#downward.load(bytes, length, buffers);
     child.send(this.#downward);
@@ -135,14 +148,25 @@ export class Relay {
     const child = this.#child;
     if (child === null) return;
     const { reading, told, unread } = child;
+    if (told !== this.#recalledAt) this.#recalledAt = undefined;
+    // The second look is one after a second at least.
+    else if (told !== undefined && ++this.#recallLooks === 2) {
+      // What it had answered before it told that goes first.
+      for (let i = 0; i < POLLS && child.poll(); i++);
+      this.#say(Kind.Held, told, this.#recalls);
+    }
     const busy = told === At.Loading || told === INITIALIZER;
     const stands = unread && !busy && reading !== null && reading === this.#read;
     this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
     this.#read = reading;
     if (this.#looks < LOOKS || told === undefined) return;
     if (told === At.Nothing) return child.kill();
+    this.#say(Kind.Stands, told);
+  }
+
+  #say(kind: Kind, task: number, number = 0): void {
     const message = new MessageWriter(this.#up.session);
-    message.write(Kind.Stands, told);
+    message.write(kind, task, number);
     this.#up.send(message);
   }
 

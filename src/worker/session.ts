@@ -123,6 +123,8 @@ export class Session {
       }
       case Kind.Cancel:
         return this.#cancel(frame.task);
+      case Kind.Recall:
+        return this.#recall(frame.task);
       case Kind.Close:
         return this.#close();
     }
@@ -137,7 +139,9 @@ export class Session {
     setMainScript(opening.main);
     process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
-    this.#send(Kind.Ready, 0, 0, this.#encode(this.#greeting));
+    const board = this.#link?.offerBoard?.() ?? null;
+    const greeting = board === null ? this.#greeting : { ...this.#greeting, board };
+    this.#send(Kind.Ready, 0, 0, this.#encode(greeting));
   }
 
   #define(frame: Frame): void {
@@ -179,12 +183,12 @@ export class Session {
   }
 
   #start(task: number, fn: number, deadline: number, attempt: number, encoded: EncodedAt): void {
+    // Told until its answer is on its way: should this process end, be it by the arguments, it is
+    // known what it had begun. What was taken back meanwhile is another worker's.
+    if (this.#link?.tell(task) === false) return;
     const found = this.#find(fn);
     if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
     let args: unknown[];
-    // Told until its answer is on its way: should this process end, be it by the arguments, it is
-    // known what it had begun.
-    this.#link?.tell(task);
     try {
       args = decodeAt(encoded, this.#decoding) as unknown[];
     } catch (error) {
@@ -242,6 +246,14 @@ export class Session {
     this.#continue();
   }
 
+  /** All that was sent before, and is not begun, is taken back. What it runs it still answers. */
+  #recall(recall: number): void {
+    this.#queue.length = 0;
+    this.#link?.resume(recall);
+    if (!this.#writer.fits()) this.#flush();
+    this.#writer.write(Kind.Recalled, this.#running?.task ?? 0);
+  }
+
   #close(): void {
     const running = this.#running;
     this.#closed = true;
@@ -286,7 +298,12 @@ export class Session {
   #flush(now = performance.now()): void {
     this.#flushed = now;
     this.sendAnswers();
-    if (this.#running === null) this.#link?.tell(this.#resolving > 0 ? At.Loading : At.Nothing);
+    if (this.#running === null) this.#link?.tell(this.#idleAt);
+  }
+
+  /** What it is at when it runs nothing. */
+  get #idleAt(): number {
+    return this.#resolving > 0 ? At.Loading : At.Nothing;
   }
 
   #encode(value: unknown): Encoded {

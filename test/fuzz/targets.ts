@@ -229,7 +229,8 @@ class Hostile implements Surroundings {
       rouse() {},
       poll: () => false,
       drain() {},
-      tell() {},
+      tell: () => true,
+      resume() {},
       told: undefined,
       reading: null,
       meet() {},
@@ -248,7 +249,15 @@ const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const GREETING = { pid: 7, host: "here", spinUs: 0 };
 
 /** What a worker may say. */
-const ANSWERS = [Kind.Result, Kind.Failure, Kind.Started, Kind.Closed, Kind.Ready, Kind.Spent];
+const ANSWERS = [
+  Kind.Result,
+  Kind.Failure,
+  Kind.Started,
+  Kind.Closed,
+  Kind.Ready,
+  Kind.Spent,
+  Kind.Recalled,
+];
 
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {

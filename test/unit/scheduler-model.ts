@@ -24,6 +24,8 @@ interface Seat {
   /** How many tasks it may still be sent; and since when it is let go, null if it is not. */
   left: number;
   retiredAt: number | null;
+  /** What it had not begun was taken back, and it does not know yet. */
+  recalled: boolean;
   /** When it is late, unless it serves by then, or was said to be. */
   lateAt: number;
 }
@@ -216,6 +218,7 @@ export class Model {
   lose(worker: number, begun: number | "unknown" | "stale"): void {
     const seat = pick(this.#seats, worker);
     seat.retiredAt = null;
+    seat.recalled = false;
     seat.lateAt = Infinity;
     if (seat.state === "gone") {
       expect(this.scheduler.lose(seat.record)).toEqual({ lost: [], requeued: 0 });
@@ -236,7 +239,39 @@ export class Model {
         back.push(task);
       }
     }
-    for (const task of back) {
+    this.#takeBack(back);
+  }
+
+  recall(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    if (seat.state !== "serving" || seat.recalled || seat.inFlight.length === 0) return;
+    this.scheduler.recall(seat.record);
+    seat.recalled = true;
+  }
+
+  /** It is certain what a recalled worker has begun: one of those in flight, or nothing. */
+  takeBack(worker: number, which: number): void {
+    const seat = pick(this.#seats, worker);
+    if (!seat.recalled) return;
+    const kept = which === 0 ? undefined : pick(seat.inFlight, which);
+    const inFlight = seat.inFlight.splice(0);
+    this.scheduler.takeBack(seat.record, kept?.id ?? 0, this.now);
+    const back = inFlight.filter((task) => task !== kept);
+    if (kept !== undefined) seat.inFlight.push(kept);
+    if (kept !== inFlight[0]) this.#look(seat);
+    seat.left += back.length;
+    this.#takeBack(back.filter((task) => !task.settled));
+  }
+
+  /** The worker knows of it. */
+  resume(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    this.scheduler.resume(seat.record);
+    seat.recalled = false;
+  }
+
+  #takeBack(tasks: readonly Task[]): void {
+    for (const task of tasks) {
       expect([task.state, task.record]).toEqual(["queued", null]);
       this.#deadlines.delete(task);
       const own = this.#pins.get(task);
@@ -271,6 +306,7 @@ export class Model {
       while (this.next());
       for (const [i, seat] of this.#seats.entries()) {
         this.answer(i, 0, 1);
+        this.resume(i);
         if (!isSpent(seat) || seat.inFlight.length > 0) continue;
         this.lose(i, "unknown");
         this.replace(i);
@@ -368,16 +404,18 @@ function newSeat(record: WorkerRecord): Seat {
     reported: false,
     left: Infinity,
     retiredAt: null,
+    recalled: false,
     lateAt: Infinity,
   };
 }
 
-function isOverdue({ state, inFlight }: Seat): boolean {
-  return state === "serving" && (inFlight[0]?.settled ?? false);
+/** Whether it owes an answer before it is sent anything. */
+function isOverdue({ state, inFlight, recalled }: Seat): boolean {
+  return state === "serving" && (recalled || (inFlight[0]?.settled ?? false));
 }
 
-function isIdle({ state, inFlight, left }: Seat): boolean {
-  return state === "serving" && inFlight.length === 0 && left > 0;
+function isIdle(seat: Seat): boolean {
+  return seat.state === "serving" && seat.inFlight.length === 0 && seat.left > 0 && !seat.recalled;
 }
 
 /** Whether it has had all the tasks it may have. */
@@ -398,7 +436,8 @@ function isOpen(seat: Seat): boolean {
 function stateOf(seat: Seat): ReturnType<Scheduler["stateOf"]> {
   if (seat.state !== "serving") return seat.state;
   if (isSpent(seat) && seat.inFlight.length === 0) return "starting";
-  return isOverdue(seat) ? "overdue" : isIdle(seat) ? "idle" : "busy";
+  const isHeld = seat.inFlight.length > 0 && !seat.inFlight[0]!.settled;
+  return isOverdue(seat) && !isHeld ? "overdue" : isIdle(seat) ? "idle" : "busy";
 }
 
 function mayWait({ fn, options }: Task): boolean {

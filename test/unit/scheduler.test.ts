@@ -79,6 +79,9 @@ const deeds = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: deed("replace", fc.tuple(some, late), (m, ...a) => m.replace(...a)) },
+  { weight: 2, arbitrary: deed("recall", fc.tuple(some), (m, w) => m.recall(w)) },
+  { weight: 3, arbitrary: deed("takeBack", fc.tuple(some, some), (m, ...a) => m.takeBack(...a)) },
+  { weight: 2, arbitrary: deed("resume", fc.tuple(some), (m, w) => m.resume(w)) },
   {
     weight: 1,
     arbitrary: deed("allow", fc.tuple(some, fc.integer({ min: 1, max: 3 })), (m, ...a) =>

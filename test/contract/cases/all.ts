@@ -9,6 +9,7 @@ import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
 import { handles } from "./handles.ts";
 import { isolation } from "./isolation.ts";
+import { holding } from "./holding.ts";
 import { inheritance } from "./inheritance.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
@@ -30,6 +31,7 @@ export const CASES: readonly Case[] = [
   handles,
   contexts,
   losses,
+  holding,
   isolation,
   limits,
   draining,

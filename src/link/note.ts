@@ -1,0 +1,51 @@
+import { At } from "./link.ts";
+
+/**
+ * What a worker is at, in memory that it shares with its controller, who can read it at any time, even
+ * when the worker is held or gone; and how often the controller has taken back what was sent and not
+ * begun, which the worker looks at before it begins anything.
+ *
+ * Neither side waits, and a call costs the worker one store and one load. The worker writes what it is
+ * about to begin, then looks; the controller counts one up, then, much later, reads. If it still finds
+ * what it had found before, then whatever the worker begins from there on, it looks first, and sees the
+ * new count. ("Much later" is what a fence would be for: a store takes ns to be seen, a look comes a second
+ * after.)
+ */
+export class Note {
+  readonly #words: Int32Array;
+  /** For the worker: what it has told, and how many recalls it has come to on its link. */
+  #own: number = At.Nothing;
+  #known = 0;
+
+  /** `words` are two of shared memory, zero at first: what the worker is at, and the count of recalls. */
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /** The worker is at this now; false if it may begin nothing, having to come to a recall first. */
+  tell(at: number): boolean {
+    const words = this.#words;
+    words[0] = at;
+    if (Atomics.load(words, 1) !== this.#known && at !== At.Nothing) {
+      words[0] = this.#own;
+      return false;
+    }
+    this.#own = at;
+    return true;
+  }
+
+  /** The worker has come to that recall: what is sent after it may be begun. */
+  resume(recalls: number): void {
+    this.#known = recalls | 0;
+  }
+
+  /** What the worker told last. */
+  get told(): number {
+    return Atomics.load(this.#words, 0) >>> 0;
+  }
+
+  /** From now on the worker begins nothing that was sent before. The count, to be told to it. */
+  recall(): number {
+    return (Atomics.add(this.#words, 1, 1) + 1) >>> 0;
+  }
+}

@@ -1,0 +1,137 @@
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AsyncPool, type MessageHandle } from "../../../index.ts";
+import { assert, until } from "../assert.ts";
+import { Subject } from "../case.ts";
+import { square } from "../fixtures/functions.ts";
+import { blockAtGate, Gate } from "../gate.ts";
+
+/** A worker that is held keeps nobody else: what it was sent and has not begun is taken back. */
+export const holding = new Subject("holding");
+
+/** Short, but for the call that is given a gate; leaves a mark. */
+function mark(folder: string, number: number, hold: boolean): number {
+  appendFileSync(join(folder, "marks"), `${number}\n`);
+  if (hold) blockAtGate(folder);
+  return number;
+}
+
+/** The same, waiting for a promise. */
+function markAsync(folder: string, number: number, hold: boolean): number | Promise<number> {
+  appendFileSync(join(folder, "marks"), `${number}\n`);
+  if (!hold) return number;
+  writeFileSync(join(folder, "reached-0"), "");
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (existsSync(folder) && !existsSync(join(folder, "open"))) return;
+      clearInterval(timer);
+      resolve(number);
+    }, 1);
+  });
+}
+
+/** Takes the thread from a timer on, until the gate is opened, or for `ms`. */
+function leaveHolder(folder: string): void {
+  setTimeout(() => blockAtGate(folder), 1);
+}
+
+const numbers = (count: number, first: number) =>
+  Array.from({ length: count }, (_, i) => first + i);
+
+/** Calls of which the first holds its worker, and some were sent behind it. */
+async function holdWithOthers(
+  pool: AsyncPool,
+  fn: typeof mark | typeof markAsync,
+): Promise<{ gate: Gate; head: MessageHandle<number>; others: MessageHandle<number>[] }> {
+  for (let tries = 0; tries < 200; tries++) {
+    const gate = new Gate();
+    await Promise.all(numbers(50, 1_000).map((i) => pool.async(fn, gate.path, i, false)));
+    const head: MessageHandle<number> = pool.async(fn, gate.path, 0, true);
+    const others = numbers(60, 1).map((i) => pool.async(fn, gate.path, i, false));
+    await gate.reached();
+    const behind = others.filter(
+      ({ state, worker }) => state === "running" && worker === head.worker,
+    );
+    if (behind.length > 0) return { gate, head, others };
+    // Something interrupted one of the calls, which made the function long.
+    gate.open();
+    await Promise.all([head, ...others]);
+    gate[Symbol.dispose]();
+  }
+  throw new Error("nothing was ever sent behind another call");
+}
+
+function runsOf(gate: Gate): number[] {
+  const lines = readFileSync(join(gate.path, "marks"), "utf8").trim().split("\n").map(Number);
+  return lines.filter((number) => number < 1_000).sort((a, b) => a - b);
+}
+
+for (const fn of [mark, markAsync]) {
+  const how = fn === mark ? "holds the thread" : "awaits";
+  holding.it(
+    `calls that were sent behind one that ${how} for long are done elsewhere, each once`,
+    async () => {
+      await using pool = await AsyncPool.open(2);
+      const { gate, head, others } = await holdWithOthers(pool, fn);
+      using _ = gate;
+      assert.deepEqual(await Promise.all(others), numbers(60, 1));
+      assert.equal(head.state, "running");
+      assert.equal(pool.workers[head.worker!]!.state, "busy");
+      gate.open();
+      assert.equal(await head, 0);
+      assert.deepEqual(runsOf(gate), numbers(61, 0));
+      await until("both to wait", () => pool.workers.every(({ state }) => state === "idle"));
+      assert.deepEqual(await pool.each(square, 3), [9, 9]);
+    },
+    { workers: 2 },
+  );
+}
+
+holding.it(
+  "calls that were sent behind one that is cancelled, and runs on, are done elsewhere, each once",
+  async () => {
+    await using pool = await AsyncPool.open(2);
+    const { gate, head, others } = await holdWithOthers(pool, mark);
+    using _ = gate;
+    head.cancel();
+    assert.deepEqual(await Promise.all(others), numbers(60, 1));
+    gate.open();
+    assert.deepEqual(await pool.each(square, 3), [9, 9]);
+    assert.deepEqual(runsOf(gate), numbers(61, 0));
+  },
+  { workers: 2 },
+);
+
+holding.it(
+  "the same for who waits with the thread held",
+  async () => {
+    await using pool = await AsyncPool.open(2);
+    const { gate, head, others } = await holdWithOthers(pool, mark);
+    using _ = gate;
+    assert.deepEqual(
+      others.map((handle) => handle.getSync({ timeout: 8_000 })),
+      numbers(60, 1),
+    );
+    gate.open();
+    assert.equal(head.getSync({ timeout: 8_000 }), 0);
+  },
+  { workers: 2 },
+);
+
+holding.it(
+  "a rank whose thread an earlier task keeps: what it was sent is done by another one",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(2);
+    await pool.async(leaveHolder, gate.path);
+    await gate.reached();
+    const handles = numbers(10, 0).map((x) =>
+      x % 2 === 0 ? pool.async(square, x) : pool.with({ timeout: 5_000 }).async(square, x),
+    );
+    assert.deepEqual(await Promise.all(handles), numbers(10, 0).map(square));
+    assert.ok(pool.workers.some(({ state }) => state === "overdue"));
+    gate.open();
+    assert.deepEqual(await pool.each(square, 3), [9, 9]);
+  },
+  { workers: 2, processes: false },
+);
