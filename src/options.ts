@@ -25,6 +25,12 @@ export interface PoolOptions {
   /** On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default. */
   readonly keepUnused?: boolean;
   /**
+   * When the pool closes, however it does, or does not open, `open` resolves on all other ranks too: with a
+   * closed pool of role `"worker"` on its workers, `"unused"` on the others. The program goes on there.
+   * False by default. All ranks have to say the same.
+   */
+  readonly release?: boolean;
+  /**
    * A function, or `[function, ...arguments]`, run once on each worker before its first task, and on
    * each that replaces one; if it throws, `open` rejects with that.
    */
@@ -167,6 +173,7 @@ const POOL_RULES: Rules = {
   mpi: flag,
   tag: whole(0, 32_766),
   keepUnused: flag,
+  release: flag,
   initializer: (value) =>
     isFunction(value) || (Array.isArray(value) && isFunction(value[0]))
       ? null
@@ -240,6 +247,13 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
   };
+}
+
+/** Whether `release` is among options that need not be right otherwise: ranks wait for what comes of them. */
+export function saysRelease(options: unknown): boolean {
+  return isRecord(options) && Object.hasOwn(options as object, "release")
+    ? (options as PoolOptions).release === true
+    : false;
 }
 
 /** The options of a call on top of others, checked. */

@@ -4,29 +4,32 @@ import { bindToProcess } from "./codec/refusal.ts";
 import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
-import { calledByMain, recordOf } from "./function/reference.ts";
+import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { joinJob, mpiJob } from "./link/job.ts";
+import { mpiJob } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
 import {
   type CallOptions,
   DEFAULT_OPEN_TIMEOUT_MS,
+  DEFAULT_TASK,
   type PoolOptions,
   type PoolSettings,
   readCallOptions,
   readCount,
   readPoolOptions,
   readRanks,
+  saysRelease,
   type WorkerList,
 } from "./options.ts";
-import { JobSurroundings, returnTag, takeTag } from "./surroundings/job.ts";
+import { nextOpen, type Ranks, ranksOfJob } from "./ranks.ts";
+import { JobSurroundings, Release, returnTag, takeTag } from "./surroundings/job.ts";
 import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import { Task, type TaskOptions } from "./task.ts";
 import { leaveToController } from "./worker/guard.ts";
 import { serveParent } from "./worker/local.ts";
-import { joinAsWorker, serveJob } from "./worker/rank.ts";
+import { join, serve } from "./worker/rank.ts";
 
 /** Any function; the pool's methods take argument and result types from the one they are given. */
 // `any`: a function of whatever arguments must be assignable, for them to be inferred from it.
@@ -103,7 +106,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * | a list, `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
    *
    * In an MPI job it resolves on rank 0. On every other rank it does not: the rank serves until
-   * the job ends (with `keepUnused`, one that is not in the list gets a pool of role `"unused"`).
+   * the job ends. With `release` it serves until the pool is over, and then gets a closed one; with
+   * `keepUnused` one that is not in the list gets a pool of role `"unused"` at once.
    *
    * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
    * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
@@ -115,7 +119,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * await using four = await AsyncPool.open(4, { timeout: 30_000, initializer: [seed, 42] });
    */
   static async open(workers?: number | WorkerList, options: PoolOptions = {}): Promise<AsyncPool> {
-    if (isLoading()) {
+    if (isLoading() && !calledByProgram()) {
       // On a worker, that loads a module for its functions. The main script has come as far as it
       // should; a module that it imports goes on, with a pool that is none.
       if (!calledByMain()) return AsyncPool.make("worker", null, readPoolOptions(options).task);
@@ -124,10 +128,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     }
     if (process.env[WORKER_MARK] !== undefined) return serveBundled();
     const launcher = Object.hasOwn(options ?? {}, "mpi") && options.mpi === false ? null : mpiJob();
-    if (launcher !== null && launcher.rank > 0) return await joinPool(workers, options);
-    const settings = readPoolOptions(options);
-    if (launcher === null) return await openLocal(workers, settings);
-    return await openInJob(workers, settings, launcher.size);
+    if (launcher === null) return await openLocal(workers, readPoolOptions(options));
+    const among = ranksOfJob(launcher);
+    return among.rank === 0
+      ? await openInJob(workers, options, among)
+      : await joinPool(workers, options, among);
   }
 
   /** @internal Pools are opened by `AsyncPool.open`. */
@@ -307,23 +312,47 @@ async function openLocal(
   return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
 }
 
-/** `open` on rank 0. */
+/** `open` on the controller. */
 async function openInJob(
   workers: number | WorkerList | undefined,
-  settings: PoolSettings,
-  launched: number,
+  options: PoolOptions,
+  among: Ranks,
 ): Promise<AsyncPool> {
-  // Before MPI starts, where the launcher says how many ranks there are: bad arguments fail at once.
-  if (launched > 0) readRanks(workers, launched);
+  const id = nextOpen(among);
+  if (!saysRelease(options)) {
+    const settings = readPoolOptions(options);
+    // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
+    if (among.size > 0) readRanks(workers, among.size);
+    return await openAmong(workers, settings, null);
+  }
+  // The others wait for what comes of it, whatever is wrong with it.
+  const job = join(settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
+  const release = new Release(job, id);
+  try {
+    return await openAmong(workers, readPoolOptions(options), release);
+  } catch (error) {
+    release.tell();
+    throw error;
+  }
+}
+
+async function openAmong(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+  release: Release | null,
+): Promise<AsyncPool> {
   const tag = takeTag(settings.tag);
   let outside: Surroundings;
   let ranks: WorkerList;
   try {
-    const job = joinJob(settings.openTimeout, () => null);
+    const job = join(settings.openTimeout);
     ranks = readRanks(workers, job.mpi.size);
-    const inJob = new JobSurroundings(job, ranks, tag, settings);
+    if (release !== null && settings.keepUnused) {
+      release.ranks = release.ranks.filter((rank) => ranks.includes(rank));
+    }
+    const { spin, isolate } = settings;
+    const inJob = new JobSurroundings(job, ranks, tag, { spin, isolate, release });
     const mixed = ranks.includes(null);
-    const { spin } = settings;
     outside = mixed
       ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
       : inJob;
@@ -350,26 +379,45 @@ async function openOn(
 }
 
 /**
- * `open` on a rank other than 0. What is wrong with its arguments is for rank 0 to say, which has the
- * same ones: this rank serves then, since rank 0 may go on and open another pool.
+ * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say, which
+ * has the same ones: this rank serves then, since the controller may go on and open another pool.
  */
 async function joinPool(
   workers: number | WorkerList | undefined,
   options: PoolOptions,
+  among: Ranks,
 ): Promise<AsyncPool> {
-  let settings: PoolSettings | null = null;
-  try {
-    settings = readPoolOptions(options);
-  } catch {}
-  const job = joinAsWorker(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
-  if (settings?.keepUnused) {
-    try {
-      const isMember = readRanks(workers, job.mpi.size).includes(job.mpi.rank);
-      if (!isMember) return AsyncPool.make("unused", null, settings.task);
-    } catch {}
-  }
+  const id = nextOpen(among);
+  const settings = settingsOf(options);
+  const job = join(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
+  const isWorker = isAmong(workers, job.mpi.rank, job.mpi.size);
+  const task = settings?.task ?? DEFAULT_TASK;
+  if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, task);
   if (settings !== null) leaveToController(settings.drain.signals);
-  return await serveJob(job);
+  await serve(job, 0, saysRelease(options) ? id : null);
+  return AsyncPool.make(isWorker ? "worker" : "unused", null, task);
+}
+
+/** Null where something is wrong with them. */
+function settingsOf(options: PoolOptions): PoolSettings | null {
+  try {
+    return readPoolOptions(options);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a rank is one of the workers; null where these cannot be. */
+function isAmong(
+  workers: number | WorkerList | undefined,
+  rank: number,
+  size: number,
+): boolean | null {
+  try {
+    return readRanks(workers, size).includes(rank);
+  } catch {
+    return null;
+  }
 }
 
 /** In a bundled program a local worker runs the program itself, and serves from `open` on. */

@@ -27,6 +27,7 @@ export const Kind = {
   Spawn: 8,
   Kill: 9,
   Recall: 10,
+  Release: 11,
   /** Worker → controller. */
   Ready: 16,
   Started: 17,
@@ -41,6 +42,7 @@ export const Kind = {
   Joined: 26,
   Recalled: 27,
   Held: 28,
+  Left: 29,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -70,6 +72,8 @@ export interface Frames {
    * The first of its message.
    */
   [Kind.Recall]: undefined;
+  /** The pool of that call of `open` is over: the rank's own call resolves. */
+  [Kind.Release]: Released;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
@@ -82,8 +86,10 @@ export interface Frames {
   [Kind.Recalled]: undefined;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
-  /** The rank waits in `open`, and serves until `Leave`. */
+  /** The rank waits in `open`, and serves until `Leave`; or until it says `Left`. */
   [Kind.Joined]: undefined;
+  /** The rank goes on with its program, and looks for messages no more. */
+  [Kind.Left]: undefined;
   /** The rank has received `End`, and waits for `Leave`. */
   [Kind.Ended]: undefined;
   /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */
@@ -96,6 +102,25 @@ export interface Frames {
   [Kind.Held]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
+}
+
+/**
+ * Which call of `open`: the ranks of a communicator make the same calls in the same order, so that they have
+ * the same number on all of them.
+ */
+export interface OpenId {
+  /** Names the communicator. */
+  readonly group: string;
+  /** From 1. */
+  readonly number: number;
+}
+
+/** Which pool is over. */
+export interface Released extends OpenId {
+  /** Its tag. */
+  readonly tag: number;
+  /** Its sessions have numbers below this one. */
+  readonly before: number;
 }
 
 /** How a worker's process ended, as far as it is known. */

@@ -1,5 +1,5 @@
 import { MpiError } from "../errors.ts";
-import { callingModule } from "../function/reference.ts";
+import { calledByProgram, callingModule } from "../function/reference.ts";
 import { isLoading, mainScript, reachedOpen } from "../function/scope.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
@@ -154,7 +154,7 @@ export abstract class Handle {
    * `AsyncPool.open`.
    */
   #refuseWhileLoading(): void {
-    const module = this.mpi.size === 1 ? undefined : callingModule();
+    const module = this.mpi.size === 1 || calledByProgram() ? undefined : callingModule();
     if (module === undefined) return;
     if (module === mainScript()) reachedOpen();
     throw new MpiError(

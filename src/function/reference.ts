@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { registeredName } from "./registry.ts";
-import { isOwnFile, mainScript, plainPath } from "./scope.ts";
+import { isOwnFile, mainScript, plainPath, QUERY } from "./scope.ts";
 import { codeOf } from "./text.ts";
 
 /**
@@ -275,12 +275,28 @@ export function calledByMain(): boolean {
   return callerFrames().some(({ file }) => file === mainScript());
 }
 
+/**
+ * Whether the main script of this very process has, in its own run: while modules are loaded for their functions,
+ * it may go on, where a rank serves one pool and has a part in another.
+ */
+export function calledByProgram(): boolean {
+  return callerFrames().some(({ file, isAgain }) => file === Bun.main && !isAgain);
+}
+
 /** The module whose top level has called into bsync just now; undefined where it was but a function. */
 export function callingModule(): string | undefined {
   return callerFrames().findLast(({ name }) => name === "")?.file;
 }
 
-function callerFrames(): { file: string; line: number; name: string }[] {
+interface Caller {
+  readonly file: string;
+  readonly line: number;
+  readonly name: string;
+  /** In a run of its own, for the functions in it. */
+  readonly isAgain: boolean;
+}
+
+function callerFrames(): Caller[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   let sites: NodeJS.CallSite[] = [];
   try {
@@ -293,12 +309,13 @@ function callerFrames(): { file: string; line: number; name: string }[] {
     Error.stackTraceLimit = stackTraceLimit;
     Error.prepareStackTrace = prepareStackTrace as typeof Error.prepareStackTrace;
   }
-  const frames: { file: string; line: number; name: string }[] = [];
+  const frames: Caller[] = [];
   for (const site of sites) {
-    const file = plainPath(site.getFileName() ?? "");
+    const path = site.getFileName() ?? "";
+    const file = plainPath(path);
     if (file.startsWith("/") && !isOwnFile(file)) {
       const name = site.getFunctionName() ?? "";
-      frames.push({ file, line: site.getLineNumber() ?? 1, name });
+      frames.push({ file, line: site.getLineNumber() ?? 1, name, isAgain: path.includes(QUERY) });
     }
   }
   return frames;

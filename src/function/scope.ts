@@ -71,8 +71,8 @@ export function mainScript(): string {
   return shared.main ?? Bun.main;
 }
 
-/** This process is a worker of a program with that main script. */
-export function setMainScript(path: string): void {
+/** This process is a worker of a program with that main script; null: of none any more. */
+export function setMainScript(path: string | null): void {
   shared.main = path;
 }
 

@@ -1,5 +1,6 @@
 import type { Mpi } from "../mpi/mpi.ts";
-import { Kind, MessageWriter, readFrames } from "../wire.ts";
+import { type Frame, Kind, MessageWriter, readFrames, type Released } from "../wire.ts";
+import { readNote, sendNote } from "./isolated.ts";
 import type { LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
@@ -7,7 +8,9 @@ import type { MpiHub, MpiLink } from "./mpi.ts";
  * Who serves whom in an MPI job, and how a process leaves it.
  *
  *   rank → controller   Joined: it waits in `open`, and looks for messages      Ended: it hears
+ *                       Left: it goes on with its program
  *   controller → rank   End: the program is over; does the rank hear?           Leave: it may go
+ *                       Release: a pool is over; whoever waits for that goes on
  *
  * A process that comes to its end dismisses the ranks that serve it, and then naps until all others have
  * come to theirs; who comes to `open` only now is dismissed at once. So a rank never waits for a controller
@@ -39,6 +42,8 @@ const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
 export class Roll {
   /** Called when a controller that this rank has joined lets it go. */
   onDismissed: (controller: number) => void = () => {};
+  /** Called when a controller says that a pool is over, be it that this rank waits for it or not yet. */
+  onReleased: (controller: number, released: Released) => void = () => {};
   /** While this rank serves: called before its process ends although nobody has dismissed it. */
   onDesertion: ((code: number) => void) | null = null;
   readonly #mpi: Mpi;
@@ -63,7 +68,7 @@ export class Roll {
     if (link === undefined) {
       const owner: LinkOwner = {
         onMessage: (bytes, length, buffers) =>
-          readFrames(bytes, length, buffers, ({ kind }) => this.#take(rank, kind)),
+          readFrames(bytes, length, buffers, (frame) => this.#take(rank, frame)),
         onPause() {},
         onLost() {},
       };
@@ -73,11 +78,22 @@ export class Roll {
     return link;
   }
 
-  /** This rank serves a controller from now on, until that dismisses it. */
+  /** This rank serves a controller from now on, until that dismisses it, or it parts. */
   join(controller: number): void {
     if (this.#joined.has(controller)) return;
     this.#joined.add(controller);
     this.#say(controller, Kind.Joined);
+  }
+
+  /** This rank serves nobody any more: it goes on with its program. */
+  part(): void {
+    for (const controller of this.#joined) this.#say(controller, Kind.Left);
+    this.#joined.clear();
+  }
+
+  /** Tells ranks that a pool is over: those that wait for it, and those that are yet to come to its `open`. */
+  release(ranks: readonly number[], released: Released): void {
+    for (const rank of ranks) sendNote(this.link(rank), Kind.Release, 0, released);
   }
 
   /** Some controller may still want this rank. */
@@ -133,15 +149,21 @@ export class Roll {
     }
   }
 
-  #take(source: number, kind: number): void {
-    switch (kind) {
+  #take(source: number, frame: Frame): void {
+    switch (frame.kind) {
       case Kind.Joined:
         this.#serving.add(source);
         if (this.#state === "dismissing") this.#say(source, Kind.Leave);
         return;
+      case Kind.Left:
+        this.#serving.delete(source);
+        this.#absent.delete(source);
+        return;
       case Kind.Ended:
         this.#absent.delete(source);
         return;
+      case Kind.Release:
+        return this.onReleased(source, readNote(frame) as Released);
       case Kind.End:
         return this.#say(source, Kind.Ended);
       case Kind.Leave:

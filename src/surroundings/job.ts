@@ -7,8 +7,38 @@ import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
 import { JOB_TAG } from "../link/roll.ts";
 import type { WorkerList } from "../options.ts";
-import type { Opening } from "../wire.ts";
+import type { OpenId, Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
+
+/** Tells ranks that wait for the end of a pool, or that will, that it is over. */
+export class Release {
+  /** Whom: all others, unless somebody knows better. Ranks of the job. */
+  ranks: readonly number[];
+  readonly #job: Job;
+  readonly #id: OpenId;
+  #isTold = false;
+
+  constructor(job: Job, id: OpenId) {
+    const { rank, size } = job.mpi;
+    this.ranks = Array.from({ length: size }, (_, i) => i).filter((other) => other !== rank);
+    this.#job = job;
+    this.#id = id;
+  }
+
+  /** What was sent under that tag until now is out of date. Without: there never was a pool. */
+  tell(tag = JOB_TAG): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#job.roll.release(this.ranks, { ...this.#id, tag, before: newSession() });
+  }
+}
+
+interface JobOptions {
+  readonly spin: number | undefined;
+  readonly isolate: boolean;
+  /** Null: nobody. */
+  readonly release: Release | null;
+}
 
 /** The outside of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
 export class JobSurroundings implements Surroundings {
@@ -19,19 +49,17 @@ export class JobSurroundings implements Surroundings {
   readonly #tag: number;
   readonly #isolate: boolean;
   readonly #pump: Pump;
+  readonly #release: Release | null;
   #asker: Asker | null = null;
+  #isOver = false;
 
-  constructor(
-    job: Job,
-    ranks: WorkerList,
-    tag: number,
-    { spin, isolate }: { readonly spin: number | undefined; readonly isolate: boolean },
-  ) {
+  constructor(job: Job, ranks: WorkerList, tag: number, { spin, isolate, release }: JobOptions) {
     const spinUs = spin ?? (isolate ? spinOf(job.mpi, true) : job.spinUs);
     this.#job = job;
     this.#isolate = isolate;
     this.#ranks = ranks;
     this.#tag = tag;
+    this.#release = release;
     this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
     const pumped = {
       poll: () => this.poll(),
@@ -84,8 +112,12 @@ export class JobSurroundings implements Surroundings {
   }
 
   leave(): void {
+    // After that the tag may be another pool's.
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#job.onBell.delete(this.#onBell);
     tagsInUse.delete(this.#tag);
+    this.#release?.tell(this.#tag);
   }
 }
 

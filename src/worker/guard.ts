@@ -1,23 +1,36 @@
 /**
  * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that
- * throws. It is told on stderr, as it would be in a program of its own, and the worker goes on.
+ * throws. It is told on stderr, as it would be in a program of its own, and the worker goes on. Returns
+ * what makes it end its process again.
  */
-export function surviveStrayErrors(name: string): void {
+export function surviveStrayErrors(name: string): () => void {
   const tell = (error: unknown) => {
     const text = error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error);
     process.stderr.write(`bsync: ${name}: an error outside of any task: ${text}\n`);
   };
   process.on("uncaughtException", tell);
   process.on("unhandledRejection", tell);
+  return () => {
+    process.off("uncaughtException", tell);
+    process.off("unhandledRejection", tell);
+  };
 }
 
 const left = new Set<string>();
+
+function ignore(): void {}
 
 /** Signals that are for the controller to understand: this process ignores them from now on. */
 export function leaveToController(signals: readonly string[]): void {
   for (const signal of signals) {
     if (left.has(signal)) continue;
     left.add(signal);
-    process.on(signal, () => {});
+    process.on(signal, ignore);
   }
+}
+
+/** They mean again what they meant before. */
+export function takeSignalsBack(): void {
+  for (const signal of left) process.off(signal, ignore);
+  left.clear();
 }

@@ -1,18 +1,17 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { isLoading, setMainScript } from "../function/scope.ts";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
-import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { YIELD_US } from "../link/pump.ts";
-import { firstKind, Kind } from "../wire.ts";
+import type { OpenId, Released } from "../wire.ts";
 import { currentTask } from "./context.ts";
-import { surviveStrayErrors } from "./guard.ts";
-import { Relay } from "./relay.ts";
-import { Session } from "./session.ts";
+import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
+import { Services } from "./service.ts";
 
 /**
- * A rank that serves: any pool that rank 0 opens on it, several at once, until the job ends. Pools
- * are told apart by their tags and sessions; one is made when its first message comes. It asks either
- * for a session here, or, for an isolated pool, for one in a child.
+ * A rank that waits in `open`, and serves meanwhile: any pool that is opened on it, several at once, until the
+ * pool is over that it waits for, or the job is. Its thread is the pools' as long as it waits, and the
+ * program's own before and after: then nothing of a pool is left on it, and what comes is kept.
  */
 
 /**
@@ -35,75 +34,6 @@ const TURN_MS = 5;
  */
 const RELAY_NAP_MS = { near: 40, far: 5 };
 
-const sessions = new Set<Session>();
-/** Children that work for isolated pools, by the tags of these. */
-const relays = new Map<number, Relay>();
-
-/** Starts MPI on a rank other than 0, so that it can be reached. */
-export function joinAsWorker(initTimeout: number): Job {
-  job = joinJob(initTimeout, acceptPool);
-  return job;
-}
-
-let job: Job | null = null;
-
-function acceptPool(hub: MpiHub, source: number, tag: number, session: number): MpiLink | null {
-  if (source !== 0) return null;
-  let served: Session | Relay | null = null;
-  const link = hub.connect(source, tag, session, {
-    onMessage(bytes, length, buffers) {
-      if (served !== null) return served.receive(bytes, length, buffers);
-      const kind = firstKind(bytes, length);
-      if (kind === Kind.Spawn) served = serveByChild(link, bytes, length);
-      else if (kind === Kind.Open) served = serveHere(link, bytes, length, buffers);
-      // What comes late for a child that is gone.
-      else link.close();
-    },
-    onPause: () => served?.answer(),
-    onLost: ({ text }) => {
-      process.stderr.write(`bsync: rank ${hub.mpi.rank}: rank ${source} ${text}\n`);
-      process.exit(1);
-    },
-  });
-  return link;
-}
-
-function serveHere(
-  link: MpiLink,
-  bytes: Uint8Array,
-  length: number,
-  buffers: Uint8Array[],
-): Session {
-  const session: Session = new Session(link.session, SPIN_US, () => {
-    sessions.delete(session);
-    link.close();
-  });
-  session.serve(link);
-  sessions.add(session);
-  session.receive(bytes, length, buffers);
-  return session;
-}
-
-function serveByChild(link: MpiLink, bytes: Uint8Array, length: number): Relay {
-  const { mpi } = job!;
-  relays.get(link.tag)?.end();
-  // Half of its spin is what the other side may count on: their clocks start at different moments.
-  const relay: Relay = new Relay(link, spinOf(mpi, true) / 2, () => {
-    if (relays.get(link.tag) === relay) relays.delete(link.tag);
-    link.close();
-  });
-  relays.set(link.tag, relay);
-  relay.start(bytes, length, { rank: mpi.rank, size: mpi.size }, () => ring?.());
-  return relay;
-}
-
-/** Takes in what the children say; true if anything came. */
-function pollChildren(): boolean {
-  let moved = false;
-  for (const relay of relays.values()) if (relay.poll()) moved = true;
-  return moved;
-}
-
 /** The last words of a rank that ends by itself: nobody else knows why. */
 function sayWhy(rank: number, code: number): void {
   const task = currentTask();
@@ -119,28 +49,164 @@ function sayWhy(rank: number, code: number): void {
   }
 }
 
-/** Serves for ever: the process ends when the job does. */
-export async function serveJob(job: Job): Promise<never> {
-  const { mpi, hub, roll, spinUs, onBell } = job;
-  const relaySpinUs = spinOf(mpi, true);
+/** A call of `open` that waits on this rank. */
+interface Wait {
+  /** Of whose pool: a rank of the job. */
+  readonly controller: number;
+  /** Null: not for the end of one pool, but for all that come. */
+  readonly id: OpenId | null;
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+/** Those whose pools are not over. */
+const waits = new Set<Wait>();
+/** Pools that are over, and on which this rank has not waited yet. */
+const released = new Map<string, Released>();
+/** Waits for pools that are over: something of these may be left here for a moment. */
+const leaving = new Map<Wait, Released>();
+/** A controller whose pools this rank has waited for is gone: the process ends when all are. */
+let isOrphan = false;
+/** Takes back what this rank has done to its process in order to serve. */
+let stopServing: (() => void) | null = null;
+
+let job: Job | null = null;
+let services: Services | null = null;
+
+/** Starts MPI in this process, or finds it started, so that others can open pools on it. */
+export function join(initTimeout: number): Job {
+  if (job !== null) return job;
+  job = joinJob(initTimeout, (_, source, tag, session) => services!.accept(source, tag, session));
+  const { mpi, hub, roll } = job;
+  services = new Services({
+    hub,
+    get isServing() {
+      return stopServing !== null;
+    },
+    // Half of its spin is what the other side may count on: their clocks start at different moments.
+    spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
+    onPool: (controller) => roll.join(controller),
+    wake: () => ring?.(),
+  });
+  roll.onReleased = onReleased;
+  roll.onDismissed = onDismissed;
+  return job;
+}
+
+/**
+ * Serves; resolves when the pool of that call of `open` is over. Without one it never does: the process ends
+ * when its controller has.
+ */
+export function serve(job: Job, controller: number, id: OpenId | null): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const wait: Wait = { controller, id, resolve, reject };
+  const name = id === null ? "" : nameOf(id);
+  const over = released.get(name);
+  released.delete(name);
+  if (over === undefined) waits.add(wait);
+  else leaving.set(wait, over);
+  job.roll.join(controller);
+  if (stopServing === null) {
+    stopServing = startServing(job);
+    serveWhileWaiting(job).catch(giveUp);
+  }
+  return promise;
+}
+
+function nameOf({ group, number }: OpenId): string {
+  return `${number} ${group}`;
+}
+
+function onReleased(controller: number, over: Released): void {
+  services!.end(controller, over);
+  const name = nameOf(over);
+  for (const wait of waits) {
+    if (wait.id === null || nameOf(wait.id) !== name) continue;
+    waits.delete(wait);
+    leaving.set(wait, over);
+    return;
+  }
+  released.set(name, over);
+}
+
+/** What the rank waits for of that controller will not come. */
+function onDismissed(controller: number): void {
+  for (const wait of waits) {
+    if (wait.controller !== controller) continue;
+    waits.delete(wait);
+    isOrphan = true;
+  }
+  if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
+  job!.roll.onDesertion = null;
+  process.exit(0);
+}
+
+/** What a process does to itself in order to serve; returns what takes it back. */
+function startServing({ mpi, roll, onBell }: Job): () => void {
+  const onRing = () => ring?.();
+  const [, script] = process.argv;
+  const surviveNoMore = surviveStrayErrors(`rank ${mpi.rank}`);
   roll.onDesertion = (code) => sayWhy(mpi.rank, code);
-  roll.onDismissed = () => {
+  onBell.add(onRing);
+  return () => {
+    surviveNoMore();
+    takeSignalsBack();
     roll.onDesertion = null;
-    process.exit(0);
+    onBell.delete(onRing);
+    setMainScript(null);
+    process.argv[1] = script!;
+    roll.part();
   };
-  roll.join(0);
-  onBell.add(() => ring?.());
-  surviveStrayErrors(`rank ${mpi.rank}`);
+}
+
+/** MPI has failed. */
+function giveUp(error: unknown): void {
+  stopServing?.();
+  stopServing = null;
+  for (const wait of [...waits, ...leaving.keys()]) wait.reject(error);
+  waits.clear();
+  leaving.clear();
+}
+
+/** Lets those go on whose pools have left nothing behind; true if nobody waits any more. */
+function letGo(): boolean {
+  // A module that is loaded for a task would see the program's own next `open` as its own.
+  if (isLoading()) return false;
+  for (const [wait, over] of leaving) {
+    if (services!.hasChild(wait.controller, over)) continue;
+    leaving.delete(wait);
+    const isLast = leaving.size === 0 && waits.size === 0 && !(isOrphan && job!.roll.isWanted);
+    if (isLast) {
+      stopServing?.();
+      stopServing = null;
+    }
+    wait.resolve();
+    if (isLast) return true;
+  }
+  return false;
+}
+
+async function serveWhileWaiting(job: Job): Promise<void> {
+  const { mpi, hub, spinUs } = job;
+  const { relays } = services!;
+  const relaySpinUs = spinOf(mpi, true);
   let last = performance.now();
   let turned = last;
   let looks = 0;
+  services!.resume();
   for (;;) {
     const moved = hub.poll();
-    if ((relays.size > 0 && pollChildren()) || moved) {
+    if ((relays.size > 0 && services!.pollChildren()) || moved) {
       last = performance.now();
-      if (relays.size === 0 || last - turned < TURN_MS) continue;
+      // One pool's calls may come without a pause, and another one's wait for their timers.
+      if (last - turned < TURN_MS) continue;
       turned = last;
       await turn(0);
+      continue;
+    }
+    if (leaving.size > 0) {
+      if (letGo()) return;
+      await turn(1);
       continue;
     }
     if (hub.busy) {
@@ -158,8 +224,7 @@ export async function serveJob(job: Job): Promise<never> {
       }
       continue;
     }
-    const busy = [...sessions].some((session) => session.waiting);
-    if (busy) {
+    if (services!.waiting) {
       // Something asynchronous runs, and its event loop has to turn; a bell tells of messages.
       await turn(quiet * 1000 <= spinUs ? 0 : Math.min(5, 1 + quiet / 10));
       continue;
@@ -179,12 +244,12 @@ let ring: (() => void) | null = null;
 /** Sleeps in the event loop, where the bells of children and controller are heard, for some ms at most. */
 async function sleepUntilRung(quiet: number): Promise<void> {
   let mostMs = RELAY_NAP_MS.near;
-  for (const relay of relays.values()) {
+  for (const relay of services!.relays) {
     if (!relay.sleep()) return await turn(0);
     if (!relay.neighbour) mostMs = RELAY_NAP_MS.far;
   }
   await turn(Math.min(mostMs, 1 + quiet / 10));
-  for (const relay of relays.values()) relay.awake();
+  for (const relay of services!.relays) relay.awake();
 }
 
 /** Lets the event loop turn: at once, or after `ms`, or when a bell rings. */

@@ -22,6 +22,9 @@ const POLLS = 100;
 const LOOKS = 3;
 const LOOK_MS = 1_000;
 
+/** ms that a child has to end by itself when its pool is over. */
+const LINGER_MS = 1_000;
+
 /**
  * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
  * between its two links, as they are. Of each it looks at the first frame's kind alone, to find what
@@ -123,6 +126,11 @@ export class Relay {
     const child = this.#child;
     this.#leave();
     child?.close();
+  }
+
+  /** The pool is over: a child that does not end by itself is ended. */
+  finish(): void {
+    setTimeout(() => this.#child?.kill(), LINGER_MS).unref();
   }
 
   #passUp(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {

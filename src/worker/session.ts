@@ -256,11 +256,22 @@ export class Session {
 
   #close(): void {
     const running = this.#running;
+    this.#running = null;
+    this.#writer.write(Kind.Closed, 0);
+    this.#flush();
+    this.#end(running);
+  }
+
+  /** The pool is over, and has not said goodbye. */
+  end(): void {
+    this.#end(this.#running);
+  }
+
+  /** What runs is abandoned. */
+  #end(running: RunningCall | null): void {
     this.#closed = true;
     this.#running = null;
     this.#queue.length = 0;
-    this.#writer.write(Kind.Closed, 0);
-    this.#flush();
     running?.abandon();
     this.#onClosed();
   }

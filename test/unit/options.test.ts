@@ -60,6 +60,7 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ["tag", 0.5, "tag must be a whole number from 0 to 32766, got 0.5"],
   ["tag", "1", 'tag must be a whole number from 0 to 32766, got "1"'],
   ["keepUnused", 1, "keepUnused must be true or false, got 1"],
+  ["release", null, "release must be true or false, got null"],
   ["initializer", {}, "initializer must be a function, or [function, ...arguments], got {}"],
   ["initializer", [], "initializer must be a function, or [function, ...arguments], got []"],
   ["initializer", [1], "initializer must be a function, or [function, ...arguments], got [ 1 ]"],
@@ -115,7 +116,7 @@ describe("options of a pool", () => {
 
   test("an unknown one is named, with those there are", () => {
     const known =
-      "timeout, priority, retries, mpi, tag, keepUnused, initializer, env, cwd, isolate, " +
+      "timeout, priority, retries, mpi, tag, keepUnused, release, initializer, env, cwd, isolate, " +
       "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });

@@ -190,6 +190,7 @@ opening.it("an option of the wrong type is a TypeError that names it", async () 
     mpi: ["no", 0, null],
     tag: ["7", 1.5, -1, NaN, 40_000],
     keepUnused: [1, "yes"],
+    release: [1, "yes", null],
     initializer: [42, {}, [], [1], null],
     env: ["PATH", 1],
     cwd: [1, {}, []],
@@ -210,6 +211,16 @@ opening.it("an option of the wrong type is a TypeError that names it", async () 
   }
   await failure(AsyncPool.open(1, 5 as never), TypeError);
   await failure(AsyncPool.open(1, null as never), TypeError);
+});
+
+opening.it("release is of no effect on the controller", async ({ workers }) => {
+  for (let again = 0; again < 3; again++) {
+    await using pool = await AsyncPool.open(workers, { release: true });
+    assert.equal(pool.role, "controller");
+    assert.equal((await pool.each(square, 3)).length, workers);
+  }
+  await failure(AsyncPool.open(0, { release: true }), RangeError);
+  await failure(AsyncPool.open(1, { release: true, initializer: Math.random }), Error);
 });
 
 opening.it("options that are undefined are left out", async () => {

@@ -1,0 +1,173 @@
+import type { MpiHub, MpiLink } from "../link/mpi.ts";
+import { JOB_TAG } from "../link/roll.ts";
+import { firstKind, Kind, type Released } from "../wire.ts";
+import { Relay } from "./relay.ts";
+import { Session } from "./session.ts";
+
+/** What a service needs of its rank. */
+export interface Host {
+  readonly hub: MpiHub;
+  /** True while the rank waits in `open`: else its thread is the program's, and what comes is kept. */
+  readonly isServing: boolean;
+  /** µs for which a session, or a relay, says that it looks for messages before it sleeps. */
+  readonly spinUs: { readonly session: number; readonly relay: number };
+  /** Called with the controller when a pool has come to this rank. */
+  onPool(controller: number): void;
+  /** Wakes the rank: a child has something to say, or has ended. */
+  wake(): void;
+}
+
+interface Message {
+  readonly bytes: Uint8Array;
+  readonly buffers: Uint8Array[];
+}
+
+/**
+ * What a rank does for one pool: it runs its session, or relays for that of a child where the pool is
+ * isolated. The first message says which.
+ */
+class Service {
+  readonly link: MpiLink;
+  served: Session | Relay | null = null;
+  readonly #host: Host;
+  readonly #services: Services;
+  /** What came while the rank did not serve. */
+  #kept: Message[] = [];
+
+  constructor(host: Host, services: Services, source: number, tag: number, session: number) {
+    this.#host = host;
+    this.#services = services;
+    this.link = host.hub.connect(source, tag, session, {
+      onMessage: (bytes, length, buffers) => this.#receive(bytes, length, buffers),
+      onPause: () => this.served?.answer(),
+      onLost: ({ text }) => {
+        process.stderr.write(`bsync: rank ${host.hub.mpi.rank}: rank ${source} ${text}\n`);
+        process.exit(1);
+      },
+    });
+  }
+
+  /** The rank serves again. */
+  resume(): void {
+    for (const { bytes, buffers } of this.#kept.splice(0)) {
+      this.#receive(bytes, bytes.length, buffers);
+    }
+    this.served?.answer();
+  }
+
+  /** Ends it without a word. A child has a moment to end by itself. */
+  end(): void {
+    if (this.served === null) this.over();
+    else this.served.end();
+  }
+
+  over(): void {
+    this.link.close();
+    this.#services.forget(this);
+  }
+
+  #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    if (!this.#host.isServing) {
+      this.#kept.push({ bytes: bytes.slice(0, length), buffers });
+    } else if (this.served !== null) {
+      this.served.receive(bytes, length, buffers);
+    } else {
+      const kind = firstKind(bytes, length);
+      if (kind === Kind.Spawn) this.#relay(bytes, length);
+      else if (kind === Kind.Open) this.#serve(bytes, length, buffers);
+      // What comes late for a child that is gone.
+      else this.over();
+    }
+  }
+
+  #serve(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    const { session, rank } = this.link;
+    const served = new Session(session, this.#host.spinUs.session, () => this.over());
+    this.served = served;
+    served.serve(this.link);
+    this.#host.onPool(rank);
+    served.receive(bytes, length, buffers);
+  }
+
+  #relay(bytes: Uint8Array, length: number): void {
+    const { rank, size } = this.#host.hub.mpi;
+    const relay = new Relay(this.link, this.#host.spinUs.relay, () => {
+      this.over();
+      this.#host.wake();
+    });
+    this.served = relay;
+    this.#services.relays.add(relay);
+    this.#host.onPool(this.link.rank);
+    relay.start(bytes, length, { rank, size }, () => this.#host.wake());
+  }
+}
+
+/** All that a rank does for pools, told apart by their controllers and tags. */
+export class Services {
+  /** For the pools that are isolated. */
+  readonly relays = new Set<Relay>();
+  readonly #host: Host;
+  readonly #all = new Set<Service>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Makes the link for a message of a session that is new; null for what comes late for one that is over. */
+  accept(source: number, tag: number, session: number): MpiLink | null {
+    if (tag === JOB_TAG || source >= this.#host.hub.mpi.rank) return null;
+    this.#find(source, tag)?.end();
+    const service = new Service(this.#host, this, source, tag, session);
+    this.#all.add(service);
+    return service.link;
+  }
+
+  /** One has come to its end. */
+  forget(service: Service): void {
+    this.#all.delete(service);
+    if (service.served instanceof Relay) this.relays.delete(service.served);
+  }
+
+  /** A pool is over: whatever is left of it here ends. */
+  end(source: number, { tag, before }: Released): void {
+    const service = this.#find(source, tag);
+    if (service === undefined || service.link.session >= before) return;
+    if (service.served instanceof Relay) service.served.finish();
+    else service.end();
+  }
+
+  /** Whether a child still works for that pool. */
+  hasChild(source: number, { tag, before }: Released): boolean {
+    const service = this.#find(source, tag);
+    return service?.served instanceof Relay && service.link.session < before;
+  }
+
+  /** The rank serves again: what was kept is taken in. */
+  resume(): void {
+    for (const service of [...this.#all]) {
+      this.#host.onPool(service.link.rank);
+      service.resume();
+    }
+  }
+
+  /** Whether something asynchronous runs, for which the event loop has to turn. */
+  get waiting(): boolean {
+    for (const { served } of this.#all)
+      if (served instanceof Session && served.waiting) return true;
+    return false;
+  }
+
+  /** Takes in what the children say; true if anything came. */
+  pollChildren(): boolean {
+    let moved = false;
+    for (const relay of this.relays) if (relay.poll()) moved = true;
+    return moved;
+  }
+
+  #find(source: number, tag: number): Service | undefined {
+    for (const service of this.#all) {
+      if (service.link.rank === source && service.link.tag === tag) return service;
+    }
+    return undefined;
+  }
+}
