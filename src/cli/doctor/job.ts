@@ -19,8 +19,8 @@ const TAG = { Facts: 1, Ping: 2, Leave: 3 } as const;
 const PING = new Uint8Array(8);
 
 /** Round trips to a rank: the first ones find it asleep, of the others the median counts. */
-const WARM_UP = 10;
-const ROUND_TRIPS = 200;
+const WARM_UP = 100;
+const ROUND_TRIPS = 1_000;
 
 /** ms of pings to each rank, however few round trips that makes; and to all of them together. */
 const PING_MS = 100;
