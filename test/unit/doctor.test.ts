@@ -103,6 +103,14 @@ describe("what is wrong", () => {
     expect(problem!.text).toStartWith("in this job ranks 3, 41 of 80 did not answer: ");
   });
 
+  test("ranks that are bound to a core each, where there are more: in a job, not in a trial of two", () => {
+    expect(found({ job: job(2) })).toEqual(Array(2).fill("warning BOUND_TO_ONE_CORE"));
+    const mpirun = { path: "/usr/bin/mpirun", aliases: [] };
+    const trial = { command: "/usr/bin/mpirun -n 2 bun …", job: job(1), failure: null };
+    const mpi = { family: "openmpi", version: "5.0.1", mpirun, mpicc: null, trial } as const;
+    expect(found({ mpis: [mpi] })).toEqual([]);
+  });
+
   test("a setting that asks for MPI where there is no launcher", () => {
     const settings = { BSYNC_USE_MPI: "1" };
     expect(found({ settings })).toEqual(["warning MPI_DEMANDED", "warning NO_MPI"]);

@@ -32,9 +32,9 @@ export function findInstallations(env: Environment, cache: Cache): Installations
   const started = findMpiruns(env).map((mpirun): Installation => {
     const near = [dirname(mpirun.program)];
     const search = findCompiler(mpirun.family, env, cache, near);
-    for (const one of search.rejected) if (!one.other) broken.set(one.path, one);
     // Which wrapper belongs to it, even where BSYNC_MPICC names another one.
     const own = findCompiler(mpirun.family, { ...env, BSYNC_MPICC: "" }, cache, near);
+    for (const one of own.rejected) if (!one.other) broken.set(one.path, one);
     theirs.add(own.compiler?.show).add(search.compiler?.show);
     return { family: mpirun.family, mpirun, compiler: search.compiler };
   });

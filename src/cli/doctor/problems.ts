@@ -7,7 +7,7 @@ import type { CacheFacts, JobFacts, MpiccFacts, MpiFacts, Problem, Report } from
 /** What is found before anything is judged. */
 export type Findings = Omit<Report, "problems" | "ok">;
 
-/** µs above which a round trip between ranks of one host is slow: it takes one where all is well. */
+/** µs above which a round trip between ranks of one host is slow: where all is well it takes 1 to 10. */
 const SLOW_US = 100;
 
 /** Everything that is wrong, errors first. */
@@ -104,7 +104,9 @@ function* ofMpis({ mpis, broken, settings, job }: Findings): Iterable<Problem> {
   for (const { path, why } of broken) {
     yield warning("COMPILER_IGNORED", `${path} is left alone: ${why}; repair it, or remove it`);
   }
-  if (mpis.length === 0 && job === null) {
+  // Those who are in a job have found their MPI, or are told below why not.
+  if (job !== null) return;
+  if (mpis.length === 0) {
     yield warning(
       "NO_MPI",
       `there is no MPI on this machine: pools run on local processes (bun run job.ts); for jobs of MPI, ` +
@@ -153,6 +155,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   }
   if (trial.job === null) return;
   for (const problem of ofJob(trial.job, `a job of ${mpirun.path}`, mpicc)) {
+    // For two ranks Open MPI has a way of its own to bind them; it says nothing of larger jobs.
+    if (problem.code === "BOUND_TO_ONE_CORE") continue;
     const foreign = problem.code === "LAUNCHER_MISMATCH" && !chosen;
     yield foreign ? { ...problem, level: "warning" } : problem;
   }
@@ -166,59 +170,70 @@ function differ(a: string | null, b: string | null): boolean {
 
 /** `job` names it in a message. `mpicc` is what was found out about its compiler beforehand. */
 function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Problem> {
-  const { size, silent, ranks, shim, hosts, transport } = facts;
-  if (facts.error !== null) {
-    yield error(codeOf(facts, mpicc), facts.error);
+  const { launcher, size, error: why, shim } = facts;
+  if (why !== null) {
+    yield error(codeOf(facts, mpicc), why);
     return;
   }
   if (size === 1) {
     yield warning(
       "ONE_RANK",
-      `${facts.launcher.name} has started one rank, which is no job of MPI: pools run on local ` +
-        `processes; for n workers start n + 1 ranks (mpirun -n 5 for four)`,
-    );
-  }
-  if (silent.length > 0) {
-    yield error(
-      "RANKS_SILENT",
-      `in ${job} ${silent.length > 1 ? "ranks" : "rank"} ${silent.join(", ")} of ${size} did not answer: ` +
-        `look whether ${silent.length > 1 ? "they run" : "it runs"} this command too, and whether the ` +
-        `network lets rank 0 be reached`,
+      `${launcher.name} has started one rank, which is no job of MPI: pools run on local processes; ` +
+        `for n workers start n + 1 ranks (mpirun -n 5 for four)`,
     );
   }
   if (shim?.startsWith(TINY)) {
     yield warning(
       "NO_COMPILER",
       `in ${job} MPI is bound by Bun's own C compiler, anew at each start (100 ms)` +
-        `${mpicc?.error ? `, because ${mpicc.error}` : ""}; ${remedy(facts.launcher.family)}`,
+        `${mpicc?.error ? `, because ${mpicc.error}` : ""}; ${remedy(launcher.family)}`,
     );
   }
-  for (const { host, ranks: count, coresOfRanks, cores, oversubscribed } of hosts) {
-    if (oversubscribed) {
-      yield warning(
-        "OVERSUBSCRIBED",
-        `${count} ranks share ${coresOfRanks} cores on ${host}: nobody spins there, and messages take ` +
-          `longer; rank 0 sleeps while there is nothing to give out, so one more rank than cores is fine`,
-      );
-    } else if (coresOfRanks === count && cores >= 2 * count) {
-      yield warning(
-        "BOUND_TO_ONE_CORE",
-        `each of the ${count} ranks on ${host} is bound to one of its ${cores} cores, which Bun's own ` +
-          `threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open MPI), ` +
-          `--cpus-per-task=2 (Slurm)`,
-      );
-    }
-  }
+  yield* ofRanks(facts, job);
+  yield* ofCores(facts);
   yield* ofSpeed(facts, job);
-  const versions = [...new Set(ranks.map(({ bun }) => bun))];
-  if (versions.length > 1) {
-    const where = versions.map((version) => {
-      const those = ranks.filter(({ bun }) => bun === version);
+}
+
+function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Problem> {
+  if (silent.length > 0) {
+    const [subject, verb] = silent.length > 1 ? ["ranks", "they run"] : ["rank", "it runs"];
+    yield error(
+      "RANKS_SILENT",
+      `in ${job} ${subject} ${silent.join(", ")} of ${size} did not answer: look whether ${verb} this ` +
+        `command too, and whether the network lets rank 0 be reached`,
+    );
+  }
+  const versions = Map.groupBy(ranks, ({ bun }) => bun);
+  if (versions.size > 1) {
+    const where = Array.from(versions, ([version, those]) => {
       return `${version} on ${[...new Set(those.map(({ host }) => host))].join(", ")}`;
     });
     const text = `Bun is not the same everywhere in ${job}: ${where.join("; ")}; install one version`;
     yield warning("BUN_DIFFERS", text);
   }
+}
+
+function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
+  for (const { host, ranks, coresOfRanks, cores, oversubscribed } of hosts) {
+    if (oversubscribed) {
+      yield warning(
+        "OVERSUBSCRIBED",
+        `${ranks} ranks share ${coresOfRanks} ${coresOfRanks === 1 ? "core" : "cores"} on ${host}: ` +
+          `nobody spins there, and messages take longer; rank 0 sleeps while there is nothing to give ` +
+          `out, so one more rank than cores is fine`,
+      );
+    } else if (coresOfRanks === ranks && cores >= 2 * ranks) {
+      yield warning(
+        "BOUND_TO_ONE_CORE",
+        `each of the ${ranks} ranks on ${host} is bound to one of its ${cores} cores, which Bun's own ` +
+          `threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open MPI), ` +
+          `--cpus-per-task=2 (Slurm)`,
+      );
+    }
+  }
+}
+
+function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<Problem> {
   if (transport?.memory === false && hosts.some((host) => host.ranks > 1)) {
     yield warning(
       "NO_SHARED_MEMORY",
@@ -226,18 +241,16 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
         `OMPI_MCA_btl, --mca btl, or a container without /dev/shm`,
     );
   }
-}
-
-function* ofSpeed({ ranks, hosts }: JobFacts, job: string): Iterable<Problem> {
-  const home = hosts[0]?.host;
-  if (hosts[0]?.oversubscribed) return;
-  const slow = ranks.filter(({ host, pingUs }) => host === home && (pingUs ?? 0) > SLOW_US);
+  const [home] = hosts;
+  if (home === undefined || home.oversubscribed) return;
+  const slow = ranks.filter(({ host, pingUs }) => host === home.host && (pingUs ?? 0) > SLOW_US);
   if (slow.length === 0) return;
   const names = slow.map(({ rank, pingUs }) => `rank ${rank} in ${pingUs} µs`).join(", ");
-  const text =
-    `round trips within ${home} take long in ${job}: ${names}, where one of 1 to 10 µs is usual; is the ` +
-    `machine busy, are several ranks bound to one core?`;
-  yield warning("SLOW", text);
+  yield warning(
+    "SLOW",
+    `round trips within ${home.host} take long in ${job}: ${names}, where 1 to 10 µs are usual; is the ` +
+      `machine busy, are several ranks bound to one core?`,
+  );
 }
 
 /** Which kind of error keeps a job from MPI. */
