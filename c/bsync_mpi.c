@@ -25,7 +25,8 @@ static int ours; /* did we start MPI, so that we end it? */
 static MPI_Comm comm = MPI_COMM_NULL;
 static MPI_Comm programs = MPI_COMM_NULL; /* without C programs */
 static MPI_Request parting;
-static int parts; /* [parting] was started */
+static int parts;  /* [parting] was started */
+static int parted; /* and is done */
 static int32_t facts[8];
 
 /* What a function answers when MPI said [code]. */
@@ -277,6 +278,19 @@ static int count_ranks_on_host(int *count)
   return MPI_Comm_free(&host);
 }
 
+/* The names of all hosts, by rank, each ended by a 0. */
+static char *hosts;
+
+static int gather_hosts(int size)
+{
+  char name[BSYNC_HOST] = "";
+  gethostname(name, sizeof name - 1);
+  hosts = malloc((size_t)size * sizeof name);
+  if (hosts == NULL) return BSYNC_E_MEMORY;
+  return MPI_Allgather(name, sizeof name, MPI_CHAR, hosts, sizeof name,
+    MPI_CHAR, comm);
+}
+
 static int start(void)
 {
   int level = 0, rank, size, count = 1, found = 0, major = 0, minor = 0, code;
@@ -293,6 +307,8 @@ static int start(void)
   MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &tag_limit, &found);
   MPI_Get_version(&major, &minor);
   code = count_ranks_on_host(&count);
+  if (code != MPI_SUCCESS) return code;
+  code = gather_hosts(size);
   if (code != MPI_SUCCESS) return code;
   code = bsync_comm_start();
   if (code != MPI_SUCCESS) return code;
@@ -337,16 +353,54 @@ int bsync_mpi_leave(void)
   }
   /* A request that is done is null, and done whenever it is asked. */
   code = MPI_Test(&parting, &all, MPI_STATUS_IGNORE);
-  return code == MPI_SUCCESS ? all : answer(code);
+  if (code != MPI_SUCCESS) return answer(code);
+  if (all) parted = 1;
+  return all;
 }
 
-int bsync_mpi_finalize(void)
+/* Set when MPI_Finalize has returned. */
+static volatile int finalized;
+
+static struct {
+  int timeout_ms;
+  int exit_code;
+} last;
+
+static void *leaves_anyway(void *unused)
 {
-  int code;
+  struct timespec time;
+  (void)unused;
+  time.tv_sec = last.timeout_ms / 1000;
+  time.tv_nsec = (long)(last.timeout_ms % 1000) * 1000000;
+  nanosleep(&time, NULL);
+  if (!finalized) _exit(last.exit_code);
+  return NULL;
+}
+
+static void leave_within(int timeout_ms, int exit_code)
+{
+  pthread_t thread;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  last.timeout_ms = timeout_ms;
+  last.exit_code = exit_code;
+  if (pthread_create(&thread, NULL, leaves_anyway, NULL) == 0)
+    pthread_detach(thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+int bsync_mpi_finalize(int timeout_ms, int exit_code)
+{
+  int count, code;
   if (state != OPEN) return 0;
   bsync_comm_stop();
   state = CLOSED;
+  MPI_Comm_size(programs, &count);
+  if (parted && count == facts[1] && timeout_ms > 0)
+    leave_within(timeout_ms, exit_code);
   code = ours ? MPI_Finalize() : MPI_Comm_free(&comm);
+  finalized = 1;
   return code == MPI_SUCCESS ? 0 : answer(code);
 }
 
@@ -580,6 +634,13 @@ static const char *own_text(int code)
            "length, or MPI 4";
   default: return NULL;
   }
+}
+
+int bsync_mpi_host(int rank, char *text, int size)
+{
+  if (state == FRESH) return -BSYNC_E_FRESH;
+  if (rank < 0 || rank >= facts[1]) return -BSYNC_E_ARGUMENT;
+  return put(hosts + rank * BSYNC_HOST, text, size);
 }
 
 int bsync_mpi_error_text(int code, char *text, int size)

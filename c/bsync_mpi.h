@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 5
+#define BSYNC_MPI_ABI 6
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -51,6 +51,9 @@
  * may keep arrays of up to 1000 bytes in memory that it moves at will.
  */
 #define BSYNC_COPY 1024
+
+/* The longest name of a host, and a final 0. */
+#define BSYNC_HOST 65
 
 /* Codes of bsync's own; far above those of any MPI. */
 #define BSYNC_E_FRESH 0x7fffff01    /* MPI was not started */
@@ -76,11 +79,12 @@ int bsync_mpi_family(void);
 
 /*
  * Starts MPI (MPI_Init_thread, section 11.2), or joins it where somebody else
- * in the process has started it already, and makes communicators, in the order
- * that bsync_peer.h repeats: a duplicate of MPI_COMM_WORLD (section 7.4.2), one
- * for each host, the world of bsync_comm.h, and one of all processes that are
- * programs of bsync, for [bsync_mpi_leave]. Collective: it returns when every
- * rank of the job has called it. Called again, it only fills [info] again.
+ * in the process has started it already, and does what bsync_peer.h repeats, in
+ * that order: makes a duplicate of MPI_COMM_WORLD (section 7.4.2), and one for
+ * each host, tells all ranks the names of all hosts, makes the world of
+ * bsync_comm.h, and a communicator of all processes that are programs of bsync,
+ * for [bsync_mpi_leave]. Collective: it returns when every rank of the job has
+ * called it. Called again, it only fills [info] again.
  *
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
@@ -104,6 +108,14 @@ int bsync_mpi_family(void);
  * ends the process with a message of its own.
  */
 int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8]);
+
+/*
+ * Writes the name of the host that [rank] runs on, as gethostname(2) says there,
+ * to [text], of [size] bytes, with a final 0; what does not fit is cut off.
+ * Known of every rank, whatever it does, once MPI has started. Returns the
+ * length of what was written.
+ */
+int bsync_mpi_host(int rank, char *text, int size);
 
 /*
  * Looks for a message from anybody (MPI_Iprobe, section 3.8.1) and receives it
@@ -227,7 +239,14 @@ int bsync_mpi_leave(void);
  * it. Waits for the other ranks to do the same. Everything sent must have been
  * received, and every request be done. May be called again, and without
  * [bsync_mpi_init]. Returns 0.
+ *
+ * Where [bsync_mpi_leave] has told that all have come to their ends, and there
+ * are no other ranks, the process ends by _exit([exit_code]) if MPI takes longer
+ * than [timeout_ms] (0: as long as it takes). MPICH before 4.2 over UCX (ch4:ucx)
+ * often never returns from MPI_Finalize on several hosts, since a rank that
+ * waits in its last barrier does nothing for the others' connections to it. Its
+ * launcher takes that end for a good one; Open MPI's would not.
  */
-int bsync_mpi_finalize(void);
+int bsync_mpi_finalize(int timeout_ms, int exit_code);
 
 #endif

@@ -16,6 +16,26 @@
 #define BSYNC_PEER_H
 
 #include <mpi.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The longest name of a host, and a final 0. */
+#define BSYNC_HOST 65
+
+/* All ranks tell each other the names of their hosts. */
+static int bsync_peer_names(MPI_Comm pools)
+{
+  char name[BSYNC_HOST] = "", *names;
+  int size, code;
+  MPI_Comm_size(pools, &size);
+  names = malloc((size_t)size * sizeof name);
+  if (names == NULL) return MPI_ERR_NO_MEM;
+  gethostname(name, sizeof name - 1);
+  code = MPI_Allgather(name, sizeof name, MPI_CHAR, names, sizeof name,
+    MPI_CHAR, pools);
+  free(names);
+  return code;
+}
 
 static int bsync_peer_world(MPI_Comm *world)
 {
@@ -25,6 +45,7 @@ static int bsync_peer_world(MPI_Comm *world)
     code = MPI_Comm_split_type(pools, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
       &host);
   if (code == MPI_SUCCESS) code = MPI_Comm_free(&host);
+  if (code == MPI_SUCCESS) code = bsync_peer_names(pools);
   if (code == MPI_SUCCESS) code = MPI_Comm_dup(MPI_COMM_WORLD, world);
   if (code == MPI_SUCCESS)
     code = MPI_Comm_split(MPI_COMM_WORLD, MPI_UNDEFINED, 0, &programs);

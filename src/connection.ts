@@ -19,6 +19,8 @@ export interface Connection {
   readonly record: WorkerRecord;
   link: ControlledLink | null;
   rank: number | null;
+  /** The name of the machine it is on. */
+  readonly host: string;
   readonly writer: MessageWriter;
   /** Numbers of the functions it was told of, and the one of them that it was last called with. */
   readonly told: Set<number>;
@@ -47,12 +49,10 @@ export interface Connection {
 }
 
 /** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */
-export function describe({ record, rank, greeting }: Connection): string {
+export function describe({ record, rank, host, greeting }: Connection): string {
   const where = rank === null ? [] : [`rank ${rank}`];
-  if (greeting !== null) where.push(`pid ${greeting.pid}`, `host ${greeting.host}`);
-  return where.length === 0
-    ? `worker ${record.index}`
-    : `worker ${record.index} (${where.join(", ")})`;
+  if (greeting !== null) where.push(`pid ${greeting.pid}`);
+  return `worker ${record.index} (${[...where, `host ${host}`].join(", ")})`;
 }
 
 /** Those of a call's functions that the worker was not told of yet; from now on it was. */

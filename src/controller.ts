@@ -15,6 +15,7 @@ import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
+import { isNeighbour } from "./neighbours.ts";
 import {
   Loads,
   lostInVain,
@@ -110,8 +111,7 @@ export class Controller implements TaskOwner {
 
   /** True if every worker is on this machine, and rings when it has something to say. */
   get neighbours(): boolean {
-    const { host } = this.#outside.opening;
-    return this.connections.every(({ greeting }) => greeting?.host === host);
+    return this.connections.every(({ greeting }) => isNeighbour(greeting));
   }
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
@@ -328,6 +328,7 @@ export class Controller implements TaskOwner {
       record,
       link,
       rank: link.rank,
+      host: this.#outside.hostOf(record.index),
       writer: new MessageWriter(link.session ?? this.#outside.session),
       told: new Set(),
       lastCalled: 0,

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { availableParallelism, hostname } from "node:os";
+import { availableParallelism } from "node:os";
 import { bindToProcess } from "./codec/refusal.ts";
 import { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
@@ -215,7 +215,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
       index: connection.record.index,
       rank: connection.rank,
       pid: connection.greeting?.pid ?? connection.link?.pid ?? 0,
-      host: connection.greeting?.host ?? hostname(),
+      host: connection.host,
       state: controller.stateOf(connection),
     }));
   }

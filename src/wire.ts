@@ -61,7 +61,7 @@ export interface Frames {
   [Kind.Close]: undefined;
   /** The program is over: does the rank hear? */
   [Kind.End]: undefined;
-  /** All ranks do, and leave MPI together. */
+  /** They do, and leave MPI together; `number` is 1 if these are all ranks there are. */
   [Kind.Leave]: undefined;
   /** The rank is to start a child for this session; the body says whose. A message of its own. */
   [Kind.Spawn]: Greeting;
@@ -164,6 +164,8 @@ export interface FunctionTold {
 export interface Greeting {
   readonly pid: number;
   readonly host: string;
+  /** Where `pid` means this process; see `neighbours.ts`. */
+  readonly pidSpace: string;
   /** µs after its last message that it may fall asleep. */
   readonly spinUs: number;
   /** Of a rank that serves a controller of its machine: where its note is (`link/board.ts`). */
@@ -454,10 +456,12 @@ export function allocate(size: number): Uint8Array {
 /** How the other side introduced itself: nothing that it sent is trusted. */
 export function readGreeting(value: unknown): Greeting {
   if (typeof value === "object" && value !== null) {
-    const { pid, host, spinUs } = value as Partial<Greeting>;
+    const { pid, host, pidSpace, spinUs } = value as Partial<Greeting>;
     const isPid = Number.isSafeInteger(pid) && pid! > 0;
-    if (isPid && typeof host === "string" && typeof spinUs === "number" && spinUs >= 0) {
-      return { pid: pid!, host, spinUs, board: readBoard((value as Partial<Greeting>).board) };
+    const isPlace = typeof host === "string" && typeof pidSpace === "string";
+    if (isPid && isPlace && typeof spinUs === "number" && spinUs >= 0) {
+      const board = readBoard((value as Partial<Greeting>).board);
+      return { pid: pid!, host, pidSpace, spinUs, board };
     }
   }
   throw malformed("it greets with what is no greeting");

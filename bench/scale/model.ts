@@ -110,7 +110,13 @@ interface Envelope {
 
 export class Model implements Surroundings {
   readonly session = newSession();
-  readonly opening: Opening = { main: "model", pid: 1, host: "controller", spinUs: SPIN_US };
+  readonly opening: Opening = {
+    main: "model",
+    pid: 1,
+    host: "controller",
+    pidSpace: "",
+    spinUs: SPIN_US,
+  };
   readonly controller: Controller;
   readonly workers: ModelledWorker[] = [];
   /** Messages on their way to the controller, by when they arrive. */
@@ -124,7 +130,7 @@ export class Model implements Surroundings {
   #asked: { readonly worker: ModelledWorker; readonly kind: Kind }[] = [];
   readonly #writer = new MessageWriter(this.session);
   readonly #result = encode(undefined);
-  readonly #greeting = encode({ pid: 1, host: "worker", spinUs: SPIN_US });
+  readonly #greeting = encode({ pid: 1, host: "worker", pidSpace: "", spinUs: SPIN_US });
   #functions = 0;
   /** The last function, and the length of its calls. */
   #fn: FunctionRecord | null = null;
@@ -321,6 +327,10 @@ export class Model implements Surroundings {
   }
 
   attach(): void {}
+  hostOf(): string {
+    return "worker";
+  }
+
   disconnect(): void {}
   checkAlive(): void {}
   wait(): void {}

@@ -50,8 +50,8 @@ export class IsolatedLink implements Link {
       onPause: () => owner.onPause(),
       onLost: (ending) => owner.onLost(ending),
     });
-    const { pid, host, spinUs } = us;
-    sendNote(this.#link, Kind.Spawn, 0, { pid, host, spinUs });
+    const { pid, host, pidSpace, spinUs } = us;
+    sendNote(this.#link, Kind.Spawn, 0, { pid, host, pidSpace, spinUs });
   }
 
   /** The child's process; 0 before the rank has named it. */

@@ -1,5 +1,5 @@
-import { hostname } from "node:os";
 import type { Mpi } from "../mpi/mpi.ts";
+import { isNeighbour } from "../neighbours.ts";
 import {
   allocate,
   type Greeting,
@@ -308,8 +308,9 @@ export class MpiLink implements Link {
 
   readonly reading = null;
 
-  meet({ pid, host, spinUs, board }: Greeting): void {
-    if (host !== hostname()) return;
+  meet(other: Greeting): void {
+    if (!isNeighbour(other)) return;
+    const { pid, spinUs, board } = other;
     this.#bell = { pid, spinMs: spinUs / 1000 };
     if (board !== undefined) this.#note = findBoard(pid, board);
   }

@@ -23,6 +23,8 @@ export interface Mpi {
   readonly tagLimit: number;
   /** How many ranks run on this host, this one among them. */
   readonly ranksOnHost: number;
+  /** The name of the host that a rank runs on. */
+  hostOf(rank: number): string;
   /** Name and version of the library, in one line. */
   readonly library: string;
   /** All that the library says of itself: some add how it was configured. */
@@ -82,9 +84,18 @@ export interface Mpi {
    */
   leave(): boolean;
 
-  /** Ends MPI; waits for the other ranks to do so too. May be called again. */
-  finalize(): void;
+  /**
+   * Ends MPI; waits for the other ranks to do so too. May be called again. Where all had left, and MPICH
+   * does not come to its end all the same, the process ends here, with `code`.
+   */
+  finalize(code?: number): void;
 }
+
+/** ms in which MPICH has to come to its end when all ranks are at theirs. */
+const LEAVE_MS = 2_000;
+
+/** BSYNC_FAMILY_MPICH of the header. */
+const FAMILY_MPICH = 2;
 
 /** C's int: the longest message, and the longest timeout. */
 const MOST = 0x7fff_ffff;
@@ -141,6 +152,10 @@ class ShimMpi implements Mpi {
     this.origin = origin;
     this.libraryText = readText((text, bytes) => symbols.bsync_mpi_library_version(text, bytes));
     this.library = this.libraryText.split("\n", 1)[0]!.replace(/\s+/g, " ").trim();
+  }
+
+  hostOf(rank: number): string {
+    return readText((text, bytes) => this.#symbols.bsync_mpi_host(rank, text, bytes));
   }
 
   get finalized(): boolean {
@@ -227,10 +242,11 @@ class ShimMpi implements Mpi {
     return code === 1;
   }
 
-  finalize(): void {
+  finalize(code = 0): void {
     this.#finalized = true;
-    const code = this.#symbols.bsync_mpi_finalize();
-    if (code < 0) throw failure(this.#symbols, "end MPI", code);
+    const isMpich = this.#symbols.bsync_mpi_family() === FAMILY_MPICH;
+    const result = this.#symbols.bsync_mpi_finalize(isMpich ? LEAVE_MS : 0, code);
+    if (result < 0) throw failure(this.#symbols, "end MPI", result);
   }
 }
 

@@ -3,13 +3,14 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 5;
+const ABI = 6;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
   bsync_mpi_abi: { args: [], returns: "int" },
   bsync_mpi_family: { args: [], returns: "int" },
   bsync_mpi_init: { args: ["int", "int", "buffer"], returns: "int" },
+  bsync_mpi_host: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_poll: { args: ["buffer", "int", "buffer"], returns: "int" },
   bsync_mpi_probe: { args: ["int", "int", "buffer"], returns: "int" },
   bsync_mpi_receive: { args: ["buffer", "int", "int", "int"], returns: "int" },
@@ -24,7 +25,7 @@ export const SYMBOLS = {
   bsync_mpi_variable: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_abort: { args: ["int"], returns: "int" },
   bsync_mpi_leave: { args: [], returns: "int" },
-  bsync_mpi_finalize: { args: [], returns: "int" },
+  bsync_mpi_finalize: { args: ["int", "int"], returns: "int" },
 } as const;
 
 const MESSAGE = ["buffer", "i64", "int", "int", "int", "int"] as const;

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { mainScript } from "../function/scope.ts";
 import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
 import { IsolatedLink } from "../link/isolated.ts";
@@ -6,6 +5,7 @@ import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
 import { JOB_TAG } from "../link/roll.ts";
+import { introduce } from "../neighbours.ts";
 import type { WorkerList } from "../options.ts";
 import type { OpenId, Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
@@ -60,7 +60,7 @@ export class JobSurroundings implements Surroundings {
     this.#ranks = ranks;
     this.#tag = tag;
     this.#release = release;
-    this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
+    this.opening = { main: mainScript(), ...introduce(spinUs) };
     const pumped = {
       poll: () => this.poll(),
       yield: () => void job.mpi.wait(0, 1, 0, 1),
@@ -89,6 +89,10 @@ export class JobSurroundings implements Surroundings {
     const rank = this.#ranks[index]!;
     if (!this.#isolate) return hub.connect(rank, this.#tag, this.session, owner);
     return new IsolatedLink(hub, rank, this.#tag, newSession(), this.opening, owner);
+  }
+
+  hostOf(index: number): string {
+    return this.#job.mpi.hostOf(this.#ranks[index]!);
   }
 
   disconnect(): void {}

@@ -1,8 +1,8 @@
-import { hostname } from "node:os";
 import { mainScript } from "../function/scope.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
+import { introduce } from "../neighbours.ts";
 import type { Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
@@ -21,7 +21,7 @@ export class LocalSurroundings implements Surroundings {
   constructor({ env, cwd }: Omit<LocalOptions, "place">, spin: number | undefined) {
     const spinUs = spin ?? SPIN_US;
     this.#options = { env, cwd, place: null };
-    this.opening = { main: mainScript(), pid: process.pid, host: hostname(), spinUs };
+    this.opening = { main: mainScript(), ...introduce(spinUs) };
     const links = this.#links;
     const pumped = {
       poll: () => this.poll(),
@@ -53,6 +53,10 @@ export class LocalSurroundings implements Surroundings {
     // The pump may be asleep, and the new worker does not know yet that it has to ring.
     this.#pump.wake();
     return link;
+  }
+
+  hostOf(): string {
+    return this.opening.host;
   }
 
   disconnect(link: Link): void {

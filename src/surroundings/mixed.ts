@@ -31,8 +31,15 @@ export class MixedSurroundings implements Surroundings {
   }
 
   connect(index: number, owner: LinkOwner): ControlledLink {
-    const place = this.#workers[index] === null ? this.#local : this.#job;
-    return place.connect(index, owner);
+    return this.#placeOf(index).connect(index, owner);
+  }
+
+  hostOf(index: number): string {
+    return this.#placeOf(index).hostOf(index);
+  }
+
+  #placeOf(index: number): JobSurroundings | LocalSurroundings {
+    return this.#workers[index] === null ? this.#local : this.#job;
   }
 
   disconnect(link: Link): void {

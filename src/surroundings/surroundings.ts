@@ -8,6 +8,8 @@ export interface Surroundings {
   attach(asker: Asker): void;
   /** Makes the link to a worker: to its rank, or to a process that is started for it. */
   connect(index: number, owner: LinkOwner): ControlledLink;
+  /** The name of the machine that a worker is on. */
+  hostOf(index: number): string;
   /** A link is not used any more. */
   disconnect(link: Link): void;
   /** Takes in what has come, on all links. Does not block. */

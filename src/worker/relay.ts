@@ -1,8 +1,8 @@
-import { hostname } from "node:os";
 import { readNote, sendNote } from "../link/isolated.ts";
 import { At, type Ending } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
+import { introduce, isNeighbour } from "../neighbours.ts";
 import type { Place } from "../place.ts";
 import {
   firstKind,
@@ -54,7 +54,7 @@ export class Relay {
   /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
     this.#up = up;
-    this.#us = { pid: process.pid, host: hostname(), spinUs };
+    this.#us = introduce(spinUs);
     this.#onOver = onOver;
     this.#upward = new MessageWriter(up.session);
     this.#downward = new MessageWriter(up.session);
@@ -65,7 +65,7 @@ export class Relay {
     readFrames(bytes, length, [], (frame) => {
       const controller = readGreeting(readNote(frame));
       this.#up.meet(controller);
-      this.neighbour = controller.host === this.#us.host;
+      this.neighbour = isNeighbour(controller);
     });
     try {
       this.#child = new LocalLink(

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import {
   type ClassReference,
   type DecodeContext,
@@ -19,6 +18,7 @@ import {
 import { setMainScript } from "../function/scope.ts";
 import { userStack } from "../function/stack.ts";
 import { At, type Link } from "../link/link.ts";
+import { introduce } from "../neighbours.ts";
 import {
   type Frame,
   Kind,
@@ -85,7 +85,7 @@ export class Session {
   /** `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once the pool has let this worker go. */
   constructor(session: number, spinUs: number, onClosed: () => void) {
     this.#writer = new MessageWriter(session);
-    this.#greeting = { pid: process.pid, host: hostname(), spinUs };
+    this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
   }
 

@@ -199,12 +199,15 @@ function link(random: Random): void {
 /** The outside of a controller whose workers say whatever `random` says. */
 class Hostile implements Surroundings {
   readonly session = 1;
-  readonly opening = { main: "/main.ts", pid: 1, host: "here", spinUs: 0 };
+  readonly opening = { main: "/main.ts", pid: 1, host: "here", pidSpace: "", spinUs: 0 };
   readonly #owners = new Map<number, LinkOwner>();
   /** The numbers of the tasks that each worker has been sent. */
   readonly sent = new Map<number, number[]>();
 
   attach(_: Asker): void {}
+  hostOf(): string {
+    return "here";
+  }
   disconnect(): void {}
   poll(): boolean {
     return false;
@@ -246,7 +249,7 @@ class Hostile implements Surroundings {
 const NO_LIMITS = { queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity };
 const NO_DRAIN = { signals: [], timeout: 0 };
 const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
-const GREETING = { pid: 7, host: "here", spinUs: 0 };
+const GREETING = { pid: 7, host: "here", pidSpace: "", spinUs: 0 };
 
 /** What a worker may say. */
 const ANSWERS = [

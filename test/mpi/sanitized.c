@@ -237,8 +237,8 @@ int main(void)
   do parted = bsync_mpi_leave();
   while (parted == 0);
   CHECK(parted == 1 && bsync_mpi_leave() == 1);
-  CHECK(bsync_mpi_finalize() == 0);
-  CHECK(bsync_mpi_finalize() == 0);
+  CHECK(bsync_mpi_finalize(0, 0) == 0);
+  CHECK(bsync_mpi_finalize(0, 0) == 0);
   CHECK(bsync_mpi_init(20000, 0, info) == -BSYNC_E_CLOSED);
   when_closed(BSYNC_E_CLOSED);
   texts(0);

@@ -83,7 +83,7 @@ async function install(missing: readonly MpiFamily[]): Promise<void> {
   console.error(`test: installed ${names}`);
 }
 
-async function apt(command: readonly string[]): Promise<void> {
+export async function apt(command: readonly string[]): Promise<void> {
   const log = Bun.file(join(tmpdir(), `bsync-test-apt-${process.pid}.log`));
   // Another apt, or another test run, may be at it: wait for its lock.
   const [program = "", ...args] = command;
