@@ -14,16 +14,26 @@ import { setForC } from "./symbols.ts";
 const SYS_PIDFD_OPEN = 434n;
 const SYS_PIDFD_GETFD = 438n;
 
-/** Looks whether the launcher's connection came as far as this process, and fetches it if not. */
+/**
+ * Looks whether the launcher's connection came as far as this process, and fetches it if not.
+ *
+ * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps nobody.
+ */
 export function fetchConnection(env: Environment): void {
   const fd = setting(env, "PMI_FD");
   if (process.platform !== "linux" || fd === undefined || !/^\d+$/.test(fd)) return;
+  const ours = descriptor("self", fd);
   const holder = firstOfRank(env);
-  const connection = holder === null ? null : descriptor(holder, fd);
-  if (holder === null || connection === null || connection === descriptor("self", fd)) return;
-  const copy = copyOf(holder, Number(fd));
+  const theirs = holder === null ? null : descriptor(holder, fd);
+  const isPassedOn = theirs === null ? isConnection(ours) : ours === theirs;
+  if (isPassedOn) return;
+  const copy = holder === null ? null : copyOf(holder, Number(fd));
   if (copy === null) throw severed(holder, env);
   setForC("PMI_FD", String(copy));
+}
+
+function isConnection(descriptor: string | null): boolean {
+  return descriptor !== null && /^(?:socket|pipe):/.test(descriptor);
 }
 
 /** The process that the launcher started as this rank, when that is not this one but led to it. */
@@ -69,18 +79,21 @@ function copyOf(pid: number, fd: number): number | null {
   return copy < 0n ? null : Number(copy);
 }
 
-function severed(pid: number, env: Environment): MpiError {
-  let name = "a process";
+function severed(pid: number | null, env: Environment): MpiError {
+  const who = pid === null ? "what stands" : `${nameOf(pid)} (pid ${pid}), which stands`;
+  return new MpiError(
+    `Cannot start MPI on rank ${env["PMI_RANK"]}: ${who} between the launcher and this program has not ` +
+      `passed on the launcher's connection (descriptor PMI_FD=${env["PMI_FD"]}), and this system does not ` +
+      `let it be fetched; start the program without it, as in mpirun -n 4 bun FILE, or give MPICH's ` +
+      `mpirun the option -pmi-port`,
+  );
+}
+
+function nameOf(pid: number): string {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
-    name = `\`${words.join(" ")}\``;
+    return `\`${words.join(" ")}\``;
   } catch {
-    // Then without its name.
+    return "a process";
   }
-  return new MpiError(
-    `Cannot start MPI on rank ${env["PMI_RANK"]}: ${name} (pid ${pid}) stands between the launcher and ` +
-      `this program and has not passed on the launcher's connection (PMI_FD), and this system does ` +
-      `not let it be fetched; start the program without it, as in mpirun -n 4 bun FILE, or give ` +
-      `MPICH's mpirun the option -pmi-port`,
-  );
 }

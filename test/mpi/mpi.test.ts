@@ -128,6 +128,17 @@ describe.each(FAMILIES)("%s", (family) => {
   });
 });
 
+test("a rank without the launcher's connection, and nobody to fetch it from", async () => {
+  const close = ["sh", "-c", `eval "exec $PMI_FD>&-"; exec "$0" "$@"`];
+  const command = [...close, process.execPath, "run", SCRIPT, "start"];
+  const { exitCode, stdout } = await mpirunProgram("mpich", 1, command);
+  expect(exitCode).toBe(3);
+  expect(JSON.parse(stdout)).toMatchObject({
+    name: "MpiError",
+    message: expect.stringMatching(/^Cannot start MPI on rank 0: what stands .* option -pmi-port$/),
+  });
+});
+
 test("a program that no launcher started does not load MPI", async () => {
   const { exitCode, stdout } = await run([process.execPath, "run", SCRIPT, "start"]);
   expect(exitCode).toBe(3);
