@@ -29,7 +29,18 @@ export interface Round {
 
 /** What a task does after it has left its mark. */
 type Deed =
-  "square" | "echo" | "rest" | "block" | "throw" | "refuse" | "loop" | "never" | "exit" | "kill";
+  | "square"
+  | "echo"
+  | "rest"
+  | "block"
+  | "throw"
+  | "refuse"
+  | "loop"
+  | "never"
+  | "exit"
+  | "kill"
+  | "quick"
+  | "hold";
 
 interface CallStep {
   readonly do: "call";
@@ -85,7 +96,17 @@ function planOf({ seed, round, workers, isolate }: Round): Plan {
       signal: random.oneIn(8) ? random.below(SIGNALS) : null,
     };
   };
+  // Short calls of one function, sent behind one another; in some rounds one of them takes its time.
+  const mayHold = random.oneIn(10);
+  const burst = () => {
+    const plain = { timeout: undefined, priority: 0, retries: 0, signal: null } as const;
+    for (let left = 20 + random.below(60); left > 0; left--) {
+      const deed = mayHold && random.oneIn(100) ? "hold" : "quick";
+      steps.push({ do: "call", deed, x: random.below(1_000), ...plain });
+    }
+  };
   for (let count = 30 + random.below(90); count > 0; count--) {
+    if (random.oneIn(20)) burst();
     const dice = random.below(40);
     if (dice < 24) steps.push(call());
     else if (dice < 28) steps.push({ do: "cancel", which: random.word() });
@@ -133,8 +154,22 @@ export async function run(marks: string, id: number, deed: Deed, x: unknown): Pr
     case "kill":
       process.kill(process.pid, "SIGKILL");
       for (;;) Bun.sleepSync(10);
+    // falls through, if it could
+    case "quick":
+    case "hold":
+      throw new Error("these have a function of their own");
   }
 }
+
+/** The task of calls that are short: the `ms` are of the one that is not. */
+export function runQuick(marks: string, id: number, x: number, ms: number): number {
+  appendFileSync(marks, `${id}\n`);
+  if (ms > 0) Bun.sleepSync(ms);
+  return x;
+}
+
+/** ms that a worker is held: some looks of the controller's long. */
+const holdMs = (x: number) => 1_500 + 2 * x;
 
 function argumentOf({ deed, x }: CallStep): unknown {
   return deed === "echo" ? new Uint8Array(x * 150).fill(x) : x;
@@ -183,7 +218,10 @@ export async function playRound(round: Round): Promise<void> {
     if (DEADLY.includes(step.deed)) deaths++;
     let handle: MessageHandle<unknown>;
     try {
-      handle = view.async(run, marks, id, step.deed, argumentOf(step));
+      const { deed, x } = step;
+      if (deed === "quick" || deed === "hold") {
+        handle = view.async(runQuick, marks, id, x, deed === "hold" ? holdMs(x) : 0);
+      } else handle = view.async(run, marks, id, deed, argumentOf(step));
     } catch (error) {
       // Workers that died one after the other before they had served.
       if (!(error instanceof WorkerLostError) || deaths < 3) throw error;
@@ -318,7 +356,7 @@ function truthOf(
           value.every((byte) => byte === x % 256)
         : deed === "square"
           ? value === x ** 2
-          : (deed === "rest" || deed === "block") && value === x;
+          : ["rest", "block", "quick", "hold"].includes(deed) && value === x;
     if (!isRight) fail(`its value is ${Bun.inspect(value).slice(0, 200)}`);
     return "done";
   }
