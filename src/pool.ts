@@ -6,7 +6,7 @@ import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { mpiJob } from "./link/job.ts";
+import { letGoAtEnd, mpiJob } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
 import {
   type CallOptions,
@@ -320,9 +320,15 @@ async function openInJob(
 ): Promise<AsyncPool> {
   const id = nextOpen(among);
   if (!saysRelease(options)) {
-    const settings = readPoolOptions(options);
-    // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
-    if (among.size > 0) readRanks(workers, among.size);
+    let settings: PoolSettings;
+    try {
+      settings = readPoolOptions(options);
+      // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
+      if (among.size > 0) readRanks(workers, among.size);
+    } catch (error) {
+      letGoAtEnd();
+      throw error;
+    }
     return await openAmong(workers, settings, null);
   }
   // The others wait for what comes of it, whatever is wrong with it.

@@ -54,6 +54,12 @@ for (const launch of launches) {
       });
     }
 
+    it("open is refused, and the program knows: exit code 0, and bsync says nothing", async () => {
+      const { exitCode, stdout, stderr } = await endOf(launch, "caught");
+      expect(stdout).toMatch(/^true\nready \d+\n$/);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    });
+
     it("throws, with tasks queued and running: exit code 1, and the error", async () => {
       const { exitCode, stderr } = await endOf(launch, "throw");
       expect(stderr).toContain("the program's own");

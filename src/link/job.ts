@@ -80,6 +80,25 @@ function endUnjoinedJob(code: number): void {
 
 if (findLauncher(process.env)?.family === "mpich") process.on("exit", endUnjoinedJob);
 
+let lettingGo = false;
+
+/**
+ * `open` was refused here before it had started MPI. Should the program end well all the same, and open
+ * nothing else, then it lets go of the other ranks, who wait in `MPI_Init` for it.
+ */
+export function letGoAtEnd(): void {
+  if (lettingGo || runningMpi() !== null) return;
+  lettingGo = true;
+  process.on("exit", (code) => {
+    if (code !== 0 || runningMpi() !== null) return;
+    try {
+      joinJob(FAIL_MS, () => null).roll.end(code);
+    } catch {
+      // There is no MPI to be had: then nobody waits in it.
+    }
+  });
+}
+
 /** ms that are as good as for ever: some other rank's program may only come to MPI tomorrow. */
 const PATIENT_MS = 2 ** 31 - 1;
 
