@@ -3,6 +3,7 @@
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import type { Report } from "../src/cli/doctor/report.ts";
 import { Cluster, type HostJob } from "./hosts/cluster.ts";
 import { whyNoHosts } from "./setup/hosts.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
@@ -52,6 +53,22 @@ for (const family of families) {
         children: ["node1", "node2", "node3"],
         lost: expect.stringMatching(/\(rank \d, pid \d+, host node[123]\) exited with code 7/),
       });
+    });
+
+    test("bsync doctor tells which rank is where, and what it takes to reach it", async () => {
+      await using cluster = await Cluster.open(2);
+      const command = join(import.meta.dir, "../src/cli/main.ts");
+      const args = [command, "doctor", "--json"];
+      await using job = cluster.start(family, ["node1", "node1", "node2"], args);
+      const { exitCode, stdout, stderr } = await job.ended();
+      if (exitCode !== 0) throw new Error(`exit code ${exitCode}\n${stdout}\n${stderr}`);
+      const { hosts, ranks } = (JSON.parse(stdout) as Report).job!;
+      expect(hosts).toMatchObject([
+        { host: "node1", ranks: 2 },
+        { host: "node2", ranks: 1 },
+      ]);
+      expect(ranks.map(({ host }) => host)).toEqual(["node1", "node1", "node2"]);
+      expect(ranks[2]!.pingUs).toBeGreaterThan(0);
     });
 
     test("hosts of one name, and processes of one number, are not taken for each other", async () => {

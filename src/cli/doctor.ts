@@ -116,8 +116,9 @@ export async function doctor(args: string[]): Promise<number> {
   const report = judged({ ...preface, cache: { ...preface.cache, shims }, mpis, broken, job });
   if (options.json) await Bun.write(Bun.stdout, `${JSON.stringify(report, null, 2)}\n`);
   await say(printedProblems(report.problems, printing));
-  examined?.end();
-  return report.ok ? 0 : 1;
+  const code = report.ok ? 0 : 1;
+  examined?.end(code);
+  return code;
 }
 
 /** What is told of an MPI; outside of a job it is tried. */

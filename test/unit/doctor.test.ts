@@ -98,9 +98,13 @@ describe("what is wrong", () => {
   });
 
   test("ranks that are silent, though the rest is well", () => {
-    const [problem] = diagnose({ ...WELL, job: { ...job(40), silent: [3, 41] } });
+    const silent = [
+      { rank: 3, host: "node1" },
+      { rank: 41, host: "node2" },
+    ];
+    const [problem] = diagnose({ ...WELL, job: { ...job(40), silent } });
     expect(problem).toMatchObject({ level: "error", code: "RANKS_SILENT" });
-    expect(problem!.text).toStartWith("in this job ranks 3, 41 of 80 did not answer: ");
+    expect(problem!.text).toStartWith("in this job of 80 ranks, ranks 3 on node1, 41 on node2 did");
   });
 
   test("ranks that are bound to a core each, where there are more: in a job, not in a trial of two", () => {

@@ -32,8 +32,8 @@ const SPIN_US = 300;
 /** What rank 0 has found. */
 export interface Examined {
   readonly job: JobFacts;
-  /** Lets the other ranks go. Does not return where some are silent: then it ends the job. */
-  end(): void;
+  /** Lets the other ranks go. Does not return where some are silent: then it ends the job with `code`. */
+  end(code: number): void;
 }
 
 /** On rank 0: examines the job. */
@@ -54,9 +54,9 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   }
   const ranks = ping(mpi, gather(mpi, timeoutMs), timeoutMs);
   const answered = new Set(ranks.map(({ rank }) => rank));
-  const silent = Array.from({ length: mpi.size }, (_, rank) => rank).filter(
-    (rank) => !answered.has(rank),
-  );
+  const silent = Array.from({ length: mpi.size }, (_, rank) => rank)
+    .filter((rank) => !answered.has(rank))
+    .map((rank) => ({ rank, host: mpi.hostOf(rank) }));
   const { library, origin: shim } = mpi;
   const transport = transportOf(mpi);
   const hosts = hostsOf(ranks);
@@ -64,7 +64,7 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const mpicc = compiler && describeCompiler(compiler, failed);
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
   const job = { ...known, size: mpi.size, error: null, matches: true, ...found };
-  return { job, end: () => leave(mpi, answered, silent.length > 0) };
+  return { job, end: (code) => leave(mpi, { ranks: answered, silent: silent.length > 0, code }) };
 }
 
 function textOf(error: unknown): string {
@@ -213,19 +213,22 @@ function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
 /** ms in which the launcher reads what rank 0 has said: MPICH's drops the rest on an abort. */
 const LAST_WORDS_MS = 100;
 
-function leave(mpi: Mpi, ranks: Iterable<number>, silent: boolean): void {
+function leave(
+  mpi: Mpi,
+  { ranks, silent, code }: { ranks: Iterable<number>; silent: boolean; code: number },
+): void {
   if (silent) {
     // To finalize would be to wait for them. Nobody is told to leave before: Open MPI's mpirun does not
     // always survive an abort while ranks leave.
     Bun.sleepSync(LAST_WORDS_MS);
-    mpi.abort(1);
+    mpi.abort(code);
   }
   for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
-  part(mpi);
+  part(mpi, code);
 }
 
 /** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
-function part(mpi: Mpi): void {
+function part(mpi: Mpi, code = 0): void {
   while (!mpi.leave()) mpi.wait(0, 100, 100, 2_000);
-  mpi.finalize();
+  mpi.finalize(code);
 }

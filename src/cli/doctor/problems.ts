@@ -197,10 +197,11 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
 function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Problem> {
   if (silent.length > 0) {
     const [subject, verb] = silent.length > 1 ? ["ranks", "they run"] : ["rank", "it runs"];
+    const names = silent.map(({ rank, host }) => `${rank} on ${host}`).join(", ");
     yield error(
       "RANKS_SILENT",
-      `in ${job} ${subject} ${silent.join(", ")} of ${size} did not answer: look whether ${verb} this ` +
-        `command too, and whether the network lets rank 0 be reached`,
+      `in ${job} of ${size} ranks, ${subject} ${names} did not answer: look whether ${verb} this command ` +
+        `too, and whether the network lets rank 0 be reached`,
     );
   }
   const versions = Map.groupBy(ranks, ({ bun }) => bun);

@@ -129,7 +129,12 @@ export interface JobFacts {
   /** Those that answered, in order. */
   readonly ranks: readonly RankFacts[];
   /** Ranks that did not answer in time. */
-  readonly silent: readonly number[];
+  readonly silent: readonly SilentRank[];
+}
+
+export interface SilentRank {
+  readonly rank: number;
+  readonly host: string;
 }
 
 export interface HostFacts {

@@ -135,7 +135,7 @@ function ofJob(job: JobFacts): Row[] {
     const count = `${host.ranks} ${host.ranks === 1 ? "rank" : "ranks"}`;
     list.push([host.host, `${count}, ${cores(host)}`]);
   }
-  if (silent.length > 0) list.push(["silent", silent.join(", ")]);
+  for (const { rank, host } of silent) list.push([`rank ${rank}`, `on ${host}, is silent`]);
   return list;
 }
 
