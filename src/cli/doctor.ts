@@ -6,7 +6,13 @@ import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { Cache } from "../mpi/cache.ts";
-import { type Environment, findLauncher, setting } from "../mpi/launcher.ts";
+import {
+  type Environment,
+  findLauncher,
+  findStrayTask,
+  type Launcher,
+  setting,
+} from "../mpi/launcher.ts";
 import {
   describeCompiler,
   findInstallations,
@@ -79,9 +85,14 @@ export async function doctor(args: string[]): Promise<number> {
   }
   if (!speaks()) {
     // Whatever becomes of this rank, the verdict is rank 0's.
-    serveJob(launcher!, options.timeoutMs);
+    if (launcher !== null) serveJob(launcher, options.timeoutMs);
     return 0;
   }
+  return examine(launcher, options);
+}
+
+/** Examines all there is, tells of it as it goes, and resolves with the exit code. */
+async function examine(launcher: Launcher | null, options: Options): Promise<number> {
   const cache = new Cache(process.env);
   const here = findInstallations(process.env, cache);
   const compilers = here.found.flatMap(({ compiler }) => compiler ?? []);
@@ -112,8 +123,14 @@ export async function doctor(args: string[]): Promise<number> {
   if (job !== null) await say(printedJob({ job, mpis }, printing));
 
   const shims = withRepairs(preface.cache.shims, await examineShims(cache, compilers));
-  const { broken } = here;
-  const report = judged({ ...preface, cache: { ...preface.cache, shims }, mpis, broken, job });
+  const report = judged({
+    ...preface,
+    cache: { ...preface.cache, shims },
+    mpis,
+    broken: here.broken,
+    job,
+    strayTasks: findStrayTask(process.env)?.tasks ?? 0,
+  });
   if (options.json) await Bun.write(Bun.stdout, `${JSON.stringify(report, null, 2)}\n`);
   await say(printedProblems(report.problems, printing));
   const code = report.ok ? 0 : 1;

@@ -1,5 +1,5 @@
 /** How text for a person looks, and who prints it: colours on a terminal only, lines as wide as it. */
-import { findLauncher, setting, type Environment } from "../mpi/launcher.ts";
+import { findLauncher, findStrayTask, setting, type Environment } from "../mpi/launcher.ts";
 
 export interface Style {
   /** Columns of a line. */
@@ -30,5 +30,5 @@ export function style(output: { isTTY?: boolean; columns?: number }, env: Enviro
 
 /** Does this process speak for its job? Rank 0 does, and so does one that is no rank. */
 export function speaks(env: Environment = process.env): boolean {
-  return (findLauncher(env)?.rank ?? 0) === 0;
+  return (findLauncher(env)?.rank ?? findStrayTask(env)?.task ?? 0) === 0;
 }

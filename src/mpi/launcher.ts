@@ -95,6 +95,21 @@ export function findLauncher(env: Environment): Launcher | null {
   return make("unknown", "a PMIx launcher", whole(env, "PMIX_RANK"), 0);
 }
 
+/** A task of a batch system among others, none of which knows of MPI. */
+export interface StrayTask {
+  readonly task: number;
+  /** How many of them there are. */
+  readonly tasks: number;
+}
+
+/** What srun makes of a program without the plugin of its MPI: so many of it, each alone. */
+export function findStrayTask(env: Environment): StrayTask | null {
+  const tasks = whole(env, "SLURM_STEP_NUM_TASKS") ?? 1;
+  const task = whole(env, "SLURM_PROCID");
+  if (task === undefined || tasks < 2 || findLauncher(env) !== null) return null;
+  return setting(env, "SLURM_STEP_ID") === undefined ? null : { task, tasks };
+}
+
 /**
  * What the launchers of both families set for a rank. Beside the ones that make MPI_Init of a
  * child fail or hang (it would speak on its parent's connection to the launcher) these are

@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { findLauncher, withoutLauncher } from "../../src/mpi/launcher.ts";
+import { findLauncher, findStrayTask, withoutLauncher } from "../../src/mpi/launcher.ts";
 import { FAMILIES, mpirunCommand, run } from "./launch.ts";
 
 setDefaultTimeout(60_000);
@@ -56,6 +56,15 @@ test("a PMIx launcher that tells no size", () => {
     rank: 5,
     size: 0,
   });
+});
+
+test("tasks that srun has told nothing of MPI", () => {
+  const step = { SLURM_STEP_ID: "0", SLURM_STEP_NUM_TASKS: "4", SLURM_PROCID: "1" };
+  expect(findStrayTask(step)).toEqual({ task: 1, tasks: 4 });
+  expect(findStrayTask({ ...step, PMIX_RANK: "1" })).toBeNull();
+  expect(findStrayTask({ ...step, SLURM_STEP_NUM_TASKS: "1", SLURM_PROCID: "0" })).toBeNull();
+  expect(findStrayTask({ SLURM_JOB_ID: "7", SLURM_NTASKS: "4", SLURM_PROCID: "0" })).toBeNull();
+  expect(findStrayTask({})).toBeNull();
 });
 
 test("nothing inherited is a setting", () => {

@@ -26,6 +26,7 @@ const WELL: Findings = {
   mpis: [],
   broken: [],
   job: null,
+  strayTasks: 0,
 };
 
 /** A job of ranks on two hosts of 64 cores, each rank on a core of its own. */
@@ -115,6 +116,10 @@ describe("what is wrong", () => {
     expect(found({ mpis: [mpi] })).toEqual([]);
   });
 
+  test("srun without the plugin of an MPI", () => {
+    expect(found({ strayTasks: 4 })).toEqual(["error STRAY_TASKS", "warning NO_MPI"]);
+  });
+
   test("a setting that asks for MPI where there is no launcher", () => {
     const settings = { BSYNC_USE_MPI: "1" };
     expect(found({ settings })).toEqual(["warning MPI_DEMANDED", "warning NO_MPI"]);
@@ -156,6 +161,9 @@ describe("what is printed", () => {
     expect(speaks({})).toBe(true);
     expect(speaks({ PMI_RANK: "0", PMI_SIZE: "2" })).toBe(true);
     expect(speaks({ PMI_RANK: "1", PMI_SIZE: "2" })).toBe(false);
+    const step = { SLURM_STEP_ID: "0", SLURM_STEP_NUM_TASKS: "2" };
+    expect(speaks({ ...step, SLURM_PROCID: "0" })).toBe(true);
+    expect(speaks({ ...step, SLURM_PROCID: "1" })).toBe(false);
   });
 });
 

@@ -17,6 +17,7 @@ export function diagnose(findings: Findings): Problem[] {
     ...ofMemory(findings),
     ...ofCache(findings.cache),
     ...ofSettings(findings),
+    ...ofTasks(findings),
     ...ofMpis(findings),
     ...(findings.job ? ofJob(findings.job, "this job") : []),
   ];
@@ -98,6 +99,16 @@ function* ofSettings({ settings, job }: Findings): Iterable<Problem> {
       "BSYNC_USE_MPI=1: programs that no launcher starts fail; unset it, or start them with mpirun",
     );
   }
+}
+
+function* ofTasks({ strayTasks }: Findings): Iterable<Problem> {
+  if (strayTasks === 0) return;
+  yield error(
+    "STRAY_TASKS",
+    `srun has started ${strayTasks} tasks and told them nothing of MPI: each is a program of its own, ` +
+      `with local workers; srun --mpi=pmix suits Open MPI, --mpi=pmi2 MPICH, and srun --mpi=list tells ` +
+      `what this Slurm has`,
+  );
 }
 
 function* ofMpis({ mpis, broken, settings, job }: Findings): Iterable<Problem> {

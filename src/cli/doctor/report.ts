@@ -18,6 +18,8 @@ export interface Report {
   readonly broken: readonly { readonly path: string; readonly why: string }[];
   /** The job that doctor itself runs in; null without a launcher. */
   readonly job: JobFacts | null;
+  /** How many copies of the command srun has started without an MPI for them; 0 as a rule. */
+  readonly strayTasks: number;
   /** What is wrong, errors first. */
   readonly problems: readonly Problem[];
   /** No errors among the problems: the exit code is 0. */
