@@ -315,6 +315,11 @@ export class MpiLink implements Link {
     if (board !== undefined) this.#note = findBoard(pid, board);
   }
 
+  /** True if the other side runs on this machine, and either can wake the other. */
+  get isNear(): boolean {
+    return this.#bell !== null;
+  }
+
   /** Wakes the other side, awake or not. */
   ring(): void {
     if (this.#bell !== null) ring(this.#bell.pid);

@@ -15,24 +15,28 @@ import { Services } from "./service.ts";
  */
 
 /**
- * How long a rank that has nothing to do naps, by how long nothing has come. A
- * nap costs some 25 µs of a core. The signal of a rank on the same machine cuts it short; a message
- * from another machine is found at its end.
+ * How long a rank that has nothing to do naps in C, by how long nothing has come. A nap costs some 25 µs of
+ * a core. `near`: if the controllers run on this machine, whose signal cuts it short; a message from another
+ * machine is found at its end.
  */
-const NAPS: readonly { readonly quietMs: number; readonly napUs: number }[] = [
-  { quietMs: 1_000, napUs: 5_000 },
-  { quietMs: 20, napUs: 2_000 },
-  { quietMs: 0, napUs: 200 },
+const NAPS: readonly { readonly quietMs: number; readonly near: number; readonly far: number }[] = [
+  { quietMs: 1_000, near: 5_000, far: 5_000 },
+  { quietMs: 20, near: 5_000, far: 2_000 },
+  { quietMs: 0, near: 200, far: 200 },
 ];
 
 /** ms that the rank may nap in C before its event loop gets a turn, for timers its tasks have left. */
 const TURN_MS = 5;
 
 /**
- * The same while a child works for an isolated pool, when the rank sleeps in its event loop: the bells of
- * children and, by a signal, of the controller wake it there. `near`: if the controller can ring.
+ * ms that it sleeps at most in its event loop: while a child works for an isolated pool, whose bell wakes it
+ * there; while a task awaits something; and after a silence. `near`: if the controllers run on
+ * this machine, and wake it, too.
  */
-const RELAY_NAP_MS = { near: 40, far: 5 };
+const SLEEP_MS = { near: 40, far: 5 };
+
+/** ms of silence after which a rank that can be woken sleeps in its event loop, and wakes some 50 µs later. */
+const SILENCE_MS = 500;
 
 /** The last words of a rank that ends by itself: nobody else knows why. */
 function sayWhy(rank: number, code: number): void {
@@ -214,9 +218,10 @@ async function serveWhileWaiting(job: Job): Promise<void> {
       continue;
     }
     const quiet = performance.now() - last;
-    if (relays.size > 0) {
+    if (relays.size > 0 || services!.waiting || (quiet > SILENCE_MS && services!.areNear)) {
       turned = performance.now();
-      if (quiet * 1000 <= relaySpinUs || --looks > 0) {
+      const limitUs = relays.size > 0 ? relaySpinUs : spinUs;
+      if (quiet * 1000 <= limitUs || --looks > 0) {
         await turn(0);
       } else {
         await sleepUntilRung(quiet);
@@ -224,12 +229,8 @@ async function serveWhileWaiting(job: Job): Promise<void> {
       }
       continue;
     }
-    if (services!.waiting) {
-      // Something asynchronous runs, and its event loop has to turn; a bell tells of messages.
-      await turn(quiet * 1000 <= spinUs ? 0 : Math.min(5, 1 + quiet / 10));
-      continue;
-    }
-    const { napUs } = NAPS.find(({ quietMs }) => quiet >= quietMs)!;
+    const nap = NAPS.find(({ quietMs }) => quiet >= quietMs)!;
+    const napUs = services!.areNear ? nap.near : nap.far;
     const spin = quiet * 1000 <= spinUs ? spinUs : 0;
     const alone = Math.min(spin, YIELD_US);
     if (mpi.wait(alone, 2 * spin - alone, napUs, TURN_MS * 1000)) continue;
@@ -241,15 +242,12 @@ async function serveWhileWaiting(job: Job): Promise<void> {
 
 let ring: (() => void) | null = null;
 
-/** Sleeps in the event loop, where the bells of children and controller are heard, for some ms at most. */
+/** Sleeps in the event loop, where the bells of children and controllers are heard, for some ms at most. */
 async function sleepUntilRung(quiet: number): Promise<void> {
-  let mostMs = RELAY_NAP_MS.near;
-  for (const relay of services!.relays) {
-    if (!relay.sleep()) return await turn(0);
-    if (!relay.neighbour) mostMs = RELAY_NAP_MS.far;
-  }
-  await turn(Math.min(mostMs, 1 + quiet / 10));
-  for (const relay of services!.relays) relay.awake();
+  const { relays, areNear } = services!;
+  for (const relay of relays) if (!relay.sleep()) return await turn(0);
+  await turn(Math.min(areNear ? SLEEP_MS.near : SLEEP_MS.far, 1 + quiet / 10));
+  for (const relay of relays) relay.awake();
 }
 
 /** Lets the event loop turn: at once, or after `ms`, or when a bell rings. */

@@ -2,7 +2,7 @@ import { readNote, sendNote } from "../link/isolated.ts";
 import { At, type Ending } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
-import { introduce, isNeighbour } from "../neighbours.ts";
+import { introduce } from "../neighbours.ts";
 import type { Place } from "../place.ts";
 import {
   firstKind,
@@ -48,8 +48,6 @@ export class Relay {
   #recalledAt: number | undefined;
   #recallLooks = 0;
   #recalls = 0;
-  /** True if the controller runs on this machine, and rings. */
-  neighbour = false;
 
   /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
@@ -63,9 +61,7 @@ export class Relay {
   /** Starts the child. `message` is the controller's, which asks for it; `wake` is called when the child rings. */
   start(bytes: Uint8Array, length: number, place: Place, wake: () => void): void {
     readFrames(bytes, length, [], (frame) => {
-      const controller = readGreeting(readNote(frame));
-      this.#up.meet(controller);
-      this.neighbour = isNeighbour(controller);
+      this.#up.meet(readGreeting(readNote(frame)));
     });
     try {
       this.#child = new LocalLink(

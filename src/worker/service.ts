@@ -151,6 +151,13 @@ export class Services {
   }
 
   /** Whether something asynchronous runs, for which the event loop has to turn. */
+  /** True if whoever has opened a pool here can wake this rank. */
+  get areNear(): boolean {
+    if (this.#all.size === 0) return false;
+    for (const { link } of this.#all) if (!link.isNear) return false;
+    return true;
+  }
+
   get waiting(): boolean {
     for (const { served } of this.#all)
       if (served instanceof Session && served.waiting) return true;
