@@ -26,7 +26,7 @@ import type { MpiFacts, Report } from "./doctor/report.ts";
 import { examineShims, withRepairs } from "./doctor/shims.ts";
 import { printedJob, printedMpi, printedPreface, printedProblems } from "./doctor/text.ts";
 import { tryMpirun } from "./doctor/trial.ts";
-import { speaks, style } from "./style.ts";
+import { print, speaks, style } from "./output.ts";
 
 const USAGE = `Usage: bsync doctor [options]
        mpirun -n 4 bsync doctor [options]
@@ -109,7 +109,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
   };
   const printing = { home: homedir(), ...style(process.stdout, process.env) };
   // As soon as it is known: what comes next may take a while, or end this process.
-  const say = (text: string) => (options.json ? 0 : Bun.write(Bun.stdout, text));
+  const say = (text: string) => (options.json ? undefined : print(text));
   await say(printedPreface(preface, printing));
 
   const examined = launcher && examineJob(launcher, options.timeoutMs);
@@ -131,7 +131,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
     job,
     strayTasks: findStrayTask(process.env)?.tasks ?? 0,
   });
-  if (options.json) await Bun.write(Bun.stdout, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.json) await print(`${JSON.stringify(report, null, 2)}\n`);
   await say(printedProblems(report.problems, printing));
   const code = report.ok ? 0 : 1;
   examined?.end(code);

@@ -2,7 +2,7 @@
 /** The command `bsync`: finds the subcommand, and says what there is. */
 import manifest from "../../package.json" with { type: "json" };
 import { doctor } from "./doctor.ts";
-import { speaks } from "./style.ts";
+import { speaks } from "./output.ts";
 
 /** A subcommand: gets the words that follow its name, resolves with the exit code. */
 type Command = (args: string[]) => Promise<number>;

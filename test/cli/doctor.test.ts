@@ -11,6 +11,7 @@ import {
   type Examined,
   folder,
   HIDES,
+  MAIN,
   ranks,
   script,
   textOf,
@@ -283,6 +284,13 @@ test.each(mpiFamilies().filter((family) => family === "openmpi"))(
     expect(textOf(found, "NO_SHARED_MEMORY")).toContain("by ob1 over tcp in this job");
   },
 );
+
+test("a reader that has seen enough is no error", async () => {
+  const head = `"$@" doctor | head -n 1; echo \${PIPESTATUS[0]}`;
+  const { stdout, stderr } = await run(["bash", "-c", head, "", process.execPath, MAIN], ALLOWED);
+  expect(stdout).toMatch(/^bsync \S+ on .*\n0\n$/);
+  expect(stderr).toBe("");
+});
 
 test("commands and options that do not exist are refused", async () => {
   for (const words of [[], ["bench"], ["doctor", "--jsn"], ["doctor", "--timeout=soon"]]) {

@@ -5,7 +5,7 @@ import { diagnose, type Findings } from "../../src/cli/doctor/problems.ts";
 import type { JobFacts, RankFacts } from "../../src/cli/doctor/report.ts";
 import { printedJob, printedProblems } from "../../src/cli/doctor/text.ts";
 import { isRefused } from "../../src/cli/doctor/trial.ts";
-import { speaks, style } from "../../src/cli/style.ts";
+import { speaks, style } from "../../src/cli/output.ts";
 import { transportOf } from "../../src/mpi/transport.ts";
 
 const PRINTING = { home: "/home/ada", ...style({}, {}) };

@@ -1,6 +1,6 @@
 /** The report for a person: a pure function of it. */
 import { familyName } from "../../mpi/compiler.ts";
-import type { Style } from "../style.ts";
+import type { Style } from "../output.ts";
 import type { HostFacts, JobFacts, MpiFacts, Problem, RankFacts, Report } from "./report.ts";
 
 export interface Printing extends Style {

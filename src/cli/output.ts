@@ -1,4 +1,4 @@
-/** How text for a person looks, and who prints it: colours on a terminal only, lines as wide as it. */
+/** What the command prints, and who prints it: colours on a terminal only, lines as wide as it. */
 import { findLauncher, findStrayTask, setting, type Environment } from "../mpi/launcher.ts";
 
 export interface Style {
@@ -31,4 +31,13 @@ export function style(output: { isTTY?: boolean; columns?: number }, env: Enviro
 /** Does this process speak for its job? Rank 0 does, and so does one that is no rank. */
 export function speaks(env: Environment = process.env): boolean {
   return (findLauncher(env)?.rank ?? findStrayTask(env)?.task ?? 0) === 0;
+}
+
+/** Writes to standard output. Whoever does not want to read all of it (`| head`) is no error. */
+export async function print(text: string): Promise<void> {
+  try {
+    await Bun.write(Bun.stdout, text);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EPIPE")) throw error;
+  }
 }
