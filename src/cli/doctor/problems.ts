@@ -183,7 +183,9 @@ function differ(a: string | null, b: string | null): boolean {
 function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Problem> {
   const { launcher, size, error: why, shim } = facts;
   if (why !== null) {
-    yield error(codeOf(facts, mpicc), why);
+    const code = codeOf(facts, mpicc);
+    const brief = `${mpicc?.path} finds no mpi.h: ${remedy(launcher.family)}`;
+    yield error(code, code === "HEADERS_MISSING" ? brief : why);
     return;
   }
   if (size === 1) {

@@ -212,8 +212,8 @@ function verdict(problems: readonly Problem[], { paint }: Printing): string {
     const things = errors === 1 ? "One thing keeps" : `${errors} things keep`;
     return paint("red", `${things} programs from running`);
   }
-  const noted = problems.length === 0 ? "" : `, but see above`;
-  return paint("green", `All is well${noted}`);
+  if (problems.length === 0) return paint("green", "All is well");
+  return paint("green", "Nothing keeps programs from running, but see above");
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
