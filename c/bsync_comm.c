@@ -207,6 +207,29 @@ int bsync_comm_size(int comm)
   return size;
 }
 
+int bsync_comm_members(int comm, int32_t *ranks, int count)
+{
+  MPI_Group members, all;
+  int i, size, code, *own;
+  FIND(on, comm);
+  CHECK(MPI_Comm_size(on, &size));
+  if (count < size) return -BSYNC_E_ARGUMENT;
+  own = malloc((size_t)size * sizeof *own);
+  if (own == NULL) return -BSYNC_E_MEMORY;
+  for (i = 0; i < size; i++) own[i] = i;
+  code = MPI_Comm_group(on, &members);
+  if (code == MPI_SUCCESS) {
+    code = MPI_Comm_group(MPI_COMM_WORLD, &all);
+    if (code == MPI_SUCCESS) {
+      code = MPI_Group_translate_ranks(members, size, own, all, ranks);
+      MPI_Group_free(&all);
+    }
+    MPI_Group_free(&members);
+  }
+  free(own);
+  return code == MPI_SUCCESS ? 0 : refused(code);
+}
+
 double bsync_comm_wtime(void)
 {
   return bsync_mpi_running() < 0 ? -1 : MPI_Wtime();

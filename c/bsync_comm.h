@@ -91,6 +91,12 @@ int bsync_comm_limit(int64_t bytes);
 int bsync_comm_rank(int comm);
 int bsync_comm_size(int comm);
 
+/*
+ * Fills [ranks], which has room for [count], with the rank in MPI_COMM_WORLD of
+ * each member of [comm], in order (MPI_Group_translate_ranks, section 7.3.1).
+ */
+int bsync_comm_members(int comm, int32_t *ranks, int count);
+
 /* Seconds since some time in the past (section 9.6); -1 where MPI is not. */
 double bsync_comm_wtime(void);
 

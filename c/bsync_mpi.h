@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 6
+#define BSYNC_MPI_ABI 7
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)

@@ -327,7 +327,7 @@ export class Controller implements TaskOwner {
     const connection: Connection = {
       record,
       link,
-      rank: link.rank,
+      rank: this.#outside.rankOf(record.index),
       host: this.#outside.hostOf(record.index),
       writer: new MessageWriter(link.session ?? this.#outside.session),
       told: new Set(),
@@ -354,7 +354,7 @@ export class Controller implements TaskOwner {
       drainSignals: this.#drain.signals,
     };
     const opening = this.#values.encode({ ...this.#outside.opening, ...rules }, "opening");
-    this.#outgoing.write(connection, Kind.Open, record.index, link.rank ?? -1, opening);
+    this.#outgoing.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
     if (this.#initializer !== null) this.#outgoing.initialize(connection, this.#initializer);
     this.#outgoing.flush();
   }

@@ -62,7 +62,7 @@ export class TimeoutError extends BsyncError {
 export interface LostWorker {
   /** Index of the worker in its pool. */
   readonly worker: number;
-  /** Its MPI rank, null for a local process. */
+  /** Its MPI rank in the pool's communicator, null for a local process. */
   readonly rank: number | null;
   /** Its process; 0 if it ended before it had said so. */
   readonly pid: number;

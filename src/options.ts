@@ -1,4 +1,6 @@
 import { constants } from "node:os";
+import type { Communicator } from "./comm/communicator.ts";
+import { hasMembers, type Members } from "./comm/members.ts";
 import type { TaskOptions } from "./task.ts";
 
 /**
@@ -22,6 +24,12 @@ export interface PoolOptions {
    * pool has it. Of no meaning without MPI.
    */
   readonly tag?: number;
+  /**
+   * The communicator of bsync/mpi to run on, `world` by default: `workers` are its ranks, and its rank 0 is the
+   * controller. All of its ranks call `open`; its ranks are what the pool tells of as ranks. One of a single
+   * rank has local processes as workers, as a job of one rank has. Of no meaning without MPI.
+   */
+  readonly comm?: Communicator;
   /** On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default. */
   readonly keepUnused?: boolean;
   /**
@@ -172,6 +180,7 @@ const POOL_RULES: Rules = {
   ...TASK_RULES,
   mpi: flag,
   tag: whole(0, 32_766),
+  comm: (value) => (hasMembers(value) ? null : "a Communicator of bsync/mpi"),
   keepUnused: flag,
   release: flag,
   initializer: (value) =>
@@ -249,6 +258,17 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
   };
 }
 
+/**
+ * The communicator among options that need not be right otherwise; undefined where there is none. Whose pool a rank
+ * is to serve is known by nothing else: so a wrong one is a `TypeError` on every rank.
+ */
+export function readComm(options: unknown): Members | undefined {
+  if (!isRecord(options) || !Object.hasOwn(options as object, "comm")) return undefined;
+  const { comm } = options as PoolOptions;
+  checkOption("open a pool", "comm", comm, POOL_RULES);
+  return comm;
+}
+
 /** Whether `release` is among options that need not be right otherwise: ranks wait for what comes of them. */
 export function saysRelease(options: unknown): boolean {
   return isRecord(options) && Object.hasOwn(options as object, "release")
@@ -313,17 +333,24 @@ function spinOfEnvironment(): number | undefined {
 export type WorkerList = readonly (number | null)[];
 
 /**
- * The `workers` argument in an MPI job of `size` ranks. A `RangeError` names what cannot be.
+ * The `workers` argument in an MPI job, or on a communicator (`comm`, its name), of `size` ranks. A
+ * `RangeError` names what cannot be.
  */
-export function readRanks(workers: number | WorkerList | undefined, size: number): WorkerList {
+export function readRanks(
+  workers: number | WorkerList | undefined,
+  size: number,
+  comm: string | null = null,
+): WorkerList {
   const available = size - 1;
+  const where = comm === null ? "this MPI job" : `this communicator (${comm})`;
+  const cure = (ranks: number) => (comm === null ? `; start it with mpirun -n ${ranks}` : "");
   if (workers === undefined) return Array.from({ length: available }, (_, i) => i + 1);
   if (typeof workers === "number") {
     checkCount(workers);
     if (workers > available) {
       throw new RangeError(
-        `Cannot open a pool of ${count(workers, "worker")}: this MPI job has ` +
-          `${count(available, "worker rank")}; start it with mpirun -n ${workers + 1}`,
+        `Cannot open a pool of ${count(workers, "worker")}: ${where} has ` +
+          `${count(available, "worker rank")}${cure(workers + 1)}`,
       );
     }
     return Array.from({ length: workers }, (_, i) => i + 1);
@@ -332,8 +359,7 @@ export function readRanks(workers: number | WorkerList | undefined, size: number
   for (const rank of workers) {
     if (rank === null || rank < size) continue;
     throw new RangeError(
-      `Cannot open a pool on rank ${rank}: this MPI job has ranks 0 to ${available}; ` +
-        `start it with mpirun -n ${rank + 1}`,
+      `Cannot open a pool on rank ${rank}: ${where} has ranks 0 to ${available}${cure(rank + 1)}`,
     );
   }
   return [...workers];

@@ -21,7 +21,7 @@ import {
   saysRelease,
   type WorkerList,
 } from "./options.ts";
-import { nextOpen, type Ranks, ranksOfJob } from "./ranks.ts";
+import { jobRank, nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { JobSurroundings, Release, returnTag, takeTag } from "./surroundings/job.ts";
 import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
@@ -42,7 +42,7 @@ export type PoolRole = "controller" | "worker" | "unused";
 export interface WorkerInfo {
   /** Its place in `pool.workers`, from 0; a process that takes the place of another one has it too. */
   readonly index: number;
-  /** MPI rank; null for a local process. */
+  /** MPI rank, in the communicator of the pool; null for a local process. */
   readonly rank: number | null;
   /** 0 before the worker has answered. */
   readonly pid: number;
@@ -105,7 +105,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * | `n` | ranks 1 to n | n processes |
    * | a list, `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
    *
-   * In an MPI job it resolves on rank 0. On every other rank it does not: the rank serves until
+   * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank serves until
    * the job ends. With `release` it serves until the pool is over, and then gets a closed one; with
    * `keepUnused` one that is not in the list gets a pool of role `"unused"` at once.
    *
@@ -128,8 +128,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     }
     if (process.env[WORKER_MARK] !== undefined) return serveBundled();
     const launcher = Object.hasOwn(options ?? {}, "mpi") && options.mpi === false ? null : mpiJob();
-    if (launcher === null) return await openLocal(workers, readPoolOptions(options));
-    const among = ranksOfJob(launcher);
+    const among = launcher === null ? null : ranksFor(options, launcher);
+    if (among === null || among.members?.length === 1) {
+      return await openLocal(workers, readPoolOptions(options));
+    }
     return among.rank === 0
       ? await openInJob(workers, options, among)
       : await joinPool(workers, options, among);
@@ -324,18 +326,18 @@ async function openInJob(
     try {
       settings = readPoolOptions(options);
       // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
-      if (among.size > 0) readRanks(workers, among.size);
+      if (among.size > 0) readRanks(workers, among.size, among.comm);
     } catch (error) {
       letGoAtEnd();
       throw error;
     }
-    return await openAmong(workers, settings, null);
+    return await openAmong(workers, settings, among, null);
   }
   // The others wait for what comes of it, whatever is wrong with it.
   const job = join(settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
-  const release = new Release(job, id);
+  const release = new Release(job, among, id);
   try {
-    return await openAmong(workers, readPoolOptions(options), release);
+    return await openAmong(workers, readPoolOptions(options), among, release);
   } catch (error) {
     release.tell();
     throw error;
@@ -345,6 +347,7 @@ async function openInJob(
 async function openAmong(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
+  among: Ranks,
   release: Release | null,
 ): Promise<AsyncPool> {
   const tag = takeTag(settings.tag);
@@ -352,12 +355,12 @@ async function openAmong(
   let ranks: WorkerList;
   try {
     const job = join(settings.openTimeout);
-    ranks = readRanks(workers, job.mpi.size);
+    ranks = readRanks(workers, among.members?.length ?? job.mpi.size, among.comm);
     if (release !== null && settings.keepUnused) {
-      release.ranks = release.ranks.filter((rank) => ranks.includes(rank));
+      release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
     }
     const { spin, isolate } = settings;
-    const inJob = new JobSurroundings(job, ranks, tag, { spin, isolate, release });
+    const inJob = new JobSurroundings(job, ranks, tag, { among, spin, isolate, release });
     const mixed = ranks.includes(null);
     outside = mixed
       ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
@@ -396,11 +399,11 @@ async function joinPool(
   const id = nextOpen(among);
   const settings = settingsOf(options);
   const job = join(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
-  const isWorker = isAmong(workers, job.mpi.rank, job.mpi.size);
+  const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
   const task = settings?.task ?? DEFAULT_TASK;
   if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, task);
   if (settings !== null) leaveToController(settings.drain.signals);
-  await serve(job, 0, saysRelease(options) ? id : null);
+  await serve(job, jobRank(among, 0), saysRelease(options) ? id : null);
   return AsyncPool.make(isWorker ? "worker" : "unused", null, task);
 }
 

@@ -1,19 +1,41 @@
+import { MEMBERS } from "./comm/members.ts";
 import type { Launcher } from "./mpi/launcher.ts";
+import { readComm } from "./options.ts";
 import type { OpenId } from "./wire.ts";
 
-/** The ranks among which a pool is opened, the first of which is its controller. */
+/** The ranks among which a pool is opened, the first of which is its controller: the job's, or a communicator's. */
 export interface Ranks {
   /** This process's own. */
   readonly rank: number;
   /** How many there are; 0 where only MPI knows. */
   readonly size: number;
+  /** Their ranks in the job; null: they are the job's. */
+  readonly members: readonly number[] | null;
+  /** For messages: the communicator; null for the job. */
+  readonly comm: string | null;
   /** The same on all of them, and for no others. */
   readonly group: string;
 }
 
-/** All ranks of the job. */
-export function ranksOfJob({ rank, size }: Launcher): Ranks {
-  return { rank, size, group: "world" };
+/** Those of the communicator among a pool's options; all ranks of the job where there is none. */
+export function ranksFor(options: unknown, { rank, size }: Launcher): Ranks {
+  const comm = readComm(options);
+  const members = comm?.[MEMBERS]() ?? null;
+  if (comm === undefined || members === null) {
+    return { rank, size, members: null, comm: null, group: "world" };
+  }
+  return {
+    rank: comm.rank,
+    size: members.length,
+    members,
+    comm: comm.name,
+    group: `${members.length} ${Bun.hash(Int32Array.from(members)).toString(36)}`,
+  };
+}
+
+/** The job's rank for one of these. */
+export function jobRank({ members }: Ranks, rank: number): number {
+  return members === null ? rank : members[rank]!;
 }
 
 const opens = new Map<string, number>();

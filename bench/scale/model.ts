@@ -331,6 +331,10 @@ export class Model implements Surroundings {
     return "worker";
   }
 
+  rankOf(): null {
+    return null;
+  }
+
   disconnect(): void {}
   checkAlive(): void {}
   wait(): void {}

@@ -1,6 +1,7 @@
 import type { Counts } from "./collectives.ts";
 import { ObjectForms } from "./forms.ts";
 import { isInt, Mistake } from "./handle.ts";
+import { MEMBERS } from "./members.ts";
 
 /**
  * A group of ranks that speak with each other, and whose messages never meet those of another
@@ -92,6 +93,15 @@ export class Communicator extends ObjectForms {
   /** Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). */
   abort(code = 1): never {
     return this.mpi.abort(code);
+  }
+
+  /** @internal For a pool that is opened on it. */
+  [MEMBERS](): readonly number[] | null {
+    if (this.id === WORLD) return null;
+    const ranks = new Int32Array(this.id === 0 ? 1 : this.size);
+    const code = this.mpi.comm().bsync_comm_members(this.id, ranks, ranks.length);
+    if (code < 0) throw this.error(code, "open a pool");
+    return Array.from(ranks);
   }
 
   override toString(): string {

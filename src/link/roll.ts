@@ -20,6 +20,19 @@ import type { MpiHub, MpiLink } from "./mpi.ts";
 /** The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools. */
 export const JOB_TAG = 32_767;
 
+/**
+ * The tag on which a pool's messages travel between its controller and a worker, which are named by their ranks
+ * in the job: two may be workers of each other, in pools that happen to have the same tag.
+ */
+export function wireTag(controller: number, worker: number, tag: number): number {
+  return controller < worker ? tag : JOB_TAG + 1 + tag;
+}
+
+/** Whether a message with that tag is for a worker, being from a controller. */
+export function isForWorker(source: number, rank: number, tag: number): boolean {
+  return source < rank ? tag < JOB_TAG : tag > JOB_TAG;
+}
+
 /** Session of the job's own messages. */
 const JOB_SESSION = 0;
 

@@ -3,7 +3,7 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 6;
+const ABI = 7;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
@@ -37,6 +37,7 @@ export const COMM_SYMBOLS = {
   bsync_comm_limit: { args: ["i64"], returns: "int" },
   bsync_comm_rank: { args: ["int"], returns: "int" },
   bsync_comm_size: { args: ["int"], returns: "int" },
+  bsync_comm_members: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_comm_wtime: { args: [], returns: "double" },
   bsync_comm_processor_name: { args: ["buffer", "int"], returns: "int" },
   bsync_comm_error: { args: ["int"], returns: "int" },

@@ -4,9 +4,11 @@ import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
-import { JOB_TAG } from "../link/roll.ts";
+import { JOB_TAG, wireTag } from "../link/roll.ts";
 import { introduce } from "../neighbours.ts";
+import { MpiError } from "../errors.ts";
 import type { WorkerList } from "../options.ts";
+import { jobRank, type Ranks } from "../ranks.ts";
 import type { OpenId, Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
@@ -18,9 +20,10 @@ export class Release {
   readonly #id: OpenId;
   #isTold = false;
 
-  constructor(job: Job, id: OpenId) {
+  constructor(job: Job, among: Ranks, id: OpenId) {
     const { rank, size } = job.mpi;
-    this.ranks = Array.from({ length: size }, (_, i) => i).filter((other) => other !== rank);
+    const all = among.members ?? Array.from({ length: size }, (_, i) => i);
+    this.ranks = all.filter((other) => other !== rank);
     this.#job = job;
     this.#id = id;
   }
@@ -34,6 +37,7 @@ export class Release {
 }
 
 interface JobOptions {
+  readonly among: Ranks;
   readonly spin: number | undefined;
   readonly isolate: boolean;
   /** Null: nobody. */
@@ -45,6 +49,7 @@ export class JobSurroundings implements Surroundings {
   readonly session = newSession();
   readonly opening: Opening;
   readonly #job: Job;
+  readonly #among: Ranks;
   readonly #ranks: WorkerList;
   readonly #tag: number;
   readonly #isolate: boolean;
@@ -53,12 +58,15 @@ export class JobSurroundings implements Surroundings {
   #asker: Asker | null = null;
   #isOver = false;
 
-  constructor(job: Job, ranks: WorkerList, tag: number, { spin, isolate, release }: JobOptions) {
+  constructor(job: Job, ranks: WorkerList, tag: number, options: JobOptions) {
+    const { among, spin, isolate, release } = options;
     const spinUs = spin ?? (isolate ? spinOf(job.mpi, true) : job.spinUs);
     this.#job = job;
     this.#isolate = isolate;
+    this.#among = among;
     this.#ranks = ranks;
     this.#tag = tag;
+    for (const rank of ranks) if (rank !== null) this.#tagTo(jobRank(among, rank));
     this.#release = release;
     this.opening = { main: mainScript(), ...introduce(spinUs) };
     const pumped = {
@@ -86,13 +94,28 @@ export class JobSurroundings implements Surroundings {
 
   connect(index: number, owner: LinkOwner): MpiLink | IsolatedLink {
     const { hub } = this.#job;
-    const rank = this.#ranks[index]!;
-    if (!this.#isolate) return hub.connect(rank, this.#tag, this.session, owner);
-    return new IsolatedLink(hub, rank, this.#tag, newSession(), this.opening, owner);
+    const rank = jobRank(this.#among, this.#ranks[index]!);
+    const tag = this.#tagTo(rank);
+    if (!this.#isolate) return hub.connect(rank, tag, this.session, owner);
+    return new IsolatedLink(hub, rank, tag, newSession(), this.opening, owner);
+  }
+
+  #tagTo(rank: number): number {
+    const { mpi } = this.#job;
+    const tag = wireTag(mpi.rank, rank, this.#tag);
+    if (tag <= mpi.tagLimit) return tag;
+    throw new MpiError(
+      `Cannot open a pool with tag ${this.#tag} on a communicator in which the job's rank ${rank} comes ` +
+        `behind rank ${mpi.rank}: this MPI has tags up to ${mpi.tagLimit} only; use a smaller tag, or keep the order`,
+    );
+  }
+
+  rankOf(index: number): number | null {
+    return this.#ranks[index]!;
   }
 
   hostOf(index: number): string {
-    return this.#job.mpi.hostOf(this.#ranks[index]!);
+    return this.#job.mpi.hostOf(jobRank(this.#among, this.#ranks[index]!));
   }
 
   disconnect(): void {}

@@ -59,6 +59,10 @@ export class LocalSurroundings implements Surroundings {
     return this.opening.host;
   }
 
+  rankOf(): null {
+    return null;
+  }
+
   disconnect(link: Link): void {
     this.#links.delete(link as LocalLink);
   }

@@ -42,6 +42,10 @@ export class MixedSurroundings implements Surroundings {
     return this.#workers[index] === null ? this.#local : this.#job;
   }
 
+  rankOf(index: number): number | null {
+    return this.#workers[index]!;
+  }
+
   disconnect(link: Link): void {
     if (link.rank === null) this.#local.disconnect(link);
   }

@@ -10,6 +10,8 @@ export interface Surroundings {
   connect(index: number, owner: LinkOwner): ControlledLink;
   /** The name of the machine that a worker is on. */
   hostOf(index: number): string;
+  /** The worker's rank, as the pool's user counts them; null for a local process. */
+  rankOf(index: number): number | null;
   /** A link is not used any more. */
   disconnect(link: Link): void;
   /** Takes in what has come, on all links. Does not block. */

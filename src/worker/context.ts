@@ -15,7 +15,7 @@ export interface TaskContext {
   readonly attempt: number;
   /** Index of this worker in `pool.workers`. */
   readonly worker: number;
-  /** This worker's MPI rank; null for a local process. */
+  /** This worker's MPI rank, in the pool's communicator; null for a local process. */
   readonly rank: number | null;
   /**
    * Aborts when the result is not wanted any more: the task's time was up (`reason` is its

@@ -1,5 +1,5 @@
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
-import { JOB_TAG } from "../link/roll.ts";
+import { isForWorker, wireTag } from "../link/roll.ts";
 import { firstKind, Kind, type Released } from "../wire.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
@@ -115,7 +115,7 @@ export class Services {
 
   /** Makes the link for a message of a session that is new; null for what comes late for one that is over. */
   accept(source: number, tag: number, session: number): MpiLink | null {
-    if (tag === JOB_TAG || source >= this.#host.hub.mpi.rank) return null;
+    if (!isForWorker(source, this.#host.hub.mpi.rank, tag)) return null;
     this.#find(source, tag)?.end();
     const service = new Service(this.#host, this, source, tag, session);
     this.#all.add(service);
@@ -130,7 +130,7 @@ export class Services {
 
   /** A pool is over: whatever is left of it here ends. */
   end(source: number, { tag, before }: Released): void {
-    const service = this.#find(source, tag);
+    const service = this.#ofPool(source, tag);
     if (service === undefined || service.link.session >= before) return;
     if (service.served instanceof Relay) service.served.finish();
     else service.end();
@@ -138,7 +138,7 @@ export class Services {
 
   /** Whether a child still works for that pool. */
   hasChild(source: number, { tag, before }: Released): boolean {
-    const service = this.#find(source, tag);
+    const service = this.#ofPool(source, tag);
     return service?.served instanceof Relay && service.link.session < before;
   }
 
@@ -150,7 +150,6 @@ export class Services {
     }
   }
 
-  /** Whether something asynchronous runs, for which the event loop has to turn. */
   /** True if whoever has opened a pool here can wake this rank. */
   get areNear(): boolean {
     if (this.#all.size === 0) return false;
@@ -158,6 +157,7 @@ export class Services {
     return true;
   }
 
+  /** Whether something asynchronous runs, for which the event loop has to turn. */
   get waiting(): boolean {
     for (const { served } of this.#all)
       if (served instanceof Session && served.waiting) return true;
@@ -169,6 +169,10 @@ export class Services {
     let moved = false;
     for (const relay of this.relays) if (relay.poll()) moved = true;
     return moved;
+  }
+
+  #ofPool(controller: number, tag: number): Service | undefined {
+    return this.#find(controller, wireTag(controller, this.#host.hub.mpi.rank, tag));
   }
 
   #find(source: number, tag: number): Service | undefined {

@@ -208,6 +208,10 @@ class Hostile implements Surroundings {
   hostOf(): string {
     return "here";
   }
+
+  rankOf(): null {
+    return null;
+  }
   disconnect(): void {}
   poll(): boolean {
     return false;

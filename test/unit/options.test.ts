@@ -60,6 +60,8 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ["tag", 0.5, "tag must be a whole number from 0 to 32766, got 0.5"],
   ["tag", "1", 'tag must be a whole number from 0 to 32766, got "1"'],
   ["keepUnused", 1, "keepUnused must be true or false, got 1"],
+  ["comm", null, "comm must be a Communicator of bsync/mpi, got null"],
+  ["comm", 1, "comm must be a Communicator of bsync/mpi, got 1"],
   ["release", null, "release must be true or false, got null"],
   ["initializer", {}, "initializer must be a function, or [function, ...arguments], got {}"],
   ["initializer", [], "initializer must be a function, or [function, ...arguments], got []"],
@@ -116,7 +118,7 @@ describe("options of a pool", () => {
 
   test("an unknown one is named, with those there are", () => {
     const known =
-      "timeout, priority, retries, mpi, tag, keepUnused, release, initializer, env, cwd, isolate, " +
+      "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
       "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });

@@ -191,6 +191,7 @@ opening.it("an option of the wrong type is a TypeError that names it", async () 
     tag: ["7", 1.5, -1, NaN, 40_000],
     keepUnused: [1, "yes"],
     release: [1, "yes", null],
+    comm: [1, null, {}, "world"],
     initializer: [42, {}, [], [1], null],
     env: ["PATH", 1],
     cwd: [1, {}, []],

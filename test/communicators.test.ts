@@ -1,0 +1,111 @@
+/** Pools on communicators: their ranks, their controllers, several at once. */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Job } from "./contract/job.ts";
+import { mpiFamilies } from "./setup/mpi.ts";
+
+const PROGRAM = join(import.meta.dir, "contract/fixtures/communicators.ts");
+/** ms that a job may take. */
+const END_MS = 30_000;
+const TEST_MS = 60_000;
+
+describe.each(mpiFamilies())("%s", (mode) => {
+  async function run(ranks: number, ...args: string[]) {
+    await using job = new Job({ mode, ranks }, PROGRAM, { args });
+    await job.ended(END_MS);
+    await job.leftNothing();
+    const lines = Bun.stripANSI(job.stdout).trim().split(/\r?\n/);
+    return { exitCode: job.process.exitCode, lines, stderr: job.stderr };
+  }
+
+  /** What all ranks found, of a program that ends well. */
+  async function said(ranks: number, ...args: string[]): Promise<unknown[]> {
+    const { exitCode, lines, stderr } = await run(ranks, ...args);
+    if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${lines.join("\n")}\n${stderr}`);
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  const it = (sentence: string, deed: () => Promise<void>) => test(sentence, deed, TEST_MS);
+
+  for (const how of ["plain", "isolate"]) {
+    it(`${how}: two controllers at once, each with its half of the ranks; then one with all`, async () => {
+      const even = [
+        [1, 2],
+        [
+          [1, 2, 25],
+          [2, 4, 25],
+        ],
+        true,
+      ];
+      const odd = [[1], [[1, 3, 25]], true];
+      const all = [[1, 2, 3, 4], [1, 2, 3, 4].map((rank) => [rank, rank, 25]), true];
+      expect(await said(5, "halves", how)).toEqual([
+        [even, odd, "worker", "worker", "worker"],
+        [[5, all], ...[1, 2, 3, 4].map(() => [5, "worker"])],
+      ]);
+    });
+
+    it(`${how}: the ranks in another order: the job's last one is the controller`, async () => {
+      const places = [
+        [1, 1, 25],
+        [2, 0, 25],
+      ];
+      expect(await said(3, "reversed", how)).toEqual([
+        ["worker", "worker", [[1, 2], places, true]],
+      ]);
+    });
+
+    it(`${how}: two ranks are each other's workers, at the same time and under one tag`, async () => {
+      const [first, second] = [
+        [[1], [[1, 1, 25]], true],
+        [[1], [[1, 0, 25]], true],
+      ];
+      expect(await said(2, "mutual", how)).toEqual([
+        [
+          [first, "worker", 0],
+          [second, "worker", 0],
+        ],
+      ]);
+    });
+
+    it(`${how}: two controllers share a worker, under one tag`, async () => {
+      const found = [[1], [[1, 2, 25]], true];
+      expect(await said(3, "shared", how)).toEqual([[[found], [found], ["worker", "worker"]]]);
+    });
+
+    it(`${how}: workers serve as long as their own controller lives`, async () => {
+      const { exitCode, lines } = await run(5, "served", how);
+      const [even, odd] = ["[[1,2],[[1,2,25],[2,4,25]],true]", "[[1],[[1,3,25]],true]"];
+      expect({ exitCode, lines }).toEqual({
+        exitCode: 0,
+        lines: [`rank 0: ${even}`, `rank 1: ${odd}`],
+      });
+    });
+  }
+
+  it("a controller that fails ends the job with its code", async () => {
+    const { exitCode, stderr } = await run(4, "fails");
+    expect(stderr).toContain("the program's own");
+    expect(exitCode).toBe(1);
+  });
+
+  it("a communicator of one rank has local processes", async () => {
+    const found = ["controller", [null, null], 9];
+    expect(await said(2, "single")).toEqual([[found, found]]);
+  });
+
+  it("what is no communicator, or was freed, or is too small, is refused at once", async () => {
+    const freed = /^MpiError: Cannot open a pool on world\.split\(0\), which was freed: /;
+    expect(await said(3, "refused")).toEqual([
+      [
+        [
+          "RangeError: Cannot open a pool of 5 workers: this communicator (world.split(0)) has 1 worker rank",
+          "RangeError: Cannot open a pool on rank 2: this communicator (world.split(0)) has ranks 0 to 1",
+          expect.stringMatching(freed),
+        ],
+        [expect.stringMatching(freed)],
+        ["TypeError: Cannot open a pool: comm must be a Communicator of bsync/mpi, got null"],
+      ],
+    ]);
+  });
+});
