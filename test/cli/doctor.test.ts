@@ -176,8 +176,9 @@ describe.each(mpiFamilies())("under %s", (family) => {
     const found = await doctor(
       {},
       // The command that `doctor` adds stands last: rank 1 is the silent one, ranks 0 and 2 are its own.
-      [...ranks(family, 1), process.execPath, join(import.meta.dir, "../../src/cli/main.ts")]
-        .concat("doctor", "--json", "--timeout=1", ":", "-n", "1", process.execPath, silent)
+      [...ranks(family, 1), process.execPath, MAIN]
+        // Long enough for the others to start, on a busy machine too.
+        .concat("doctor", "--json", "--timeout=3", ":", "-n", "1", process.execPath, silent)
         .concat(":", "-n", "1"),
     );
     expect(verdict(found)).toEqual([1, "RANKS_SILENT"]);
