@@ -67,7 +67,8 @@ function invokeWithin(fn: AnyFunction, args: unknown[], timeout: number): Outcom
     script.runInThisContext({ timeout: within });
   } catch (error) {
     const code = (error as { code?: unknown } | null)?.code;
-    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return null;
+    // One that returned at that very moment has returned: what it promised is not to be dropped.
+    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return outcome;
     // Code generation is forbidden altogether: the controller's clock alone watches this call.
     outcome ??= invoke(fn, args);
   } finally {

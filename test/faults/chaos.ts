@@ -49,13 +49,15 @@ async function main(): Promise<void> {
   let before = 0;
   for (; round < last && (rounds > 0 || performance.now() < end); round++) {
     const folder = mkdtempSync(join(tmpdir(), "chaos-"));
+    let tell = () => "it has no pool yet";
+    const watch = (how: () => string) => void (tell = how);
     const late = setTimeout(() => {
-      console.error(`round ${round} of seed ${seed} hangs`);
+      console.error(`round ${round} of seed ${seed} hangs: ${tell()}`);
       process.exit(1);
     }, ROUND_MS);
     try {
       const workers = usingMpi() ? getSize() - 1 : 4;
-      await playRound({ seed, round, folder, workers, isolate: values.isolate, tally });
+      await playRound({ seed, round, folder, workers, isolate: values.isolate, tally, watch });
     } catch (error) {
       console.error(
         `round ${round} failed; have it again by --seed ${seed} --first ${round} --rounds 1`,

@@ -25,6 +25,8 @@ export interface Round {
   /** As for `AsyncPool.open`. */
   readonly isolate: boolean;
   readonly tally: Tally;
+  /** Given, once there is a pool, who can say what the round is at. */
+  watch(tell: () => string): void;
 }
 
 /** What a task does after it has left its mark. */
@@ -97,11 +99,11 @@ function planOf({ seed, round, workers, isolate }: Round): Plan {
     };
   };
   // Short calls of one function, sent behind one another; in some rounds one of them takes its time.
-  const mayHold = random.oneIn(10);
+  let holds = random.oneIn(10) ? 2 : 0;
   const burst = () => {
     const plain = { timeout: undefined, priority: 0, retries: 0, signal: null } as const;
     for (let left = 20 + random.below(60); left > 0; left--) {
-      const deed = mayHold && random.oneIn(100) ? "hold" : "quick";
+      const deed = random.oneIn(100) && holds-- > 0 ? "hold" : "quick";
       steps.push({ do: "call", deed, x: random.below(1_000), ...plain });
     }
   };
@@ -201,6 +203,11 @@ export async function playRound(round: Round): Promise<void> {
     for (const pid of stopped) send(pid, "SIGCONT");
     stopped.clear();
   };
+  round.watch(() => {
+    const open = entries.filter(({ settled }) => settled === 0);
+    const calls = open.map(({ id, step, handle }) => [id, handle.state, handle.worker, step.deed]);
+    return `${JSON.stringify(pool.workers)}, calls ${JSON.stringify(calls)}`;
+  });
   let settled = 0;
   let deaths = 0;
   let broken = false;

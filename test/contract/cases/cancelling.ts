@@ -1,5 +1,5 @@
 import { getEventListeners } from "node:events";
-import { AsyncPool, CancelledError, type MessageHandle } from "../../../index.ts";
+import { AsyncPool, CancelledError, type MessageHandle, TimeoutError } from "../../../index.ts";
 import { assert, failure, thrownBy, timed } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
@@ -25,6 +25,59 @@ async function behindGate(
   const first = pool.async(passGate, gate.path, "first");
   await gate.reached();
   await run(pool, gate, first);
+}
+
+/** Ends in some ms, by an answer or by throwing. */
+async function endSoon(ms: number, fails: boolean): Promise<number> {
+  const end = performance.now() + ms;
+  while (performance.now() < end) await new Promise((resolve) => setImmediate(resolve));
+  if (fails) throw new RangeError("failed");
+  return ms;
+}
+
+cancelling.it(
+  "its end, its timeout, cancel and abort in the same ms: settled once, with one of the truths",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const found = new Set<string>();
+    for (let i = 0; i < 200; i++) {
+      const aborter = new AbortController();
+      const { signal } = aborter;
+      // Which of them comes first changes from round to round, by parts of a ms.
+      const at = (n: number) => 3 + ((i * n) % 7) / 10;
+      const handle = pool.with({ timeout: at(3), signal }).async(endSoon, at(1), i % 5 === 0);
+      let settled = 0;
+      const count = () => void settled++;
+      handle.then(count, count);
+      setTimeout(() => void handle.cancel("cancelled"), at(2));
+      setTimeout(() => aborter.abort("aborted"), at(4));
+      const truth = await truthOf(handle);
+      found.add(truth);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      assert.deepEqual([settled, handle.cancel(), await truthOf(handle)], [1, false, truth]);
+    }
+    for (const truth of found) {
+      assert.match(truth, /^(done value|failed (failed|timeout)|cancelled (cancelled|aborted))$/);
+    }
+    assert.equal(await pool.async(square, 3), 9);
+  },
+  { limit: 20_000 },
+);
+
+/** Its state, and what it tells: a value, or by what it failed. */
+async function truthOf(handle: MessageHandle<unknown>): Promise<string> {
+  const error = await handle.get().then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  return `${handle.state} ${error === null ? "value" : nameOf(error.error)}`;
+}
+
+function nameOf(error: unknown): string {
+  if (error === "aborted") return "aborted";
+  if (error instanceof CancelledError) return error.cause === "cancelled" ? "cancelled" : "?";
+  if (error instanceof TimeoutError) return "timeout";
+  return error instanceof RangeError ? error.message : Bun.inspect(error);
 }
 
 cancelling.it("a queued task never runs", () =>
