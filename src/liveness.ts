@@ -71,15 +71,25 @@ export class Liveness {
     }
   }
   #lookAtHead(connection: Connection): void {
-    const { inFlight, recalled } = connection.record;
-    const head = inFlight.at(0);
+    const { record, link } = connection;
+    const head = record.inFlight.at(0);
     const order = head?.order ?? 0;
-    connection.headLooks = order !== 0 && order === connection.head ? connection.headLooks + 1 : 0;
+    connection.headLooks = order === connection.head ? connection.headLooks + 1 : 0;
     connection.head = order;
-    if (head === undefined || connection.headLooks === 0) return;
-    const { told, kill } = connection.link ?? {};
-    const isIdle = told === At.Nothing && kill === undefined && connection.headLooks >= IDLE_LOOKS;
-    if (recalled || (inFlight.length > 1 && told !== At.Loading) || isIdle)
-      this.#onHeld(connection);
+    if (connection.headLooks === 0 || link === null) return;
+    const isProcess = link.kill !== undefined;
+    if (head === undefined) {
+      // All it was sent was taken back, and it does not say that it knows.
+      if (record.recalled && isProcess && connection.headLooks >= IDLE_LOOKS) link.kill!();
+      return;
+    }
+    const { told } = link;
+    // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
+    // at once. A local process that begins nothing is ended instead.
+    const isBehind = record.inFlight.length > 1 && told !== At.Loading;
+    const mayBeIdle = isProcess ? told === undefined : told === At.Nothing;
+    const isEnded = isProcess && told === At.Nothing;
+    const isIdle = mayBeIdle && connection.headLooks === IDLE_LOOKS;
+    if (record.recalled || (isBehind && !isEnded) || isIdle) this.#onHeld(connection);
   }
 }

@@ -119,6 +119,35 @@ holding.it(
 );
 
 holding.it(
+  "a process that is stopped before it has begun any of several calls is replaced; each is done once",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(2);
+    const { pid } = pool.workers[0]!;
+    const send = (first: number) =>
+      numbers(60, first).map((i) => pool.async(mark, gate.path, i, false));
+    // Until they are known as short, and several are sent at once.
+    for (let tries = 0; tries < 200; tries++) {
+      const handles = send(1_000);
+      const isMany = handles.filter(({ worker }) => worker === 0).length > 1;
+      await Promise.all(handles);
+      if (isMany) break;
+    }
+    process.kill(pid, "SIGSTOP");
+    const handles = send(0);
+    await Promise.resolve();
+    assert.ok(handles.filter(({ worker }) => worker === 0).length > 1);
+    assert.deepEqual(await Promise.all(handles), numbers(60, 0));
+    assert.deepEqual(runsOf(gate), numbers(60, 0));
+    await until("another in its place", () =>
+      pool.workers.every((worker) => worker.state === "idle" && worker.pid !== pid),
+    );
+    assert.deepEqual(await pool.each(square, 3), [9, 9]);
+  },
+  { workers: 2, processes: true, limit: 20_000 },
+);
+
+holding.it(
   "a rank whose thread an earlier task keeps: what it was sent is done by another one",
   async () => {
     using gate = new Gate();
