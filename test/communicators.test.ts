@@ -55,6 +55,17 @@ describe.each(mpiFamilies())("%s", (mode) => {
       ]);
     });
 
+    it(`${how}: each rank is the controller once, and a worker before and after`, async () => {
+      const turn = (first: number) => {
+        const places = [1, 2].map((rank) => [rank, (first + rank) % 3, 25]);
+        return [0, 1, 2].map((at) => (at === first ? [[1, 2], places, true] : "worker"));
+      };
+      const turns = [0, 1, 2].map(turn);
+      expect(await said(3, "turns", how)).toEqual([
+        [0, 1, 2].map((rank) => turns.map((found) => found[rank])),
+      ]);
+    });
+
     it(`${how}: two ranks are each other's workers, at the same time and under one tag`, async () => {
       const [first, second] = [
         [[1], [[1, 1, 25]], true],
@@ -71,6 +82,10 @@ describe.each(mpiFamilies())("%s", (mode) => {
     it(`${how}: two controllers share a worker, under one tag`, async () => {
       const found = [[1], [[1, 2, 25]], true];
       expect(await said(3, "shared", how)).toEqual([[[found], [found], ["worker", "worker"]]]);
+    });
+
+    it(`${how}: two controllers flood a worker, with long and with short calls: none starves`, async () => {
+      expect(await said(3, "flooded", how)).toEqual([["controller", "controller", "worker"]]);
     });
 
     it(`${how}: workers serve as long as their own controller lives`, async () => {

@@ -1,11 +1,39 @@
 import { AsyncPool, CancelledError } from "../../../index.ts";
-import { assert, failure } from "../assert.ts";
+import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { cube, square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
 
 export const pools = new Subject("several pools");
+
+/** Keeps some calls under way, each followed by another, until it is stopped. */
+class Flood {
+  done = 0;
+  #stopped = false;
+  readonly #waves: Promise<void>[];
+
+  constructor(calls: number, call: () => PromiseLike<unknown>) {
+    const wave = async () => {
+      while (!this.#stopped) {
+        await call();
+        this.done++;
+      }
+    };
+    this.#waves = numbers(calls).map(wave);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#waves);
+  }
+}
+
+/** Ends when each has done `count` calls more: one that starves never has. */
+async function allGetOn(floods: readonly Flood[], count: number): Promise<void> {
+  const goals = floods.map(({ done }) => done + count);
+  await until("all to get on", () => floods.every(({ done }, i) => done >= goals[i]!), 9_000);
+}
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
@@ -146,3 +174,49 @@ pools.it("one that fails to open does not touch one that is open", async () => {
   await failure(AsyncPool.open(0), RangeError);
   assert.equal(await pool.async(square, 3), 9);
 });
+
+pools.it("two that flood the same workers both get on, in proportion", async ({ workers }) => {
+  await using one = await AsyncPool.open(workers);
+  await using two = await AsyncPool.open(workers);
+  const floods = [one, two].map((pool) => new Flood(100, () => pool.async(square, 3)));
+  await allGetOn(floods, 1_000);
+  const before = floods.map(({ done }) => done);
+  await allGetOn(floods, 2_000);
+  const [more = 0, other = 0] = floods.map(({ done }, i) => done - before[i]!);
+  await Promise.all(floods.map((flood) => flood.stop()));
+  assert.ok(more < 20 * other && other < 20 * more, `${more} and ${other} calls`);
+});
+
+pools.it(
+  "calls that are long, short and asynchronous, from three pools on the same workers: none starves",
+  async ({ workers }) => {
+    await using long = await AsyncPool.open(workers);
+    await using short = await AsyncPool.open(workers);
+    await using waiting = await AsyncPool.open(workers);
+    const floods = [
+      new Flood(10, () => long.async(stuck.block, 5)),
+      new Flood(100, () => short.async(square, 3)),
+      new Flood(10, () => waiting.async(stuck.rest, 1)),
+    ];
+    await allGetOn(floods, 30);
+    await Promise.all(floods.map((flood) => flood.stop()));
+  },
+);
+
+pools.it(
+  "one of two that flood the same workers is closed, and one terminated: the third gets on",
+  async () => {
+    await using kept = await AsyncPool.open(1);
+    const [closed, terminated] = [await AsyncPool.open(1), await AsyncPool.open(1)];
+    const flood = new Flood(50, () => kept.async(square, 3));
+    const last = numbers(500).map((i) => closed.async(square, i));
+    const lost = numbers(500).map(() => terminated.async(stuck.block, 2));
+    await allGetOn([flood], 100);
+    await Promise.all([closed.close(), terminated.terminate()]);
+    assert.deepEqual(await Promise.all(last), numbers(500).map(square));
+    const ends = await Promise.allSettled(lost);
+    assert.ok(ends.some(({ status }) => status === "rejected"));
+    await allGetOn([flood], 100);
+    await flood.stop();
+  },
+);
