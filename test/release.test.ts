@@ -79,6 +79,10 @@ describe.each(mpiFamilies())("%s", (mode) => {
       ]);
     });
 
+    it(`${how}: a rank whose pool is over goes on, though another one floods it`, async () => {
+      expect(await said(3, "flooded", how)).toEqual(["controller 1, worker 0, unused 0"]);
+    });
+
     it(`${how}: nothing of a pool stays with the ranks`, async () => {
       expect(await said(3, "traces", how)).toEqual(["as before", "as before", "as before"]);
     });

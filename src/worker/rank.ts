@@ -199,18 +199,15 @@ async function serveWhileWaiting(job: Job): Promise<void> {
   let looks = 0;
   services!.resume();
   for (;;) {
-    const moved = hub.poll();
-    if ((relays.size > 0 && services!.pollChildren()) || moved) {
-      last = performance.now();
-      // One pool's calls may come without a pause, and another one's wait for their timers.
-      if (last - turned < TURN_MS) continue;
+    const heard = hub.poll();
+    const moved = (relays.size > 0 && services!.pollChildren()) || heard;
+    if (moved) last = performance.now();
+    // One pool's calls may come without a pause, while another's wait for their timers, or a third is over.
+    if (moved && last - turned < TURN_MS) continue;
+    if (moved || leaving.size > 0) {
       turned = last;
-      await turn(0);
-      continue;
-    }
-    if (leaving.size > 0) {
-      if (letGo()) return;
-      await turn(1);
+      if (leaving.size > 0 && letGo()) return;
+      await turn(moved ? 0 : 1);
       continue;
     }
     if (hub.busy) {
