@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* dladdr, RTLD_NOLOAD */
 #include "bsync_mpi.h"
 #include "bsync_comm.h"
+#include "bsync_watch.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -291,7 +292,47 @@ static int gather_hosts(int size)
     MPI_CHAR, comm);
 }
 
-static int start(void)
+/*
+ * From a thread of bsync_watch.c, be MPI granted for that or not: this process
+ * is at its end, and its main thread may never get here. MPICH's launcher, told
+ * less, would go on to wait for the host that is gone.
+ */
+static void end_at_once(void)
+{
+  alarm(2);
+  MPI_Abort(MPI_COMM_WORLD, 1);
+  _exit(1);
+}
+
+/* See bsync_watch.h; the first of the programs leads, and says for how long. */
+static int watch_hosts(int silent_s)
+{
+  struct bsync_watch_job job;
+  struct bsync_watch_place place;
+  MPI_Comm host;
+  int rank, first, code;
+  if (facts[3] == facts[1]) return MPI_SUCCESS;
+  job.rank = facts[0];
+  job.size = facts[1];
+  job.hosts = hosts;
+  job.name_bytes = BSYNC_HOST;
+  job.end = end_at_once;
+  memset(&place, 0, sizeof place);
+  MPI_Comm_rank(programs, &rank);
+  if (rank == 0 && silent_s > 0) bsync_watch_lead(&job, silent_s, &place);
+  code = MPI_Bcast(&place, sizeof place, MPI_BYTE, 0, programs);
+  if (code != MPI_SUCCESS) return code;
+  code = MPI_Comm_split_type(programs, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL,
+    &host);
+  if (code != MPI_SUCCESS) return code;
+  code = MPI_Allreduce(&rank, &first, 1, MPI_INT, MPI_MIN, host);
+  MPI_Comm_free(&host);
+  if (code == MPI_SUCCESS && first > 0 && place.count > 0)
+    bsync_watch_follow(&job, &place);
+  return code;
+}
+
+static int start(int silent_s)
 {
   int level = 0, rank, size, count = 1, found = 0, major = 0, minor = 0, code;
   int *tag_limit = NULL;
@@ -323,17 +364,18 @@ static int start(void)
   facts[5] = !ours;
   facts[6] = 100 * major + minor;
   facts[7] = BSYNC_SMALL;
-  return MPI_SUCCESS;
+  return watch_hosts(silent_s);
 }
 
-int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8])
+int bsync_mpi_init(int timeout_ms, int exit_code, int silent_s,
+  int32_t info[8])
 {
   int code;
   if (state == CLOSED) return -BSYNC_E_CLOSED;
   if (state == FRESH) {
     make_library_global();
     dog_start(timeout_ms, exit_code);
-    code = start();
+    code = start(silent_s);
     dog_stop();
     if (code != MPI_SUCCESS) return answer(code);
     state = OPEN;
@@ -358,49 +400,42 @@ int bsync_mpi_leave(void)
   return all;
 }
 
-/* Set when MPI_Finalize has returned. */
-static volatile int finalized;
+static int nap(int64_t us);
 
-static struct {
-  int timeout_ms;
-  int exit_code;
-} last;
-
-static void *leaves_anyway(void *unused)
+/* MPICH over UCX, before 4.2, on several hosts, where all are at their ends. */
+static int is_endless(void)
 {
-  struct timespec time;
-  (void)unused;
-  time.tv_sec = last.timeout_ms / 1000;
-  time.tv_nsec = (long)(last.timeout_ms % 1000) * 1000000;
-  nanosleep(&time, NULL);
-  if (!finalized) _exit(last.exit_code);
-  return NULL;
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length = 0, major = 9, minor = 0, count;
+  if (!parted || facts[3] == facts[1]) return 0;
+  MPI_Comm_size(programs, &count);
+  MPI_Get_library_version(text, &length);
+  if (count < facts[1] || strstr(text, "ch4:ucx") == NULL) return 0;
+  sscanf(text, "MPICH Version: %d.%d", &major, &minor);
+  return major < 4 || (major == 4 && minor < 2);
 }
 
-static void leave_within(int timeout_ms, int exit_code)
+static void linger(int ms)
 {
-  pthread_t thread;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  last.timeout_ms = timeout_ms;
-  last.exit_code = exit_code;
-  if (pthread_create(&thread, NULL, leaves_anyway, NULL) == 0)
-    pthread_detach(thread);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  int found;
+  for (; ms > 0; ms--) {
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &found, MPI_STATUS_IGNORE);
+    nap(1000);
+  }
 }
 
-int bsync_mpi_finalize(int timeout_ms, int exit_code)
+int bsync_mpi_finalize(int linger_ms)
 {
-  int count, code;
+  int endless, code;
   if (state != OPEN) return 0;
+  endless = is_endless();
   bsync_comm_stop();
   state = CLOSED;
-  MPI_Comm_size(programs, &count);
-  if (parted && count == facts[1] && timeout_ms > 0)
-    leave_within(timeout_ms, exit_code);
+  if (endless) {
+    linger(linger_ms);
+    return 0;
+  }
   code = ours ? MPI_Finalize() : MPI_Comm_free(&comm);
-  finalized = 1;
   return code == MPI_SUCCESS ? 0 : answer(code);
 }
 

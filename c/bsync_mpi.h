@@ -94,6 +94,9 @@ int bsync_mpi_family(void);
  * program that is ending anyway, and starts MPI only to tell the others, gives
  * its [exit_code]: then nothing is said, and that is the code. Else it is 0.
  *
+ * With ranks on several hosts, and [silent_s] above 0 on rank 0, hosts are
+ * watched as told in bsync_watch.h; a host may be silent for that many seconds.
+ *
  * Fills [info], which the caller owns:
  *   0  rank of this process
  *   1  number of ranks
@@ -107,7 +110,8 @@ int bsync_mpi_family(void);
  * Returns 0. On failure [info] is left alone. Where MPI_Init itself fails, MPI
  * ends the process with a message of its own.
  */
-int bsync_mpi_init(int timeout_ms, int exit_code, int32_t info[8]);
+int bsync_mpi_init(int timeout_ms, int exit_code, int silent_s,
+  int32_t info[8]);
 
 /*
  * Writes the name of the host that [rank] runs on, as gethostname(2) says there,
@@ -240,13 +244,12 @@ int bsync_mpi_leave(void);
  * received, and every request be done. May be called again, and without
  * [bsync_mpi_init]. Returns 0.
  *
- * Where [bsync_mpi_leave] has told that all have come to their ends, and there
- * are no other ranks, the process ends by _exit([exit_code]) if MPI takes longer
- * than [timeout_ms] (0: as long as it takes). MPICH before 4.2 over UCX (ch4:ucx)
- * often never returns from MPI_Finalize on several hosts, since a rank that
- * waits in its last barrier does nothing for the others' connections to it. Its
- * launcher takes that end for a good one; Open MPI's would not.
+ * MPICH before 4.2 over UCX (ch4:ucx) often never returns from MPI_Finalize on
+ * several hosts: a rank that waits in its last barrier does nothing for the
+ * others' connections to it. There, if [bsync_mpi_leave] has told that all are
+ * at their ends, MPI is not finalized: what is on its way has [linger_ms] to
+ * arrive, and then the process may end, which the launcher takes for a good end.
  */
-int bsync_mpi_finalize(int timeout_ms, int exit_code);
+int bsync_mpi_finalize(int linger_ms);
 
 #endif

@@ -2,9 +2,11 @@
  * Jobs on several hosts, which this machine is made to be (`hosts/cluster.ts`), under both MPIs.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../src/cli/doctor/report.ts";
 import { Cluster, type HostJob } from "./hosts/cluster.ts";
+import { until } from "./contract/assert.ts";
 import { whyNoHosts } from "./setup/hosts.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
@@ -27,7 +29,94 @@ async function told(job: HostJob): Promise<Record<string, unknown>> {
   return JSON.parse(stdout.trim().split("\n").at(-1)!);
 }
 
+/** Launchers, and bsync where they do not, see within seconds that a host is silent. */
+const IMPATIENT = {
+  openmpi: {
+    options: [
+      ...["time 2", "intvl 1", "probes 2"].flatMap((x) =>
+        `--mca oob_tcp_keepalive_${x}`.split(" "),
+      ),
+      ...["-x", "BSYNC_HOST_TIMEOUT"],
+    ],
+    // After the launcher: for the ranks on that host, which it does not reach.
+    env: { BSYNC_HOST_TIMEOUT: "10000" },
+  },
+  mpich: { env: { BSYNC_HOST_TIMEOUT: "3000" } },
+};
+
+/** How it tells of a host that has been silent. */
+const SILENCE = {
+  openmpi: (host: string) => `Remote daemon: .* on node ${host}`,
+  mpich: (host: string) =>
+    `bsync: rank \\d .*: host ${host}, of rank \\d, has not answered for some 3 s`,
+};
+
 for (const family of families) {
+  /** No rank is left anywhere; and of the launcher, its exit code. */
+  const isOver = async (cluster: Cluster, job: HostJob): Promise<void> => {
+    await until("all ranks to end", async () => (await cluster.ranks()) === 0, 20_000);
+    // Open MPI 4's mpirun stays now and then, with nothing left to wait for, when it has lost a daemon.
+    if (family === "openmpi") return;
+    expect((await job.ended()).exitCode).not.toBe(0);
+  };
+
+  describe(`faults of hosts, ${family}`, () => {
+    const three = ["node1", "node2", "node3"];
+
+    test.each([
+      ["node2", "sync"],
+      ["node2", "getSync"],
+      ["node1", "async"],
+    ])("%s is cut off: %s", async (host, state) => {
+      await using cluster = await Cluster.open(3);
+      const args = [fixture("waiting.ts"), state];
+      await using job = cluster.start(family, three, args, IMPATIENT[family]);
+      await job.said("waits");
+      await cluster.cutOff(host);
+      await isOver(cluster, job);
+      expect(job.stderr).toMatch(new RegExp(SILENCE[family](host)));
+    });
+
+    test.each(["node1", "node2"])("%s dies", async (host) => {
+      await using cluster = await Cluster.open(3);
+      await using job = cluster.start(family, three, [fixture("waiting.ts"), "sync"]);
+      await job.said("waits");
+      await cluster.kill(host);
+      await isOver(cluster, job);
+      expect(job.stderr).toMatch(family === "openmpi" ? /ORTE/ : /mpiexec@login/);
+    });
+  });
+
+  describe(`what one host lacks, ${family}`, () => {
+    const lacking = async (host: string, commands: string): Promise<string> => {
+      await using cluster = await Cluster.open(2);
+      await cluster.run(host, commands);
+      await using job = cluster.start(family, ["node1", "node2"], [fixture("short.ts")]);
+      const { exitCode, stderr } = await job.ended();
+      expect(exitCode).not.toBe(0);
+      return stderr;
+    };
+
+    test("Bun", async () => {
+      const stderr = await lacking(
+        "node2",
+        `mount --bind /dev/null ${realpathSync(process.execPath)}`,
+      );
+      expect(stderr).toMatch(/Node: node2|proxy:0:1@node2.*execvp error on file/);
+    });
+
+    test("MPI's compiler and headers, and a binding in the cache", async () => {
+      const empty = "mount -t tmpfs tmpfs";
+      const stderr = await lacking(
+        "node2",
+        `for f in /usr/bin/mpicc*; do mount --bind /dev/null $f; done; ${empty} /usr/include; ` +
+          `${empty} /usr/lib/$(uname -m)-linux-gnu/openmpi/include; ${empty} $HOME`,
+      );
+      expect(stderr).toMatch(/MpiError|Cannot load MPI, which/);
+      expect(stderr).toMatch(/install its development files .* \(rank 1, host node2\)/);
+    });
+  });
+
   describe(`several hosts, ${family}`, () => {
     test("a pool and bsync/mpi across three hosts, and who is where", async () => {
       await using cluster = await Cluster.open(3);

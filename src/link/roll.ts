@@ -128,7 +128,7 @@ export class Roll {
     while (this.#hub.poll() && performance.now() < giveUp);
     this.#dismiss(code);
     this.#partTogether();
-    this.#mpi.finalize(code);
+    this.#mpi.finalize();
   }
 
   /** Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others leave. */

@@ -10,6 +10,8 @@ import header from "../../c/bsync_mpi.h" with { type: "text" };
 import source from "../../c/bsync_mpi.c" with { type: "text" };
 import commHeader from "../../c/bsync_comm.h" with { type: "text" };
 import commSource from "../../c/bsync_comm.c" with { type: "text" };
+import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
+import watchSource from "../../c/bsync_watch.c" with { type: "text" };
 import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
@@ -28,8 +30,10 @@ const FILES = {
   "bsync_mpi.c": source,
   "bsync_comm.h": commHeader,
   "bsync_comm.c": commSource,
+  "bsync_watch.h": watchHeader,
+  "bsync_watch.c": watchSource,
   // One file to compile: Bun's own compiler takes no more.
-  "bsync.c": '#include "bsync_mpi.c"\n#include "bsync_comm.c"\n',
+  "bsync.c": '#include "bsync_mpi.c"\n#include "bsync_comm.c"\n#include "bsync_watch.c"\n',
 };
 
 /** Writes the shim's files into `folder`, and returns the path of the one to compile. */

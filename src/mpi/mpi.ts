@@ -2,10 +2,11 @@
  * MPI for the rest of bsync: bytes to and from ranks, every return code checked. What the bytes
  * mean, and when to wait for them, is decided elsewhere.
  */
+import { hostname } from "node:os";
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection } from "./connection.ts";
-import { findLauncher, type Launcher } from "./launcher.ts";
+import { findLauncher, type Launcher, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import type { CommSymbols, Shim } from "./symbols.ts";
 
@@ -84,18 +85,12 @@ export interface Mpi {
    */
   leave(): boolean;
 
-  /**
-   * Ends MPI; waits for the other ranks to do so too. May be called again. Where all had left, and MPICH
-   * does not come to its end all the same, the process ends here, with `code`.
-   */
-  finalize(code?: number): void;
+  /** Ends MPI; waits for the other ranks to do so too. May be called again. */
+  finalize(): void;
 }
 
-/** ms in which MPICH has to come to its end when all ranks are at theirs. */
-const LEAVE_MS = 2_000;
-
-/** BSYNC_FAMILY_MPICH of the header. */
-const FAMILY_MPICH = 2;
+/** ms that a rank goes on to move what is on its way, where MPI cannot be finalized. */
+const LINGER_MS = 500;
 
 /** C's int: the longest message, and the longest timeout. */
 const MOST = 0x7fff_ffff;
@@ -242,11 +237,10 @@ class ShimMpi implements Mpi {
     return code === 1;
   }
 
-  finalize(code = 0): void {
+  finalize(): void {
     this.#finalized = true;
-    const isMpich = this.#symbols.bsync_mpi_family() === FAMILY_MPICH;
-    const result = this.#symbols.bsync_mpi_finalize(isMpich ? LEAVE_MS : 0, code);
-    if (result < 0) throw failure(this.#symbols, "end MPI", result);
+    const code = this.#symbols.bsync_mpi_finalize(LINGER_MS);
+    if (code < 0) throw failure(this.#symbols, "end MPI", code);
   }
 }
 
@@ -271,6 +265,25 @@ function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
   );
 }
 
+/**
+ * ms that a host may be silent before its job is taken for lost. Most launchers see to it themselves:
+ * Open MPI's after 8 minutes, Slurm after 5. They are left the time: after an abort Open MPI's would wait for the
+ * silent host's daemon. MPICH's mpirun would wait for ever.
+ */
+const HOST_TIMEOUT_MS = { mpich: 60_000, openmpi: 600_000, unknown: 600_000 };
+
+/** How many seconds a host may be silent, 0 for ever. */
+function silentSeconds(launcher: Launcher): number {
+  const text = setting(process.env, "BSYNC_HOST_TIMEOUT");
+  const ms = Number(text ?? HOST_TIMEOUT_MS[launcher.family]);
+  if (!(ms >= 0)) {
+    throw new RangeError(
+      `Cannot use BSYNC_HOST_TIMEOUT=${text}: it must be a number of ms, or 0 for no limit`,
+    );
+  }
+  return ms === 0 ? 0 : Math.max(2, Math.ceil(Math.min(ms, MOST) / 1000));
+}
+
 function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi {
   const launcher = findLauncher(process.env) ?? (alone ? ALONE : null);
   if (!launcher) {
@@ -282,11 +295,19 @@ function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi 
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
-  const code = shim.symbols.bsync_mpi_init(timeout, exitCode, info);
+  const code = shim.symbols.bsync_mpi_init(timeout, exitCode, silentSeconds(launcher), info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim, info);
   compare(mpi, launcher, shim);
   return mpi;
+}
+
+/** What one of several hosts lacks is told on its own standard error, which all of them share. */
+function located(error: unknown): unknown {
+  const launcher = findLauncher(process.env);
+  if (!(error instanceof MpiError) || launcher === null) return error;
+  error.message += ` (rank ${launcher.rank}, host ${hostname()})`;
+  return error;
 }
 
 let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
@@ -317,7 +338,7 @@ export function startMpi(options: StartOptions): Mpi {
     try {
       started = { mpi: start(options) };
     } catch (error) {
-      started = { error };
+      started = { error: located(error) };
     }
   }
   if ("error" in started) throw started.error;

@@ -9,7 +9,7 @@ const ABI = 7;
 export const SYMBOLS = {
   bsync_mpi_abi: { args: [], returns: "int" },
   bsync_mpi_family: { args: [], returns: "int" },
-  bsync_mpi_init: { args: ["int", "int", "buffer"], returns: "int" },
+  bsync_mpi_init: { args: ["int", "int", "int", "buffer"], returns: "int" },
   bsync_mpi_host: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_poll: { args: ["buffer", "int", "buffer"], returns: "int" },
   bsync_mpi_probe: { args: ["int", "int", "buffer"], returns: "int" },
@@ -25,7 +25,7 @@ export const SYMBOLS = {
   bsync_mpi_variable: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_abort: { args: ["int"], returns: "int" },
   bsync_mpi_leave: { args: [], returns: "int" },
-  bsync_mpi_finalize: { args: ["int", "int"], returns: "int" },
+  bsync_mpi_finalize: { args: ["int"], returns: "int" },
 } as const;
 
 const MESSAGE = ["buffer", "i64", "int", "int", "int", "int"] as const;

@@ -3,6 +3,7 @@
  * nodes, on which their ranks run. All that is left of them is gone when they are disposed of, or this
  * process ends.
  */
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { MpiFamily } from "../setup/mpi.ts";
 import { until } from "../contract/assert.ts";
@@ -26,6 +27,15 @@ const LAUNCHERS = {
     ...["-hosts", hosts.join(",")],
   ],
 };
+
+interface JobOptions {
+  /** Of the launcher. */
+  readonly options?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Bun, as /proc has it. */
+const RUNTIME = realpathSync(process.execPath);
 
 export class Cluster implements AsyncDisposable {
   readonly #login: Bun.Subprocess<"pipe", "pipe", "inherit">;
@@ -52,10 +62,10 @@ export class Cluster implements AsyncDisposable {
     family: MpiFamily,
     hosts: readonly string[],
     args: readonly string[],
-    options: readonly string[] = [],
+    { options = [], env = {} }: JobOptions = {},
   ): HostJob {
     const ranks = [...options, "-n", String(hosts.length), process.execPath, "run", ...args];
-    return new HostJob(this.#onLogin(...LAUNCHERS[family](hosts), ...ranks));
+    return new HostJob(this.#onLogin(...LAUNCHERS[family](hosts), ...ranks), env);
   }
 
   /** Runs a shell's command on a host to its end, and returns what it says. */
@@ -76,6 +86,12 @@ export class Cluster implements AsyncDisposable {
   async kill(host: string): Promise<void> {
     // Whoever says so is among them.
     await this.run(host, "kill -KILL -1").catch(() => {});
+  }
+
+  /** How many processes of Bun there are on all hosts. */
+  async ranks(): Promise<number> {
+    const list = await this.run("login", "ls -l /proc/[0-9]*/exe 2>/dev/null || true");
+    return list.split("\n").filter((line) => line.endsWith(` -> ${RUNTIME}`)).length;
   }
 
   #onLogin(...command: string[]): string[] {
@@ -99,9 +115,9 @@ export class HostJob implements AsyncDisposable {
   readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #read: Promise<unknown>;
 
-  constructor(command: string[]) {
+  constructor(command: string[], env: Readonly<Record<string, string>>) {
     this.#process = Bun.spawn(command, {
-      env: { ...process.env, TMPDIR: "/dev/shm/tmp", NO_COLOR: "1" },
+      env: { ...process.env, TMPDIR: "/dev/shm/tmp", NO_COLOR: "1", ...env },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -220,8 +220,8 @@ int main(void)
   CHECK(bsync_mpi_family() != BSYNC_FAMILY_UNKNOWN);
   when_closed(BSYNC_E_FRESH);
   texts(0);
-  CHECK(bsync_mpi_init(20000, 0, info) == 0);
-  CHECK(bsync_mpi_init(20000, 0, again) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, info) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, again) == 0);
   CHECK(memcmp(info, again, sizeof info) == 0);
   rank = info[0];
   CHECK(info[1] == 2 && info[2] >= 32767 && info[3] == 2 && info[7] == BSYNC_SMALL);
@@ -237,9 +237,9 @@ int main(void)
   do parted = bsync_mpi_leave();
   while (parted == 0);
   CHECK(parted == 1 && bsync_mpi_leave() == 1);
-  CHECK(bsync_mpi_finalize(0, 0) == 0);
-  CHECK(bsync_mpi_finalize(0, 0) == 0);
-  CHECK(bsync_mpi_init(20000, 0, info) == -BSYNC_E_CLOSED);
+  CHECK(bsync_mpi_finalize(0) == 0);
+  CHECK(bsync_mpi_finalize(0) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, info) == -BSYNC_E_CLOSED);
   when_closed(BSYNC_E_CLOSED);
   texts(0);
   if (rank == 0) puts("sound");

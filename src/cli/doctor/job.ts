@@ -224,11 +224,11 @@ function leave(
     mpi.abort(code);
   }
   for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
-  part(mpi, code);
+  part(mpi);
 }
 
 /** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
-function part(mpi: Mpi, code = 0): void {
+function part(mpi: Mpi): void {
   while (!mpi.leave()) mpi.wait(0, 100, 100, 2_000);
-  mpi.finalize(code);
+  mpi.finalize();
 }
