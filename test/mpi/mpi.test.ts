@@ -135,7 +135,9 @@ test("a rank without the launcher's connection, and nobody to fetch it from", as
   expect(exitCode).toBe(3);
   expect(JSON.parse(stdout)).toMatchObject({
     name: "MpiError",
-    message: expect.stringMatching(/^Cannot start MPI on rank 0: what stands .* option -pmi-port$/),
+    message: expect.stringMatching(
+      /^Cannot start MPI on rank 0: what stands .* option -pmi-port \(rank 0, host \S+\)$/,
+    ),
   });
 });
 
