@@ -78,14 +78,19 @@ static struct {
   char rank[24];
 } dog;
 
-static void dog_bites(int passed_ms)
+static void dog_bites(int passed_ms, int someone_ended)
 {
   char line[512];
-  int length = snprintf(line, sizeof line,
-    "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of this "
-    "job never called AsyncPool.open, nor used bsync/mpi, or ended before it "
-    "did; let every rank run the same program, or raise openTimeout if "
-    "starting them takes longer\n", dog.rank, passed_ms);
+  int length = someone_ended
+    ? snprintf(line, sizeof line,
+        "bsync: rank %s: the job ends, as another rank has ended before it had "
+        "started MPI; if that one gave no reason: every rank has to call "
+        "AsyncPool.open, or use bsync/mpi\n", dog.rank)
+    : snprintf(line, sizeof line,
+        "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of "
+        "this job never called AsyncPool.open, nor used bsync/mpi; let every "
+        "rank run the same program, or raise openTimeout if starting them "
+        "takes longer\n", dog.rank, passed_ms);
   if (!dog.quiet && write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
@@ -106,7 +111,8 @@ static int number_of(const char *const names[], int count)
 /* Whether process [pid] was started as a rank, and is not over. */
 static int is_rank(int pid)
 {
-  static const char *const names[] = {"OMPI_COMM_WORLD_RANK=", "PMI_RANK="};
+  static const char *const names[] = {"OMPI_COMM_WORLD_RANK=", "PMI_RANK=",
+    "PMI_ID="};
   static char text[256 * 1024];
   char path[64];
   size_t length, at, i;
@@ -118,7 +124,7 @@ static int is_rank(int pid)
   fclose(file);
   text[length] = '\0';
   for (at = 0; at < length; at += strlen(text + at) + 1)
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
       if (strncmp(text + at, names[i], strlen(names[i])) == 0)
         return 1;
   return 0;
@@ -194,14 +200,14 @@ static void *dog_watches(void *unused)
   }
   over = !dog.ended;
   pthread_mutex_unlock(&dog.mutex);
-  if (over) dog_bites(passed);
+  if (over) dog_bites(passed, looks == 3);
   return NULL;
 }
 
 static void dog_start(int timeout_ms, int exit_code)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
-    "PMIX_RANK"};
+    "PMIX_RANK", "PMI_ID"};
   static const char *const local_sizes[] = {"OMPI_COMM_WORLD_LOCAL_SIZE",
     "MPI_LOCALNRANKS"};
   pthread_condattr_t attributes;
@@ -210,7 +216,7 @@ static void dog_start(int timeout_ms, int exit_code)
   int i;
   if (timeout_ms <= 0) return;
   /* Now, and not when it is late: MPI_Init may be changing the environment. */
-  for (i = 0; i < 3 && rank == NULL; i++) rank = getenv(names[i]);
+  for (i = 0; i < 4 && rank == NULL; i++) rank = getenv(names[i]);
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
   dog.timeout_ms = timeout_ms;
   dog.local_size = number_of(local_sizes, 2);

@@ -32,7 +32,10 @@ export function mpiJob(): Launcher | null {
         "start it with mpirun -n 4 bun run …",
     );
   }
-  return launcher !== null && (launcher.size !== 1 || use === "1") ? launcher : null;
+  if (launcher === null || (launcher.size === 1 && use !== "1")) return null;
+  if (launcher.size > 0) return launcher;
+  const { size } = startForProgram();
+  return size > 1 || use === "1" ? { ...launcher, size } : null;
 }
 
 /** Whether this process is a rank of an MPI job, or works for one. */

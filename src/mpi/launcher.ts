@@ -88,6 +88,11 @@ export function findLauncher(env: Environment): Launcher | null {
   if (pmiRank !== undefined && pmiSize !== undefined && (hydra !== undefined || !batch)) {
     return make("mpich", "MPICH's mpirun", pmiRank, pmiSize);
   }
+  // What MPICH's `mpirun -pmi-port` sets in the place of those; how many ranks there are MPI asks at that port.
+  const pmiId = whole(env, "PMI_ID");
+  if (pmiId !== undefined && setting(env, "PMI_PORT") !== undefined) {
+    return { family: "mpich", name: "MPICH's mpirun", rank: pmiId, size: 0 };
+  }
   if (batch && (pmiRank !== undefined || setting(env, "PMIX_RANK") !== undefined)) {
     const rank = whole(env, "PMI_RANK", "PMIX_RANK");
     return make("unknown", batch.name, rank, batch.size ?? pmiSize ?? 0);

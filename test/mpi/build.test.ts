@@ -4,7 +4,8 @@ import { rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exclusively } from "../../src/mpi/lock.ts";
-import { FAMILIES, mpirunCommand, run, type Outcome } from "./launch.ts";
+import { mpirunCommand, run, type Outcome } from "./launch.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
 
@@ -57,7 +58,7 @@ function countingCompiler(folder: string, family: string): { path: string; calls
   return { path, calls: () => readFileSync(log, "utf8").split("\n").length - 1 };
 }
 
-describe.each(FAMILIES)("%s", (family) => {
+describe.each(mpiFamilies())("%s", (family) => {
   test("sixteen processes at once on an empty cache: one compiles, all load", async () => {
     const cache = join(emptyFolder(), "not", "there");
     const { path, calls } = countingCompiler(emptyFolder(), family);

@@ -1,6 +1,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { findLauncher, findStrayTask, withoutLauncher } from "../../src/mpi/launcher.ts";
-import { FAMILIES, mpirunCommand, run } from "./launch.ts";
+import { mpirunCommand, run } from "./launch.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
 
@@ -37,6 +39,13 @@ test("MPICH's Hydra, inside a batch job too", () => {
   expect(findLauncher(HYDRA)).toEqual(expected);
   expect(findLauncher({ ...HYDRA, SLURM_STEP_ID: "0", SLURM_NTASKS: "9" })).toEqual(expected);
   expect(findLauncher({ PMI_RANK: "1", PMI_SIZE: "3" })).toEqual(expected);
+});
+
+test("MPICH's Hydra with -pmi-port, where only MPI knows how many ranks there are", () => {
+  const environment = { PMI_PORT: "here:41397", PMI_ID: "1", MPI_LOCALNRANKS: "3" };
+  const expected = { family: "mpich", name: "MPICH's mpirun", rank: 1, size: 0 } as const;
+  expect(findLauncher(environment)).toEqual(expected);
+  expect(findLauncher({ PMI_ID: "1" })).toBeNull();
 });
 
 test("a batch system's launcher serves either family", () => {
@@ -85,7 +94,7 @@ test("a copy without the launcher keeps the rest, and the original as it was", (
   expect(original).toEqual(before);
 });
 
-describe.each(FAMILIES)("%s", (family) => {
+describe.each(mpiFamilies())("%s", (family) => {
   /** The environment of rank 1 of 2, from the launcher itself. */
   async function environment(): Promise<Record<string, string>> {
     const print =
@@ -108,5 +117,16 @@ describe.each(FAMILIES)("%s", (family) => {
     const added = Object.keys(child).filter((name) => !(name in process.env) && name !== "_");
     expect(added).toEqual([]);
     expect(child["PATH"]).toBe(process.env["PATH"]!);
+  });
+});
+
+describe.each(mpiFamilies().filter((family) => family === "mpich"))("%s", (family) => {
+  test("mpirun -pmi-port: one job, and not so many copies of the program", async () => {
+    const program =
+      `import { AsyncPool, getSize } from "${join(import.meta.dir, "../../index.ts")}";` +
+      "await using pool = await AsyncPool.open(); console.log(pool.size, getSize());";
+    const command = [`mpirun.${family}`, "-pmi-port", "-n", "3", process.execPath, "-e", program];
+    const { exitCode, stdout } = await run(command);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "2 3\n" });
   });
 });

@@ -2,7 +2,8 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FAMILIES, mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
+import { mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
 
@@ -14,7 +15,7 @@ async function ask(family: TestFamily, ranks: number, ...args: string[]): Promis
   return JSON.parse(stdout);
 }
 
-describe.each(FAMILIES)("%s", (family) => {
+describe.each(mpiFamilies())("%s", (family) => {
   test("every rank learns its place", async () => {
     expect(await ask(family, 3, "start")).toEqual({
       rank: 0,
