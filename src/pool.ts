@@ -6,7 +6,7 @@ import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { letGoAtEnd, mpiJob } from "./link/job.ts";
+import { letGoAtEnd, mpiJob, refuseStrayTask } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
 import {
   type CallOptions,
@@ -127,7 +127,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
       return new Promise(() => {});
     }
     if (process.env[WORKER_MARK] !== undefined) return serveBundled();
-    const launcher = Object.hasOwn(options ?? {}, "mpi") && options.mpi === false ? null : mpiJob();
+    const mayUseMpi = !(Object.hasOwn(options ?? {}, "mpi") && options.mpi === false);
+    const launcher = mayUseMpi ? mpiJob() : null;
+    if (launcher === null && mayUseMpi) refuseStrayTask();
     const among = launcher === null ? null : ranksFor(options, launcher);
     if (among === null || among.members?.length === 1) {
       return await openLocal(workers, readPoolOptions(options));

@@ -1,6 +1,6 @@
 import { availableParallelism, cpus } from "node:os";
 import { MpiError } from "../errors.ts";
-import { findLauncher, type Launcher } from "../mpi/launcher.ts";
+import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { servedPlace } from "../place.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
@@ -36,6 +36,17 @@ export function mpiJob(): Launcher | null {
   if (launcher.size > 0) return launcher;
   const { size } = startForProgram();
   return size > 1 || use === "1" ? { ...launcher, size } : null;
+}
+
+/** Throws where this is one of several copies of the program that know nothing of each other. */
+export function refuseStrayTask(): void {
+  const stray = process.env.BSYNC_USE_MPI === "0" ? null : findStrayTask(process.env);
+  if (stray === null) return;
+  throw new MpiError(
+    `Cannot start as task ${stray.task} of ${stray.tasks}: Slurm's srun has told the tasks nothing of MPI, ` +
+      "and each would be a program of its own; start them with srun --mpi=pmix (Open MPI) or " +
+      "--mpi=pmi2 (MPICH), or with BSYNC_USE_MPI=0 if that is what is wanted",
+  );
 }
 
 /** Whether this process is a rank of an MPI job, or works for one. */
@@ -110,6 +121,7 @@ const PATIENT_MS = 2 ** 31 - 1;
  * to its end. Without a launcher this process is a job of its own.
  */
 export function startForProgram(): Mpi {
+  refuseStrayTask();
   const mpi = startMpi({ initTimeout: PATIENT_MS, alone: true });
   seeToEnd();
   return mpi;

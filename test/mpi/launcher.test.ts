@@ -76,6 +76,24 @@ test("tasks that srun has told nothing of MPI", () => {
   expect(findStrayTask({})).toBeNull();
 });
 
+test.each(["pool", "world"])("a task of srun that stands alone is no program: %s", async (what) => {
+  const root = join(import.meta.dir, "../..");
+  const program =
+    what === "pool"
+      ? `import { AsyncPool } from "${root}/index.ts"; await using pool = await AsyncPool.open(1);`
+      : `import { world } from "${root}/mpi.ts"; console.log(world.size);`;
+  const step = { SLURM_STEP_ID: "0", SLURM_STEP_NUM_TASKS: "4", SLURM_PROCID: "1" };
+  const command = [process.execPath, "-e", program];
+  const { exitCode, stdout, stderr } = await run(command, step);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+  expect(stderr).toContain(
+    "Cannot start as task 1 of 4: Slurm's srun has told the tasks nothing of",
+  );
+  if (what === "pool") {
+    expect((await run(command, { ...step, BSYNC_USE_MPI: "0" })).exitCode).toBe(0);
+  }
+});
+
 test("nothing inherited is a setting", () => {
   expect(findLauncher(Object.create({ ...OPENMPI, ...HYDRA, PMIX_RANK: "1" }))).toBeNull();
   const child = withoutLauncher(Object.create({ inherited: "yes" }));
