@@ -6,7 +6,8 @@
  *   bun run examples/heat.ts 256 400 frames
  *   mpirun -n 6 bun run examples/heat.ts 256 400 frames
  *
- * The field is the same in either way, to the last bit.
+ * The field is the same in either way, to the last bit. Outside of the repository it needs a package:
+ * `bun add pngjs`.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

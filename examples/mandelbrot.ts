@@ -4,6 +4,8 @@
  *
  *   bun run examples/mandelbrot.ts 1200 800 mandelbrot.png
  *   mpirun -n 4 bun run examples/mandelbrot.ts 1200 800 mandelbrot.png
+ *
+ * Outside of this repository it needs a package: `bun add pngjs`.
  */
 import { PNG } from "pngjs";
 import { AsyncPool } from "../index.ts";
