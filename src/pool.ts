@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { bindToProcess } from "./codec/refusal.ts";
 import { Controller } from "./controller.ts";
-import { PoolClosedError } from "./errors.ts";
+import { BsyncError, PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
@@ -27,6 +27,7 @@ import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import { Task, type TaskOptions } from "./task.ts";
+import { currentTask } from "./worker/context.ts";
 import { leaveToController } from "./worker/guard.ts";
 import { serveParent } from "./worker/local.ts";
 import { join, serve } from "./worker/rank.ts";
@@ -107,7 +108,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    *
    * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank serves until
    * the job ends. With `release` it serves until the pool is over, and then gets a closed one; with
-   * `keepUnused` one that is not in the list gets a pool of role `"unused"` at once.
+   * `keepUnused` one that is not in the list gets a pool of role `"unused"` at once. A task on such a
+   * rank opens a pool of local processes with `mpi: false`, and is refused any other but one with `release`.
    *
    * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
    * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
@@ -398,15 +400,23 @@ async function joinPool(
   options: PoolOptions,
   among: Ranks,
 ): Promise<AsyncPool> {
+  const task = currentTask();
+  if (task !== null && !saysRelease(options)) {
+    throw new BsyncError(
+      "BSYNC_IN_TASK",
+      `Cannot open a pool in ${task}: on rank ${among.rank} open waits for the calls of rank 0, and never ` +
+        "resolves; for local processes of the task's own, open it with { mpi: false }",
+    );
+  }
   const id = nextOpen(among);
   const settings = settingsOf(options);
   const job = join(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
-  const task = settings?.task ?? DEFAULT_TASK;
-  if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, task);
+  const defaults = settings?.task ?? DEFAULT_TASK;
+  if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, defaults);
   if (settings !== null) leaveToController(settings.drain.signals);
   await serve(job, jobRank(among, 0), saysRelease(options) ? id : null);
-  return AsyncPool.make(isWorker ? "worker" : "unused", null, task);
+  return AsyncPool.make(isWorker ? "worker" : "unused", null, defaults);
 }
 
 /** Null where something is wrong with them. */

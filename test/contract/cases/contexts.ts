@@ -4,13 +4,14 @@ import {
   AsyncPool,
   BsyncError,
   CancelledError,
+  type PoolOptions,
   type TaskContext,
   taskContext,
   TimeoutError,
   WorkerLostError,
 } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
-import { Subject } from "../case.ts";
+import { MPI, Subject } from "../case.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { blockAtGate, Gate, passGate } from "../gate.ts";
 
@@ -275,4 +276,31 @@ contexts.it(
     assert.equal(given.exitCode, 2);
   },
   { modes: ["local"] },
+);
+
+async function openThere(options: PoolOptions): Promise<number> {
+  await using pool = await AsyncPool.open(1, options);
+  return await pool.async("Math.hypot", 3, 4);
+}
+
+contexts.it("a task's own pool has local processes", async ({ workers }) => {
+  await using pool = await AsyncPool.open(workers);
+  for (const result of await pool.each(openThere, { mpi: false })) assert.equal(result, 5);
+});
+
+contexts.it(
+  "a task on a rank that opens a pool of ranks, or its initializer, is refused",
+  async ({ workers, isolated }) => {
+    await using pool = await AsyncPool.open(workers);
+    if (isolated) return assert.equal(await pool.async(openThere, {}), 5);
+    const options = { initializer: [openThere, {}] } as const;
+    const submits = [() => pool.async(openThere, {}), () => AsyncPool.open([1], options)];
+    for (const submit of submits) {
+      const error = await failure(submit(), BsyncError);
+      assert.equal(error.code, "BSYNC_IN_TASK");
+      assert.match(error.message, /^Cannot open a pool in .*\(openThere\).*\{ mpi: false \}/);
+    }
+    assert.equal(await pool.async("Math.hypot", 3, 4), 5);
+  },
+  { modes: MPI },
 );
