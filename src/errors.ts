@@ -23,10 +23,12 @@ export class BsyncError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-  }
-
-  override get name(): string {
-    return this.constructor.name;
+    // An own property: where nobody catches the error, Bun shows no name that a getter gives.
+    Object.defineProperty(this, "name", {
+      value: new.target.name,
+      writable: true,
+      configurable: true,
+    });
   }
 }
 

@@ -99,6 +99,17 @@ describe("errors inside a value", () => {
     });
   }
 
+  test("those of bsync are shown with their class, here and over there", () => {
+    for (const [name, error] of Object.entries(exact)) {
+      if (!(error instanceof errors.BsyncError)) continue;
+      expect(error.name).toBe(error.constructor.name);
+      expect(Object.keys(error)).not.toContain("name");
+      for (const shown of [error, roundTrip(error, known)]) {
+        expect(Bun.inspect(shown)).toContain(`${name}: ${error.message}`);
+      }
+    }
+  });
+
   test("an absent cause stays absent", () => {
     expect("cause" in roundTrip(new Error("m"))).toBe(false);
     expect(Object.hasOwn(roundTrip(new Error("m", { cause: undefined })), "cause")).toBe(true);
