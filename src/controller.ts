@@ -419,14 +419,14 @@ export class Controller implements TaskOwner {
     this.#settle(task, failed ? "failed" : "done", outcome);
   }
 
-  #thrown(connection: Connection, content: Encoded): unknown {
-    return decodeThrown(content, this.#values.decoding, describe(connection));
+  #thrown(connection: Connection, content: Encoded, where = ""): unknown {
+    return decodeThrown(content, this.#values.decoding, describe(connection) + where);
   }
 
   #initialized(connection: Connection, frame: Frame): void {
     if (this.#scheduler.stateOf(connection.record) !== "starting") return;
     if (frame.kind === Kind.Result) return this.#ready(connection);
-    this.#break(this.#thrown(connection, frame.content));
+    this.#break(this.#thrown(connection, frame.content, ", in its initializer"));
   }
 
   #ready(connection: Connection): void {

@@ -385,8 +385,11 @@ function checkCount(workers: number): void {
 
 function checkList(workers: unknown): asserts workers is WorkerList {
   if (!Array.isArray(workers)) {
+    const isOptions = workers?.constructor === Object;
+    const cure = isOptions ? "; options come second: AsyncPool.open(undefined, { … })" : "";
     throw new TypeError(
-      `Cannot open a pool: workers must be a number, or a list of ranks and nulls, got ${show(workers)}`,
+      "Cannot open a pool: workers must be a number, or a list of ranks and nulls, " +
+        `got ${show(workers)}${cure}`,
     );
   }
   if (workers.length === 0) {
@@ -419,5 +422,5 @@ function count(n: number, what: string): string {
 }
 
 function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value);
+  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value, { compact: true });
 }

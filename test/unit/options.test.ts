@@ -326,7 +326,13 @@ const LIST_REFUSALS: readonly (readonly [unknown, string, string])[] = [
   [Infinity, "RangeError", "workers must be a whole number >= 1, got Infinity"],
   ["4", "TypeError", 'workers must be a number, or a list of ranks and nulls, got "4"'],
   [null, "TypeError", "workers must be a number, or a list of ranks and nulls, got null"],
-  [{}, "TypeError", "workers must be a number, or a list of ranks and nulls, got {}"],
+  [
+    { timeout: 100 },
+    "TypeError",
+    "workers must be a number, or a list of ranks and nulls, got { timeout: 100 }; " +
+      "options come second: AsyncPool.open(undefined, { … })",
+  ],
+  [new Set(), "TypeError", "workers must be a number, or a list of ranks and nulls, got Set {}"],
   [[], "RangeError", "its list of workers is empty"],
 ];
 

@@ -282,7 +282,7 @@ opening.it(
         RangeError,
       );
       assert.equal(error.message, "not today");
-      assert.match(error.stack ?? "", /worker \d/);
+      assert.match(error.stack ?? "", /--- on worker \d+ \(.*\), in its initializer ---/);
     }
     const coded = await failure(AsyncPool.open(1, { initializer: [refuse, "coded"] }), RangeError);
     assert.equal(Reflect.get(coded, "code"), 7);
