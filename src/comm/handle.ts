@@ -108,10 +108,10 @@ export abstract class Handle {
 
   /** @internal The error for an answer of the C side's. */
   protected error(code: number, deed: string, note = ""): MpiError {
-    const { text, mpiClass } = this.mpi.explain(code);
+    const { text, mpiClass, line } = this.mpi.explain(code);
     const where = this.id === 0 ? `${this.name}, which was freed` : this.#where();
     const more = note === "" ? "" : `; ${note}`;
-    const message = `Cannot ${deed} on ${where}: ${text}${more}`;
+    const message = `Cannot ${deed} on ${where}: ${line}${more}`;
     return new MpiError(message, Math.abs(code), text, mpiClass);
   }
 
@@ -143,9 +143,9 @@ export abstract class Handle {
   }
 
   #unknown(code: number): MpiError {
-    const { text, mpiClass } = this.mpi.explain(code);
+    const { text, mpiClass, line } = this.mpi.explain(code);
     const freed = this.id === 0 ? ", which was freed" : "";
-    return new MpiError(`Cannot use ${this.name}${freed}: ${text}`, -code, text, mpiClass);
+    return new MpiError(`Cannot use ${this.name}${freed}: ${line}`, -code, text, mpiClass);
   }
 
   /**

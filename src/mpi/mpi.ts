@@ -16,6 +16,16 @@ export const ANY = -1;
 /** The longest message that `poll` receives at once, in bytes. */
 export const SMALL_BYTES = 4000;
 
+/** What MPI says of an error code. */
+export interface Explanation {
+  /** Its own words, in as many lines as it likes. */
+  readonly text: string;
+  /** The name of its class; empty when there is none. */
+  readonly mpiClass: string;
+  /** Class and words in one line, for messages. */
+  readonly line: string;
+}
+
 /** MPI in this process. Every method throws an `MpiError` when MPI reports one. */
 export interface Mpi {
   readonly rank: number;
@@ -76,8 +86,8 @@ export interface Mpi {
   /** The names of the library's control variables, for diagnosis: of those parts that are in use. */
   variables(): string[];
 
-  /** MPI's own words on an error code, of either sign, and the name of its class. */
-  explain(code: number): { text: string; mpiClass: string };
+  /** What MPI says of an error code, of either sign. */
+  explain(code: number): Explanation;
 
   /**
    * Says that this process has come to its end, and asks whether all have that are programs of bsync. Does
@@ -108,15 +118,25 @@ function readText(fill: (text: Uint8Array, size: number) => number): string {
   return decoder.decode(text.subarray(0, Math.max(length, 0)));
 }
 
-function explain(symbols: Symbols, code: number): { text: string; mpiClass: string } {
+function explain(symbols: Symbols, code: number): Explanation {
   const text = readText((bytes, size) => symbols.bsync_mpi_error_text(code, bytes, size)).trim();
   const mpiClass = readText((bytes, size) => symbols.bsync_mpi_error_class(code, bytes, size));
-  return { text, mpiClass };
+  return { text, mpiClass, line: inOneLine(text, mpiClass) };
+}
+
+/**
+ * Open MPI's text is `class: words`. MPICH's has no class, and can be a stack: then its last line is the most
+ * precise one, behind a function of the library and its line.
+ */
+function inOneLine(text: string, mpiClass: string): string {
+  const words = text.split("\n").map((line) => line.replace(/^\w+\(\d+\)\.*:/, "").trim());
+  const last = words.findLast((line) => line !== "") ?? "";
+  return last.includes(mpiClass) ? last : `${mpiClass}: ${last}`;
 }
 
 function failure(symbols: Symbols, deed: string, code: number): MpiError {
-  const { text, mpiClass } = explain(symbols, code);
-  return new MpiError(`Cannot ${deed}: ${text}`, -code, text, mpiClass);
+  const { text, mpiClass, line } = explain(symbols, code);
+  return new MpiError(`Cannot ${deed}: ${line}`, -code, text, mpiClass);
 }
 
 class ShimMpi implements Mpi {
@@ -227,7 +247,7 @@ class ShimMpi implements Mpi {
     }
   }
 
-  explain(code: number): { text: string; mpiClass: string } {
+  explain(code: number): Explanation {
     return explain(this.#symbols, code);
   }
 

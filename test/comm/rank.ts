@@ -30,7 +30,7 @@ function failure(deed: () => unknown): unknown {
 function told(error: unknown): unknown {
   if (error instanceof MpiError) {
     const { mpiClass, mpiText, mpiCode, message } = error;
-    if (mpiCode <= 0 || mpiText === "" || !message.includes(mpiText))
+    if (mpiCode <= 0 || mpiText === "" || !/: MPI_ERR_\w+: [^\n]+$/.test(message))
       return `not whole: ${message}`;
     return `${mpiClass}: ${message.split(/ on world/)[0]}`;
   }
