@@ -1,7 +1,7 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import { ProcException, TimeoutError } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
-import { Task, type TaskOptions } from "./task.ts";
+import { Task, type TaskOptions, type TaskState } from "./task.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {
@@ -108,6 +108,11 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
   /** @internal What `console.log` shows. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `MessageHandle { ${this.label}: ${this.state} }`;
+  }
+
+  /** @internal What `JSON.stringify` writes, as into a log. The result is not in it: that is asked for. */
+  toJSON(): { task: number; function: string; state: TaskState } {
+    return { task: this.order, function: this.fn.label, state: this.state };
   }
 
   /** A handle can be awaited as a promise can: `await handle` is `await handle.get()`. */

@@ -157,6 +157,7 @@ values.it("a handle, a pool and a view of one stay where they are", async () => 
   }
   assert.equal(await handle, 9);
   assert.equal(Bun.inspect(handle), "MessageHandle { task 1 (square): done }");
+  assert.equal(JSON.stringify([handle]), '[{"task":1,"function":"square","state":"done"}]');
 });
 
 values.it("each tells of an argument that cannot travel", async () => {
