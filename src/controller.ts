@@ -22,6 +22,7 @@ import {
   lostWhileLoading,
   lostWhileRunning,
   neverServed,
+  notStarted,
   START_TRIES,
   wasInVain,
 } from "./losses.ts";
@@ -123,7 +124,13 @@ export class Controller implements TaskOwner {
     }
     this.#openTimeout = timeout;
     this.#drainSignals.listen();
-    for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
+    try {
+      for (let i = 0; i < workers; i++) this.#connect(this.#scheduler.add());
+    } catch (error) {
+      this.#closed = "terminated";
+      await this.#letGo(true);
+      throw notStarted(workers, this.connections.length, error);
+    }
     const deadline = performance.now() + timeout;
     await this.#changes.until(
       () => this.#broken !== null || this.#scheduler.starting === 0,

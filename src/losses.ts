@@ -1,6 +1,6 @@
 import { type Connection, describe } from "./connection.ts";
 import { likelyCause } from "./endings.ts";
-import { WorkerLostError } from "./errors.ts";
+import { BsyncError, WorkerLostError } from "./errors.ts";
 import type { Ending } from "./link/link.ts";
 import type { Task } from "./task.ts";
 
@@ -32,6 +32,20 @@ export function lostInVain(worker: Connection, ending: Ending): WorkerLostError 
   const when = `before it did anything, as the ${START_TRIES - 1} before it in its place`;
   return lost("Cannot keep the pool going", worker, ending, when);
 }
+
+/** Whom the system refuses a process, or what goes with one, while a pool of `workers` workers opens. */
+export function notStarted(workers: number, index: number, error: unknown): unknown {
+  if (error instanceof BsyncError || !Error.isError(error)) return error;
+  const limit = LIMITS[String(Reflect.get(error, "code"))];
+  const cure = limit === undefined ? "" : `; raise the limit (${limit}), or open fewer`;
+  const message =
+    `Cannot open a pool of ${workers} workers: ` +
+    `worker ${index} could not be started (${error.message})${cure}`;
+  return new BsyncError("BSYNC_START", message, { cause: error });
+}
+
+/** What raises the limits of which the system speaks. */
+const LIMITS: Readonly<Record<string, string>> = { EMFILE: "ulimit -n", EAGAIN: "ulimit -u" };
 
 /** How a worker ends that is given up before it has served. */
 export function neverServed({ greeting }: Connection, timeout: number): Ending {

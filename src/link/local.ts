@@ -73,8 +73,9 @@ export class LocalLink implements Link {
   constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
     this.#owner = owner;
     const memory = createMemory(SHARED_BYTES);
+    let child: Bun.Subprocess | null = null;
     try {
-      this.#process = this.#start(options, memory);
+      child = this.#process = this.#start(options, memory);
       this.#process.unref();
       killAtExit(this);
       const handOver: LinkOwner = {
@@ -96,6 +97,11 @@ export class LocalLink implements Link {
           onBacklog,
         );
       }
+    } catch (error) {
+      // Nobody will ever have this link.
+      this.#gone = true;
+      child?.kill("SIGKILL");
+      throw error;
     } finally {
       if (memory !== null) closeSync(memory);
     }

@@ -1,7 +1,13 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
-import { existsSync, openSync, realpathSync } from "node:fs";
+import { existsSync, openSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import { AsyncPool, type PoolOptions, TimeoutError, type WorkerList } from "../../../index.ts";
+import {
+  AsyncPool,
+  BsyncError,
+  type PoolOptions,
+  TimeoutError,
+  type WorkerList,
+} from "../../../index.ts";
 import { assert, failure, timed, until } from "../assert.ts";
 import { MPI, Subject } from "../case.ts";
 import { nextCall, setState, square } from "../fixtures/functions.ts";
@@ -54,6 +60,14 @@ function loopOnOne(path: string): void {
 
 function refuseOnOne(path: string): void {
   if (isFirst(path)) throw new RangeError("not on this one");
+}
+
+/** How many files this process may have open from now on; returns how many it could have before. */
+function limitFiles(count: number): number {
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  const command = ["prlimit", "--pid", `${process.pid}`, `--nofile=${count}:`];
+  if (!Bun.spawnSync(command).success) throw new Error("prlimit is needed");
+  return Number(limit);
 }
 
 const alive = (pid: number) => existsSync(`/proc/${pid}`);
@@ -126,6 +140,29 @@ opening.it(
   async () => {
     await using pool = await AsyncPool.open(availableParallelism() + 3);
     assert.equal((await pool.each(square, 2)).length, availableParallelism() + 3);
+  },
+  { modes: ["local"] },
+);
+
+opening.it(
+  "more processes than there may be open files: which worker, what to raise, and nothing is left",
+  async () => {
+    const files = () => readdirSync("/proc/self/fd").length;
+    const before = files();
+    const limit = limitFiles(before + 30);
+    let error: BsyncError;
+    try {
+      error = await failure(AsyncPool.open(50), BsyncError);
+      await until("its files to be closed", () => files() <= before);
+    } finally {
+      limitFiles(limit);
+    }
+    assert.equal(error.code, "BSYNC_START");
+    const words =
+      /^Cannot open a pool of 50 workers: worker \d+ could not be started \(EMFILE.*\); raise .*ulimit -n/;
+    assert.match(error.message, words);
+    await using pool = await AsyncPool.open(2);
+    assert.equal((await pool.each(square, 3)).length, 2);
   },
   { modes: ["local"] },
 );
