@@ -2,7 +2,7 @@ import { FunctionError } from "../errors.ts";
 import { INLINE_QUERY, registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
-import { loadScope, plainPath, scopeOf, scopedModules } from "./scope.ts";
+import { endedAtOpen, loadScope, mainScript, plainPath, scopeOf, scopedModules } from "./scope.ts";
 
 /**
  * On a worker: the function that a reference of the controller's stands for. The other half of
@@ -191,4 +191,23 @@ export function missingVariable(error: unknown, text: string): string | null {
   if (name === undefined) return null;
   const quoted = name.replaceAll("$", "\\$");
   return new RegExp(`(?<![\\w$.])${quoted}(?![\\w$])`).test(text) ? name : null;
+}
+
+/**
+ * What a function found not initialized: a top-level name of the main script that stands below
+ * `AsyncPool.open`, which a worker's run of it never reaches.
+ */
+export function unreachedVariable(error: unknown): string | null {
+  if (!endedAtOpen() || !Error.isError(error) || !(error instanceof ReferenceError)) return null;
+  // Not `error.message`, which may be the task's own getter.
+  const message: unknown = Object.getOwnPropertyDescriptor(error, "message")?.value;
+  if (typeof message !== "string") return null;
+  const name = /^Cannot access '([\p{ID_Start}$_][\p{ID_Continue}$]*)' before/u.exec(message)?.[1];
+  if (name === undefined) return null;
+  try {
+    scopeOf(mainScript())?.evaluate(name);
+  } catch (again) {
+    if (again instanceof ReferenceError && again.message === message) return name;
+  }
+  return null; // a name within the function, of another module, or one that nobody may look for
 }

@@ -93,6 +93,11 @@ export function reachedOpen(): void {
   shared.onOpen();
 }
 
+/** Whether the main script was loaded here, and goes no further than `AsyncPool.open`. */
+export function endedAtOpen(): boolean {
+  return shared.isOpen;
+}
+
 /**
  * Loads a module once; resolves when it has run to its end, or to `AsyncPool.open`.
  * Rejects with what the module threw, now and at every later call.

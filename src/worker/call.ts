@@ -1,7 +1,8 @@
 import { Script } from "node:vm";
 import { FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
-import { missingVariable, type Resolved } from "../function/resolve.ts";
+import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
+import { mainScript } from "../function/scope.ts";
 import type { RunningCall } from "./context.ts";
 
 /** How a call ended. */
@@ -37,7 +38,7 @@ export function call(
     const expire = () => tooLong(running, timeout);
     return settle(outcome.value, left, running, expire, inline);
   }
-  return inline === null || !outcome.threw ? outcome : explain(outcome, inline);
+  return outcome.threw ? explain(outcome, inline, running) : outcome;
 }
 
 function invoke(fn: AnyFunction, args: unknown[]): Outcome {
@@ -114,30 +115,38 @@ function settle(
     };
     Promise.resolve(promise).then(
       (value) => done({ threw: false, value }),
-      (error) => resolveAfter(done, inline, { threw: true, value: error }),
+      (error) => resolveAfter(done, explain({ threw: true, value: error }, inline, running)),
     );
   });
 }
 
 function resolveAfter(
   done: (outcome: Outcome) => void,
-  inline: Resolved["inline"],
-  outcome: Outcome,
+  explained: Outcome | Promise<Outcome>,
 ): void {
-  if (inline === null) return done(outcome);
-  const explained = explain(outcome, inline);
   if (explained instanceof Promise) void explained.then(done);
   else done(explained);
 }
 
 /**
- * An inline function that has thrown: the lines of its stack are found, the first time; and one that
- * lacks a variable of the function it was written in says which.
+ * A function that has thrown. One that lacks a variable of the main script, or, if it is inline, of the
+ * function it was written in says which; of an inline one the lines of its stack are found, the first time.
  */
 function explain(
   outcome: Outcome,
-  { text, id }: NonNullable<Resolved["inline"]>,
+  inline: Resolved["inline"],
+  { label }: RunningCall,
 ): Outcome | Promise<Outcome> {
+  const unreached = unreachedVariable(outcome.value);
+  if (unreached !== null) {
+    const message =
+      `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this worker, where ` +
+      `${mainScript()} goes no further than AsyncPool.open; move "${unreached}" above that line, or ` +
+      "pass it as an argument";
+    return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
+  }
+  if (inline === null) return outcome;
+  const { text, id } = inline;
   const name = missingVariable(outcome.value, text);
   if (name === null) return needsLines(id) ? findLines(id).then(() => outcome) : outcome;
   const message =

@@ -24,6 +24,8 @@ export const LOCAL_WORKERS = 3;
 export interface MainFunctions {
   readonly addOffset: (x: number) => number;
   readonly addLater: (x: number) => Promise<number>;
+  /** Uses a name that stands below `open`. */
+  readonly countCases: () => number;
 }
 
 export interface Options {

@@ -22,10 +22,14 @@ async function addLater(x: number): Promise<number> {
   return x + OFFSET;
 }
 
+function countCases(): number {
+  return CASES.length;
+}
+
 // The other ranks serve from here on; local workers come no further than this.
 const first = await AsyncPool.open();
 await first.close();
 if (getRank() !== 0) console.log("a rank that serves went on");
 // Workers load this script for its names, and no more of it than comes before `open`.
 const { CASES } = await import("./cases/all.ts");
-await runCases(placeOf({ addOffset, addLater }), CASES, process.argv.slice(2));
+await runCases(placeOf({ addOffset, addLater, countCases }), CASES, process.argv.slice(2));

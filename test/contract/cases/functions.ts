@@ -43,6 +43,13 @@ function times(x: number): number {
 
 const timesLater = async (x: number): Promise<number> => await Promise.resolve(times(x));
 
+function tooEarly(): number {
+  const read = () => own;
+  read();
+  const own = 1;
+  return own;
+}
+
 const registered = task("contract-times", (x: number) => times(x) + inserted);
 
 functions.it("exported: declared, arrow, async, renamed, default, exported again", async () => {
@@ -81,6 +88,35 @@ functions.it(
   },
   { main: true },
 );
+
+functions.it(
+  "of the main script, with a name that stands below open: the name, and where to move it",
+  async ({ main }) => {
+    assert.ok(main);
+    await using pool = await AsyncPool.open(1);
+    const handles = [
+      pool.async(main.countCases),
+      pool.with({ timeout: 5_000 }).async("countCases"),
+      pool.async(async (fn: () => number) => await Promise.resolve().then(fn), main.countCases),
+      pool.async((fn: () => number) => fn(), main.countCases),
+    ];
+    for (const handle of handles) {
+      const error = await failure(handle, FunctionError);
+      assert.match(error.message, /"CASES".*\/run\.ts .* AsyncPool\.open; move "CASES" above/);
+      assert.ok(error.cause instanceof ReferenceError);
+    }
+  },
+  { main: true },
+);
+
+functions.it("that reads a name of its own too early throws what the engine says", async () => {
+  await using pool = await AsyncPool.open(1);
+  assert.equal(await pool.async("() => 1"), 1); // the main script is loaded
+  for (const fn of [tooEarly, () => tooEarly()]) {
+    const error = await failure(pool.async(fn), ReferenceError);
+    assert.match(error.message, /own/);
+  }
+});
 
 functions.it("of one name, and of one text, in two modules are two functions", async () => {
   await using pool = await AsyncPool.open(1);
