@@ -8,7 +8,9 @@ import type { TaskOptions } from "./task.ts";
  * is taken for an option. All lengths of time are ms.
  */
 
-type AnyFunction = (...args: never[]) => unknown;
+/** Any function; methods that take one infer the types of its arguments and its result. */
+// `any`: a function of whatever arguments must be assignable, for them to be inferred from it.
+export type TaskFunction = (...args: any[]) => unknown;
 
 /**
  * Options of `AsyncPool.open`. One that is `undefined` counts as left out.
@@ -16,7 +18,7 @@ type AnyFunction = (...args: never[]) => unknown;
  * @example
  * const options: PoolOptions = { timeout: 30_000, env: { ...process.env, LEVEL: "3" } };
  */
-export interface PoolOptions {
+export interface PoolOptions<I extends TaskFunction = TaskFunction> {
   /** `false`: local processes, even inside an MPI job. Left out, the launcher decides. */
   readonly mpi?: boolean;
   /**
@@ -42,7 +44,8 @@ export interface PoolOptions {
    * A function, or `[function, ...arguments]`, run once on each worker before its first task, and on
    * each that replaces one; if it throws, `open` rejects with that.
    */
-  readonly initializer?: AnyFunction | string | readonly [AnyFunction | string, ...unknown[]];
+  readonly initializer?:
+    I | string | readonly [I, ...Parameters<I>] | readonly [string, ...unknown[]];
   /** The environment of local workers, all of it, as for `Bun.spawn`; the program's own by default. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The working directory of local workers; the program's own by default. */
@@ -79,7 +82,7 @@ export interface PoolOptions {
    * within `drainTimeout`, and `async` throws `PoolClosedError`. The program is not ended by it.
    * None by default. Workers ignore these signals.
    */
-  readonly drainSignals?: string | readonly string[];
+  readonly drainSignals?: NodeJS.Signals | readonly NodeJS.Signals[];
   /** ms that running tasks have after such a signal; then they are cancelled, too. 10 000 by default. */
   readonly drainTimeout?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
@@ -122,7 +125,7 @@ export interface PoolSettings {
   readonly mpi: boolean | undefined;
   readonly tag: number | undefined;
   readonly keepUnused: boolean;
-  readonly initializer: readonly [AnyFunction | string, ...unknown[]] | null;
+  readonly initializer: readonly [TaskFunction | string, ...unknown[]] | null;
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
   readonly isolate: boolean;

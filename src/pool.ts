@@ -19,6 +19,7 @@ import {
   readPoolOptions,
   readRanks,
   saysRelease,
+  type TaskFunction,
   type WorkerList,
 } from "./options.ts";
 import { jobRank, nextOpen, type Ranks, ranksFor } from "./ranks.ts";
@@ -31,10 +32,6 @@ import { currentTask } from "./worker/context.ts";
 import { leaveToController } from "./worker/guard.ts";
 import { serveParent } from "./worker/local.ts";
 import { join, serve } from "./worker/rank.ts";
-
-/** Any function; the pool's methods take argument and result types from the one they are given. */
-// `any`: a function of whatever arguments must be assignable, for them to be inferred from it.
-export type TaskFunction = (...args: any[]) => unknown;
 
 /** What a pool is on this process. */
 export type PoolRole = "controller" | "worker" | "unused";
@@ -55,6 +52,16 @@ export interface WorkerInfo {
   readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
 }
 
+/**
+ * The arguments for `F`; for a text any. The methods' second form is that for a text, and takes functions
+ * too: else TypeScript would say of one whose argument is missing that it is no string.
+ */
+export type ArgumentsOf<F> = [F] extends [string]
+  ? unknown[]
+  : F extends TaskFunction
+    ? Parameters<F>
+    : unknown[];
+
 /** `pool.with(options)`: the pool, with other options for the calls made through it; can be kept. */
 export interface PoolView {
   /** Queues one call under the view's options; all else as with `AsyncPool.async`. */
@@ -62,7 +69,10 @@ export interface PoolView {
     fn: F,
     ...args: Parameters<F>
   ): MessageHandle<Awaited<ReturnType<F>>>;
-  async<T = unknown>(fn: string, ...args: unknown[]): MessageHandle<T>;
+  async<T = unknown, F extends TaskFunction | string = string>(
+    fn: F,
+    ...args: ArgumentsOf<F>
+  ): MessageHandle<T>;
 }
 
 /**
@@ -120,7 +130,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * await using all = await AsyncPool.open();
    * await using four = await AsyncPool.open(4, { timeout: 30_000, initializer: [seed, 42] });
    */
-  static async open(workers?: number | WorkerList, options: PoolOptions = {}): Promise<AsyncPool> {
+  static async open<I extends TaskFunction = TaskFunction>(
+    workers?: number | WorkerList,
+    options: PoolOptions<I> = {},
+  ): Promise<AsyncPool> {
     if (isLoading() && !calledByProgram()) {
       // On a worker, that loads a module for its functions. The main script has come as far as it
       // should; a module that it imports goes on, with a pool that is none.
@@ -168,7 +181,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     fn: F,
     ...args: Parameters<F>
   ): MessageHandle<Awaited<ReturnType<F>>>;
-  async<T = unknown>(fn: string, ...args: unknown[]): MessageHandle<T>;
+  async<T = unknown, F extends TaskFunction | string = string>(
+    fn: F,
+    ...args: ArgumentsOf<F>
+  ): MessageHandle<T>;
   async(fn: TaskFunction | string, ...args: unknown[]): MessageHandle<unknown> {
     return this.#submit(fn, args, this.#options);
   }
@@ -197,7 +213,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     fn: F,
     ...args: Parameters<F>
   ): Promise<Awaited<ReturnType<F>>[]>;
-  async each<T = unknown>(fn: string, ...args: unknown[]): Promise<T[]>;
+  async each<T = unknown, F extends TaskFunction | string = string>(
+    fn: F,
+    ...args: ArgumentsOf<F>
+  ): Promise<T[]>;
   async each(fn: TaskFunction | string, ...args: unknown[]): Promise<unknown[]> {
     const controller = this.#requireController("call a function on each worker");
     const tasks = controller.submitToAll(recordOf(fn), args, this.#options);

@@ -103,7 +103,7 @@ console.log(JSON.stringify(await Promise.all(handles)));
 `;
 
 /** What TypeScript has to infer, and to refuse. */
-const TYPED = `import { AsyncPool, type MessageHandle, TimeoutError } from "bsync";
+const TYPED = `import { AsyncPool, type MessageHandle, type PoolOptions, TimeoutError } from "bsync";
 import { type Request, type Status, SUM, world } from "bsync/mpi";
 
 function square(x: number) { return x * x; }
@@ -120,6 +120,16 @@ pool.async(square, "2");
 pool.async(square);
 // @ts-expect-error: there is no such option
 await AsyncPool.open(1, { retires: 1 });
+// @ts-expect-error: nor such a signal
+await AsyncPool.open(1, { drainSignals: "SIGFOO" });
+// @ts-expect-error: the initializer takes a number
+await AsyncPool.open(1, { initializer: [square, "2"] });
+// @ts-expect-error: and one of them
+await AsyncPool.open(1, { initializer: [square] });
+const options: PoolOptions = { initializer: [square, 2], drainSignals: ["SIGTERM", "SIGUSR1"] };
+await AsyncPool.open(1, options);
+await AsyncPool.open(1, { initializer: ["Math.hypot", 3, 4] });
+await AsyncPool.open(1, { initializer: (x?: number) => x });
 const total: Float64Array = world.allreduce(Float64Array.of(1), SUM);
 const parts: BigInt64Array | null = world.gather(new BigInt64Array(2), 0);
 const request: Request = world.isend(total, 0);

@@ -195,7 +195,7 @@ describe("options of a pool", () => {
   });
 
   test("drain signals are a list without repetition, given as one or not", () => {
-    const signals = (drainSignals: string | readonly string[]) =>
+    const signals = (drainSignals: PoolOptions["drainSignals"] & {}) =>
       readPoolOptions({ drainSignals }).drain.signals;
     expect(signals("SIGTERM")).toEqual(["SIGTERM"]);
     expect(signals(["SIGUSR1", "SIGTERM", "SIGUSR1"])).toEqual(["SIGUSR1", "SIGTERM"]);

@@ -343,7 +343,7 @@ opening.it(
 
 opening.it("the initializer cannot travel, or has arguments that cannot", async () => {
   await failure(AsyncPool.open(1, { initializer: Math.random }), Error);
-  await failure(AsyncPool.open(1, { initializer: [note, Symbol("s")] }), Error);
+  await failure(AsyncPool.open(1, { initializer: [note, Symbol("s") as never] }), Error);
   await using pool = await AsyncPool.open(1);
   assert.equal(await pool.async(square, 3), 9);
 });
