@@ -136,8 +136,9 @@ export class QueueFullError extends BsyncError {
 
 /**
  * The function cannot travel to a worker, was not found there, or needs a variable of an enclosing
- * function, or of the main script below `AsyncPool.open`, which the message names. A top-level function that is given all it needs as arguments
- * always travels; in a compiled program, one that `task()` has registered.
+ * function, or of the main script below `AsyncPool.open`, which the message names. A top-level function
+ * that is given all it needs as arguments always travels; in a compiled program, one that `task()` has
+ * registered.
  */
 export class FunctionError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
