@@ -196,9 +196,10 @@ const PUMPED = {
   nap: (quietMs: number) => Math.min(1 + quietMs / 10, 5),
 };
 
+/** @internal */
 type Symbols = ReturnType<Mpi["comm"]>;
 
-/** The course of a request of MPI's own. */
+/** @internal The course of a request of MPI's own. */
 export class MpiCourse implements Course<Status> {
   readonly #lib: Symbols;
   readonly #id: number;

@@ -80,7 +80,7 @@ export interface Mpi {
   /** Ends the whole job at once with this exit code. */
   abort(code: number): never;
 
-  /** The functions of `c/bsync_comm.h`, for bsync/mpi. */
+  /** @internal The functions of `c/bsync_comm.h`, for bsync/mpi; the package's types do without bun:ffi. */
   comm(): CommSymbols;
 
   /** The names of the library's control variables, for diagnosis: of those parts that are in use. */
