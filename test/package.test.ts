@@ -309,6 +309,19 @@ describe("in the user's project", () => {
       },
       LIMIT_MS,
     );
+
+    test(
+      "and where Bun's are missing, bun:ffi is not",
+      async () => {
+        const name = "tsconfig.bare.json";
+        const compilerOptions = { ...PLAIN, types: [] };
+        await Bun.write(join(user, name), JSON.stringify({ compilerOptions, include: ["job.ts"] }));
+        const { stdout, stderr } = await inUser(BUN, "check", "--no-pretty", "--project", name);
+        expect(stdout + stderr).toContain("AbortSignal");
+        expect(stdout + stderr).not.toContain("bun:ffi");
+      },
+      LIMIT_MS,
+    );
   });
 });
 
