@@ -79,6 +79,10 @@ describe.each(mpiFamilies())("%s", (mode) => {
       ]);
     });
 
+    it(`${how}: functions of the script are found in processes that are no ranks`, async () => {
+      expect(await said(2, "own", how)).toEqual([[[0.5, 1, 1.5, 2], []]]);
+    });
+
     it(`${how}: two controllers share a worker, under one tag`, async () => {
       const found = [[1], [[1, 2, 25]], true];
       expect(await said(3, "shared", how)).toEqual([[[found], [found], ["worker", "worker"]]]);

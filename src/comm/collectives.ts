@@ -30,7 +30,7 @@ export abstract class Collectives extends Messages {
   bcast<T extends MpiBuffer>(view: T, root = 0): T {
     const data = this.data(view, "broadcast");
     const deed = () => `broadcast ${shown(data)} from root ${root}`;
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const { array, type } = data;
     const code = this.lib.bsync_comm_bcast(memory(array), array.length, type.code, root, this.id);
     if (code < 0) throw this.error(code, deed());
@@ -60,7 +60,7 @@ export abstract class Collectives extends Messages {
     const sent = this.data(send, "reduce");
     const deed = () => `reduce ${shown(sent)} by ${String(op)} to root ${root}`;
     this.#checkOperation(op, deed);
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const into = isRoot
       ? this.#room(short ? null : second, sent, sent.array.length, deed)
@@ -117,7 +117,7 @@ export abstract class Collectives extends Messages {
     const sent = this.data(send, "gather");
     const { length } = sent.array;
     const deed = () => `gather ${shown(sent)} from each rank on root ${root}`;
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const into = isRoot
       ? this.#room(short ? null : second, sent, length * this.size, deed)
@@ -147,7 +147,7 @@ export abstract class Collectives extends Messages {
   ): T | null {
     const sent = this.data(send, "gather");
     const deed = () => `gather ${shown(sent)} on root ${root}`;
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const parts = isRoot ? this.#parts(counts, places, deed) : NO_PARTS;
     const into = isRoot ? this.#room(recv, sent, parts.length, deed, true) : nowhere(sent);
@@ -176,7 +176,7 @@ export abstract class Collectives extends Messages {
     const into = this.data(recv, "scatter");
     const { length } = into.array;
     const deed = () => `scatter ${shown(into)} to each rank from root ${root}`;
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const from = this.#source(send, into, root, length * this.size, deed);
     const code = this.lib.bsync_comm_scatter(
       memory(from.array),
@@ -203,7 +203,7 @@ export abstract class Collectives extends Messages {
   ): T {
     const into = this.data(recv, "scatter");
     const deed = () => `scatter ${shown(into)} from root ${root}`;
-    this.#checkRoot(root, deed);
+    this.checkRoot(root, deed);
     const parts = this.rank === root ? this.#parts(counts, places, deed) : NO_PARTS;
     const from = this.#source(send, into, root, parts.length, deed);
     const code = this.lib.bsync_comm_scatterv(
@@ -396,9 +396,10 @@ export abstract class Collectives extends Messages {
     return { counts: each, places: starts, length };
   }
 
-  #checkRoot(root: unknown, deed: () => string): void {
-    if (isInt(root)) return;
-    throw this.mistake(Mistake.Root, deed(), `a root is a rank, got ${Bun.inspect(root)}`);
+  /** @internal */
+  protected checkRoot(root: unknown, deed: () => string): void {
+    if (isInt(root) && root >= 0 && root < this.size) return;
+    throw this.mistake(Mistake.Root, deed(), `there is no rank ${Bun.inspect(root)}`);
   }
 
   #checkOperation(op: unknown, deed: () => string): asserts op is Operation {

@@ -100,6 +100,7 @@ export abstract class ObjectForms extends Collectives {
 
   /** The values of all ranks, by rank, on the root; null on the others. */
   gatherObject<T>(value: T, root = 0): T[] | null {
+    this.checkRoot(root, () => `gather to root ${root}`);
     const own = this.#encode(value);
     const lengths = this.allgather(Float64Array.of(own.length));
     this.#allSendable(lengths, own);

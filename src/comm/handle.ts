@@ -117,6 +117,9 @@ export abstract class Handle {
 
   /** @internal The error for a mistake that MPI was not asked about. */
   protected mistake(which: number, deed: string, note: string): MpiError {
+    // In a process that is no rank `world` is that process alone: what the script does there with other
+    // ranks can only fail, and has come far enough, too.
+    if (isLoading()) this.#stopLoading();
     return this.error(this.mpi.comm().bsync_comm_error(which), deed, note);
   }
 
@@ -154,7 +157,11 @@ export abstract class Handle {
    * `AsyncPool.open`.
    */
   #refuseWhileLoading(): void {
-    const module = this.mpi.size === 1 || calledByProgram() ? undefined : callingModule();
+    if (this.mpi.size > 1) this.#stopLoading();
+  }
+
+  #stopLoading(): void {
+    const module = calledByProgram() ? undefined : callingModule();
     if (module === undefined) return;
     if (module === mainScript()) reachedOpen();
     throw new MpiError(
