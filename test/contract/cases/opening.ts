@@ -1,5 +1,12 @@
 import { availableParallelism, hostname, tmpdir } from "node:os";
-import { existsSync, openSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import {
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   AsyncPool,
@@ -68,6 +75,17 @@ function limitFiles(count: number): number {
   const command = ["prlimit", "--pid", `${process.pid}`, `--nofile=${count}:`];
   if (!Bun.spawnSync(command).success) throw new Error("prlimit is needed");
   return Number(limit);
+}
+
+/** What the descriptors of this process stand for. */
+function openFiles(): string[] {
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // the one that was read from
+    }
+  });
 }
 
 const alive = (pid: number) => existsSync(`/proc/${pid}`);
@@ -147,9 +165,10 @@ opening.it(
 opening.it(
   "more processes than there may be open files: which worker, what to raise, and nothing is left",
   async () => {
-    const files = () => readdirSync("/proc/self/fd").length;
+    // Without Bun's own: it makes an event loop for what it runs and waits for, and keeps that.
+    const files = () => openFiles().filter((file) => !file.startsWith("anon_inode:")).length;
     const before = files();
-    const limit = limitFiles(before + 30);
+    const limit = limitFiles(openFiles().length + 30);
     let error: BsyncError;
     try {
       error = await failure(AsyncPool.open(50), BsyncError);
