@@ -3,14 +3,13 @@
 #include "bsync_mpi.h"
 #include "bsync_comm.h"
 #include "bsync_watch.h"
+#include "bsync_watchdog.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,189 +60,6 @@ int bsync_mpi_family(void)
 #else
   return BSYNC_FAMILY_UNKNOWN;
 #endif
-}
-
-/* ---- The watchdog ------------------------------------------------------- */
-
-static struct {
-  pthread_t thread;
-  pthread_mutex_t mutex;
-  pthread_cond_t ended_changed;
-  int running;
-  int ended;
-  int timeout_ms;
-  int quiet;
-  int exit_code;
-  int local_size;
-  char rank[24];
-} dog;
-
-static void dog_bites(int passed_ms, int someone_ended)
-{
-  char line[512];
-  int length = someone_ended
-    ? snprintf(line, sizeof line,
-        "bsync: rank %s: the job ends, as another rank has ended before it had "
-        "started MPI; if that one gave no reason: every rank has to call "
-        "AsyncPool.open, or use bsync/mpi\n", dog.rank)
-    : snprintf(line, sizeof line,
-        "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of "
-        "this job never called AsyncPool.open, nor used bsync/mpi; let every "
-        "rank run the same program, or raise openTimeout if starting them "
-        "takes longer\n", dog.rank, passed_ms);
-  if (!dog.quiet && write(2, line, (size_t)length) < 0) {
-    /* Nowhere to say it: the exit code has to do. */
-  }
-  _exit(dog.exit_code);
-}
-
-/* The number that the environment gives as the first of [names]; -1 if none. */
-static int number_of(const char *const names[], int count)
-{
-  int i;
-  for (i = 0; i < count; i++) {
-    const char *value = getenv(names[i]);
-    if (value != NULL && *value != '\0') return atoi(value);
-  }
-  return -1;
-}
-
-/* Whether process [pid] was started as a rank, and is not over. */
-static int is_rank(int pid)
-{
-  static const char *const names[] = {"OMPI_COMM_WORLD_RANK=", "PMI_RANK=",
-    "PMI_ID="};
-  static char text[256 * 1024];
-  char path[64];
-  size_t length, at, i;
-  FILE *file;
-  snprintf(path, sizeof path, "/proc/%d/environ", pid);
-  file = fopen(path, "r");
-  if (file == NULL) return 0;
-  length = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[length] = '\0';
-  for (at = 0; at < length; at += strlen(text + at) + 1)
-    for (i = 0; i < sizeof names / sizeof names[0]; i++)
-      if (strncmp(text + at, names[i], strlen(names[i])) == 0)
-        return 1;
-  return 0;
-}
-
-/* The parent of process [pid]; 0 where that cannot be known. */
-static int parent_of(int pid)
-{
-  char path[64], text[512], *end;
-  FILE *file;
-  size_t length;
-  int parent = 0;
-  snprintf(path, sizeof path, "/proc/%d/stat", pid);
-  file = fopen(path, "r");
-  if (file == NULL) return 0;
-  length = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[length] = '\0';
-  /* "pid (name) state parent", where the name may hold anything. */
-  end = strrchr(text, ')');
-  if (end != NULL) sscanf(end, ") %*c %d", &parent);
-  return parent;
-}
-
-/*
- * How many of the ranks that the launcher started on this machine are over,
- * while this one waits for them in MPI_Init. They are children of one parent,
- * or children of its children: bunx, `bun run` and shells stand in between,
- * with the environment of a rank. 0 where that cannot be known.
- */
-static int ranks_over(void)
-{
-  char path[64];
-  int pid, alive = 0, parent = (int)getppid();
-  FILE *children;
-  if (dog.local_size < 2) return 0;
-  while (parent > 1 && is_rank(parent)) parent = parent_of(parent);
-  snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
-  children = fopen(path, "r");
-  if (children == NULL) return 0;
-  while (fscanf(children, "%d", &pid) == 1) {
-    alive += is_rank(pid); /* not a zombie: its environment is gone */
-  }
-  fclose(children);
-  return alive < 1 || alive > dog.local_size ? 0 : dog.local_size - alive;
-}
-
-/* Milliseconds between two looks at the other ranks. */
-#define DOG_LOOKS_MS 250
-
-static void *dog_watches(void *unused)
-{
-  struct timespec until;
-  int passed = 0, over = 0, looks = 0;
-  (void)unused;
-  pthread_mutex_lock(&dog.mutex);
-  while (!dog.ended && passed < dog.timeout_ms) {
-    int step = dog.timeout_ms - passed;
-    if (step > DOG_LOOKS_MS) step = DOG_LOOKS_MS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += step * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000L;
-    }
-    pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
-    passed += step;
-    if (dog.ended) break;
-    /* The launcher may still be starting them: three looks that agree. */
-    looks = ranks_over() > 0 ? looks + 1 : 0;
-    if (looks < 3) continue;
-    break;
-  }
-  over = !dog.ended;
-  pthread_mutex_unlock(&dog.mutex);
-  if (over) dog_bites(passed, looks == 3);
-  return NULL;
-}
-
-static void dog_start(int timeout_ms, int exit_code)
-{
-  static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
-    "PMIX_RANK", "PMI_ID"};
-  static const char *const local_sizes[] = {"OMPI_COMM_WORLD_LOCAL_SIZE",
-    "MPI_LOCALNRANKS"};
-  pthread_condattr_t attributes;
-  sigset_t all, before;
-  const char *rank = NULL;
-  int i;
-  if (timeout_ms <= 0) return;
-  /* Now, and not when it is late: MPI_Init may be changing the environment. */
-  for (i = 0; i < 4 && rank == NULL; i++) rank = getenv(names[i]);
-  snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
-  dog.timeout_ms = timeout_ms;
-  dog.local_size = number_of(local_sizes, 2);
-  dog.quiet = exit_code != 0;
-  dog.exit_code = exit_code != 0 ? exit_code : 1;
-  dog.ended = 0;
-  pthread_mutex_init(&dog.mutex, NULL);
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&dog.ended_changed, &attributes);
-  pthread_condattr_destroy(&attributes);
-  /* The signals of the process are for the threads of its own program. */
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  dog.running = pthread_create(&dog.thread, NULL, dog_watches, NULL) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-static void dog_stop(void)
-{
-  if (!dog.running) return;
-  pthread_mutex_lock(&dog.mutex);
-  dog.ended = 1;
-  pthread_cond_signal(&dog.ended_changed);
-  pthread_mutex_unlock(&dog.mutex);
-  pthread_join(dog.thread, NULL);
-  dog.running = 0;
 }
 
 /* ---- Beginning and end -------------------------------------------------- */
@@ -380,9 +196,9 @@ int bsync_mpi_init(int timeout_ms, int exit_code, int silent_s,
   if (state == CLOSED) return -BSYNC_E_CLOSED;
   if (state == FRESH) {
     make_library_global();
-    dog_start(timeout_ms, exit_code);
+    bsync_watchdog_start(timeout_ms, exit_code);
     code = start(silent_s);
-    dog_stop();
+    bsync_watchdog_stop();
     if (code != MPI_SUCCESS) return answer(code);
     state = OPEN;
   }

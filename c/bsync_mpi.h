@@ -87,12 +87,10 @@ int bsync_mpi_family(void);
  * called it. Called again, it only fills [info] again.
  *
  * A rank that never gets here makes all the others wait for ever, inside MPI,
- * where no timer of theirs can run. Hence [timeout_ms]: past it, a thread of
- * its own says on standard error who waits for what, and ends the process with
- * _exit(1), at which the launcher ends the job. 0 means to wait for ever. The
- * same happens before that when a rank of this machine is seen to have ended. A
- * program that is ending anyway, and starts MPI only to tell the others, gives
- * its [exit_code]: then nothing is said, and that is the code. Else it is 0.
+ * where no timer of theirs can run. Hence [timeout_ms], past which this process
+ * ends, as told in bsync_watchdog.h, and with it the job; 0 means to wait for
+ * ever. A program that is ending anyway, and starts MPI only to tell the others,
+ * gives its [exit_code]: then nothing is said, and that is the code. Else it is 0.
  *
  * With ranks on several hosts, and [silent_s] above 0 on rank 0, hosts are
  * watched as told in bsync_watch.h; a host may be silent for that many seconds.

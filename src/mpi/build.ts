@@ -12,6 +12,8 @@ import commHeader from "../../c/bsync_comm.h" with { type: "text" };
 import commSource from "../../c/bsync_comm.c" with { type: "text" };
 import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
 import watchSource from "../../c/bsync_watch.c" with { type: "text" };
+import watchdogHeader from "../../c/bsync_watchdog.h" with { type: "text" };
+import watchdogSource from "../../c/bsync_watchdog.c" with { type: "text" };
 import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
@@ -32,14 +34,20 @@ const FILES = {
   "bsync_comm.c": commSource,
   "bsync_watch.h": watchHeader,
   "bsync_watch.c": watchSource,
-  // One file to compile: Bun's own compiler takes no more.
-  "bsync.c": '#include "bsync_mpi.c"\n#include "bsync_comm.c"\n#include "bsync_watch.c"\n',
+  "bsync_watchdog.h": watchdogHeader,
+  "bsync_watchdog.c": watchdogSource,
 };
+
+/** One file to compile: Bun's own compiler takes no more. */
+const WHOLE = "bsync.c";
 
 /** Writes the shim's files into `folder`, and returns the path of the one to compile. */
 export function writeSource(folder: string): string {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
-  return join(folder, "bsync.c");
+  const sources = Object.keys(FILES).filter((name) => name.endsWith(".c"));
+  const whole = join(folder, WHOLE);
+  writeFileSync(whole, sources.map((name) => `#include "${name}"\n`).join(""));
+  return whole;
 }
 
 /** The name that the shim of this compiler has in the cache. */
