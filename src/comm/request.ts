@@ -34,7 +34,8 @@ export class Request<T = Status> implements PromiseLike<T> {
   readonly #mpi: Mpi;
   #course: Course<T> | null;
   #outcome: Outcome<T> | null = null;
-  #settled: PromiseWithResolvers<T> | null = null;
+  /** What awaits it; not of T, for a `Request<T>` to be a `Request<unknown>`. */
+  #settled: PromiseWithResolvers<unknown> | null = null;
 
   /** @internal Requests come from `isend`, `irecv` and their object forms. */
   constructor(mpi: Mpi, course: Course<T>) {
@@ -89,11 +90,11 @@ export class Request<T = Status> implements PromiseLike<T> {
     onRejected?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     if (this.#settled === null) {
-      this.#settled = Promise.withResolvers<T>();
+      this.#settled = Promise.withResolvers();
       if (this.#outcome === null) watch(this, this.#mpi);
       else this.#resolve(this.#outcome);
     }
-    return this.#settled.promise.then(onFulfilled, onRejected);
+    return (this.#settled.promise as Promise<T>).then(onFulfilled, onRejected);
   }
 
   /** @internal Looks whether it is done; its failure is told to whoever asks. */
@@ -116,8 +117,7 @@ export class Request<T = Status> implements PromiseLike<T> {
    * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5); -1 for none at all.
    * Blocks the thread. Throws where that one has failed.
    */
-  // `any`: a request of whatever kind.
-  static waitAny(requests: Iterable<Request<any>>): number {
+  static waitAny(requests: Iterable<Request<unknown>>): number {
     const all = [...requests];
     for (;;) {
       const index = all.findIndex((request) => request.test());
@@ -161,7 +161,7 @@ export class Request<T = Status> implements PromiseLike<T> {
 const open = new Set<Request<unknown>>();
 let crowd = 64;
 
-function sweep(request: Request<any>): void {
+function sweep(request: Request<unknown>): void {
   open.add(request);
   if (open.size < crowd) return;
   for (const other of open) if (other !== request) other.progress();
@@ -171,7 +171,7 @@ function sweep(request: Request<any>): void {
 const awaited = new Set<Request<unknown>>();
 let pump: Pump | null = null;
 
-function watch(request: Request<any>, mpi: Mpi): void {
+function watch(request: Request<unknown>, mpi: Mpi): void {
   pump ??= new Pump(PUMPED, spinOf(mpi));
   awaited.add(request);
   pump.wake();
