@@ -121,7 +121,7 @@ describe("programs of their own", () => {
     });
 
     it(`${mode}: a setting that cannot be is told`, async () => {
-      const wrong = { BSYNC_CHUNK_BYTES: "many", BSYNC_SPIN_US: "-1" };
+      const wrong = { BSYNC_CHUNK_BYTES: "many", BSYNC_SPIN_US: "-1", BSYNC_HOST_TIMEOUT: "soon" };
       for (const [name, value] of Object.entries(wrong)) {
         const env = { [name]: value };
         const { exitCode, stderr } = await runProgram({ mode, ranks: 2 }, "speaking.ts", { env });

@@ -53,6 +53,7 @@ async function main(): Promise<void> {
     const watch = (how: () => string) => void (tell = how);
     const late = setTimeout(() => {
       console.error(`round ${round} of seed ${seed} hangs: ${tell()}`);
+      rmSync(folder, { recursive: true, force: true });
       process.exit(1);
     }, ROUND_MS);
     try {
