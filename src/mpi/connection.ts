@@ -4,9 +4,9 @@
  * then MPI_Init would write to whatever has that number here. The process in between still has it open.
  */
 import { readFileSync, readlinkSync } from "node:fs";
-import { dlopen } from "bun:ffi";
 import { MpiError } from "../errors.ts";
 import { setting, type Environment } from "./launcher.ts";
+import { openLibc } from "./libc.ts";
 import { parentOf } from "./processes.ts";
 import { setForC } from "./symbols.ts";
 
@@ -67,16 +67,21 @@ function descriptor(pid: number | "self", fd: string): string | null {
 
 /** A descriptor for what `fd` is in another process (pidfd_getfd(2)); null where that is forbidden. */
 function copyOf(pid: number, fd: number): number | null {
-  const { symbols, close } = dlopen("libc.so.6", {
+  const libc = openLibc({
     syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },
     close: { args: ["int"], returns: "int" },
   });
-  const process = symbols.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n, 0n);
-  if (process < 0n) return null;
-  const copy = symbols.syscall(SYS_PIDFD_GETFD, process, BigInt(fd), 0n);
-  symbols.close(Number(process));
-  close();
-  return copy < 0n ? null : Number(copy);
+  if (libc === null) return null;
+  try {
+    const { syscall, close } = libc.symbols;
+    const pidfd = syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n, 0n);
+    if (pidfd < 0n) return null;
+    const copy = syscall(SYS_PIDFD_GETFD, pidfd, BigInt(fd), 0n);
+    close(Number(pidfd));
+    return copy < 0n ? null : Number(copy);
+  } finally {
+    libc.close();
+  }
 }
 
 function severed(pid: number | null, env: Environment): MpiError {

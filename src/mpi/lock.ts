@@ -5,7 +5,8 @@
  */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { dlopen, read, type Pointer } from "bun:ffi";
+import { read, type Pointer } from "bun:ffi";
+import { openLibc } from "./libc.ts";
 
 /** A compilation takes a second or two; past this, two at once are better than a job that hangs. */
 const LIMIT_MS = 60_000;
@@ -19,24 +20,18 @@ const UNSUPPORTED: readonly number[] = [37, 38, 95];
 
 type Answer = "ours" | "busy" | "unsupported";
 
-function openLibc(): ((file: number) => Answer) | null {
-  const machine = process.arch === "x64" ? "x86_64" : "aarch64";
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`]) {
-    try {
-      const { symbols } = dlopen(name, {
-        flock: { args: ["int", "int"], returns: "int" },
-        __errno_location: { args: [], returns: "ptr" },
-      });
-      return (file) => {
-        if (symbols.flock(file, LOCK_EX | LOCK_NB) === 0) return "ours";
-        const errno = read.i32(symbols.__errno_location() as Pointer, 0);
-        return UNSUPPORTED.includes(errno) ? "unsupported" : "busy";
-      };
-    } catch {
-      // Another libc; the next name.
-    }
-  }
-  return null;
+function findFlock(): ((file: number) => Answer) | null {
+  const libc = openLibc({
+    flock: { args: ["int", "int"], returns: "int" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+  if (libc === null) return null;
+  const { symbols } = libc;
+  return (file) => {
+    if (symbols.flock(file, LOCK_EX | LOCK_NB) === 0) return "ours";
+    const errno = read.i32(symbols.__errno_location() as Pointer, 0);
+    return UNSUPPORTED.includes(errno) ? "unsupported" : "busy";
+  };
 }
 
 /**
@@ -50,7 +45,7 @@ export function exclusively<T>(
   work: () => T,
   limit: number = LIMIT_MS,
 ): T {
-  const lock = openLibc();
+  const lock = findFlock();
   let file: number;
   try {
     file = openSync(join(folder, "lock"), "a", 0o600);

@@ -1,6 +1,7 @@
 /** The functions of the shim; `c/bsync_mpi.h` and `c/bsync_comm.h` are their manuals. */
 import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "./launcher.ts";
+import { openLibc } from "./libc.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
 const ABI = 7;
@@ -143,10 +144,8 @@ const UCX_SIGNALS = "UCX_ERROR_SIGNALS";
  * there reaches children, but no library of this process.
  */
 export function setForC(name: string, value: string): void {
-  const libc = dlopen("libc.so.6", {
-    setenv: { args: ["cstring", "cstring", "int"], returns: "int" },
-  });
-  libc.symbols.setenv(text(name), text(value), 1);
+  const libc = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });
+  libc?.symbols.setenv(text(name), text(value), 1);
 }
 
 function text(value: string): Uint8Array {
