@@ -28,8 +28,8 @@ export class MpiHub {
   readonly #links = new Map<number, MpiLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
   readonly #buffer = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES));
-  /** Links with something on its way out. */
-  readonly #sending = new Set<MpiLink>();
+  /** Where something is on its way out, by the keys of their links: a link that takes another one's place goes on behind it. */
+  readonly #sending = new Map<number, MpiOutbox>();
   /** Memory of sent messages, for the next ones. */
   readonly #spare: Uint8Array[] = [];
   /** Links with something on its way in. */
@@ -117,12 +117,13 @@ export class MpiHub {
 
   /** Where the link's messages go until they are sent. */
   outbox(peer: number, tag: number): MpiOutbox {
-    return new MpiOutbox(this.mpi, peer, tag, this.#chunkBytes, this.#spare);
+    const left = this.#sending.get(this.#key(peer, tag));
+    return left ?? new MpiOutbox(this.mpi, peer, tag, this.#chunkBytes, this.#spare);
   }
 
   /** From now on a link has something on its way out. */
-  isSending(link: MpiLink): void {
-    this.#sending.add(link);
+  isSending({ rank, tag, outbox }: MpiLink): void {
+    this.#sending.set(this.#key(rank, tag), outbox);
   }
 
   /** Starts to receive the buffers of these sizes. */
@@ -143,9 +144,11 @@ export class MpiHub {
 
   #advanceSends(): boolean {
     let moved = false;
-    for (const link of this.#sending) {
-      if (link.outbox.advance()) moved = true;
-      if (link.outbox.empty) this.#sending.delete(link);
+    for (const [key, outbox] of this.#sending) {
+      if (outbox.advance()) moved = true;
+      if (!outbox.empty) continue;
+      this.#sending.delete(key);
+      this.#links.get(key)?.sent();
     }
     return moved;
   }
@@ -154,8 +157,11 @@ export class MpiHub {
     const source = this.#status[0]!;
     const tag = this.#status[1]!;
     const length = this.#status[2]!;
-    const expected = this.#links.get(this.#key(source, tag));
-    if (expected?.takePiece(this.#buffer, length, large)) return;
+    // Pieces are due to a link that was closed, too, and before those of the one in its place.
+    for (const link of this.#receiving) {
+      const isIts = link.rank === source && link.tag === tag;
+      if (isIts && link.takePiece(this.#buffer, length, large)) return;
+    }
     if (large) {
       // One that is longer than any message has to be taken all the same, or it stays the next one.
       const memory = length > MESSAGE_BYTES ? new Uint8Array(length) : this.#buffer;
@@ -163,7 +169,7 @@ export class MpiHub {
       // The sender has posted it and keeps MPI going until it is taken: some µs.
       while (!this.mpi.test(request));
     }
-    let link = expected;
+    let link = this.#links.get(this.#key(source, tag));
     const head = readHeadOrNull(this.#buffer, length);
     if (head === null) return link?.fail();
     const { session, sizes } = head;
@@ -243,6 +249,8 @@ export class MpiLink implements Link {
   #note: Note | null = null;
   /** The note's memory, while the other side may not have found it. */
   #offer: BoardOffer | null = null;
+  /** To be told once all has been sent. */
+  #nothingNext = false;
   /** False between a message and the end of its poll. */
   #paused = true;
   #lastMessage = 0;
@@ -290,8 +298,13 @@ export class MpiLink implements Link {
     // Who sends a task has found it.
     if (this.#offer !== null && at < At.Loading && at !== At.Nothing) this.#closeOffer();
     // Not before its answer has left: should something hold this rank now, it was begun.
-    if (at === At.Nothing && !this.outbox.empty) return true;
-    return this.#note.tell(at);
+    this.#nothingNext = at === At.Nothing && !this.outbox.empty;
+    return this.#nothingNext || this.#note.tell(at);
+  }
+
+  /** All that was on its way out has left. */
+  sent(): void {
+    if (this.#nothingNext) this.tell(At.Nothing);
   }
 
   resume(recall: number): void {
