@@ -18,7 +18,7 @@ export type ControlledLink = Link & {
 export interface Connection {
   readonly record: WorkerRecord;
   link: ControlledLink | null;
-  rank: number | null;
+  readonly rank: number | null;
   /** The name of the machine it is on. */
   readonly host: string;
   readonly writer: MessageWriter;
@@ -42,7 +42,7 @@ export interface Connection {
   /** Which task was first in flight when that was last seen (0 for none), and how often in a row it was. */
   head: number;
   headLooks: number;
-  /** What it was told to be at when what it had not begun was recalled; undefined where that is not known. */
+  /** What it had told to be at when what it had not begun was recalled; undefined where that is not known. */
   recalledAt: number | undefined;
   /** How far it had read its link when that was last seen. */
   read: number | null;

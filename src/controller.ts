@@ -22,6 +22,7 @@ import {
   lostWhileLoading,
   lostWhileRunning,
   neverServed,
+  notReplaced,
   notStarted,
   START_TRIES,
   wasInVain,
@@ -397,7 +398,7 @@ export class Controller implements TaskOwner {
         if (this.#needed) this.#goodbye(connection);
         return this.#changed();
       case Kind.Recalled:
-        if (record.recalled) this.#scheduler.takeBack(record, frame.task, now);
+        if (record.recalled) this.#giveBack(record, frame.task, now);
         this.#scheduler.resume(record);
         if (record.left <= 0) this.#retire(connection);
         return;
@@ -462,12 +463,19 @@ export class Controller implements TaskOwner {
   #renew(connection: Connection): void {
     this.#scheduler.lose(connection.record);
     this.#disconnect(connection);
-    this.#connect(this.#replacement(connection));
+    this.#replace(connection);
   }
 
-  /** It has as much time to come to serve as the first ones had. */
-  #replacement({ record }: Connection): WorkerRecord {
-    return this.#scheduler.replace(record, performance.now() + this.#openTimeout);
+  /** Another one in its place has as much time to come to serve as the first ones had. */
+  #replace(connection: Connection, vain = 0): void {
+    const lateAt = performance.now() + this.#openTimeout;
+    const record = this.#scheduler.replace(connection.record, lateAt);
+    try {
+      this.#connect(record, vain);
+    } catch (error) {
+      this.#scheduler.lose(record);
+      this.#break(notReplaced(connection, error));
+    }
   }
 
   /** Whether there is, or may be, something to do for a worker. */
@@ -499,7 +507,7 @@ export class Controller implements TaskOwner {
     const vain = isVain ? connection.vain + 1 : 0;
     if (this.#needed) {
       if (vain >= START_TRIES) this.#break(lostInVain(connection, ending));
-      else this.#connect(this.#replacement(connection), vain);
+      else this.#replace(connection, vain);
     }
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
     this.#changed();
@@ -616,8 +624,14 @@ export class Controller implements TaskOwner {
   #takeBack({ record }: Connection, at: number): void {
     const isBegun = record.inFlight.at(0)?.id === at;
     if (!record.recalled || record.inFlight.length === 0 || (!isBegun && at !== At.Nothing)) return;
-    this.#scheduler.takeBack(record, at, performance.now());
+    this.#giveBack(record, at, performance.now());
     this.#dispatch();
+  }
+
+  /** What a worker has not begun is queued again; where nothing more starts, it is cancelled. */
+  #giveBack(record: WorkerRecord, begun: number, now: number): void {
+    this.#scheduler.takeBack(record, begun, now);
+    if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
   }
 
   #disconnect({ link }: Connection): void {

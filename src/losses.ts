@@ -35,13 +35,25 @@ export function lostInVain(worker: Connection, ending: Ending): WorkerLostError 
 
 /** Whom the system refuses a process, or what goes with one, while a pool of `workers` workers opens. */
 export function notStarted(workers: number, index: number, error: unknown): unknown {
+  return refusedBySystem(
+    `Cannot open a pool of ${workers} workers: worker ${index} could not be started`,
+    error,
+  );
+}
+
+/** The same of one that is to take the place of another. */
+export function notReplaced(worker: Connection, error: unknown): unknown {
+  return refusedBySystem(
+    `Cannot keep the pool going: no other process could be started for ${describe(worker)}`,
+    error,
+  );
+}
+
+function refusedBySystem(what: string, error: unknown): unknown {
   if (error instanceof BsyncError || !Error.isError(error)) return error;
   const limit = LIMITS[String(Reflect.get(error, "code"))];
   const cure = limit === undefined ? "" : `; raise the limit (${limit}), or open fewer`;
-  const message =
-    `Cannot open a pool of ${workers} workers: ` +
-    `worker ${index} could not be started (${error.message})${cure}`;
-  return new BsyncError("BSYNC_START", message, { cause: error });
+  return new BsyncError("BSYNC_START", `${what} (${error.message})${cure}`, { cause: error });
 }
 
 /** What raises the limits of which the system speaks. */

@@ -1,7 +1,9 @@
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -9,9 +11,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
+import { AsyncPool, BsyncError, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
+import { limitFiles, openFiles } from "../files.ts";
 import { harmless } from "../fixtures/deadly.ts";
 import { square } from "../fixtures/functions.ts";
 import { loopLater } from "../fixtures/stuck.ts";
@@ -69,6 +72,37 @@ losses.it(
     }
   },
   PROCESSES,
+);
+
+losses.it(
+  "one for which the system refuses another process: the pool breaks, and says why",
+  async () => {
+    // What this process may use again, and how many files it has without the pool's.
+    const spare = Array.from({ length: 20 }, () => openSync("/dev/null", "r"));
+    const count = openFiles().length;
+    const pool = await AsyncPool.open(1);
+    const { pid } = pool.workers[0]!;
+    using gate = new Gate();
+    const running = pool.async(passGate, gate.path);
+    const behind = pool.async(square, 2);
+    await gate.reached();
+    const limit = limitFiles(count);
+    try {
+      process.kill(pid, "SIGKILL");
+      assert.equal((await failure(running, WorkerLostError)).signal, "SIGKILL");
+      const error = await failure(behind, BsyncError);
+      assert.equal(error.code, "BSYNC_START");
+      assert.match(
+        error.message,
+        /no other process could be started for worker 0 .*\(EMFILE.*ulimit -n/,
+      );
+    } finally {
+      for (const file of spare) closeSync(file);
+      limitFiles(limit);
+    }
+    await pool.terminate();
+  },
+  { modes: ["local"] },
 );
 
 losses.it(

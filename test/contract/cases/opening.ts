@@ -17,6 +17,7 @@ import {
 } from "../../../index.ts";
 import { assert, failure, timed, until } from "../assert.ts";
 import { MPI, Subject } from "../case.ts";
+import { limitFiles, openFiles } from "../files.ts";
 import { nextCall, setState, square } from "../fixtures/functions.ts";
 import { Gate } from "../gate.ts";
 
@@ -67,25 +68,6 @@ function loopOnOne(path: string): void {
 
 function refuseOnOne(path: string): void {
   if (isFirst(path)) throw new RangeError("not on this one");
-}
-
-/** How many files this process may have open from now on; returns how many it could have before. */
-function limitFiles(count: number): number {
-  const limit = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  const command = ["prlimit", "--pid", `${process.pid}`, `--nofile=${count}:`];
-  if (!Bun.spawnSync(command).success) throw new Error("prlimit is needed");
-  return Number(limit);
-}
-
-/** What the descriptors of this process stand for. */
-function openFiles(): string[] {
-  return readdirSync("/proc/self/fd").flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`)];
-    } catch {
-      return []; // the one that was read from
-    }
-  });
 }
 
 const alive = (pid: number) => existsSync(`/proc/${pid}`);
