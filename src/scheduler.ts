@@ -184,7 +184,7 @@ export class Scheduler {
   /** A worker that serves is to be replaced, once it has answered what it was sent. */
   spend(worker: WorkerRecord): void {
     if (worker.set === this.#starting || worker.set === this.#gone) return;
-    worker.left = 0;
+    worker.left = -Infinity; // what is taken back is no reason to send it more
     this.#place(worker);
   }
 
@@ -477,7 +477,7 @@ export class Scheduler {
   #pushAgain(task: Task): void {
     const index = this.#pins.get(task);
     if (index === undefined) return this.#ready.push(task);
-    // Its worker is gone: whoever takes that place takes this first.
+    // Its worker, or whoever takes that place, takes this first.
     const { pinned } = this.workers[index]!;
     const at = pinned.findIndex(({ order }) => order > task.order);
     pinned.splice(at < 0 ? pinned.length : at, 0, task);
@@ -589,7 +589,7 @@ function isOwing({ inFlight, recalled }: WorkerRecord): boolean {
   return recalled || (inFlight.at(0)?.settled ?? false);
 }
 
-/** Whether it runs, alone, a task that is still wanted. */
+/** Whether what it runs is still wanted. */
 function isHeld({ inFlight }: WorkerRecord): boolean {
   return inFlight.length > 0 && !inFlight.at(0)!.settled;
 }

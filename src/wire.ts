@@ -61,7 +61,7 @@ export interface Frames {
   [Kind.Close]: undefined;
   /** The program is over: does the rank hear? */
   [Kind.End]: undefined;
-  /** They do, and leave MPI together; `number` is 1 if these are all ranks there are. */
+  /** They do, and leave MPI together. */
   [Kind.Leave]: undefined;
   /** The rank is to start a child for this session; the body says whose. A message of its own. */
   [Kind.Spawn]: Greeting;

@@ -165,11 +165,13 @@ function startServing({ mpi, roll, onBell }: Job): () => void {
 
 /** MPI has failed. */
 function giveUp(error: unknown): void {
-  stopServing?.();
-  stopServing = null;
   for (const wait of [...waits, ...leaving.keys()]) wait.reject(error);
   waits.clear();
   leaving.clear();
+  // The last: it says so to others, over what has failed.
+  const stop = stopServing;
+  stopServing = null;
+  stop?.();
 }
 
 /** Lets those go on whose pools have left nothing behind; true if nobody waits any more. */
