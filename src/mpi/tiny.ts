@@ -2,13 +2,14 @@
  * The shim without a C compiler: Bun has one inside (TinyCC), which compiles into memory, and
  * needs but MPI's header and library. It takes some 100 ms at every start, so it comes last.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cc } from "bun:ffi";
 import { writeSource } from "./build.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
+import { exclusively } from "./lock.ts";
 import { check, COMM_SYMBOLS, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
 
 /** Where an MPI's header and library are. */
@@ -54,17 +55,33 @@ export function loadTiny(headers: Headers): Shim {
   const work = mkdtempSync(join(tmpdir(), "bsync-"));
   try {
     keepSignals();
-    const library = cc({
-      source: writeSource(work),
-      include: headers.include,
-      library: [headers.library],
-      flags: headers.folders.map((folder) => `-L${folder}`),
-      // All at once: another compilation would be another shim.
-      symbols: { ...SYMBOLS, ...COMM_SYMBOLS },
-    });
+    const compile = () =>
+      cc({
+        source: writeSource(work),
+        include: headers.include,
+        library: [headers.library],
+        flags: headers.folders.map((folder) => `-L${folder}`),
+        // All at once: another compilation would be another shim.
+        symbols: { ...SYMBOLS, ...COMM_SYMBOLS },
+      });
+    const library = exclusively(ownHeaders(), () => undefined, compile);
     const comm = () => library.symbols;
     return check(library, comm, `${TINY} with ${headers.include.join(", ")}`);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * Where Bun keeps the headers that its compiler brings along. It writes them anew, in place, each time
+ * it compiles: the ranks of a host that did so at once would now and then find an empty stddef.h.
+ */
+function ownHeaders(): string {
+  const folder = join(tmpdir(), `bun-cc-${process.getuid?.()}`);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch {
+    // It is there; or cannot be, and then there is no lock.
+  }
+  return folder;
 }

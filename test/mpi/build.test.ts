@@ -179,6 +179,12 @@ describe.each(mpiFamilies())("%s", (family) => {
     expect(told(outcome).family).toBe(family);
   });
 
+  test("the same by thirty-two processes at once", async () => {
+    const command = [process.execPath, "run", LOAD, "tiny", family];
+    const outcomes = await Promise.all(Array.from({ length: 32 }, () => run(command)));
+    for (const outcome of outcomes) expect(told(outcome).family).toBe(family);
+  });
+
   test("ranks whose PATH says nothing find the mpicc beside their launcher", async () => {
     const [launcher, ...rest] = mpirunCommand(family, 1, LOAD);
     const command = ["/usr/bin/env", `BSYNC_CACHE_DIR=${emptyFolder()}`, "BSYNC_MPICC="];
