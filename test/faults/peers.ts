@@ -14,7 +14,7 @@ import {
   ValueError,
   WorkerLostError,
 } from "../../index.ts";
-import { assert, failure, timed, until } from "../contract/assert.ts";
+import { assert, failure, until } from "../contract/assert.ts";
 import { type Case, Subject } from "../contract/case.ts";
 import { square } from "../contract/fixtures/functions.ts";
 import * as stuck from "../contract/fixtures/stuck.ts";
@@ -185,11 +185,10 @@ loky.it("a hundred that fail among a hundred that do not", async ({ workers }) =
   });
 });
 
-loky.it("terminate with a hundred long tasks queued is quick", async ({ workers }) => {
+loky.it("terminate with a hundred tasks queued that never end", async ({ workers }) => {
   const pool = await AsyncPool.open(workers);
-  const handles = numbers(100).map(() => pool.async(stuck.rest, 1_000));
-  const ms = await timed(() => pool.terminate());
-  assert.ok(ms < 2_000, `it took ${ms} ms`);
+  const handles = numbers(100).map(() => pool.async(stuck.never));
+  await pool.terminate();
   for (const handle of handles) await failure(handle, CancelledError);
 });
 

@@ -132,7 +132,6 @@ test("it does not keep a process alive", async () => {
     alarm.set(performance.now() + 60_000, performance.now());
     console.log("set");
   `;
-  const start = performance.now();
   await using child = Bun.spawn([process.execPath, "-e", program], {
     stdout: "pipe",
     stderr: "pipe",
@@ -143,5 +142,4 @@ test("it does not keep a process alive", async () => {
     child.exited,
   ]);
   expect({ out, err, code }).toEqual({ out: "set\n", err: "", code: 0 });
-  expect(performance.now() - start).toBeLessThan(30_000);
 });

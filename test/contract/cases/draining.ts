@@ -7,7 +7,7 @@ import {
   PoolClosedError,
   WorkerLostError,
 } from "../../../index.ts";
-import { assert, failure, timed, until } from "../assert.ts";
+import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -74,12 +74,9 @@ draining.it("close waits for what runs, and for the end of it all", async () => 
 draining.it("what runs longer than drainTimeout is cancelled, too", async () => {
   using gate = new Gate();
   const { pool, running } = await drained(gate, 100);
-  const ms = await timed(async () => {
-    const error = await failure(running, CancelledError);
-    assert.equal(error.cause, SIGNAL);
-    assert.match(error.message, /it did not end within 100 ms/);
-  });
-  assert.ok(ms < 3_000, `it took ${ms} ms`);
+  const error = await failure(running, CancelledError);
+  assert.equal(error.cause, SIGNAL);
+  assert.match(error.message, /it did not end within 100 ms/);
   await pool.close();
   assert.equal(pool.workers[0]!.state, "gone");
 });

@@ -360,7 +360,7 @@ opening.it(
     });
     assert.ok(error instanceof TimeoutError, String(error));
     assert.equal(error.message.match(/worker \d+ \(/g)?.length, 1, error.message);
-    assert.ok(ms > 1_450 && ms < 5_000, `it took ${ms} ms`);
+    assert.ok(ms > 1_450, `it took ${ms} ms`);
     await using pool = await AsyncPool.open(workers);
     assert.equal((await pool.each(square, 3)).length, workers);
   },
