@@ -1,11 +1,28 @@
-/** Cases that run in a job of their own, each shown as a test of the test runner. */
+/**
+ * Cases that run in a job of their own, each shown as a test of the test runner. The contract is one list of
+ * cases for every transport; each has a test file of its own, so that they run beside each other.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { MpiFamily } from "../setup/mpi.ts";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
+import { CASES } from "./cases/all.ts";
 import { Job, type Launch } from "./job.ts";
 import { ISOLATE, type Line, MIX } from "./runner.ts";
 
 /** ms for all cases of one job. */
 const JOB_MS = 180_000;
+
+/** The contract in a job started in this way. */
+export function describeContract(launch: Launch): void {
+  describeJob(launch, join(import.meta.dir, "run.ts"), CASES);
+}
+
+/** The contract under an MPI: over few and more ranks, and with tasks in processes of their own. */
+export function describeRanks(mode: MpiFamily): void {
+  for (const ranks of [2, 3, 4]) describeContract({ mode, ranks });
+  describeContract({ mode, ranks: 3, isolated: true });
+}
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
 export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {

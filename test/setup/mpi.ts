@@ -18,6 +18,7 @@ const SIGNATURES = {
 } as const;
 
 const PACKAGES = ["openmpi-bin", "libopenmpi-dev", "mpich", "libmpich-dev", "gcc", "libc6-dev"];
+const APT_FOLDER = "/var/lib/apt";
 const UPDATE = ["apt-get", "update"];
 const INSTALL = ["apt-get", "install", "-y", "--no-install-recommends", ...PACKAGES];
 
@@ -85,9 +86,10 @@ async function install(missing: readonly MpiFamily[]): Promise<void> {
 
 export async function apt(command: readonly string[]): Promise<void> {
   const log = Bun.file(join(tmpdir(), `bsync-test-apt-${process.pid}.log`));
-  // Another apt, or another test run, may be at it: wait for its lock.
+  // Others may be at it: another process of these tests, which has the lock on the folder, or another apt.
   const [program = "", ...args] = command;
-  await using child = Bun.spawn([program, "-q", "-o", "DPkg::Lock::Timeout=300", ...args], {
+  const waiting = ["flock", APT_FOLDER, program, "-q", "-o", "DPkg::Lock::Timeout=300", ...args];
+  await using child = Bun.spawn(waiting, {
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     stdin: "ignore",
     stdout: log,

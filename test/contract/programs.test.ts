@@ -1,49 +1,11 @@
-/**
- * The contract, over every transport: one job for each way to start a program runs all the cases,
- * and here each case of each job is a test. A further binding runs cases inside of `bun test` itself.
- */
+/** What holds of a whole program, and needs one of its own for each test. */
 import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AsyncPool } from "../index.ts";
-import { applies, LOCAL_WORKERS, type Place } from "./contract/case.ts";
-import { CASES } from "./contract/cases/all.ts";
-import { Job, type JobOptions, type Launch } from "./contract/job.ts";
-import type { Line } from "./contract/runner.ts";
-import { describeJob } from "./contract/suite.ts";
-import { mpiFamilies } from "./setup/mpi.ts";
-
-const RUN = join(import.meta.dir, "contract/run.ts");
-
-const launches: Launch[] = [
-  { mode: "local", ranks: 1 },
-  ...mpiFamilies().flatMap((mode) => [2, 3, 4].map((ranks) => ({ mode, ranks }))),
-  ...mpiFamilies().map((mode) => ({ mode, ranks: 3, isolated: true })),
-];
-
-for (const launch of launches) describeJob(launch, RUN, CASES);
-
-describe("inside of bun test", () => {
-  const place: Place = {
-    mode: "local",
-    isolated: false,
-    mixed: false,
-    workers: LOCAL_WORKERS,
-    main: null,
-  };
-  const subjects = /^(calling|functions|errors|handles|priorities):/;
-  for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
-    if (entry.main || !subjects.test(entry.name)) continue;
-    test(entry.name, async () => await entry.run(place), entry.limit ?? 10_000);
-  }
-
-  test("functions of a test file travel: top-level, inline, by name", async () => {
-    await using pool = await AsyncPool.open(1);
-    expect(await pool.async(topLevel, 3)).toBe(9);
-    expect(await pool.async((x: number) => topLevel(x) + FACTOR, 3)).toBe(12);
-  });
-});
+import { mpiFamilies } from "../setup/mpi.ts";
+import { Job, type JobOptions, type Launch } from "./job.ts";
+import type { Line } from "./runner.ts";
 
 /** A program of its own, to its end. */
 async function runProgram(
@@ -51,7 +13,7 @@ async function runProgram(
   program: string,
   options: JobOptions = {},
 ): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
-  await using job = new Job(launch, join(import.meta.dir, "contract/fixtures", program), options);
+  await using job = new Job(launch, join(import.meta.dir, "fixtures", program), options);
   await job.ended(20_000);
   await job.leftNothing();
   const { stdout, stderr } = job;
@@ -187,10 +149,4 @@ function linesOf(text: string): string[] {
 async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), "contract-cache-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-const FACTOR = 3;
-
-function topLevel(x: number): number {
-  return x * FACTOR;
 }

@@ -1,0 +1,35 @@
+/** The contract over local processes: in a program of its own, and inside of `bun test` itself. */
+import { describe, expect, test } from "bun:test";
+import { AsyncPool } from "../../index.ts";
+import { applies, LOCAL_WORKERS, type Place } from "./case.ts";
+import { CASES } from "./cases/all.ts";
+import { describeContract } from "./suite.ts";
+
+describeContract({ mode: "local", ranks: 1 });
+
+describe("inside of bun test", () => {
+  const place: Place = {
+    mode: "local",
+    isolated: false,
+    mixed: false,
+    workers: LOCAL_WORKERS,
+    main: null,
+  };
+  const subjects = /^(calling|functions|errors|handles|priorities):/;
+  for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
+    if (entry.main || !subjects.test(entry.name)) continue;
+    test(entry.name, async () => await entry.run(place), entry.limit ?? 10_000);
+  }
+
+  test("functions of a test file travel: top-level, inline, by name", async () => {
+    await using pool = await AsyncPool.open(1);
+    expect(await pool.async(topLevel, 3)).toBe(9);
+    expect(await pool.async((x: number) => topLevel(x) + FACTOR, 3)).toBe(12);
+  });
+});
+
+const FACTOR = 3;
+
+function topLevel(x: number): number {
+  return x * FACTOR;
+}
