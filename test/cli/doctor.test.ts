@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { run } from "../mpi/launch.ts";
+import { AS_ROOT, run } from "../mpi/launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import {
   bsync,
@@ -20,13 +20,12 @@ import {
 
 setDefaultTimeout(60_000);
 
-const ALLOWED = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
 const OTHER = { openmpi: "mpich", mpich: "openmpi" } as const;
 const NAMES = { openmpi: "Open MPI", mpich: "MPICH" } as const;
 
 describe("alone", () => {
   test("it tries every MPI that is here, and says that all is well", async () => {
-    const { report, errors, exitCode } = await doctor(ALLOWED);
+    const { report, errors, exitCode } = await doctor(AS_ROOT);
     expect({ errors, exitCode, ok: report.ok }).toEqual({ errors: [], exitCode: 0, ok: true });
     expect(report.bun).toMatchObject({ version: Bun.version, path: process.execPath, ok: true });
     for (const family of mpiFamilies()) {
@@ -45,7 +44,7 @@ describe("alone", () => {
     await using work = await folder();
     const words = `[ "$1" = --version ] && exec echo 'mpirun (Open MPI) 9.8.7'\necho 'no slots' >&2; exit 9`;
     await script(join(work.path, "mpirun"), words);
-    const found = await doctor({ ...ALLOWED, PATH: `${work.path}:${process.env.PATH}` });
+    const found = await doctor({ ...AS_ROOT, PATH: `${work.path}:${process.env.PATH}` });
     expect(verdict(found)).toEqual([1, "LAUNCHER_FAILED"]);
     expect(found.report.mpis[0]).toMatchObject({ family: "openmpi", version: "9.8.7" });
     expect(textOf(found, "LAUNCHER_FAILED")).toContain("it ended with exit code 9:\nno slots");
@@ -57,7 +56,7 @@ describe("alone", () => {
   test("a broken mpicc in PATH is left alone, and told", async () => {
     await using work = await folder();
     const path = await script(join(work.path, "mpicc"), "echo 'no license' >&2; exit 3");
-    const found = await doctor({ ...ALLOWED, PATH: `${work.path}:${process.env.PATH}` });
+    const found = await doctor({ ...AS_ROOT, PATH: `${work.path}:${process.env.PATH}` });
     expect(verdict(found)).toEqual([0]);
     expect(textOf(found, "COMPILER_IGNORED")).toContain(
       `${path} is left alone: \`${path} -show\` failed with exit code 3: no license`,
@@ -67,7 +66,7 @@ describe("alone", () => {
   for (const family of mpiFamilies().slice(-1)) {
     test("a binding that crashes whoever loads it costs doctor nothing", async () => {
       await using work = await folder();
-      const env = { ...ALLOWED, BSYNC_CACHE_DIR: join(work.path, "cache") };
+      const env = { ...AS_ROOT, BSYNC_CACHE_DIR: join(work.path, "cache") };
       const shim = (await doctor(env, ranks(family, 1))).report.job!.shim!;
       const crash = "__attribute__((constructor)) void f(void) { abort(); }";
       await replace(shim, `#include <stdlib.h>\n${crash}`);
@@ -288,7 +287,7 @@ test.each(mpiFamilies().filter((family) => family === "openmpi"))(
 
 test("a reader that has seen enough is no error", async () => {
   const head = `"$@" doctor | head -n 1; echo \${PIPESTATUS[0]}`;
-  const { stdout, stderr } = await run(["bash", "-c", head, "", process.execPath, MAIN], ALLOWED);
+  const { stdout, stderr } = await run(["bash", "-c", head, "", process.execPath, MAIN], AS_ROOT);
   expect(stdout).toMatch(/^bsync \S+ on .*\n0\n$/);
   expect(stderr).toBe("");
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mpirun, mpirunProgram, type Outcome, run } from "../mpi/launch.ts";
+import { AS_ROOT, mpirun, mpirunProgram, type Outcome, run } from "../mpi/launch.ts";
 import { findMpi, mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -149,8 +149,7 @@ describe.each(mpiFamilies())("%s", (family) => {
   });
 
   test("without a launcher the program is a world of one", async () => {
-    const root = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
-    const env = { ...root, BSYNC_MPICC: findMpi(family)!.mpicc };
+    const env = { ...AS_ROOT, BSYNC_MPICC: findMpi(family)!.mpicc };
     const outcome = await run([BUN, "run", fixture("alone.ts")], env);
     expect(JSON.parse(said(outcome))).toEqual({ rank: 0, size: 1, sum: 4 });
   });

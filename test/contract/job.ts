@@ -2,9 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mpirunCommand } from "../mpi/launch.ts";
+import { AS_ROOT, mpirunCommand } from "../mpi/launch.ts";
 import type { Mode } from "./case.ts";
 import { until } from "./assert.ts";
+import { pour } from "../setup/pour.ts";
 
 /** In which way a program is started: `ranks` counts under MPI only. */
 export interface Launch {
@@ -45,8 +46,7 @@ export class Job implements AsyncDisposable {
     this.process = Bun.spawn([...commandOf(launch, script, flags), ...args], {
       env: {
         ...process.env,
-        OMPI_ALLOW_RUN_AS_ROOT: "1",
-        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+        ...AS_ROOT,
         TMPDIR: this.#folder,
         ...env,
         [MARK]: this.#mark.slice(MARK.length + 1),
@@ -134,11 +134,6 @@ function commandOf({ mode, ranks }: Launch, script: string, flags: readonly stri
   const command = mpirunCommand(mode, ranks, script);
   command.splice(command.indexOf(process.execPath) + 1, 0, ...flags);
   return command;
-}
-
-async function pour(from: ReadableStream<Uint8Array>, to: (text: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  for await (const bytes of from) to(decoder.decode(bytes, { stream: true }));
 }
 
 function kill(pid: number): void {

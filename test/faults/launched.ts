@@ -1,6 +1,6 @@
 /** Programs of this folder that are given a mode: under mpirun they start themselves once more. */
 import { usingMpi } from "../../index.ts";
-import { FAMILIES, mpirunCommand } from "../mpi/launch.ts";
+import { AS_ROOT, FAMILIES, mpirunCommand } from "../mpi/launch.ts";
 
 /** Ranks of a job. */
 const RANKS = 4;
@@ -17,9 +17,8 @@ export async function launched(mode: string, script: string): Promise<void> {
     process.exit(2);
   }
   const command = [...mpirunCommand(family, RANKS, script), ...process.argv.slice(2)];
-  const root = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
   const child = Bun.spawn(command, {
-    env: { ...process.env, ...root },
+    env: { ...process.env, ...AS_ROOT },
     stdio: ["ignore", "inherit", "inherit"],
   });
   process.exit(await child.exited);

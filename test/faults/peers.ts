@@ -19,13 +19,12 @@ import { type Case, Subject } from "../contract/case.ts";
 import { square } from "../contract/fixtures/functions.ts";
 import * as stuck from "../contract/fixtures/stuck.ts";
 import { Gate, passGate } from "../contract/gate.ts";
+import { numbers } from "../contract/numbers.ts";
 
 /** For workers that can be ended, and are replaced. */
 const PROCESSES = { processes: true, limit: 30_000 } as const;
 
 const CONTROLLER = Symbol.for("faults.controller");
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function exit(code: number): void {
   process.exit(code);

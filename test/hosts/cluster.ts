@@ -7,6 +7,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { MpiFamily } from "../setup/mpi.ts";
 import { until } from "../contract/assert.ts";
+import { pour } from "../setup/pour.ts";
 
 const SCRIPT = join(import.meta.dir, "cluster.sh");
 const AGENT = join(import.meta.dir, "enter.sh");
@@ -151,9 +152,4 @@ export class HostJob implements AsyncDisposable {
     this.#process.kill("SIGKILL");
     await this.#process.exited;
   }
-}
-
-async function pour(from: ReadableStream<Uint8Array>, to: (text: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  for await (const bytes of from) to(decoder.decode(bytes, { stream: true }));
 }

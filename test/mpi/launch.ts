@@ -51,11 +51,11 @@ export function mpirunProgram(
   env: Record<string, string> = {},
 ): Promise<Outcome> {
   const command = mpirunCommand(family, ranks, "").slice(0, -3);
-  return run([...command, ...program], { ...ROOT, ...env });
+  return run([...command, ...program], { ...AS_ROOT, ...env });
 }
 
 /** Open MPI wants to be told that it may run as root. */
-const ROOT = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+export const AS_ROOT = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
 
 /** Runs `script` on `ranks` ranks to its end. */
 export function mpirun(
@@ -65,5 +65,5 @@ export function mpirun(
   args: string[] = [],
   env: Record<string, string> = {},
 ): Promise<Outcome> {
-  return run([...mpirunCommand(family, ranks, script), ...args], { ...ROOT, ...env });
+  return run([...mpirunCommand(family, ranks, script), ...args], { ...AS_ROOT, ...env });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { findLauncher, findStrayTask, withoutLauncher } from "../../src/mpi/launcher.ts";
-import { mpirunCommand, run } from "./launch.ts";
+import { AS_ROOT, mpirunCommand, run } from "./launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -120,8 +120,7 @@ describe.each(mpiFamilies())("%s", (family) => {
       "if ((OMPI_COMM_WORLD_RANK ?? PMI_RANK) === '1') console.log(JSON.stringify(process.env))";
     const command = mpirunCommand(family, 2, "").slice(0, -2);
     const { stdout } = await run([...command, "-e", print], {
-      OMPI_ALLOW_RUN_AS_ROOT: "1",
-      OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+      ...AS_ROOT,
     });
     return JSON.parse(stdout);
   }

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
+import { AS_ROOT, mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -153,8 +153,7 @@ test("a library that knows nothing of the launcher's job is refused", async () =
   const env = {
     OMPI_COMM_WORLD_RANK: "1",
     OMPI_COMM_WORLD_SIZE: "3",
-    OMPI_ALLOW_RUN_AS_ROOT: "1",
-    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+    ...AS_ROOT,
   };
   const { exitCode, stdout } = await run([process.execPath, "run", SCRIPT, "start"], env);
   expect(exitCode).toBe(3);

@@ -2,6 +2,7 @@
 import { MpiError } from "../../src/errors.ts";
 import { withoutLauncher } from "../../src/mpi/launcher.ts";
 import { ANY, startMpi, type Mpi } from "../../src/mpi/mpi.ts";
+import { AS_ROOT } from "./launch.ts";
 
 const status = new Int32Array(3);
 const TAG = 5;
@@ -165,8 +166,7 @@ function interrupted(mpi: Mpi): unknown {
 
 /** A child that has nothing of the launcher is no rank, and may start a job of its own. */
 function nested(): unknown {
-  const root = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
-  const env = { ...withoutLauncher(process.env), ...root };
+  const env = { ...withoutLauncher(process.env), ...AS_ROOT };
   const self = [process.execPath, "run", Bun.main, "start"];
   const oversubscribe = option === "mpirun.openmpi" ? ["--oversubscribe"] : [];
   const results = [self, [option, ...oversubscribe, "-n", "2", ...self]].map((command) =>

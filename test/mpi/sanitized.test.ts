@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findMpi, mpiFamilies } from "../setup/mpi.ts";
-import { run } from "./launch.ts";
+import { AS_ROOT, run } from "./launch.ts";
 
 const C = join(import.meta.dir, "..", "..", "c");
 
@@ -18,8 +18,7 @@ const ENVIRONMENT = {
   // What the MPI libraries themselves never free is theirs.
   ASAN_OPTIONS: "detect_leaks=0:abort_on_error=0:exitcode=99",
   UBSAN_OPTIONS: "print_stacktrace=1",
-  OMPI_ALLOW_RUN_AS_ROOT: "1",
-  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+  ...AS_ROOT,
 };
 
 for (const family of mpiFamilies()) {

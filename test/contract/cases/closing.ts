@@ -6,6 +6,7 @@ import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { blockAtGate, Gate, passGate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
 
 export const closing = new Subject("closing");
 
@@ -13,8 +14,6 @@ function loopBehind(path: string): void {
   writeFileSync(join(path, "reached-0"), "");
   for (;;);
 }
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 closing.it("close waits for all that was submitted", async ({ workers }) => {
   const pool = await AsyncPool.open(workers);

@@ -4,10 +4,9 @@ import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
 
 export const handles = new Subject("handles");
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 handles.it("queued, running, done; and which worker", async () => {
   using gate = new Gate();

@@ -5,6 +5,7 @@ import { assert, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import { blockAtGate, Gate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
 
 /** A worker that is held keeps nobody else: what it was sent and has not begun is taken back. */
 export const holding = new Subject("holding");
@@ -34,9 +35,6 @@ function markAsync(folder: string, number: number, hold: boolean): number | Prom
 function leaveHolder(folder: string): void {
   setTimeout(() => blockAtGate(folder), 1);
 }
-
-const numbers = (count: number, first: number) =>
-  Array.from({ length: count }, (_, i) => first + i);
 
 /** Calls of which the first holds its worker, and some were sent behind it. */
 async function holdWithOthers(

@@ -4,13 +4,13 @@ import { MPI, Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
+import { isAlive } from "../alive.ts";
 
 /** Ranks that run their tasks in children; what these share with all processes is in `losses.ts`. */
 export const isolation = new Subject("isolation");
 
 const ISOLATED = { isolate: true } as const;
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function family(): [number, number] {
   return [process.pid, process.ppid];
@@ -260,11 +260,3 @@ isolation.it(
   },
   { processes: true },
 );
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

@@ -4,6 +4,7 @@ import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
+import { isAlive } from "../alive.ts";
 
 /** How many tasks a worker may have, how much memory, and how many may wait. */
 export const limits = new Subject("limits");
@@ -111,15 +112,6 @@ limits.it(
   },
   PROCESSES,
 );
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const hoard: Uint8Array[] = [];
 

@@ -20,6 +20,7 @@ import { MPI, Subject } from "../case.ts";
 import { limitFiles, openFiles } from "../files.ts";
 import { nextCall, setState, square } from "../fixtures/functions.ts";
 import { Gate } from "../gate.ts";
+import { isAlive } from "../alive.ts";
 
 export const opening = new Subject("opening");
 
@@ -70,8 +71,6 @@ function refuseOnOne(path: string): void {
   if (isFirst(path)) throw new RangeError("not on this one");
 }
 
-const alive = (pid: number) => existsSync(`/proc/${pid}`);
-
 opening.it(
   "without a number: every rank but 0, or a process for each core",
   async ({ mode, workers }) => {
@@ -89,7 +88,7 @@ opening.it("n workers: the ranks 1 to n, or n processes", async ({ mode, workers
   for (const [i, { index, rank, pid, host, state }] of pool.workers.entries()) {
     assert.deepEqual([index, host, state], [i, hostname(), "idle"]);
     assert.equal(rank, mode === "local" ? null : i + 1);
-    assert.ok(pid > 0 && pid !== process.pid && alive(pid));
+    assert.ok(pid > 0 && pid !== process.pid && isAlive(pid));
   }
   assert.equal(new Set(pool.workers.map(({ pid }) => pid)).size, workers);
 });

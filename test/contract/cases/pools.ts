@@ -4,6 +4,7 @@ import { Subject } from "../case.ts";
 import { cube, square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
 
 export const pools = new Subject("several pools");
 
@@ -34,8 +35,6 @@ async function allGetOn(floods: readonly Flood[], count: number): Promise<void> 
   const goals = floods.map(({ done }) => done + count);
   await until("all to get on", () => floods.every(({ done }, i) => done >= goals[i]!), 9_000);
 }
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 pools.it("two at once on the same workers, their calls interleaved", async ({ workers }) => {
   await using one = await AsyncPool.open(workers);

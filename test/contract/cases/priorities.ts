@@ -3,6 +3,7 @@ import { assert } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import { Gate, passGate } from "../gate.ts";
+import { numbers } from "../numbers.ts";
 
 export const priorities = new Subject("priorities");
 
@@ -33,8 +34,6 @@ async function orderOf(submit: (pool: AsyncPool) => PromiseLike<unknown>[]): Pro
   await Promise.all([first, ...handles]);
   return await pool.async(taken);
 }
-
-const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 priorities.it("equal ones start in the order of submission", async () => {
   const found = await orderOf((pool) => numbers(300).map((i) => pool.async(note, i)));
