@@ -359,16 +359,30 @@ export function readRanks(
     return Array.from({ length: workers }, (_, i) => i + 1);
   }
   checkList(workers);
+  const seen = new Set<number>();
   for (const rank of workers) {
-    if (rank === null || rank < size) continue;
-    throw new RangeError(
-      `Cannot open a pool on rank ${rank}: ${where} has ranks 0 to ${available}${cure(rank + 1)}`,
-    );
+    if (rank === null) continue;
+    if (rank === 0) {
+      throw new RangeError(
+        "Cannot open a pool on rank 0: it is the controller; workers are the ranks from 1 on",
+      );
+    }
+    if (seen.has(rank)) {
+      throw new RangeError(
+        `Cannot open a pool on rank ${rank} twice: it is in the list more than once`,
+      );
+    }
+    if (rank >= size) {
+      throw new RangeError(
+        `Cannot open a pool on rank ${rank}: ${where} has ranks 0 to ${available}${cure(rank + 1)}`,
+      );
+    }
+    seen.add(rank);
   }
   return [...workers];
 }
 
-/** The `workers` argument without MPI: how many processes. */
+/** The `workers` argument without MPI: how many processes. Which ranks a list names is of no meaning there. */
 export function readCount(workers: number | WorkerList | undefined, cores: number): number {
   if (workers === undefined) return cores;
   if (typeof workers === "number") {
@@ -398,25 +412,9 @@ function checkList(workers: unknown): asserts workers is WorkerList {
   if (workers.length === 0) {
     throw new RangeError("Cannot open a pool: its list of workers is empty");
   }
-  const seen = new Set<number>();
   for (const rank of workers) {
-    if (rank === null) continue;
-    if (!Number.isInteger(rank) || rank < 0) {
-      throw new RangeError(
-        `Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`,
-      );
-    }
-    if (rank === 0) {
-      throw new RangeError(
-        "Cannot open a pool on rank 0: it is the controller; workers are the ranks from 1 on",
-      );
-    }
-    if (seen.has(rank)) {
-      throw new RangeError(
-        `Cannot open a pool on rank ${rank} twice: it is in the list more than once`,
-      );
-    }
-    seen.add(rank);
+    if (rank === null || (Number.isInteger(rank) && rank >= 0)) continue;
+    throw new RangeError(`Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`);
   }
 }
 

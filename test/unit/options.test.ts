@@ -337,8 +337,6 @@ const LIST_REFUSALS: readonly (readonly [unknown, string, string])[] = [
 ];
 
 const RANK_REFUSALS: readonly (readonly [unknown, string])[] = [
-  [[1, 0], "on rank 0: it is the controller; workers are the ranks from 1 on"],
-  [[1, 2, 1], "on rank 1 twice: it is in the list more than once"],
   [[-1], "on rank -1: ranks are whole numbers >= 1"],
   [[1.5], "on rank 1.5: ranks are whole numbers >= 1"],
   [[NaN], "on rank NaN: ranks are whole numbers >= 1"],
@@ -363,6 +361,18 @@ describe("workers", () => {
       expect(thrownBy(() => read(workers))).toEqual({ name: "RangeError", message });
     });
   }
+
+  test("in an MPI job rank 0 and a rank twice are refused; without MPI they count", () => {
+    const messages = [
+      [1, 0],
+      [1, 2, 1],
+    ].map((list) => thrownBy(() => ranks(list))?.message);
+    expect(messages).toEqual([
+      "Cannot open a pool on rank 0: it is the controller; workers are the ranks from 1 on",
+      "Cannot open a pool on rank 1 twice: it is in the list more than once",
+    ]);
+    expect([[1, 0], [1, 2, 1], [0]].map(processes)).toEqual([2, 3, 1]);
+  });
 
   test("more than the job has: what to start it with", () => {
     const messages = [() => ranks(5), () => ranks(2, 2), () => ranks(1, 1), () => ranks([5])];

@@ -124,7 +124,7 @@ opening.it(
 opening.it(
   "a list without MPI: as many processes as it has entries",
   async () => {
-    for (const list of [[null], [null, null], [5, null, 9]]) {
+    for (const list of [[null], [null, null], [5, null, 9], [0], [1, 1]]) {
       await using pool = await AsyncPool.open(list);
       assert.equal(pool.size, list.length);
       assert.ok(pool.workers.every(({ rank }) => rank === null));
@@ -192,12 +192,25 @@ opening.it("numbers of workers that cannot be", async () => {
   }
 });
 
-opening.it("lists that cannot be: 0, twice, fraction, negative, not a number, empty", async () => {
+opening.it(
+  "lists of ranks that cannot be: 0, twice",
+  async () => {
+    const wrong: [WorkerList, string][] = [
+      [[0], "0"],
+      [[1, 0], "0"],
+      [[1, 1], "1"],
+      [[1, null, 1], "1"],
+    ];
+    for (const [list, name] of wrong) {
+      const error = await failure(AsyncPool.open(list), RangeError);
+      assert.ok(error.message.includes(`on rank ${name}`), error.message);
+    }
+  },
+  { modes: MPI },
+);
+
+opening.it("lists that cannot be: fraction, negative, not a number, empty", async () => {
   const wrong: [WorkerList, string][] = [
-    [[0], "0"],
-    [[1, 0], "0"],
-    [[1, 1], "1"],
-    [[1, null, 1], "1"],
     [[1.5], "1.5"],
     [[-1], "-1"],
     [[NaN], "NaN"],
