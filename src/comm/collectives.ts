@@ -10,6 +10,9 @@ export type Counts = readonly number[] | Int32Array | Uint32Array | Float64Array
  * What all ranks of a communicator do together, with arrays. Every rank calls it, with the same root
  * and operation and arrays of the same kind; each call blocks the thread until this rank's part is done.
  *
+ * An array that does not fit, or has no datatype, is an `MpiError` on the rank that gave it. The others learn
+ * nothing of it, as in C, and may wait for that rank: left uncaught it ends the job.
+ *
  * Where an array to receive into may be left out, a new one is made; it is returned in either case.
  */
 export abstract class Collectives extends Messages {

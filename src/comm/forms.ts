@@ -10,7 +10,7 @@ import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 /** What combines two values: one of the operations, or a function of the two. */
 export type Combine<T> = Operation | ((a: T, b: T) => T);
 
-/** In the place of a length: what this rank had to say cannot travel. */
+/** In the place of a length: this rank has nothing to send, but an error. */
 const UNSENDABLE = -1;
 
 /**
@@ -119,8 +119,11 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Gives value i of the root's list to rank i. The list has as many values as there are ranks; what the
-   * others give is not looked at.
+   * Gives value i of the root's list to rank i; what the others give is not looked at. Without as many
+   * values as there are ranks the root throws `MpiError`, and the others `ValueError`: nobody waits.
+   *
+   * @example
+   * const part = world.scatterObject(world.rank === 0 ? splitInto(world.size, rows) : null);
    */
   scatterObject<T>(values: readonly T[] | null | undefined, root = 0): T {
     const isRoot = this.rank === root;
@@ -135,7 +138,13 @@ export abstract class ObjectForms extends Collectives {
     return decodeObject(bytes.subarray(0, lengths[this.rank])) as T;
   }
 
-  /** Gives value i of this rank's list to rank i; what the ranks had for this one, by rank. */
+  /**
+   * Gives value i of this rank's list to rank i; what the ranks had for this one, by rank. A list of
+   * another length than there are ranks is a `MpiError` on its rank, and a `ValueError` on the others.
+   *
+   * @example
+   * const received = world.alltoallObject(byRank); // received[i] is what rank i had for this one
+   */
   alltoallObject<T>(values: readonly T[]): T[] {
     const own = this.#encodeEach(values, "exchange");
     const lengths = this.alltoall(own.lengths);
@@ -189,7 +198,8 @@ export abstract class ObjectForms extends Collectives {
     if (!Array.isArray(values) || values.length !== this.size) {
       const note = `it takes a list of ${this.size} values, one for each rank, got `;
       const got = Array.isArray(values) ? `${values.length}` : Bun.inspect(values);
-      throw this.mistake(Mistake.Count, `${deed} values`, note + got);
+      const error = this.mistake(Mistake.Count, `${deed} values`, note + got);
+      return { parts: [], lengths: new Float64Array(this.size).fill(UNSENDABLE), error };
     }
     const parts = values.map((value) => this.#encode(value));
     const error = parts.find((part) => part.error !== null)?.error ?? null;
@@ -197,7 +207,7 @@ export abstract class ObjectForms extends Collectives {
     return { parts: parts.map(({ bytes }) => bytes), lengths, error };
   }
 
-  /** Every rank knows by now whose values cannot travel: nobody waits for them. */
+  /** Every rank knows by now who has nothing to send: nobody waits for it. */
   #allSendable(
     lengths: ArrayLike<number>,
     own: { readonly error: unknown },
@@ -207,7 +217,7 @@ export abstract class ObjectForms extends Collectives {
     const index = Array.from(lengths).indexOf(UNSENDABLE);
     if (index < 0) return;
     throw new ValueError(
-      `Cannot receive the value of rank ${rankOf(index)} of ${this.name}: it cannot travel; ` +
+      `Cannot receive the value of rank ${rankOf(index)} of ${this.name}: it could not be sent; ` +
         "that rank has an error that says why",
     );
   }

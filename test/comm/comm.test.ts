@@ -52,6 +52,17 @@ describe.each(mpiFamilies())("%s", (family) => {
     expect(await ask("unsendable")).toEqual([0, 1, 2].map(() => Array(6).fill(true)));
   });
 
+  test("a list that has not a value for each rank is an error on every rank, and nobody waits", async () => {
+    const own = ["MPI_ERR_COUNT: Cannot scatter values", "MPI_ERR_COUNT: Cannot exchange values"];
+    const other =
+      "ValueError: Cannot receive the value of rank 1 of world: it could not be sent; " +
+      "that rank has an error that says why";
+    for (const [rank, found] of (await ask("misfits")).entries()) {
+      const errors = Array(5).fill(rank === 1 ? own : [other, other]);
+      expect(found).toEqual([errors.flat(), [0, 1, 2]]);
+    }
+  });
+
   test("awaiting keeps the event loop alive, and requests keep their arrays", async () => {
     const status = { source: 1, tag: 5, count: 3 };
     const first = [false, false, true, status, [1, 2, 3], true, status, 300];
@@ -77,7 +88,7 @@ describe.each(mpiFamilies())("%s", (family) => {
     const classes = found!.map((text) => text.split(":")[0]!.replace("MPI_ERR_", ""));
     expect(classes.join(" ")).toBe(
       "RANK RANK RANK RANK TAG TAG BUFFER BUFFER BUFFER BUFFER RANK TAG RANK RANK TAG " +
-        "ROOT ROOT ROOT BUFFER OP TYPE COUNT COUNT COUNT ARG ARG COUNT ARG COUNT OP " +
+        "ROOT ROOT ROOT BUFFER OP TYPE COUNT COUNT COUNT ARG ARG COUNT ARG OP " +
         "ARG ARG RANK GROUP GROUP COMM COMM COMM COMM TYPE ValueError TRUNCATE",
     );
     expect(found![0]).toEndWith("Cannot send Float64Array(3) to rank 99 with tag 0");

@@ -103,6 +103,18 @@ function unsendable(): unknown {
   return found;
 }
 
+/** One rank has a list that is too short, or none: every rank hears of it, and goes on. */
+function misfits(): unknown {
+  const whole = Array.from({ length: size }, () => rank);
+  const found: unknown[] = [];
+  for (const wrong of [[1], [...whole, 1], null, undefined, "abc"]) {
+    const list = (rank === 1 ? wrong : whole) as number[];
+    found.push(failure(() => world.scatterObject(list, 1)));
+    found.push(failure(() => world.alltoallObject(list)));
+  }
+  return [found, world.alltoallObject(whole)];
+}
+
 function failureOf(deed: () => unknown): unknown {
   try {
     deed();
@@ -237,7 +249,6 @@ function mistakes(): unknown {
         [9, 9],
       ),
     ),
-    failure(() => world.scatterObject([1], rank)),
     failure(() => world.allreduceObject(1, anything(3))),
     failure(() => world.split(-3)),
     failure(() => world.split(anything("red"))),
@@ -293,6 +304,7 @@ function communicators(): unknown {
 const DEEDS: Record<string, () => unknown> = {
   objects,
   unsendable,
+  misfits,
   awaiting,
   requests,
   mistakes,
