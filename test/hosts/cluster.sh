@@ -25,7 +25,9 @@ if [ "$1" = node ]; then
   exit
 fi
 
-ip link add eth0 type bridge
+# An address of its own: else it has the least one of its ports, and with that port's host it would go, and
+# what the others still send to login with it, until they ask again.
+ip link add eth0 address 02:00:00:00:00:fe type bridge
 settle login 10.0.0.254
 cd /dev/shm
 echo "127.0.0.1 localhost

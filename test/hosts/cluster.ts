@@ -136,14 +136,19 @@ export class HostJob implements AsyncDisposable {
     if (!this.stdout.includes(text)) throw new Error(`it never said "${text}":\n${this.stderr}`);
   }
 
-  /** Its launcher has ended, in time. */
-  async ended(limit = LIMIT_MS): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  /** Its launcher has ended, in time: its exit code. */
+  async over(): Promise<number> {
     const late = Promise.withResolvers<"late">();
-    const timer = setTimeout(() => late.resolve("late"), limit);
+    const timer = setTimeout(() => late.resolve("late"), LIMIT_MS);
     const exitCode = await Promise.race([this.#process.exited, late.promise]);
     clearTimeout(timer);
-    const { stdout, stderr } = this;
-    if (exitCode === "late") throw new Error(`no end after ${limit} ms\n${stdout}\n${stderr}`);
+    if (exitCode !== "late") return exitCode;
+    throw new Error(`no end after ${LIMIT_MS} ms\n${this.stdout}\n${this.stderr}`);
+  }
+
+  /** The same, and so has everybody else who may write. */
+  async ended(): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const exitCode = await this.over();
     await this.#read;
     return { exitCode, stdout: this.stdout, stderr: this.stderr };
   }
