@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSy
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { setting, type Environment, type Family } from "./launcher.ts";
 import { parentOf } from "./processes.ts";
+import { findProtocol, speaks, type Memory } from "./protocols.ts";
 
 /** A compiler wrapper, and what it says of itself. */
 export interface Compiler {
@@ -31,12 +32,6 @@ export interface Search {
   readonly looked: readonly string[];
   /** Was the compiler named by BSYNC_MPICC? Then no other is tried in its place. */
   readonly named: boolean;
-}
-
-/** Remembers what a wrapper said, since to ask it takes longer than all the rest of a start. */
-export interface Memory {
-  get(key: string): string | undefined;
-  set(key: string, text: string): void;
 }
 
 /** Long enough for a slow file system; a wrapper that hangs must not hang the job. */
@@ -209,7 +204,8 @@ function* wrappers(
 
 /**
  * Finds the compiler wrapper for a launcher of `family`; `near` are the folders to look in first, those
- * of the launcher's own programs.
+ * of the launcher's own programs. A launcher that serves any MPI gets the first one that knows how it
+ * talks; if none seems to, the first.
  */
 export function findCompiler(
   family: Family,
@@ -219,8 +215,10 @@ export function findCompiler(
 ): Search {
   const named = setting(env, "BSYNC_MPICC");
   if (named !== undefined) return findNamed(named, env, memory);
+  const protocol = family === "unknown" ? findProtocol(env) : null;
   const rejected: Rejected[] = [];
   const looked: string[] = [];
+  let first: Compiler | null = null;
   for (const { folder, answer } of wrappers(
     family,
     env,
@@ -234,11 +232,15 @@ export function findCompiler(
     } else if (family !== "unknown" && answer.family !== "unknown" && answer.family !== family) {
       const why = `it belongs to ${familyName(answer.family)}`;
       rejected.push({ path: answer.path, why, other: true });
+    } else if (protocol !== null && !speaks(answer.family, folder, protocol, memory)) {
+      first ??= answer;
+      const why = `${familyName(answer.family)} was not built for ${protocol} here`;
+      rejected.push({ path: answer.path, why, other: true });
     } else {
       return { compiler: answer, rejected, looked, named: false };
     }
   }
-  return { compiler: null, rejected, looked, named: false };
+  return { compiler: first, rejected, looked, named: false };
 }
 
 /** Every wrapper that is found, of any MPI, each once; and those that do not work. */

@@ -118,12 +118,13 @@ export function findStrayTask(env: Environment): StrayTask | null {
 /**
  * What the launchers of both families set for a rank. Beside the ones that make MPI_Init of a
  * child fail or hang (it would speak on its parent's connection to the launcher) these are
- * settings that mean the rank: its node, its host name, its place among the ranks there.
+ * settings that mean the rank: its node, its host name, its place among the ranks there. (With Slurm's
+ * number of a step Open MPI takes any process for a task of srun's; its job, its CPUs and SLURM_LOCALID stay.)
  */
 const LAUNCHER_VARIABLE = new RegExp(
   "^(?:OMPI_|OPAL_MCA_|ORTE_|PMIX_|PRTE_|PMI_|PMI[0-9]_|HYDI_|HYDRA_|MPI_LOCAL|PALS_" +
     "|MV2_COMM_WORLD_|MPIR_CVAR_CH3_INTERFACE_HOSTNAME$|GFORTRAN_UNBUFFERED_PRECONNECTED$" +
-    "|HFI_NO_BACKTRACE$|IPATH_NO_BACKTRACE$|SLURM_PMIX)",
+    "|HFI_NO_BACKTRACE$|IPATH_NO_BACKTRACE$|SLURM_PMIX|SLURM_(?:PROCID|STEP_?ID)$)",
 );
 
 /** A copy of `env` for a child that is no rank: without what a launcher has set. */

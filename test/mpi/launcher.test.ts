@@ -102,13 +102,11 @@ test("nothing inherited is a setting", () => {
 });
 
 test("a copy without the launcher keeps the rest, and the original as it was", () => {
-  const original = { ...OPENMPI, ...HYDRA, PATH: "/bin", SLURM_JOB_ID: "3", MPI_HOME: "/opt/mpi" };
+  const task = { SLURM_STEP_ID: "0", SLURM_STEPID: "0", SLURM_PROCID: "1" };
+  const kept = { PATH: "/bin", SLURM_JOB_ID: "3", MPI_HOME: "/opt/mpi" };
+  const original = { ...OPENMPI, ...HYDRA, ...task, ...kept };
   const before = { ...original };
-  expect(withoutLauncher(original)).toEqual({
-    PATH: "/bin",
-    SLURM_JOB_ID: "3",
-    MPI_HOME: "/opt/mpi",
-  });
+  expect(withoutLauncher(original)).toEqual(kept);
   expect(original).toEqual(before);
 });
 

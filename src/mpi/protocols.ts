@@ -1,0 +1,61 @@
+/**
+ * How a launcher that serves any MPI, as srun does, talks to its ranks, and which MPIs know that: none knows
+ * all, and one that does not starts no job.
+ */
+import { join } from "node:path";
+import { setting, type Environment, type Family } from "./launcher.ts";
+
+/** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */
+export type Protocol = "PMIx" | "PMI";
+
+/** Remembers what a program said, since to ask it takes longer than all the rest of a start. */
+export interface Memory {
+  get(key: string): string | undefined;
+  set(key: string, text: string): void;
+}
+
+/** What the launcher of this process talks, where its variables tell. */
+export function findProtocol(env: Environment): Protocol | null {
+  if (setting(env, "PMIX_RANK") !== undefined) return "PMIx";
+  return setting(env, "PMI_RANK") === undefined ? null : "PMI";
+}
+
+/** What each family talks always, and who tells whether it was built for the other as well, and how. */
+const KNOWLEDGE = {
+  openmpi: {
+    own: "PMIx",
+    command: ["ompi_info", "--parsable"],
+    other: /^mca:pmix:(?:s1|s2|cray):/m,
+  },
+  mpich: { own: "PMI", command: ["mpichversion"], other: /pmix/i },
+} as const;
+
+const TIMEOUT_MS = 20_000;
+
+/** Does the MPI of that family whose programs are in `folder` know `protocol`? Yes, where nobody can tell. */
+export function speaks(
+  family: Family,
+  folder: string,
+  protocol: Protocol,
+  memory: Memory,
+): boolean {
+  if (family === "unknown" || KNOWLEDGE[family].own === protocol) return true;
+  const { command, other } = KNOWLEDGE[family];
+  const path = join(folder, command[0]);
+  const key = `speaks ${path} ${Bun.file(path).size} ${Bun.file(path).lastModified}`;
+  let said = memory.get(key);
+  if (said === undefined) {
+    try {
+      const ask = [path, ...command.slice(1)];
+      // Not in the environment of a rank: it would take itself for one.
+      const env = { PATH: process.env["PATH"] };
+      const options = { env, stdin: "ignore", timeout: TIMEOUT_MS } as const;
+      said = other.test(Bun.spawnSync(ask, options).stdout.toString()) ? "yes" : "no";
+    } catch {
+      // Intel's and Cray's MPICH, say, have no such program.
+      said = "yes";
+    }
+    memory.set(key, said);
+  }
+  return said === "yes";
+}
