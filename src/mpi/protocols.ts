@@ -27,7 +27,7 @@ const KNOWLEDGE = {
     command: ["ompi_info", "--parsable"],
     other: /^mca:pmix:(?:s1|s2|cray):/m,
   },
-  mpich: { own: "PMI", command: ["mpichversion"], other: /pmix/i },
+  mpich: { own: "PMI", command: ["mpichversion"], other: /--with-(?:pmi=)?pmix/ },
 } as const;
 
 const TIMEOUT_MS = 20_000;

@@ -66,7 +66,12 @@ export class Cluster implements AsyncDisposable {
     { options = [], env = {} }: JobOptions = {},
   ): HostJob {
     const ranks = [...options, "-n", String(hosts.length), process.execPath, "run", ...args];
-    return new HostJob(this.#onLogin(...LAUNCHERS[family](hosts), ...ranks), env);
+    return this.launch([...LAUNCHERS[family](hosts), ...ranks], env);
+  }
+
+  /** Starts a launcher on the login host. */
+  launch(command: readonly string[], env: Readonly<Record<string, string>> = {}): HostJob {
+    return new HostJob(this.#onLogin(...command), env);
   }
 
   /** Runs a shell's command on a host to its end, and returns what it says. */
