@@ -37,7 +37,7 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
   /**
    * When the pool closes, however it does, or does not open, `open` resolves on all other ranks too: with a
    * closed pool of role `"worker"` on its workers, `"unused"` on the others. The program goes on there.
-   * False by default. All ranks have to say the same.
+   * False by default. All ranks have to say the same; what is neither true nor false is a `TypeError` on every rank.
    */
   readonly release?: boolean;
   /**
@@ -266,17 +266,23 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
  * is to serve is known by nothing else: so a wrong one is a `TypeError` on every rank.
  */
 export function readComm(options: unknown): Members | undefined {
-  if (!isRecord(options) || !Object.hasOwn(options as object, "comm")) return undefined;
-  const { comm } = options as PoolOptions;
-  checkOption("open a pool", "comm", comm, POOL_RULES);
-  return comm;
+  return readOwn(options, "comm") as Members | undefined;
 }
 
-/** Whether `release` is among options that need not be right otherwise: ranks wait for what comes of them. */
-export function saysRelease(options: unknown): boolean {
-  return isRecord(options) && Object.hasOwn(options as object, "release")
-    ? (options as PoolOptions).release === true
-    : false;
+/**
+ * Whether `release` is among options that need not be right otherwise: ranks wait for what comes of them. Whether
+ * they go on afterwards is known by nothing else: so a wrong one is a `TypeError` on every rank.
+ */
+export function readRelease(options: unknown): boolean {
+  return readOwn(options, "release") === true;
+}
+
+/** One option among others, which are not looked at. */
+function readOwn(options: unknown, name: keyof PoolOptions): unknown {
+  if (!isRecord(options) || !Object.hasOwn(options as object, name)) return undefined;
+  const value = (options as PoolOptions)[name];
+  checkOption("open a pool", name, value, POOL_RULES);
+  return value;
 }
 
 /** The options of a call on top of others, checked. */

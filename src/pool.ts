@@ -8,6 +8,7 @@ import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { letGoAtEnd, mpiJob, refuseStrayTask } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
+import type { Launcher } from "./mpi/launcher.ts";
 import {
   type CallOptions,
   DEFAULT_OPEN_TIMEOUT_MS,
@@ -18,7 +19,7 @@ import {
   readCount,
   readPoolOptions,
   readRanks,
-  saysRelease,
+  readRelease,
   type TaskFunction,
   type WorkerList,
 } from "./options.ts";
@@ -124,7 +125,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
    * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
    * `WorkerLostError` where processes end as soon as they are started, and with what the initializer
-   * threw. Nothing is left open then.
+   * threw. Nothing is left open then. In an MPI job it rejects on rank 0 alone, and the others go on
+   * waiting for a pool, since rank 0 may catch the error and open another one: with `release` they are let go,
+   * and a `comm` or `release` that cannot be rejects on every rank.
    *
    * @example
    * await using all = await AsyncPool.open();
@@ -145,13 +148,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     const mayUseMpi = !(Object.hasOwn(options ?? {}, "mpi") && options.mpi === false);
     const launcher = mayUseMpi ? mpiJob() : null;
     if (launcher === null && mayUseMpi) refuseStrayTask();
-    const among = launcher === null ? null : ranksFor(options, launcher);
-    if (among === null || among.members?.length === 1) {
-      return await openLocal(workers, readPoolOptions(options));
-    }
-    return among.rank === 0
-      ? await openInJob(workers, options, among)
-      : await joinPool(workers, options, among);
+    if (launcher === null) return await openLocal(workers, readPoolOptions(options));
+    const { among, isReleased } = readTogether(options, launcher);
+    if (among.members?.length === 1) return await openLocal(workers, readPoolOptions(options));
+    const open = among.rank === 0 ? openInJob : joinPool;
+    return await open(workers, options, among, isReleased);
   }
 
   /** @internal Pools are opened by `AsyncPool.open`. */
@@ -337,14 +338,31 @@ async function openLocal(
   return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
 }
 
+/**
+ * What every rank has to know before anything else, and so has to be right on each of them: whose pool it is, and
+ * whether ranks go on after it. All else is for the controller to say.
+ */
+function readTogether(
+  options: PoolOptions,
+  launcher: Launcher,
+): { among: Ranks; isReleased: boolean } {
+  try {
+    return { among: ranksFor(options, launcher), isReleased: readRelease(options) };
+  } catch (error) {
+    letGoAtEnd();
+    throw error;
+  }
+}
+
 /** `open` on the controller. */
 async function openInJob(
   workers: number | WorkerList | undefined,
   options: PoolOptions,
   among: Ranks,
+  isReleased: boolean,
 ): Promise<AsyncPool> {
   const id = nextOpen(among);
-  if (!saysRelease(options)) {
+  if (!isReleased) {
     let settings: PoolSettings;
     try {
       settings = readPoolOptions(options);
@@ -418,9 +436,10 @@ async function joinPool(
   workers: number | WorkerList | undefined,
   options: PoolOptions,
   among: Ranks,
+  isReleased: boolean,
 ): Promise<AsyncPool> {
   const task = currentTask();
-  if (task !== null && !saysRelease(options)) {
+  if (task !== null && !isReleased) {
     throw new BsyncError(
       "BSYNC_IN_TASK",
       `Cannot open a pool in ${task}: on rank ${among.rank} open waits for the calls of rank 0, and never ` +
@@ -434,7 +453,7 @@ async function joinPool(
   const defaults = settings?.task ?? DEFAULT_TASK;
   if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, defaults);
   if (settings !== null) leaveToController(settings.drain.signals);
-  await serve(job, jobRank(among, 0), saysRelease(options) ? id : null);
+  await serve(job, jobRank(among, 0), isReleased ? id : null);
   return AsyncPool.make(isWorker ? "worker" : "unused", null, defaults);
 }
 

@@ -88,6 +88,20 @@ describe.each(mpiFamilies())("%s", (mode) => {
     });
   }
 
+  it("what is neither true nor false is the same error on every rank, and all go on", async () => {
+    const error = "TypeError: Cannot open a pool: release must be true or false, got 1";
+    expect(await said(3, "wrong")).toEqual([`true ${error}`, "9"]);
+  });
+
+  for (const [where, count] of [
+    ["everywhere", 3],
+    ["on rank 0", 1],
+  ] as const) {
+    it(`the same ${where}, and nothing else: the program ends well`, async () => {
+      expect(await said(3, "wrong-only", where)).toEqual(Array(count).fill("TypeError"));
+    });
+  }
+
   it("what a task leaves behind does not end a rank that serves", async () => {
     expect(await said(3, "leaves")).toEqual(["9"]);
   });
