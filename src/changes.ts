@@ -4,11 +4,11 @@
  */
 export class Changes {
   #checks: (() => void)[] = [];
-  readonly #onWait: () => void;
+  readonly #onTurn: () => void;
 
-  /** `onWait` is called when somebody goes on waiting. */
-  constructor(onWait: () => void) {
-    this.#onWait = onWait;
+  /** `onTurn` is called when somebody goes on waiting, or has waited in vain until the deadline. */
+  constructor(onTurn: () => void) {
+    this.#onTurn = onTurn;
   }
 
   /** True while somebody waits. */
@@ -31,7 +31,7 @@ export class Changes {
       const check = () => {
         if (!over && !condition()) {
           this.#checks.push(check);
-          this.#onWait();
+          this.#onTurn();
           return;
         }
         if (timer !== null) clearTimeout(timer);
@@ -44,6 +44,7 @@ export class Changes {
           over = true;
           this.#checks = this.#checks.filter((other) => other !== check);
           check();
+          this.#onTurn();
         }, delay);
       }
       check();

@@ -54,6 +54,12 @@ for (const launch of launches) {
       });
     }
 
+    it("a process that was held when its pool was closed: exit code 0", async () => {
+      const { exitCode, stdout } = await endOf(launch, "end-held");
+      expect(stdout).toMatch(/^gone\nready \d+\n$/);
+      expect(exitCode).toBe(0);
+    });
+
     it("open is refused, and the program knows: exit code 0, and bsync says nothing", async () => {
       const { exitCode, stdout, stderr } = await endOf(launch, "caught");
       expect(stdout).toMatch(/^true\nready \d+\n$/);
