@@ -4,6 +4,7 @@ import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
 import { type Connection, describe } from "./connection.ts";
 import { DrainSignals } from "./drain.ts";
+import { PROGRAM_OVER } from "./endings.ts";
 import {
   BsyncError,
   CancelledError,
@@ -449,14 +450,15 @@ export class Controller implements TaskOwner {
     this.#outgoing.write(connection, Kind.Close, 0);
   }
 
-  /** A worker goes while there is something to do: one that still owes answers is lost as any other. */
+  /** A worker goes while there is something to do: one that was not let go, or owes answers, is lost as any other. */
   #goodbye(connection: Connection): void {
-    if (connection.record.inFlight.length === 0) {
-      if (this.#scheduler.isSpent(connection.record)) this.#renew(connection);
-      return;
+    const { record, rank, link } = connection;
+    if (record.inFlight.length === 0 && this.#scheduler.isSpent(record)) {
+      return this.#renew(connection);
     }
-    connection.link?.kill?.();
-    this.#onLost(connection, { exitCode: null, signal: null, text: "said goodbye" });
+    link?.kill?.();
+    const text = "said goodbye";
+    this.#onLost(connection, rank === null ? { exitCode: null, signal: null, text } : PROGRAM_OVER);
   }
 
   /** One that was let go is replaced. */

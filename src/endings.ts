@@ -3,6 +3,15 @@ import type { Ending } from "./link/link.ts";
 /** Signals that a process gets for what its own code, or code it has loaded, did wrong. */
 const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);
 
+/** How a rank is lost that nobody has let go. */
+export const PROGRAM_OVER: Ending = {
+  exitCode: null,
+  signal: null,
+  text: "came to the end of its program",
+  cause:
+    "a rank serves a pool while it waits in AsyncPool.open: let it wait there until the pool is closed",
+};
+
 /**
  * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is thrown
  * ends a worker, so one that exits was told to.

@@ -102,6 +102,21 @@ describe.each(mpiFamilies())("%s", (mode) => {
     });
   }
 
+  for (const how of ["plain", "isolate"]) {
+    it(`${how}: a rank that was let go, and ends, is lost for another controller's pool`, async () => {
+      const { exitCode, lines, stderr } = await run(3, "left", how);
+      if (exitCode !== 0) throw new Error(`exit code ${exitCode}: ${lines.join("\n")}\n${stderr}`);
+      const [square, ...errors] = JSON.parse(lines[0]!);
+      expect(square).toBe(9);
+      expect(errors).toHaveLength(3);
+      const end = "(rank 1, .*) came to the end of its program";
+      expect(errors[0]).toMatch(new RegExp(`^WorkerLostError: Cannot finish task .*${end}`));
+      for (const error of errors.slice(1)) {
+        expect(error).toMatch(new RegExp(`^WorkerLostError: Cannot keep the pool going: .*${end}`));
+      }
+    });
+  }
+
   it("a controller that fails ends the job with its code", async () => {
     const { exitCode, stderr } = await run(4, "fails");
     expect(stderr).toContain("the program's own");

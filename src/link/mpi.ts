@@ -36,8 +36,6 @@ export class MpiHub {
   readonly #receiving = new Set<MpiLink>();
   /** The last look found a message. */
   #flows = false;
-  /** At the end: the only tag that counts. */
-  #tag: number | null = null;
   /** Links that have handed over a message, and are to be told when that was all. */
   #heard: MpiLink[] = [];
 
@@ -76,10 +74,9 @@ export class MpiHub {
     return this.#sending.size > 0;
   }
 
-  /** This process is at its end: what comes under another tag is for nobody. */
+  /** Closes all links but those of one tag. */
   forsake(tag: number): void {
     for (const link of [...this.#links.values()]) if (link.tag !== tag) link.close();
-    this.#tag = tag;
   }
 
   /** Blocks until all sends are done. Takes nothing in. */
@@ -174,9 +171,7 @@ export class MpiHub {
     if (head === null) return link?.fail();
     const { session, sizes } = head;
     if (link === undefined || link.session !== session) {
-      const accepted = this.#tag === null || this.#tag === tag;
-      link = accepted ? (this.#accept(source, tag, session) ?? undefined) : undefined;
-      link ??= new MpiLink(this, source, tag, session, DEAF);
+      link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
     }
     try {
       link.arrive(this.#buffer, length, sizes);

@@ -57,6 +57,8 @@ export class Roll {
   onDismissed: (controller: number) => void = () => {};
   /** Called when a controller says that a pool is over, be it that this rank waits for it or not yet. */
   onReleased: (controller: number, released: Released) => void = () => {};
+  /** Called when this process comes to its end, while it still speaks to others. */
+  onEnd: () => void = () => {};
   /** While this rank serves: called before its process ends although nobody has dismissed it. */
   onDesertion: ((code: number) => void) | null = null;
   readonly #mpi: Mpi;
@@ -123,6 +125,7 @@ export class Roll {
       // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
       this.#abort(code === 0 ? 1 : code);
     }
+    this.onEnd();
     this.#hub.forsake(JOB_TAG);
     const giveUp = performance.now() + TAKE_IN_MS;
     while (this.#hub.poll() && performance.now() < giveUp);

@@ -92,6 +92,7 @@ export function join(initTimeout: number): Job {
     onPool: (controller) => roll.join(controller),
     wake: () => ring?.(),
   });
+  roll.onEnd = () => services!.leave();
   roll.onReleased = onReleased;
   roll.onDismissed = onDismissed;
   return job;

@@ -1,3 +1,4 @@
+import { PROGRAM_OVER } from "../endings.ts";
 import { readNote, sendNote } from "../link/isolated.ts";
 import { At, type Ending } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
@@ -127,6 +128,12 @@ export class Relay {
   /** The pool is over: a child that does not end by itself is ended. */
   finish(): void {
     setTimeout(() => this.#child?.kill(), LINGER_MS).unref();
+  }
+
+  /** The rank has come to its end, though the pool has not let it go. */
+  leave(): void {
+    this.#child?.kill();
+    this.#lose(PROGRAM_OVER);
   }
 
   #passUp(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {

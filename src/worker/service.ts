@@ -1,6 +1,9 @@
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
-import { firstKind, Kind, type Released } from "../wire.ts";
+import { PROGRAM_OVER } from "../endings.ts";
+import { sendNote } from "../link/isolated.ts";
+import { At } from "../link/link.ts";
+import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
 
@@ -61,19 +64,26 @@ class Service {
     else this.served.end();
   }
 
+  /** This process is at its end: the controller is told. */
+  leave(): void {
+    if (this.served === null) this.resume();
+    else this.served.leave();
+  }
+
   over(): void {
     this.link.close();
     this.#services.forget(this);
   }
 
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
-    if (!this.#host.isServing) {
+    if (!this.#host.isServing && !this.#services.isOver) {
       this.#kept.push({ bytes: bytes.slice(0, length), buffers });
     } else if (this.served !== null) {
       this.served.receive(bytes, length, buffers);
     } else {
       const kind = firstKind(bytes, length);
-      if (kind === Kind.Spawn) this.#relay(bytes, length);
+      if (this.#services.isOver) this.#refuse(kind);
+      else if (kind === Kind.Spawn) this.#relay(bytes, length);
       else if (kind === Kind.Open) this.#serve(bytes, length, buffers);
       // What comes late for a child that is gone.
       else this.over();
@@ -87,6 +97,18 @@ class Service {
     served.serve(this.link);
     this.#host.onPool(rank);
     served.receive(bytes, length, buffers);
+  }
+
+  /** Whoever opens a pool here comes too late. */
+  #refuse(kind: number): void {
+    if (kind === Kind.Spawn) {
+      sendNote(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, told: At.Nothing });
+    } else if (kind === Kind.Open) {
+      const message = new MessageWriter(this.link.session);
+      message.write(Kind.Closed, 0);
+      this.link.send(message);
+    }
+    this.over();
   }
 
   #relay(bytes: Uint8Array, length: number): void {
@@ -108,6 +130,7 @@ export class Services {
   readonly relays = new Set<Relay>();
   readonly #host: Host;
   readonly #all = new Set<Service>();
+  #isOver = false;
 
   constructor(host: Host) {
     this.#host = host;
@@ -120,6 +143,17 @@ export class Services {
     const service = new Service(this.#host, this, source, tag, session);
     this.#all.add(service);
     return service.link;
+  }
+
+  /** This process is at its end: nothing more is done for any pool. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The same, from now on: controllers that still count on this rank are told. */
+  leave(): void {
+    this.#isOver = true;
+    for (const service of [...this.#all]) service.leave();
   }
 
   /** One has come to its end. */

@@ -262,6 +262,13 @@ export class Session {
     this.#end(running);
   }
 
+  /** Its process has come to its end, though the pool has not let it go: what it has begun stays told. */
+  leave(): void {
+    this.#writer.write(Kind.Closed, 0);
+    this.sendAnswers();
+    this.#end(this.#running);
+  }
+
   /** The pool is over, and has not said goodbye. */
   end(): void {
     this.#end(this.#running);
