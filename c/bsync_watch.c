@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,8 +22,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* ms in which an address of rank 0 has to answer. */
+/* ms in which an address of the leader has to answer. */
 #define CONNECT_MS 5000
+
+/* The kernel refuses longer times between two of its questions. */
+#define KEEPALIVE_MOST_S 32767
 
 struct hello {
   uint64_t key;
@@ -32,7 +36,10 @@ struct hello {
 static struct {
   struct bsync_watch_job job;
   struct bsync_watch_place place;
-  int listener;
+  /* Of the leader. The others' connections follow the listener, and [ranks] has
+   * whose they are, -1 as long as one has not said it. */
+  struct pollfd *polled;
+  int *ranks;
 } watch;
 
 static const char *host_of(int rank)
@@ -40,25 +47,46 @@ static const char *host_of(int rank)
   return watch.job.hosts + (size_t)rank * (size_t)watch.job.name_bytes;
 }
 
+static int at_most(int value, int most)
+{
+  return value < most ? value : most;
+}
+
 /* From now on the kernel sees whether the host at the other end answers. */
 static void keep_alive(int fd)
 {
-  const int on = 1, probes = 5, idle = (watch.place.silent_s + 1) / 2;
-  int interval = (watch.place.silent_s - idle) / probes;
-  unsigned int ms = (unsigned int)watch.place.silent_s * 1000;
+  const int silent_s = watch.place.silent_s, on = 1, probes = 5;
+  const int ms = at_most(silent_s, INT_MAX / 1000) * 1000;
+  const int idle = at_most((silent_s + 1) / 2, KEEPALIVE_MOST_S);
+  int interval = at_most((silent_s - idle) / probes, KEEPALIVE_MOST_S);
   if (interval < 1) interval = 1;
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-  /* What was sent, and not received, is as good as a question. */
+  /* When it gives up, however many of its questions that makes. What was sent,
+   * and not received, is as good as one. */
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
+/*
+ * With which errors the kernel gives up a connection that stood, as nothing has
+ * come back: ETIMEDOUT, or, if something of ours was on its way, what a router
+ * or a firewall has answered in the place of the host (icmp(7)). A process that
+ * has ended is none of them: its host says so, by ECONNRESET at the most.
+ */
 static int is_silence(int error)
 {
-  return error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH ||
-    error == EHOSTDOWN;
+  switch (error) {
+  case ETIMEDOUT:
+  case ENETUNREACH:
+  case EHOSTUNREACH:
+  case EHOSTDOWN:
+  case ENONET:
+  case ENOPROTOOPT:
+  case ECONNREFUSED: return 1; /* the last one by a firewall that rejects */
+  default: return 0;
+  }
 }
 
 static void end_job(int silent_rank)
@@ -89,17 +117,22 @@ static int is_open(int fd, int rank)
   return 0;
 }
 
-static void start_thread(void *(*run)(void *))
+/* Returns 1, or 0 where there can be no thread. */
+static int start_thread(void *(*run)(void *))
 {
   pthread_t thread;
   sigset_t all, before;
+  int started;
+  /* The signals of the process are for the threads of its own program. */
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);
-  if (pthread_create(&thread, NULL, run, NULL) == 0) pthread_detach(thread);
+  started = pthread_create(&thread, NULL, run, NULL) == 0;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (started) pthread_detach(thread);
+  return started;
 }
 
-/* ---- Rank 0 ------------------------------------------------------------- */
+/* ---- The leader --------------------------------------------------------- */
 
 /* Who has connected; -1 if it has not said who it is. */
 static int read_hello(int fd)
@@ -112,12 +145,9 @@ static int read_hello(int fd)
 
 static void *lead(void *unused)
 {
-  struct pollfd *polled = calloc((size_t)watch.job.size + 1, sizeof *polled);
-  int *ranks = calloc((size_t)watch.job.size + 1, sizeof *ranks);
-  int count = 1, i, fd;
+  struct pollfd *polled = watch.polled;
+  int *ranks = watch.ranks, count = 1, i, fd;
   (void)unused;
-  if (polled == NULL || ranks == NULL) return NULL;
-  polled[0].fd = watch.listener;
   for (;;) {
     polled[0].events = count > watch.job.size ? 0 : POLLIN;
     if (poll(polled, (nfds_t)count, -1) < 0) continue;
@@ -134,7 +164,7 @@ static void *lead(void *unused)
       ranks[i] = ranks[count];
     }
     if (polled[0].revents == 0 || count > watch.job.size) continue;
-    fd = accept4(watch.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    fd = accept4(polled[0].fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
       /* Too many descriptors, say: not at once again. */
       if (errno != EAGAIN && errno != ECONNABORTED) poll(NULL, 0, 1000);
@@ -146,8 +176,10 @@ static void *lead(void *unused)
     polled[count].revents = 0;
     ranks[count++] = -1;
   }
+  return NULL; /* never */
 }
 
+/* The listener, or -1. */
 static int listen_anywhere(struct bsync_watch_place *place)
 {
   struct sockaddr_in any;
@@ -180,6 +212,26 @@ static void list_addresses(struct bsync_watch_place *place)
   freeifaddrs(all);
 }
 
+/* Returns 1, or 0 where that cannot be; then nothing of it is left. */
+static int start_leading(const struct bsync_watch_job *job,
+  struct bsync_watch_place *place)
+{
+  const int listener = listen_anywhere(place);
+  if (listener < 0) return 0;
+  watch.job = *job;
+  watch.place = *place;
+  watch.polled = calloc((size_t)job->size + 1, sizeof *watch.polled);
+  watch.ranks = calloc((size_t)job->size + 1, sizeof *watch.ranks);
+  if (watch.polled != NULL && watch.ranks != NULL) {
+    watch.polled[0].fd = listener;
+    if (start_thread(lead)) return 1;
+  }
+  free(watch.polled);
+  free(watch.ranks);
+  close(listener);
+  return 0;
+}
+
 void bsync_watch_lead(const struct bsync_watch_job *job, int silent_s,
   struct bsync_watch_place *place)
 {
@@ -189,12 +241,8 @@ void bsync_watch_lead(const struct bsync_watch_job *job, int silent_s,
   if (getrandom(&place->key, sizeof place->key, GRND_NONBLOCK) !=
       sizeof place->key)
     return;
-  watch.listener = listen_anywhere(place);
-  if (watch.listener < 0) return;
   list_addresses(place);
-  watch.job = *job;
-  watch.place = *place;
-  start_thread(lead);
+  if (place->count > 0 && !start_leading(job, place)) place->count = 0;
 }
 
 /* ---- The others --------------------------------------------------------- */

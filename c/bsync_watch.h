@@ -2,12 +2,14 @@
  * bsync_watch: whether the hosts of a job still answer, where its launcher does
  * not see to that.
  *
- * Of each rank on another host one TCP connection leads to rank 0. Nothing is
- * sent on it: the two kernels ask each other now and then (SO_KEEPALIVE, tcp(7)),
- * whatever the processes are at. A process that ends closes its connection, which
- * means nothing here, since launchers see that. A host that does not answer any
- * more makes the process at the other end say so on standard error, and end the
- * job. That is done by a thread, which sleeps else.
+ * One rank leads: the first one that is a program of bsync, which is rank 0
+ * unless that one is a C program. Each rank on another host has one TCP
+ * connection to it, and says there who it is. Nothing else is sent: the two
+ * kernels ask each other now and then (SO_KEEPALIVE, tcp(7)), whatever the
+ * processes are at. A process that ends closes its connection, which means
+ * nothing here, since launchers see that. A host that does not answer any more
+ * makes the process at the other end say so on standard error, and end the job.
+ * That is done by a thread, which sleeps else, and takes no signals.
  *
  * Where no connection comes about, as with a firewall, nobody is watched.
  */
@@ -18,10 +20,10 @@
 
 #define BSYNC_WATCH_ADDRESSES 16
 
-/* Where rank 0 is to be reached; the others are told, as bytes. */
+/* Where the leader is to be reached; the others are told, as bytes. */
 struct bsync_watch_place {
   uint64_t key; /* by which it knows them */
-  int32_t rank; /* of who leads: 0, or the first that is no C program */
+  int32_t rank; /* the leader's */
   int32_t silent_s;
   int32_t port;
   int32_t count;
@@ -38,13 +40,15 @@ struct bsync_watch_job {
 };
 
 /*
- * On rank 0: begins to listen, and fills [place]; its count is 0 where that
- * cannot be. [silent_s] is how many seconds a host may be silent, at least 2.
+ * On the leader: begins to listen, and fills [place]; its count is 0 where that
+ * cannot be, and then nobody is watched. [silent_s] is how many seconds a host
+ * may be silent, at least 2. Between two questions of the kernel lie nine hours
+ * at the most (32,767 s), whatever it is.
  */
 void bsync_watch_lead(const struct bsync_watch_job *job, int silent_s,
   struct bsync_watch_place *place);
 
-/* On a rank of another host: is watched by rank 0, and watches it. */
+/* On a rank of another host: is watched by the leader, and watches it. */
 void bsync_watch_follow(const struct bsync_watch_job *job,
   const struct bsync_watch_place *place);
 
