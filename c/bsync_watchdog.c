@@ -55,14 +55,14 @@ static int number_of(const char *const names[], int count)
   return -1;
 }
 
-/* The text of a file of process [pid]'s under /proc; its length, 0 if there is none. */
+/* The text of a file of /proc/[pid]; its length, 0 if there is none. */
 static size_t read_proc(int pid, const char *name, char *text, size_t size)
 {
   char path[64];
   size_t length;
   FILE *file;
   snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-  file = fopen(path, "r");
+  file = fopen(path, "re"); /* no child is to inherit it */
   if (file == NULL) return 0;
   length = fread(text, 1, size - 1, file);
   fclose(file);
@@ -110,7 +110,7 @@ static int ranks_over(void)
   if (dog.local_size < 2) return 0;
   while (parent > 1 && is_rank(parent)) parent = parent_of(parent);
   snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
-  children = fopen(path, "r");
+  children = fopen(path, "re");
   if (children == NULL) return 0;
   while (fscanf(children, "%d", &pid) == 1) {
     alive += is_rank(pid); /* not a zombie: its environment is gone */
@@ -119,35 +119,40 @@ static int ranks_over(void)
   return alive < 1 || alive > dog.local_size ? 0 : dog.local_size - alive;
 }
 
-/* Milliseconds between two looks at the other ranks. */
+/* Milliseconds between two looks at the other ranks: less than a second. */
 #define DOG_LOOKS_MS 250
+
+/* So many looks have to agree: the launcher may still be starting them. */
+#define DOG_LOOKS 3
+
+/* Sleeps for [ms], or until MPI_Init has returned. Holds the mutex else. */
+static void doze(int ms)
+{
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += ms * 1000000L;
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000L;
+  }
+  pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
+}
 
 static void *dog_watches(void *unused)
 {
-  struct timespec until;
-  int passed = 0, over = 0, looks = 0;
+  int passed = 0, looks = 0, ended;
   (void)unused;
   pthread_mutex_lock(&dog.mutex);
-  while (!dog.ended && passed < dog.timeout_ms) {
-    int step = dog.timeout_ms - passed;
-    if (step > DOG_LOOKS_MS) step = DOG_LOOKS_MS;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += step * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000L;
-    }
-    pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
+  while (!dog.ended && passed < dog.timeout_ms && looks < DOG_LOOKS) {
+    const int rest = dog.timeout_ms - passed;
+    const int step = rest < DOG_LOOKS_MS ? rest : DOG_LOOKS_MS;
+    doze(step);
     passed += step;
-    if (dog.ended) break;
-    /* The launcher may still be starting them: three looks that agree. */
-    looks = ranks_over() > 0 ? looks + 1 : 0;
-    if (looks < 3) continue;
-    break;
+    looks = !dog.ended && ranks_over() > 0 ? looks + 1 : 0;
   }
-  over = !dog.ended;
+  ended = dog.ended;
   pthread_mutex_unlock(&dog.mutex);
-  if (over) dog_bites(passed, looks == 3);
+  if (!ended) dog_bites(passed, looks == DOG_LOOKS);
   return NULL;
 }
 
