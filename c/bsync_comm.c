@@ -457,7 +457,7 @@ static int keep(MPI_Request request, struct shape *of, int receives)
   return index + 1;
 }
 
-/* It is over: frees its slot, fills [status] for a receive, and gives the answer. */
+/* It is over: frees its slot, fills [status] for a receive, and answers. */
 static int finish(int index, int code, MPI_Status *found, double status[3])
 {
   struct open_request *over = &requests[index];
@@ -725,7 +725,7 @@ static void free_parts(struct parts *parts)
   parts->made = 0;
 }
 
-/* The divisor to count by: 1, where the numbers are small enough as they are. */
+/* The divisor to count by: 1, where the numbers are small as they are. */
 static int64_t unit_of(int size, const double *counts, const double *places,
   int64_t limit)
 {
@@ -755,7 +755,8 @@ static int parts_of(int size, const double *counts, const double *places,
     if (counts[i] < 0 || places[i] < 0) return -MPI_ERR_COUNT;
   unit = unit_of(size, counts, places, block_of(widths[type]));
   for (i = 0; i < size; i++)
-    if (counts[i] / (double)unit > INT_MAX || places[i] / (double)unit > INT_MAX)
+    if (counts[i] / (double)unit > INT_MAX ||
+        places[i] / (double)unit > INT_MAX)
       return -BSYNC_E_LARGE;
   if (unit > 1) {
     code = shape(unit, type, &whole);
@@ -868,8 +869,8 @@ int bsync_comm_alltoallv(const void *sent, const double *sent_counts,
   if (code < 0) return code;
   code = parts_of(size, counts, places, type, &in);
   if (code == 0)
-    code = MPI_Alltoallv(sent, out.counts, out.places, out.type, data, in.counts,
-      in.places, in.type, on);
+    code = MPI_Alltoallv(sent, out.counts, out.places, out.type, data,
+      in.counts, in.places, in.type, on);
   else code = -code;
   free_parts(&out);
   free_parts(&in);

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +73,11 @@ int bsync_mpi_family(void)
  */
 static void make_library_global(void)
 {
+  int (*const function)(int *, char ***) = MPI_Init;
+  void *address;
   Dl_info found;
-  if (dladdr((void *)MPI_Init, &found) && found.dli_fname != NULL)
+  memcpy(&address, &function, sizeof address); /* ISO C has no cast for it */
+  if (dladdr(address, &found) && found.dli_fname != NULL)
     dlopen(found.dli_fname, RTLD_NOW | RTLD_GLOBAL | RTLD_NOLOAD);
 }
 
@@ -121,6 +126,12 @@ static int gather_hosts(int size)
  */
 static void end_at_once(void)
 {
+  sigset_t alarms;
+  /* Should it hang in MPI_Abort: whatever the program does with this signal. */
+  signal(SIGALRM, SIG_DFL);
+  sigemptyset(&alarms);
+  sigaddset(&alarms, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
   alarm(2);
   MPI_Abort(MPI_COMM_WORLD, 1);
   _exit(1);
@@ -160,10 +171,8 @@ static int start(int silent_s)
   int *tag_limit = NULL;
   code = start_mpi(&level);
   if (code != MPI_SUCCESS) return code;
-  if (comm == MPI_COMM_NULL) {
-    code = MPI_Comm_dup(MPI_COMM_WORLD, &comm);
-    if (code != MPI_SUCCESS) return code;
-  }
+  code = MPI_Comm_dup(MPI_COMM_WORLD, &comm);
+  if (code != MPI_SUCCESS) return code;
   MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &size);
@@ -199,8 +208,8 @@ int bsync_mpi_init(int timeout_ms, int exit_code, int silent_s,
     bsync_watchdog_start(timeout_ms, exit_code);
     code = start(silent_s);
     bsync_watchdog_stop();
+    state = code == MPI_SUCCESS ? OPEN : CLOSED;
     if (code != MPI_SUCCESS) return answer(code);
-    state = OPEN;
   }
   memcpy(info, facts, sizeof facts);
   return 0;
@@ -320,7 +329,7 @@ static void give_back(int index)
 
 int bsync_mpi_pending(void)
 {
-  return pending;
+  return state == OPEN ? pending : 0;
 }
 
 int bsync_mpi_test(int request)
@@ -495,9 +504,18 @@ static const char *own_text(int code)
 
 int bsync_mpi_host(int rank, char *text, int size)
 {
-  if (state == FRESH) return -BSYNC_E_FRESH;
+  if (hosts == NULL) return not_open();
   if (rank < 0 || rank >= facts[1]) return -BSYNC_E_ARGUMENT;
   return put(hosts + rank * BSYNC_HOST, text, size);
+}
+
+/* Also after a start that has failed, whose error is to be told. */
+static int mpi_runs(void)
+{
+  int started = 0, over = 0;
+  MPI_Initialized(&started);
+  MPI_Finalized(&over);
+  return started && !over;
 }
 
 int bsync_mpi_error_text(int code, char *text, int size)
@@ -506,7 +524,7 @@ int bsync_mpi_error_text(int code, char *text, int size)
   int length = 0;
   if (code < 0) code = code < -INT_MAX ? INT_MAX : -code;
   if (own_text(code) != NULL) return put(own_text(code), text, size);
-  if (state != OPEN || MPI_Error_string(code, from, &length) != MPI_SUCCESS)
+  if (!mpi_runs() || MPI_Error_string(code, from, &length) != MPI_SUCCESS)
     snprintf(from, sizeof from, "MPI error %d", code);
   return put(from, text, size);
 }
@@ -528,7 +546,7 @@ int bsync_mpi_error_class(int code, char *text, int size)
   int class = 0;
   size_t i;
   if (code < 0) code = code < -INT_MAX ? INT_MAX : -code;
-  if (own_text(code) == NULL && state == OPEN &&
+  if (own_text(code) == NULL && mpi_runs() &&
     MPI_Error_class(code, &class) == MPI_SUCCESS)
     for (i = 0; i < sizeof classes / sizeof *classes; i++)
       if (classes[i].class == class) return put(classes[i].name, text, size);

@@ -15,7 +15,8 @@
  *   returned, never fatal (MPI_ERRORS_RETURN, MPI 4.0 section 9.3), except in
  *   [bsync_mpi_init] before MPI has an error handler to ask.
  * - Before [bsync_mpi_init] and after [bsync_mpi_finalize] it answers
- *   -BSYNC_E_FRESH or -BSYNC_E_CLOSED and touches nothing.
+ *   -BSYNC_E_FRESH or -BSYNC_E_CLOSED and touches nothing, but for those that
+ *   say something else below.
  * - All calls come from the thread that called [bsync_mpi_init]
  *   (MPI_THREAD_FUNNELED, section 11.6).
  * - No address is kept after the call, but for those given to
@@ -89,11 +90,13 @@ int bsync_mpi_family(void);
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms], past which this process
  * ends, as told in bsync_watchdog.h, and with it the job; 0 means to wait for
- * ever. A program that is ending anyway, and starts MPI only to tell the others,
- * gives its [exit_code]: then nothing is said, and that is the code. Else it is 0.
+ * ever. A program that is ending anyway, and starts MPI only to tell the
+ * others, gives its [exit_code]: then nothing is said, and that is the code.
+ * Else it is 0.
  *
- * With ranks on several hosts, and [silent_s] above 0 on rank 0, hosts are
- * watched as told in bsync_watch.h; a host may be silent for that many seconds.
+ * With ranks on several hosts, these are watched as told in bsync_watch.h, by
+ * the first rank that is a program of bsync. Its [silent_s] counts: for how
+ * many seconds a host may be silent, 2 or more; of 0 or less nobody watches.
  *
  * Fills [info], which the caller owns:
  *   0  rank of this process
@@ -105,17 +108,19 @@ int bsync_mpi_family(void);
  *   6  version of the standard, as 100 * major + minor
  *   7  BSYNC_SMALL
  *
- * Returns 0. On failure [info] is left alone. Where MPI_Init itself fails, MPI
- * ends the process with a message of its own.
+ * Returns 0. On failure [info] is left alone, and there is no second try: all
+ * answer -BSYNC_E_CLOSED from then on. Where MPI_Init itself fails, MPI ends
+ * the process with a message of its own.
  */
 int bsync_mpi_init(int timeout_ms, int exit_code, int silent_s,
   int32_t info[8]);
 
 /*
- * Writes the name of the host that [rank] runs on, as gethostname(2) says there,
- * to [text], of [size] bytes, with a final 0; what does not fit is cut off.
- * Known of every rank, whatever it does, once MPI has started. Returns the
- * length of what was written.
+ * Writes the name of the host that [rank] runs on, as gethostname(2) says
+ * there, to [text], of [size] bytes, with a final 0; what does not fit is cut
+ * off. Known of every rank, whatever it does, once MPI has started, and also
+ * when it has ended. Returns the length of what was written; -BSYNC_E_ARGUMENT
+ * for a rank that the job has not, or a [size] below 1.
  */
 int bsync_mpi_host(int rank, char *text, int size);
 
@@ -169,7 +174,10 @@ int bsync_mpi_send(const void *buffer, int bytes, int dest, int tag);
  */
 int bsync_mpi_test(int request);
 
-/* How many requests are not done, or were not tested since. */
+/*
+ * How many requests are not done, or were not tested since. May be called at
+ * any time: 0 where MPI does not run, since no request can be asked for there.
+ */
 int bsync_mpi_pending(void);
 
 /*
@@ -183,7 +191,7 @@ int bsync_mpi_pending(void);
  */
 int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us);
 
-/* 0 between [bsync_mpi_init] and [bsync_mpi_finalize], else what they answer. */
+/* 0 between [bsync_mpi_init] and [bsync_mpi_finalize], else as told above. */
 int bsync_mpi_running(void);
 
 /*
@@ -231,8 +239,8 @@ int bsync_mpi_abort(int code);
  * Says that this process has come to its end, and asks whether all programs of
  * bsync in the job have (MPI_Ibarrier, section 6.12.1; C programs beside them
  * take no part). Returns 1 once they have, else 0. Never blocks: ask again, now
- * and then, and look for messages meanwhile. After it [bsync_mpi_finalize] waits
- * for nobody but C programs.
+ * and then, and look for messages meanwhile. After it [bsync_mpi_finalize]
+ * waits for nobody but C programs.
  */
 int bsync_mpi_leave(void);
 
@@ -246,7 +254,8 @@ int bsync_mpi_leave(void);
  * several hosts: a rank that waits in its last barrier does nothing for the
  * others' connections to it. There, if [bsync_mpi_leave] has told that all are
  * at their ends, MPI is not finalized: what is on its way has [linger_ms] to
- * arrive, and then the process may end, which the launcher takes for a good end.
+ * arrive, and then the process may end, which the launcher takes for a good
+ * end.
  */
 int bsync_mpi_finalize(int linger_ms);
 

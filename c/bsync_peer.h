@@ -16,28 +16,31 @@
 #define BSYNC_PEER_H
 
 #include <mpi.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/utsname.h>
 
 /* The longest name of a host, and a final 0. */
 #define BSYNC_HOST 65
 
 /* All ranks tell each other the names of their hosts. */
-static int bsync_peer_names(MPI_Comm pools)
+static inline int bsync_peer_names(MPI_Comm pools)
 {
   char name[BSYNC_HOST] = "", *names;
+  struct utsname here;
   int size, code;
   MPI_Comm_size(pools, &size);
   names = malloc((size_t)size * sizeof name);
   if (names == NULL) return MPI_ERR_NO_MEM;
-  gethostname(name, sizeof name - 1);
+  /* What gethostname(2) says, which strict C11 (-std=c11) does not declare. */
+  if (uname(&here) == 0) snprintf(name, sizeof name, "%s", here.nodename);
   code = MPI_Allgather(name, sizeof name, MPI_CHAR, names, sizeof name,
     MPI_CHAR, pools);
   free(names);
   return code;
 }
 
-static int bsync_peer_world(MPI_Comm *world)
+static inline int bsync_peer_world(MPI_Comm *world)
 {
   MPI_Comm pools, host, programs;
   int code = MPI_Comm_dup(MPI_COMM_WORLD, &pools);

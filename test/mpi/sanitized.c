@@ -62,6 +62,8 @@ static void when_closed(int code)
   CHECK(bsync_mpi_test(1) == -code);
   CHECK(bsync_mpi_wait(1, 1, 1, 1) == -code);
   CHECK(bsync_mpi_leave() == -code);
+  CHECK(bsync_mpi_running() == -code);
+  CHECK(bsync_mpi_pending() == 0);
   CHECK(status[0] == 7 && status[1] == 7 && status[2] == 7);
 }
 
@@ -89,6 +91,20 @@ static void texts(int running)
     CHECK(bsync_mpi_variable(INT_MAX, text, size) < 0);
     free(text);
   }
+}
+
+/* The names of hosts, which are known from the start on, and for good. */
+static void hosts(int known)
+{
+  char text[BSYNC_HOST] = "-";
+  const int length = bsync_mpi_host(1, text, sizeof text);
+  CHECK(known ? length > 0 : length == -BSYNC_E_FRESH);
+  CHECK(known ? (size_t)length == strlen(text) : strcmp(text, "-") == 0);
+  if (!known) return;
+  CHECK(bsync_mpi_host(2, text, sizeof text) == -BSYNC_E_ARGUMENT);
+  CHECK(bsync_mpi_host(-1, text, sizeof text) == -BSYNC_E_ARGUMENT);
+  CHECK(bsync_mpi_host(1, text, 0) == -BSYNC_E_ARGUMENT);
+  CHECK(bsync_mpi_host(1, text, 1) == 0 && text[0] == '\0');
 }
 
 /* Arguments that cannot be: an error, and nothing is touched. */
@@ -220,12 +236,14 @@ int main(void)
   CHECK(bsync_mpi_family() != BSYNC_FAMILY_UNKNOWN);
   when_closed(BSYNC_E_FRESH);
   texts(0);
+  hosts(0);
   CHECK(bsync_mpi_init(20000, 0, 0, info) == 0);
   CHECK(bsync_mpi_init(20000, 0, 0, again) == 0);
   CHECK(memcmp(info, again, sizeof info) == 0);
   rank = info[0];
   CHECK(info[1] == 2 && info[2] >= 32767 && info[3] == 2 && info[7] == BSYNC_SMALL);
   texts(1);
+  hosts(1);
   mistakes();
   ping_pong();
   truncated();
@@ -242,6 +260,7 @@ int main(void)
   CHECK(bsync_mpi_init(20000, 0, 0, info) == -BSYNC_E_CLOSED);
   when_closed(BSYNC_E_CLOSED);
   texts(0);
+  hosts(1);
   if (rank == 0) puts("sound");
   return 0;
 }
