@@ -260,8 +260,12 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Cancels what is queued, stops what runs, and is quick: all that is not settled fails with
-   * `CancelledError`, `reason` being its cause. Local workers are killed; synchronous code on a rank
-   * can't be stopped, and goes on until it returns. May be called again, and after `close`.
+   * `CancelledError`, `reason` being its cause. May be called again, and after `close`. Never rejects.
+   *
+   * Processes, local or isolated, are killed. On a plain MPI rank synchronous code can't be stopped: an endless
+   * loop goes on, that rank is not let go (with `release` its `open` does not resolve), and when the program
+   * ends the job is aborted 1.5 s later, with the program's exit code. Where that may be, open the pool with
+   * `isolate: true`, or give the calls a `timeout`, which interrupts JavaScript on a rank, too.
    *
    * @example
    * process.once("SIGUSR1", () => void pool.terminate("told to stop"));
