@@ -3,7 +3,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { until } from "./contract/assert.ts";
 import type { HostJob } from "./hosts/cluster.ts";
-import { mpiFamilies } from "./setup/mpi.ts";
+import { findMpi, mpiFamilies } from "./setup/mpi.ts";
 import { whyNoSlurm } from "./setup/slurm.ts";
 import { Slurm } from "./slurm/slurm.ts";
 
@@ -13,6 +13,7 @@ const ACROSS = join(import.meta.dir, "hosts/fixtures/across.ts");
 const WAITING = join(import.meta.dir, "hosts/fixtures/waiting.ts");
 const DRAINING = join(import.meta.dir, "contract/fixtures/draining.ts");
 const STEPS = join(import.meta.dir, "slurm/fixtures/steps.ts");
+const STEPS_SAID = "timeout\n[ 1, 1, 1 ]\n";
 
 const reason = await whyNoSlurm();
 const families = reason === null ? mpiFamilies() : [];
@@ -62,9 +63,16 @@ for (const family of families) {
       await using job = slurm!.srun(family, four, [STEPS, "leave"]);
       await isOver(job);
       const { exitCode, stdout, stderr } = await job.ended();
-      expect(stdout).toBe("timeout\n[ 1, 1, 1 ]\n");
+      expect(stdout).toBe(STEPS_SAID);
       expect(stderr).toMatch(/^bsync: rank \d \(pid \d+, host node[12]\) ended with exit code 3/m);
       expect(exitCode).not.toBe(0);
+    });
+
+    test("its mpirun in an allocation, on both nodes", async () => {
+      const { mpirun } = findMpi(family)!;
+      await using job = slurm!.launch("salloc", ...four, mpirun, process.execPath, "run", STEPS);
+      const { exitCode, stdout, stderr } = await job.ended();
+      expect({ exitCode, stdout, stderr }).toMatchObject({ exitCode: 0, stdout: STEPS_SAID });
     });
 
     test("a rank that is killed ends the step", async () => {

@@ -142,18 +142,18 @@ export class HostJob implements AsyncDisposable {
   }
 
   /** Its launcher has ended, in time: its exit code. */
-  async over(): Promise<number> {
+  async over(limit = LIMIT_MS): Promise<number> {
     const late = Promise.withResolvers<"late">();
-    const timer = setTimeout(() => late.resolve("late"), LIMIT_MS);
+    const timer = setTimeout(() => late.resolve("late"), limit);
     const exitCode = await Promise.race([this.#process.exited, late.promise]);
     clearTimeout(timer);
     if (exitCode !== "late") return exitCode;
-    throw new Error(`no end after ${LIMIT_MS} ms\n${this.stdout}\n${this.stderr}`);
+    throw new Error(`no end after ${limit} ms\n${this.stdout}\n${this.stderr}`);
   }
 
   /** The same, and so has everybody else who may write. */
-  async ended(): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-    const exitCode = await this.over();
+  async ended(limit = LIMIT_MS): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const exitCode = await this.over(limit);
     await this.#read;
     return { exitCode, stdout: this.stdout, stderr: this.stderr };
   }

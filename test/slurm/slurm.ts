@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cluster, type HostJob } from "../hosts/cluster.ts";
+import { AS_ROOT } from "../mpi/launch.ts";
 import type { MpiFamily } from "../setup/mpi.ts";
 
 const START = join(import.meta.dir, "start.sh");
@@ -13,8 +14,9 @@ const START = join(import.meta.dir, "start.sh");
 /** What Slurm's plugins for each MPI are called. */
 const PLUGINS = { openmpi: "pmix", mpich: "pmi2" } as const;
 
-/** Open MPI's fastest ways between hosts are not made for namespaces of one machine. */
+/** Open MPI's fastest ways between hosts are not made for namespaces of one machine; its mpirun, not for root. */
 const MPI_SETTINGS = {
+  ...AS_ROOT,
   OMPI_MCA_pml: "ob1",
   OMPI_MCA_btl_tcp_if_include: "eth0",
   OMPI_MCA_mpi_yield_when_idle: "1",
@@ -22,11 +24,12 @@ const MPI_SETTINGS = {
 
 export class Slurm implements AsyncDisposable {
   readonly #cluster: Cluster;
-  readonly #folder: string;
+  /** Temporary, and the same on all hosts. */
+  readonly folder: string;
 
   private constructor(cluster: Cluster, folder: string) {
     this.#cluster = cluster;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   static async open(): Promise<Slurm> {
@@ -58,11 +61,11 @@ export class Slurm implements AsyncDisposable {
   }
 
   get #config() {
-    return { SLURM_CONF: join(this.#folder, "slurm.conf") };
+    return { SLURM_CONF: join(this.folder, "slurm.conf") };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cluster[Symbol.asyncDispose]();
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.folder, { recursive: true });
   }
 }
