@@ -1,41 +1,18 @@
-import { statSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { bindToProcess } from "./codec/refusal.ts";
-import { Controller } from "./controller.ts";
-import { BsyncError, PoolClosedError } from "./errors.ts";
+import type { Controller } from "./controller.ts";
+import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
-import { calledByMain, calledByProgram, recordOf } from "./function/reference.ts";
+import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { letGoAtEnd, mpiJob, refuseStrayTask } from "./link/job.ts";
-import { WORKER_MARK } from "./link/local.ts";
-import type { Launcher } from "./mpi/launcher.ts";
+import { openPool, type PoolRole } from "./open.ts";
 import {
   type CallOptions,
-  DEFAULT_OPEN_TIMEOUT_MS,
-  DEFAULT_TASK,
   type PoolOptions,
-  type PoolSettings,
   readCallOptions,
-  readCount,
-  readPoolOptions,
-  readRanks,
-  readRelease,
   type TaskFunction,
   type WorkerList,
 } from "./options.ts";
-import { jobRank, nextOpen, type Ranks, ranksFor } from "./ranks.ts";
-import { JobSurroundings, Release, returnTag, takeTag } from "./surroundings/job.ts";
-import { LocalSurroundings } from "./surroundings/local.ts";
-import { MixedSurroundings } from "./surroundings/mixed.ts";
-import type { Surroundings } from "./surroundings/surroundings.ts";
-import { Task, type TaskOptions } from "./task.ts";
-import { currentTask } from "./worker/context.ts";
-import { leaveToController } from "./worker/guard.ts";
-import { serveParent } from "./worker/local.ts";
-import { join, serve } from "./worker/rank.ts";
-
-/** What a pool is on this process. */
-export type PoolRole = "controller" | "worker" | "unused";
+import type { TaskOptions } from "./task.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
@@ -137,27 +114,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     workers?: number | WorkerList,
     options: PoolOptions<I> = {},
   ): Promise<AsyncPool> {
-    if (isLoading() && !calledByProgram()) {
-      // On a worker, that loads a module for its functions. The main script has come as far as it
-      // should; a module that it imports goes on, with a pool that is none.
-      if (!calledByMain()) return AsyncPool.make("worker", null, readPoolOptions(options).task);
-      reachedOpen();
-      return new Promise(() => {});
-    }
-    if (process.env[WORKER_MARK] !== undefined) return serveBundled();
-    const mayUseMpi = !(Object.hasOwn(options ?? {}, "mpi") && options.mpi === false);
-    const launcher = mayUseMpi ? mpiJob() : null;
-    if (launcher === null && mayUseMpi) refuseStrayTask();
-    if (launcher === null) return await openLocal(workers, readPoolOptions(options));
-    const { among, isReleased } = readTogether(options, launcher);
-    if (among.members?.length === 1) return await openLocal(workers, readPoolOptions(options));
-    const open = among.rank === 0 ? openInJob : joinPool;
-    return await open(workers, options, among, isReleased);
-  }
-
-  /** @internal Pools are opened by `AsyncPool.open`. */
-  static make(role: PoolRole, controller: Controller | null, options: TaskOptions): AsyncPool {
-    return new AsyncPool(role, controller, options);
+    const { role, controller, task } = await openPool(workers, options);
+    return new AsyncPool(role, controller, task);
   }
 
   /**
@@ -329,162 +287,3 @@ const NOBODY: TaskOwner = {
   cancel: () => false,
   promise: () => new Promise(() => {}),
 };
-
-async function openLocal(
-  workers: number | WorkerList | undefined,
-  settings: PoolSettings,
-): Promise<AsyncPool> {
-  const count = readCount(workers, availableParallelism());
-  const { cwd } = settings;
-  if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new RangeError(`Cannot open a pool: its cwd ${JSON.stringify(cwd)} is no folder`);
-  }
-  return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
-}
-
-/**
- * What every rank has to know before anything else, and so has to be right on each of them: whose pool it is, and
- * whether ranks go on after it. All else is for the controller to say.
- */
-function readTogether(
-  options: PoolOptions,
-  launcher: Launcher,
-): { among: Ranks; isReleased: boolean } {
-  try {
-    return { among: ranksFor(options, launcher), isReleased: readRelease(options) };
-  } catch (error) {
-    letGoAtEnd();
-    throw error;
-  }
-}
-
-/** `open` on the controller. */
-async function openInJob(
-  workers: number | WorkerList | undefined,
-  options: PoolOptions,
-  among: Ranks,
-  isReleased: boolean,
-): Promise<AsyncPool> {
-  const id = nextOpen(among);
-  if (!isReleased) {
-    let settings: PoolSettings;
-    try {
-      settings = readPoolOptions(options);
-      // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
-      if (among.size > 0) readRanks(workers, among.size, among.comm);
-    } catch (error) {
-      letGoAtEnd();
-      throw error;
-    }
-    return await openAmong(workers, settings, among, null);
-  }
-  // The others wait for what comes of it, whatever is wrong with it.
-  const job = join(settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
-  const release = new Release(job, among, id);
-  try {
-    return await openAmong(workers, readPoolOptions(options), among, release);
-  } catch (error) {
-    release.tell();
-    throw error;
-  }
-}
-
-async function openAmong(
-  workers: number | WorkerList | undefined,
-  settings: PoolSettings,
-  among: Ranks,
-  release: Release | null,
-): Promise<AsyncPool> {
-  const tag = takeTag(settings.tag);
-  let outside: Surroundings;
-  let ranks: WorkerList;
-  try {
-    const job = join(settings.openTimeout);
-    ranks = readRanks(workers, among.members?.length ?? job.mpi.size, among.comm);
-    if (release !== null && settings.keepUnused) {
-      release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
-    }
-    const { spin, isolate } = settings;
-    const inJob = new JobSurroundings(job, ranks, tag, { among, spin, isolate, release });
-    const mixed = ranks.includes(null);
-    outside = mixed
-      ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
-      : inJob;
-  } catch (error) {
-    returnTag(tag);
-    throw error;
-  }
-  return await openOn(outside, ranks.length, settings);
-}
-
-async function openOn(
-  outside: Surroundings,
-  workers: number,
-  { initializer, openTimeout, task, limits, drain }: PoolSettings,
-): Promise<AsyncPool> {
-  const controller = new Controller(outside, limits, drain);
-  try {
-    await controller.open(workers, initializer, openTimeout);
-  } catch (error) {
-    outside.leave();
-    throw error;
-  }
-  return AsyncPool.make("controller", controller, task);
-}
-
-/**
- * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say, which
- * has the same ones: this rank serves then, since the controller may go on and open another pool.
- */
-async function joinPool(
-  workers: number | WorkerList | undefined,
-  options: PoolOptions,
-  among: Ranks,
-  isReleased: boolean,
-): Promise<AsyncPool> {
-  const task = currentTask();
-  if (task !== null && !isReleased) {
-    throw new BsyncError(
-      "BSYNC_IN_TASK",
-      `Cannot open a pool in ${task}: on rank ${among.rank} open waits for the calls of rank 0, and never ` +
-        "resolves; for local processes of the task's own, open it with { mpi: false }",
-    );
-  }
-  const id = nextOpen(among);
-  const settings = settingsOf(options);
-  const job = join(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
-  const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
-  const defaults = settings?.task ?? DEFAULT_TASK;
-  if (settings?.keepUnused && isWorker === false) return AsyncPool.make("unused", null, defaults);
-  if (settings !== null) leaveToController(settings.drain.signals);
-  await serve(job, jobRank(among, 0), isReleased ? id : null);
-  return AsyncPool.make(isWorker ? "worker" : "unused", null, defaults);
-}
-
-/** Null where something is wrong with them. */
-function settingsOf(options: PoolOptions): PoolSettings | null {
-  try {
-    return readPoolOptions(options);
-  } catch {
-    return null;
-  }
-}
-
-/** Whether a rank is one of the workers; null where these cannot be. */
-function isAmong(
-  workers: number | WorkerList | undefined,
-  rank: number,
-  size: number,
-): boolean | null {
-  try {
-    return readRanks(workers, size).includes(rank);
-  } catch {
-    return null;
-  }
-}
-
-/** In a bundled program a local worker runs the program itself, and serves from `open` on. */
-function serveBundled(): Promise<never> {
-  serveParent();
-  return new Promise(() => {});
-}
