@@ -20,10 +20,14 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ms in which an address of the leader has to answer. */
 #define CONNECT_MS 5000
+
+/* ms in which Open MPI's mpirun has to end by itself, and then by SIGTERM. */
+#define LAUNCHER_MS 5000
 
 /* The kernel refuses longer times between two of its questions. */
 #define KEEPALIVE_MOST_S 32767
@@ -89,6 +93,84 @@ static int is_silence(int error)
   }
 }
 
+/* A number among the fields of a process's stat (proc(5)); 0 where there is none. */
+static unsigned long long stat_field(const char *path, int field)
+{
+  char text[1024], *at;
+  ssize_t length;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0) return 0;
+  text[length] = '\0';
+  /* The second field, a name, may hold anything but ends there. */
+  at = strrchr(text, ')');
+  for (; at != NULL && field > 2; field--) at = strchr(at + 1, ' ');
+  return at == NULL ? 0 : strtoull(at, NULL, 10);
+}
+
+#define STAT_PARENT 4
+#define STAT_START 22
+
+/* The mpirun of Open MPI that has started this rank on its own host; else 0. */
+static int find_launcher(void)
+{
+  char path[64], program[512], *name;
+  int pid = (int)getppid();
+  while (pid > 1) {
+    ssize_t length;
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    length = readlink(path, program, sizeof program - 1);
+    if (length < 0) return 0;
+    program[length] = '\0';
+    name = strrchr(program, '/');
+    name = name == NULL ? program : name + 1;
+    if (strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0)
+      return pid;
+    /* A daemon of another host's launcher, or another family's. */
+    if (strcmp(name, "orted") == 0 || strcmp(name, "prted") == 0 ||
+        strncmp(name, "hydra", 5) == 0 || strncmp(name, "mpiexec", 7) == 0)
+      return 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    pid = (int)stat_field(path, STAT_PARENT);
+  }
+  return 0;
+}
+
+/* Nothing that somebody may wait for the end of: the launcher reads our pipes. */
+static void close_all(void)
+{
+  int fd = 0;
+#ifdef SYS_close_range
+  if (syscall(SYS_close_range, 0U, ~0U, 0U) == 0) return;
+#endif
+  for (; fd < 65536; fd++) close(fd);
+}
+
+/* Leaves a process behind that sees to the end of Open MPI's mpirun. */
+static void see_launcher_off(void)
+{
+  char path[64];
+  unsigned long long start;
+  int ms;
+  const int pid = find_launcher();
+  if (pid == 0) return;
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  start = stat_field(path, STAT_START);
+  if (start == 0 || fork() != 0) return;
+  /* Of several threads only this one is here: no locks, no memory. */
+  setsid();
+  close_all();
+  for (ms = 0; ms <= 2 * LAUNCHER_MS; ms += 100) {
+    poll(NULL, 0, 100);
+    if (stat_field(path, STAT_START) != start) break;
+    if (ms == LAUNCHER_MS) kill(pid, SIGTERM);
+    if (ms == 2 * LAUNCHER_MS) kill(pid, SIGKILL);
+  }
+  _exit(0);
+}
+
 static void end_job(int silent_rank)
 {
   char line[512];
@@ -103,6 +185,7 @@ static void end_job(int silent_rank)
   }
   /* The launcher reads it before it hears of the end. */
   poll(NULL, 0, 100);
+  see_launcher_off();
   watch.job.end();
 }
 

@@ -78,6 +78,18 @@ for (const family of families) {
       await isOver(cluster, job, new RegExp(SILENCE[family](host)));
     });
 
+    test("a host is cut off, and only bsync sees it: mpirun ends with the job", async () => {
+      await using cluster = await Cluster.open(2);
+      const env = { BSYNC_HOST_TIMEOUT: "3000" };
+      const options = family === "openmpi" ? ["-x", "BSYNC_HOST_TIMEOUT"] : [];
+      const hosts = ["login", "node1", "node2"];
+      const args = [fixture("waiting.ts"), "sync"];
+      await using job = cluster.start(family, hosts, args, { options, env });
+      await job.said("waits");
+      await cluster.cutOff("node2");
+      await isOver(cluster, job, new RegExp(SILENCE.mpich("node2")));
+    });
+
     test.each(["node1", "node2"])("%s dies", async (host) => {
       await using cluster = await Cluster.open(3);
       await using job = cluster.start(family, three, [fixture("waiting.ts"), "sync"]);

@@ -286,11 +286,10 @@ function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
 }
 
 /**
- * ms that a host may be silent before its job is taken for lost. Most launchers see to it themselves:
- * Open MPI's after 8 minutes, Slurm after 5. They are left the time: after an abort Open MPI's would wait for the
- * silent host's daemon. MPICH's mpirun would wait for ever.
+ * ms that a host may be silent before its job is taken for lost. Slurm sees to it itself, after 5 minutes,
+ * and is left the time; Open MPI's mpirun does after 8, and MPICH's would wait for ever.
  */
-const HOST_TIMEOUT_MS = { mpich: 60_000, openmpi: 600_000, unknown: 600_000 };
+const HOST_TIMEOUT_MS = { mpich: 60_000, openmpi: 60_000, unknown: 600_000 };
 
 /** How many seconds a host may be silent, 0 for ever. */
 function silentSeconds(launcher: Launcher): number {
