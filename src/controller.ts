@@ -491,7 +491,7 @@ export class Controller implements TaskOwner {
     if (this.#scheduler.stateOf(record) === "gone") return;
     const told = connection.link?.told;
     const loading = told === At.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
-    const { lost } = this.#scheduler.lose(record, told);
+    const lost = this.#scheduler.lose(record, told);
     connection.farewell = true;
     this.#disconnect(connection);
     for (const task of lost) {

@@ -55,17 +55,6 @@ export type Verdict =
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
-/** What was in flight to a worker that is gone. */
-export interface Loss {
-  /**
-   * The task it was running, and those before it whose answers were lost with it; without those that
-   * were settled before.
-   */
-  readonly lost: readonly Task[];
-  /** Those it had not started: they are queued again, in their old places. */
-  readonly requeued: number;
-}
-
 /**
  * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that was overtaken
  * stays for a while: it names its task, whose result may be large, and does not hold it.
@@ -99,7 +88,6 @@ export class Scheduler {
   readonly #firstIdle = new Front(this.#idle);
   readonly #firstOpen = new Front(this.#open);
   readonly #firstCalled = new Front(this.#called);
-  #running = 0;
   /** How often a function turned out to be long after all. */
   #turns = 0;
   /** For each worker, at which of those counts the costs of what it has in flight were looked up. */
@@ -110,11 +98,6 @@ export class Scheduler {
   /** Tasks that wait for a worker. */
   get queued(): number {
     return this.#ready.size - this.#dropped + this.#pinned.size;
-  }
-
-  /** Tasks that were sent to a worker and are not settled. */
-  get running(): number {
-    return this.#running;
   }
 
   /** How many workers were added, and do not serve yet. */
@@ -297,7 +280,6 @@ export class Scheduler {
     }
     if (task.state !== "running") return "settled";
     task.state = "cancelled";
-    this.#running--;
     if (task.record!.inFlight.at(0) === task) this.#await(task.record!, now);
     return "interrupt";
   }
@@ -316,7 +298,6 @@ export class Scheduler {
       }
       const task = taskOf(deadline)!;
       task.state = "failed";
-      this.#running--;
       this.#await(worker, now);
       verdicts.push({ kind: "expired", task, worker });
     }
@@ -324,12 +305,13 @@ export class Scheduler {
   }
 
   /**
-   * A worker is gone. What it ran is the caller's to settle; what it had not begun is queued again.
+   * A worker is gone. What it had not begun is queued again, in its old place. What it ran, and those before it
+   * whose answers are lost with it, is returned, without what was settled before: it is the caller's to settle.
    * `begun` is the number of the last task it had begun, 0 if it had begun none; where that is not known
    * it is undefined, and the first in flight is taken for the one it ran.
    */
-  lose(worker: WorkerRecord, begun?: number): Loss {
-    if (worker.set === this.#gone) return { lost: [], requeued: 0 };
+  lose(worker: WorkerRecord, begun?: number): Task[] {
+    if (worker.set === this.#gone) return [];
     this.#move(worker, this.#gone);
     worker.recalled = false;
     const inFlight = worker.inFlight.takeAll();
@@ -337,19 +319,13 @@ export class Scheduler {
     worker.load = 0;
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
     const lost: Task[] = [];
-    let requeued = 0;
     inFlight.forEach((task, i) => {
       if (task.state !== "running") return;
-      if (i > last) {
-        this.#requeue(task);
-        requeued++;
-        return;
-      }
-      this.#running--;
+      if (i > last) return this.submitAgain(task);
       task.state = "failed";
       lost.push(task);
     });
-    return { lost, requeued };
+    return lost;
   }
 
   /** A worker with something in flight is told to begin nothing more: it is sent nothing until it has said that it knows (`resume`). */
@@ -379,7 +355,7 @@ export class Scheduler {
     for (const task of inFlight) {
       if (task === kept) continue;
       worker.left++;
-      if (task.state === "running") this.#requeue(task);
+      if (task.state === "running") this.submitAgain(task);
     }
   }
 
@@ -400,7 +376,6 @@ export class Scheduler {
         tasks.push(task);
       }
     }
-    this.#running = 0;
     return tasks;
   }
 
@@ -456,7 +431,6 @@ export class Scheduler {
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     task.state = "running";
     task.record = worker;
-    this.#running++;
     const cost = costOf(task);
     worker.left--;
     worker.inFlight.push(task);
@@ -467,11 +441,6 @@ export class Scheduler {
     }
     this.#place(worker);
     return task;
-  }
-
-  #requeue(task: Task): void {
-    this.#running--;
-    this.submitAgain(task);
   }
 
   #pushAgain(task: Task): void {
@@ -487,7 +456,6 @@ export class Scheduler {
   /** Marks what `answered` found; the caller settles it, unless that was done. */
   #release(task: Task): Task | null {
     if (task.state !== "running") return null;
-    this.#running--;
     task.state = "done";
     return task;
   }
