@@ -14,7 +14,7 @@ import {
 } from "./errors.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { At, type Ending } from "./link/link.ts";
+import { At, type Ending, takeIn } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
 import { isNeighbour } from "./neighbours.ts";
 import {
@@ -50,9 +50,6 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
-
-/** Polls in which all that has come is taken in, but for a flood. */
-const POLLS = 100;
 
 /** ms that `close` waits for a worker to go by itself. */
 const GOODBYE_MS = 2_000;
@@ -611,8 +608,7 @@ export class Controller implements TaskOwner {
     const told = link?.told;
     if (record.recalled) {
       if (told === undefined || told !== recalledAt) return;
-      // What it had answered before it told that is taken in first.
-      for (let i = 0; i < POLLS && this.#outside.poll(); i++);
+      takeIn(this.#outside);
       return this.#takeBack(connection, told);
     }
     connection.recalledAt = told;

@@ -1,9 +1,9 @@
-import type { Connection } from "./connection.ts";
+import type { Connection, ControlledLink } from "./connection.ts";
 import { At } from "./link/link.ts";
 
-/** A worker that does not begin what it was sent is ended after so many looks, with so many ms between. */
-const IDLE_LOOKS = 3;
-const IDLE_LOOK_MS = 1_000;
+/** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks, with so many ms between. */
+export const LOOKS = 3;
+export const LOOK_MS = 1_000;
 
 /**
  * While tasks are pending, looks now and then for workers that are held.
@@ -39,13 +39,13 @@ export class Liveness {
   watch(): void {
     if (this.#timer !== null) return;
     this.#lastLook = performance.now();
-    this.#timer = setInterval(() => this.#look(), IDLE_LOOK_MS);
+    this.#timer = setInterval(() => this.#look(), LOOK_MS);
     this.#timer.unref();
   }
 
   /** For callers that keep the event loop from turning: looks if it is time to. */
   lookInTime(now: number): void {
-    if (this.#timer !== null && now - this.#lastLook >= IDLE_LOOK_MS) this.#look();
+    if (this.#timer !== null && now - this.#lastLook >= LOOK_MS) this.#look();
   }
 
   rest(): void {
@@ -58,18 +58,25 @@ export class Liveness {
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
       this.#lookAtHead(connection);
-      const { record, link } = connection;
-      const read = link?.reading ?? null;
-      // What it began and has answered is over, though it was kept from saying so.
-      const told = link?.told;
-      const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
-      const waits = record.inFlight.length > 0 && told !== undefined && !begun;
-      const stands = waits && read !== null && read === connection.read;
-      connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
-      connection.read = read;
-      if (connection.idleLooks >= IDLE_LOOKS) link?.kill?.();
+      this.#lookAtReading(connection);
     }
   }
+
+  /** Does it stand before what it was sent, and read nothing? */
+  #lookAtReading(connection: Connection): void {
+    const { record, link } = connection;
+    const read = link?.reading ?? null;
+    // What it began and has answered is over, though it was kept from saying so.
+    const told = link?.told;
+    const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
+    const waits = record.inFlight.length > 0 && told !== undefined && !begun;
+    const stands = waits && read !== null && read === connection.read;
+    connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
+    connection.read = read;
+    if (connection.idleLooks >= LOOKS) link?.kill?.();
+  }
+
+  /** Is the first call in flight the one of the last look? */
   #lookAtHead(connection: Connection): void {
     const { record, link } = connection;
     const head = record.inFlight.at(0);
@@ -77,19 +84,21 @@ export class Liveness {
     connection.headLooks = order === connection.head ? connection.headLooks + 1 : 0;
     connection.head = order;
     if (connection.headLooks === 0 || link === null) return;
-    const isProcess = link.kill !== undefined;
-    if (head === undefined) {
+    if (head !== undefined) {
+      if (this.#isHeld(connection, link)) this.#onHeld(connection);
+    } else if (record.recalled && connection.headLooks >= LOOKS) {
       // All it was sent was taken back, and it does not say that it knows.
-      if (record.recalled && isProcess && connection.headLooks >= IDLE_LOOKS) link.kill!();
-      return;
+      link.kill?.();
     }
-    const { told } = link;
+  }
+
+  /** Whether what it has not begun is to be taken back. */
+  #isHeld({ record, headLooks }: Connection, { told, kill }: ControlledLink): boolean {
+    if (record.recalled) return true;
     // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
     // at once. A local process that begins nothing is ended instead.
-    const isBehind = record.inFlight.length > 1 && told !== At.Loading;
-    const mayBeIdle = isProcess ? told === undefined : told === At.Nothing;
-    const isEnded = isProcess && told === At.Nothing;
-    const isIdle = mayBeIdle && connection.headLooks === IDLE_LOOKS;
-    if (record.recalled || (isBehind && !isEnded) || isIdle) this.#onHeld(connection);
+    const isProcess = kill !== undefined;
+    if (headLooks === LOOKS && (isProcess ? told === undefined : told === At.Nothing)) return true;
+    return record.inFlight.length > 1 && told !== At.Loading && !(isProcess && told === At.Nothing);
   }
 }

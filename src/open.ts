@@ -10,6 +10,7 @@ import type { Launcher } from "./mpi/launcher.ts";
 import {
   DEFAULT_OPEN_TIMEOUT_MS,
   DEFAULT_TASK,
+  ownOption,
   type PoolOptions,
   type PoolSettings,
   readCount,
@@ -59,7 +60,7 @@ export async function openPool(
     return new Promise(() => {});
   }
   if (process.env[WORKER_MARK] !== undefined) return serveBundled();
-  const mayUseMpi = !(Object.hasOwn(options ?? {}, "mpi") && options.mpi === false);
+  const mayUseMpi = ownOption(options, "mpi") !== false;
   const launcher = mayUseMpi ? mpiJob() : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
   if (launcher === null) return await openLocal(workers, readPoolOptions(options));

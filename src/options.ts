@@ -277,12 +277,16 @@ export function readRelease(options: unknown): boolean {
   return readOwn(options, "release") === true;
 }
 
-/** One option among others, which are not looked at. */
 function readOwn(options: unknown, name: keyof PoolOptions): unknown {
-  if (!isRecord(options) || !Object.hasOwn(options as object, name)) return undefined;
-  const value = (options as PoolOptions)[name];
+  const value = ownOption(options, name);
   checkOption("open a pool", name, value, POOL_RULES);
   return value;
+}
+
+/** One option among others, none of which need be right. */
+export function ownOption(options: unknown, name: keyof PoolOptions): unknown {
+  if (!isRecord(options) || !Object.hasOwn(options as object, name)) return undefined;
+  return (options as PoolOptions)[name];
 }
 
 /** The options of a call on top of others, checked. */

@@ -42,6 +42,14 @@ export interface Link {
   close(): void;
 }
 
+/** Polls in which all that has come is taken in, but for a flood. */
+const POLLS = 100;
+
+/** Takes in what a worker has said before it told what it is at: that it goes first. */
+export function takeIn(from: { poll(): boolean }): void {
+  for (let i = 0; i < POLLS && from.poll(); i++);
+}
+
 /** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
 export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
 

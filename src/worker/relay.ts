@@ -1,8 +1,9 @@
 import { PROGRAM_OVER } from "../endings.ts";
 import { readNote, sendNote } from "../link/isolated.ts";
-import { At, type Ending } from "../link/link.ts";
+import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
+import { LOOK_MS, LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
 import type { Place } from "../place.ts";
 import {
@@ -15,13 +16,6 @@ import {
   readFrames,
   readGreeting,
 } from "../wire.ts";
-
-/** Polls in which all that has come is taken in, but for a flood. */
-const POLLS = 100;
-
-/** A child that takes nothing in is ended after so many looks, with so many ms between. */
-const LOOKS = 3;
-const LOOK_MS = 1_000;
 
 /** ms that a child has to end by itself when its pool is over. */
 const LINGER_MS = 1_000;
@@ -162,8 +156,7 @@ export class Relay {
     if (told !== this.#recalledAt) this.#recalledAt = undefined;
     // The second look is one after a second at least.
     else if (told !== undefined && ++this.#recallLooks === 2) {
-      // What it had answered before it told that goes first.
-      for (let i = 0; i < POLLS && child.poll(); i++);
+      takeIn(child);
       this.#say(Kind.Held, told, this.#recalls);
     }
     const busy = told === At.Loading || told === INITIALIZER;
