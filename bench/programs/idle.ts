@@ -18,13 +18,19 @@ async function sleepLong(ms: number): Promise<void> {
   await Bun.sleep(ms);
 }
 
-/** Seconds of processor time that a process's threads have had: ns in the first field of `schedstat`. */
+/** ns of processor time that a thread has had: the first field of `schedstat`. 0 for one that has just ended. */
+function cpuTime(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  } catch {
+    return 0;
+  }
+}
+
+/** Seconds of processor time that a process's threads have had. */
 function cpuSeconds(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
-  const times = threads.map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]),
-  );
-  return times.reduce((sum, ns) => sum + ns, 0) / 1e9;
+  return threads.reduce((sum, thread) => sum + cpuTime(pid, thread), 0) / 1e9;
 }
 
 /** Percent of a core, for each process. */
