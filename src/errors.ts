@@ -172,3 +172,8 @@ export class MpiError extends BsyncError {
     this.mpiClass = mpiClass;
   }
 }
+
+/** The words of what was thrown, for a message. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -5,6 +5,7 @@
 import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
+import { textOf } from "../errors.ts";
 import { Cache } from "../mpi/cache.ts";
 import {
   type Environment,
@@ -61,7 +62,7 @@ function parse(args: string[]): Options | { help: true } | { wrong: string } {
   try {
     ({ values } = parseArgs({ args, options: OPTIONS }));
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) };
+    return { wrong: textOf(error) };
   }
   if (values.help) return { help: true };
   const seconds = Number(values.timeout);

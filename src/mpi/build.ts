@@ -14,6 +14,7 @@ import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
 import watchSource from "../../c/bsync_watch.c" with { type: "text" };
 import watchdogHeader from "../../c/bsync_watchdog.h" with { type: "text" };
 import watchdogSource from "../../c/bsync_watchdog.c" with { type: "text" };
+import { textOf } from "../errors.ts";
 import { digest, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
@@ -146,9 +147,7 @@ function compile(compiler: Compiler, folder: string, name: string): Built {
     publish(output, path);
   } catch (error) {
     if (error instanceof BuildError) throw error;
-    throw new BuildError(
-      `cannot write to ${folder}: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new BuildError(`cannot write to ${folder}: ${textOf(error)}`);
   } finally {
     if (work) rmSync(work, { recursive: true, force: true });
   }
@@ -173,7 +172,7 @@ function runCompiler(compiler: Compiler, input: string, output: string, work: st
       killSignal: "SIGKILL",
     });
   } catch (error) {
-    throw new BuildError(`${compiler.path} does not run: ${String(error)}`);
+    throw new BuildError(`${compiler.path} does not run: ${textOf(error)}`);
   }
   let size = 0;
   try {

@@ -85,21 +85,20 @@ export class Cache {
     return isPrivate(this.#spare) ? this.#spare : null;
   }
 
-  *#paths(name: string): Iterable<string> {
-    yield join(this.#preferred, name);
-    if (isPrivate(this.#spare)) yield join(this.#spare, name);
+  /** The folders to read in. */
+  #readable(): string[] {
+    return isPrivate(this.#spare) ? this.places : [this.#preferred];
   }
 
   /** The path of a sealed file that is there and whole. */
   find(name: string): string | undefined {
-    for (const path of this.#paths(name)) if (isWhole(path)) return path;
-    return undefined;
+    const paths = this.#readable().map((folder) => join(folder, name));
+    return paths.find(isWhole);
   }
 
   /** The sealed files whose names start so, and whether they are whole. */
   *list(prefix: string): Iterable<{ path: string; whole: boolean }> {
-    for (const folder of [this.#preferred, this.#spare]) {
-      if (folder === this.#spare && !isPrivate(folder)) continue;
+    for (const folder of this.#readable()) {
       let names: string[] = [];
       try {
         names = readdirSync(folder).sort();

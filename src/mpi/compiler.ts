@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
+import { textOf } from "../errors.ts";
 import { setting, type Environment, type Family } from "./launcher.ts";
 import { parentOf } from "./processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
@@ -72,7 +73,15 @@ function launcherFolder(): string[] {
   return [];
 }
 
-/** The folders in which an MPI's programs are looked for, the likeliest first; `near` before all. */
+/** The folders in which a shell looks for programs. */
+export function shellFolders(env: Environment): string[] {
+  return (setting(env, "PATH") ?? "").split(":").filter(isAbsolute);
+}
+
+/**
+ * The folders in which an MPI's programs are looked for, the likeliest first: `near`, those that variables
+ * name as an MPI's place, those of PATH, and the usual ones.
+ */
 export function searchFolders(
   family: Family,
   env: Environment,
@@ -83,11 +92,10 @@ export function searchFolders(
     const prefix = setting(env, name);
     if (prefix !== undefined && isAbsolute(prefix)) prefixes.push(join(prefix, "bin"));
   }
-  const path = (setting(env, "PATH") ?? "").split(":").filter(isAbsolute);
   const openMpi = ["/usr/lib64/openmpi/bin", "/opt/openmpi/bin", "/usr/local/openmpi/bin"];
   const mpich = ["/usr/lib64/mpich/bin", "/opt/mpich/bin", "/usr/local/mpich/bin"];
   const usual = family === "mpich" ? [...mpich, ...openMpi] : [...openMpi, ...mpich];
-  const all = [...near, ...prefixes, ...path, "/usr/bin", "/usr/local/bin", ...usual];
+  const all = [...near, ...prefixes, ...shellFolders(env), "/usr/bin", "/usr/local/bin", ...usual];
   return [...new Set(all)];
 }
 
@@ -145,7 +153,7 @@ function ask(path: string): Compiler | Rejected {
       killSignal: "SIGKILL",
     });
   } catch (error) {
-    return { path, why: `it does not run: ${error instanceof Error ? error.message : error}` };
+    return { path, why: `it does not run: ${textOf(error)}` };
   }
   const show = result.stdout.toString().trim();
   if (!result.success || show === "") {

@@ -1,12 +1,12 @@
 /** The mpiruns of this machine: for people who want to know what they have; programs need none. */
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import { isProgram, searchFolders } from "./compiler.ts";
+import { isProgram, searchFolders, shellFolders } from "./compiler.ts";
 import { withoutLauncher, type Environment, type Family } from "./launcher.ts";
 
 /** A program that starts the jobs of an MPI. */
 export interface Mpirun {
-  /** Where it was found first, the folders in PATH being the first to be looked in. */
+  /** Where it was found first: the folders of PATH are looked in before all others. */
   readonly path: string;
   /** The other names that lead to the same program. */
   readonly aliases: readonly string[];
@@ -33,7 +33,7 @@ const TIMEOUT_MS = 20_000;
 /** Every mpirun that is found, each once; the one that a shell would start comes first. */
 export function findMpiruns(env: Environment): Mpirun[] {
   const paths = new Map<string, string[]>();
-  for (const folder of searchFolders("unknown", env)) {
+  for (const folder of searchFolders("unknown", env, shellFolders(env))) {
     for (const path of NAMES.map((name) => join(folder, name)).filter(isProgram)) {
       const program = realpathSync(path);
       const known = paths.get(program) ?? [];

@@ -2,7 +2,7 @@
  * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
  * Bun's own C compiler; or says all that was tried.
  */
-import { MpiError } from "../errors.ts";
+import { MpiError, textOf } from "../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
@@ -14,10 +14,6 @@ import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
 export function debug(env: Environment, text: string): void {
   const wanted = setting(env, "BSYNC_DEBUG");
   if (wanted !== undefined && wanted !== "0") process.stderr.write(`bsync: ${text}\n`);
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */

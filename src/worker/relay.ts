@@ -1,4 +1,5 @@
 import { PROGRAM_OVER } from "../endings.ts";
+import { textOf } from "../errors.ts";
 import { readNote, sendNote } from "../link/isolated.ts";
 import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
@@ -70,7 +71,7 @@ export class Relay {
         wake,
       );
     } catch (error) {
-      const text = `could not be started (${error instanceof Error ? error.message : String(error)})`;
+      const text = `could not be started (${textOf(error)})`;
       return this.#lose({ exitCode: null, signal: null, text });
     }
     sendNote(this.#up, Kind.Spawned, this.#child.pid, this.#us);

@@ -1,5 +1,6 @@
 /** The MPIs of this machine: each mpirun with the mpicc that its jobs would use, and each mpicc without one. */
 import { dirname } from "node:path";
+import { textOf } from "../../errors.ts";
 import { buildShim } from "../../mpi/build.ts";
 import type { Cache } from "../../mpi/cache.ts";
 import {
@@ -65,6 +66,6 @@ export function tryCompiler(compiler: Compiler, cache: Cache): string | null {
     buildShim(compiler, cache);
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return textOf(error);
   }
 }
