@@ -1,4 +1,4 @@
-import { availableParallelism, cpus } from "node:os";
+import { hostCores } from "../cores.ts";
 import { MpiError } from "../errors.ts";
 import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
@@ -182,9 +182,4 @@ export function chunkBytes(): number {
   throw new RangeError(
     `Cannot use BSYNC_CHUNK_BYTES=${text}: it must be a whole number of bytes from 1 to 2147483647`,
   );
-}
-
-/** Cores of the machine; a rank that is bound to one of them sees no more than that one otherwise. */
-function hostCores(): number {
-  return Math.max(cpus().length, availableParallelism());
 }

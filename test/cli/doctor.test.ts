@@ -3,6 +3,8 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { run as tried } from "../../src/cli/doctor/run.ts";
+import { until } from "../contract/assert.ts";
 import { AS_ROOT, run } from "../mpi/launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import {
@@ -44,8 +46,12 @@ describe("alone", () => {
     await using work = await folder();
     const words = `[ "$1" = --version ] && exec echo 'mpirun (Open MPI) 9.8.7'\necho 'no slots' >&2; exit 9`;
     await script(join(work.path, "mpirun"), words);
-    const found = await doctor({ ...AS_ROOT, PATH: `${work.path}:${process.env.PATH}` });
-    expect(verdict(found)).toEqual([1, "LAUNCHER_FAILED"]);
+    // What a shell would start comes before what a variable names.
+    const home = join(work.path, "home");
+    await script(join(home, "bin/mpirun"), "exec echo 'mpirun (Open MPI) 1.2.3'");
+    const PATH = `${work.path}:${process.env.PATH}`;
+    const found = await doctor({ ...AS_ROOT, MPI_HOME: home, PATH });
+    expect(verdict(found)).toEqual([1, "LAUNCHER_FAILED", "LAUNCHER_FAILED"]);
     expect(found.report.mpis[0]).toMatchObject({ family: "openmpi", version: "9.8.7" });
     expect(textOf(found, "LAUNCHER_FAILED")).toContain("it ended with exit code 9:\nno slots");
     expect(textOf(found, "VERSIONS_DIFFER")).toContain(
@@ -170,18 +176,22 @@ describe.each(mpiFamilies())("under %s", (family) => {
     expect(lost.warnings).toEqual(expect.arrayContaining(["CACHE_UNUSABLE"]));
   });
 
-  test("a rank that starts MPI and then says nothing is named", async () => {
+  test.each([
+    ["starts MPI and then says nothing", "silent", "did not answer"],
+    ["is stopped when it has told of itself", "stopped", "answered at first, and then no more"],
+  ])("a rank that %s is named", async (_, how, words) => {
     const silent = join(import.meta.dir, "silent.ts");
     const found = await doctor(
       {},
       // The command that `doctor` adds stands last: rank 1 is the silent one, ranks 0 and 2 are its own.
       [...ranks(family, 1), process.execPath, MAIN]
         // Long enough for the others to start, on a busy machine too.
-        .concat("doctor", "--json", "--timeout=3", ":", "-n", "1", process.execPath, silent)
+        .concat("doctor", "--json", "--timeout=3", ":", "-n", "1", process.execPath, silent, how)
         .concat(":", "-n", "1"),
     );
     expect(verdict(found)).toEqual([1, "RANKS_SILENT"]);
     expect(textOf(found, "RANKS_SILENT")).toStartWith("in this job of 3 ranks, rank 1 on ");
+    expect(textOf(found, "RANKS_SILENT")).toContain(words);
     expect(found.report.job!.ranks.map(({ rank }) => rank)).toEqual([0, 2]);
   });
 
@@ -284,6 +294,18 @@ test.each(mpiFamilies().filter((family) => family === "openmpi"))(
     expect(textOf(found, "NO_SHARED_MEMORY")).toContain("by ob1 over tcp in this job");
   },
 );
+
+test("a program that is tried ends, whatever it leaves behind, and whatever it does with signals", async () => {
+  const env = process.env;
+  const left = await tried(["sh", "-c", "sleep 60 & echo $!"], { env, limitMs: 20_000 });
+  process.kill(Number(left.stdout), "SIGKILL"); // still there, and holds the pipe
+  expect(left).toMatchObject({ exitCode: 0, end: "exit code 0" });
+  const deaf = "trap '' TERM; sleep 60 & echo $!; while :; do wait; done";
+  const { stdout, end } = await tried(["sh", "-c", deaf], { env, limitMs: 100 });
+  expect(end).toBe("SIGKILL, after 0.1 s without an end");
+  const started = ["grep", "-qs", "sleep", `/proc/${stdout.trim()}/cmdline`];
+  await until("what it had started to end", () => !Bun.spawnSync(started).success);
+});
 
 test("a reader that has seen enough is no error", async () => {
   const head = `"$@" doctor | head -n 1; echo \${PIPESTATUS[0]}`;

@@ -100,12 +100,15 @@ describe("what is wrong", () => {
 
   test("ranks that are silent, though the rest is well", () => {
     const silent = [
-      { rank: 3, host: "node1" },
-      { rank: 41, host: "node2" },
+      { rank: 3, host: "node1", pid: null },
+      { rank: 41, host: "node2", pid: null },
+      { rank: 42, host: "node2", pid: 17 },
     ];
-    const [problem] = diagnose({ ...WELL, job: { ...job(40), silent } });
+    const [problem, other] = diagnose({ ...WELL, job: { ...job(40), silent } });
     expect(problem).toMatchObject({ level: "error", code: "RANKS_SILENT" });
     expect(problem!.text).toStartWith("in this job of 80 ranks, ranks 3 on node1, 41 on node2 did");
+    expect(other).toMatchObject({ level: "error", code: "RANKS_SILENT" });
+    expect(other!.text).toContain("rank 42 on node2 (pid 17) answered at first, and then no more");
   });
 
   test("ranks that are bound to a core each, where there are more: in a job, not in a trial of two", () => {

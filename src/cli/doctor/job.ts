@@ -1,8 +1,10 @@
 /**
  * The doctor inside a job of MPI: every rank tells rank 0 of itself, and answers its pings. Nobody
- * waits longer than `timeoutMs` for anybody; who does not answer is named.
+ * waits for anybody for ever: who does not answer is named, and then the job is aborted.
  */
 import { hostname } from "node:os";
+import { hostCores } from "../../cores.ts";
+import { textOf } from "../../errors.ts";
 import { Cache } from "../../mpi/cache.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
 import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
@@ -10,8 +12,8 @@ import { type Mpi, startMpi } from "../../mpi/mpi.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import { transportOf } from "../../mpi/transport.ts";
 import { describeCompiler, tryCompiler } from "./installations.ts";
-import { affinity, hostCores } from "./machine.ts";
-import type { HostFacts, JobFacts, RankFacts } from "./report.ts";
+import { affinity } from "./machine.ts";
+import type { HostFacts, JobFacts, RankFacts, SilentRank } from "./report.ts";
 
 const TAG = { Facts: 1, Ping: 2, Leave: 3 } as const;
 
@@ -25,6 +27,12 @@ const ROUND_TRIPS = 1_000;
 /** ms of pings to each rank, however few round trips that makes; and to all of them together. */
 const PING_MS = 100;
 const ALL_PINGS_MS = 5_000;
+
+/** ms that each rank has to answer, when others have used up the time that was for all of them. */
+const LEAST_MS = 1_000;
+
+/** ms that rank 0 may take for other things than the ranks: to compile a binding is the longest of them. */
+const ASIDE_MS = 180_000;
 
 /** µs that a waiting side spins, as pools do where there is a core for each rank. */
 const SPIN_US = 300;
@@ -52,11 +60,9 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
     const job = { ...known, size, error: textOf(error), matches, mpicc, ...none };
     return { job, end: () => {} };
   }
-  const ranks = ping(mpi, gather(mpi, timeoutMs), timeoutMs);
-  const answered = new Set(ranks.map(({ rank }) => rank));
-  const silent = Array.from({ length: mpi.size }, (_, rank) => rank)
-    .filter((rank) => !answered.has(rank))
-    .map((rank) => ({ rank, host: mpi.hostOf(rank) }));
+  const told = gather(mpi, timeoutMs);
+  const ranks = ping(mpi, told, timeoutMs);
+  const silent = silentOf(mpi, told, ranks);
   const { library, origin: shim } = mpi;
   const transport = transportOf(mpi);
   const hosts = hostsOf(ranks);
@@ -64,11 +70,21 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const mpicc = compiler && describeCompiler(compiler, failed);
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
   const job = { ...known, size: mpi.size, error: null, matches: true, ...found };
-  return { job, end: (code) => leave(mpi, { ranks: answered, silent: silent.length > 0, code }) };
+  const end = (code: number) => {
+    if (silent.length > 0) abort(mpi, code);
+    leave(mpi, { timeoutMs, code });
+  };
+  return { job, end };
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** Those who did not tell of themselves, and those who did, and then did not answer. */
+function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRank[] {
+  const all = Array.from({ length: mpi.size }, (_, rank) => rank);
+  const missing = all.filter((rank) => answered.every((one) => one.rank !== rank));
+  return missing.map((rank) => {
+    const pid = told.find((one) => one.rank === rank)?.pid ?? null;
+    return { rank, host: mpi.hostOf(rank), pid };
+  });
 }
 
 /**
@@ -89,13 +105,34 @@ export function serveJob(launcher: Launcher, timeoutMs: number): void {
     }
     return;
   }
-  send(mpi, new TextEncoder().encode(JSON.stringify(factsOf(mpi))), 0, TAG.Facts);
-  for (;;) {
-    const message = next(mpi, Infinity);
-    if (message?.tag === TAG.Ping) send(mpi, PING, 0, TAG.Ping);
-    if (message?.tag === TAG.Leave) break;
+  if (!serve(mpi, timeoutMs)) {
+    const who = `rank ${mpi.rank} (pid ${process.pid}, host ${hostname()})`;
+    const why = `rank 0, on ${mpi.hostOf(0)}, does not answer any more: has it been stopped?`;
+    process.stderr.write(`bsync doctor: ${who}: ${why}\n`);
+    abort(mpi, 1);
   }
-  part(mpi);
+  // One that is stopped meanwhile is waited for by rank 0, too, which says so.
+  if (!part(mpi, performance.now() + timeoutMs + LEAST_MS)) abort(mpi, 1);
+}
+
+/** Until rank 0 says to leave; false when it has been silent for longer than all that it may be at. */
+function serve(mpi: Mpi, timeoutMs: number): boolean {
+  const patienceMs = 2 * timeoutMs + mpi.size * LEAST_MS + ASIDE_MS;
+  let until = performance.now() + patienceMs;
+  let served = tell(mpi, until);
+  while (served) {
+    const message = next(mpi, until);
+    if (message?.tag === TAG.Leave) return true;
+    until = performance.now() + patienceMs;
+    served = message !== null && send(mpi, PING, { dest: 0, tag: TAG.Ping, until });
+  }
+  return false;
+}
+
+/** Tells rank 0 of this rank; false when that could not be done in time. */
+export function tell(mpi: Mpi, until: number): boolean {
+  const facts = new TextEncoder().encode(JSON.stringify(factsOf(mpi)));
+  return send(mpi, facts, { dest: 0, tag: TAG.Facts, until });
 }
 
 function factsOf(mpi: Mpi): RankFacts {
@@ -130,18 +167,33 @@ function next(mpi: Mpi, until: number): Message | null {
     if (found === 2) {
       const body = new Uint8Array(bytes);
       const request = mpi.receive(body, bytes, source, tag);
-      while (!mpi.test(request));
-      return { source, tag, body };
+      return finish(mpi, request, until) ? { source, tag, body } : null;
     }
     if (performance.now() > until) return null;
     mpi.wait(spinUs, 100, 100, 5_000);
   }
 }
 
-/** Small messages are sent eagerly: this does not wait for the other side. */
-function send(mpi: Mpi, body: Uint8Array, dest: number, tag: number): void {
-  const request = mpi.send(body, body.byteLength, dest, tag);
-  while (request !== 0 && !mpi.test(request));
+interface Address {
+  readonly dest: number;
+  readonly tag: number;
+  readonly until: number;
+}
+
+/**
+ * Sends, and tells whether that was done in time. Small messages are sent eagerly, and do not wait for the
+ * other side, but where it has not taken the earlier ones, or a connection has to be made first.
+ */
+function send(mpi: Mpi, body: Uint8Array, { dest, tag, until }: Address): boolean {
+  return finish(mpi, mpi.send(body, body.byteLength, dest, tag), until);
+}
+
+/** Is this request, or none, done in time? */
+function finish(mpi: Mpi, request: number, until: number): boolean {
+  while (request !== 0 && !mpi.test(request)) {
+    if (performance.now() > until) return false;
+  }
+  return true;
 }
 
 /** What the ranks say of themselves, those that do so in time. */
@@ -160,23 +212,25 @@ function gather(mpi: Mpi, timeoutMs: number): RankFacts[] {
 /** The same with the round trips to each of them; without those that do not answer any more. */
 function ping(mpi: Mpi, ranks: RankFacts[], timeoutMs: number): RankFacts[] {
   const limitMs = Math.min(PING_MS, ALL_PINGS_MS / ranks.length);
+  const end = performance.now() + limitMs * ranks.length + timeoutMs;
   const answered: RankFacts[] = [];
   for (const facts of ranks) {
-    const pingUs = facts.rank === 0 ? null : roundTrip(mpi, facts.rank, limitMs, timeoutMs);
+    const until = Math.max(end, performance.now() + LEAST_MS);
+    const pingUs = facts.rank === 0 ? null : roundTrip(mpi, facts.rank, limitMs, until);
     if (facts.rank === 0 || pingUs !== null) answered.push({ ...facts, pingUs });
   }
   return answered;
 }
 
-/** µs of a round trip to `rank`, the median; null when it does not answer in time. */
-function roundTrip(mpi: Mpi, rank: number, limitMs: number, timeoutMs: number): number | null {
+/** µs of a round trip to `rank`, the median of those within `limitMs`; null when it has not answered `until` then. */
+function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): number | null {
   const begin = performance.now();
   const trips: number[] = [];
   for (let trip = 0; trip < WARM_UP + ROUND_TRIPS; trip++) {
     const start = performance.now();
-    send(mpi, PING, rank, TAG.Ping);
+    if (!send(mpi, PING, { dest: rank, tag: TAG.Ping, until })) return null;
     let answer;
-    do answer = next(mpi, start + timeoutMs);
+    do answer = next(mpi, until);
     while (answer !== null && (answer.source !== rank || answer.tag !== TAG.Ping));
     if (answer === null) return null;
     trips.push(performance.now() - start);
@@ -186,7 +240,7 @@ function roundTrip(mpi: Mpi, rank: number, limitMs: number, timeoutMs: number): 
   return Math.round(counted[counted.length >> 1]! * 10_000) / 10;
 }
 
-/** How many cores a list such as "0-3,8" names. */
+/** The numbers that a list such as "0-3,8" names. */
 function coresIn(list: string): number[] {
   return list.split(",").flatMap((part) => {
     const [first = 0, last = first] = part.split("-").map(Number);
@@ -210,25 +264,36 @@ function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
   });
 }
 
-/** ms in which the launcher reads what rank 0 has said: MPICH's drops the rest on an abort. */
+/** ms in which the launcher reads what was said: MPICH's drops the rest on an abort. */
 const LAST_WORDS_MS = 100;
 
-function leave(
-  mpi: Mpi,
-  { ranks, silent, code }: { ranks: Iterable<number>; silent: boolean; code: number },
-): void {
-  if (silent) {
-    // To finalize would be to wait for them. Nobody is told to leave before: Open MPI's mpirun does not
-    // always survive an abort while ranks leave.
-    Bun.sleepSync(LAST_WORDS_MS);
-    mpi.abort(code);
-  }
-  for (const rank of ranks) if (rank !== 0) send(mpi, PING, rank, TAG.Leave);
-  part(mpi);
+/** Ends the job where some ranks are silent, since to finalize would be to wait for them. */
+function abort(mpi: Mpi, code: number): never {
+  Bun.sleepSync(LAST_WORDS_MS);
+  return mpi.abort(code);
+}
+
+/**
+ * Lets the others go. Nobody is told to before all have answered: Open MPI's mpirun does not always survive
+ * an abort while ranks leave.
+ */
+function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number }): void {
+  const until = performance.now() + timeoutMs;
+  for (let dest = 1; dest < mpi.size; dest++) send(mpi, PING, { dest, tag: TAG.Leave, until });
+  if (part(mpi, until)) return;
+  const limit = `${timeoutMs / 1000} s`;
+  process.stderr.write(
+    `bsync doctor: not every rank has ended within ${limit}: the job is aborted\n`,
+  );
+  abort(mpi, code === 0 ? 1 : code);
 }
 
 /** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
-function part(mpi: Mpi): void {
-  while (!mpi.leave()) mpi.wait(0, 100, 100, 2_000);
+function part(mpi: Mpi, until: number): boolean {
+  while (!mpi.leave()) {
+    if (performance.now() > until) return false;
+    mpi.wait(0, 100, 100, 2_000);
+  }
   mpi.finalize();
+  return true;
 }

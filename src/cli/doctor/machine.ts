@@ -1,7 +1,8 @@
 /** What there is without MPI: Bun, the cores, the memory. */
 import { closeSync, readFileSync, statfsSync } from "node:fs";
-import { availableParallelism, cpus, hostname, release, totalmem, type } from "node:os";
+import { availableParallelism, hostname, release, totalmem, type } from "node:os";
 import manifest from "../../../package.json" with { type: "json" };
+import { hostCores } from "../../cores.ts";
 import { createMemory, mapMemory, MEMORY_FOLDER } from "../../link/memory.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
@@ -26,11 +27,6 @@ export function examineMachine(): MachineFacts {
     memoryBytes: totalmem(),
     sharedMemory: examineSharedMemory(),
   };
-}
-
-/** Cores of the machine, whatever this process is bound to. */
-export function hostCores(): number {
-  return Math.max(cpus().length, availableParallelism());
 }
 
 /** The numbers of the cores that this process may run on, as in "0-3,8". */

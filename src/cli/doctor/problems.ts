@@ -208,13 +208,24 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
 }
 
 function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Problem> {
-  if (silent.length > 0) {
-    const [subject, verb] = silent.length > 1 ? ["ranks", "they run"] : ["rank", "it runs"];
-    const names = silent.map(({ rank, host }) => `${rank} on ${host}`).join(", ");
+  const never = silent.filter(({ pid }) => pid === null);
+  const later = silent.filter(({ pid }) => pid !== null);
+  if (never.length > 0) {
+    const [subject, verb] = never.length > 1 ? ["ranks", "they run"] : ["rank", "it runs"];
+    const names = never.map(({ rank, host }) => `${rank} on ${host}`).join(", ");
     yield error(
       "RANKS_SILENT",
       `in ${job} of ${size} ranks, ${subject} ${names} did not answer: look whether ${verb} this command ` +
         `too, and whether the network lets rank 0 be reached`,
+    );
+  }
+  if (later.length > 0) {
+    const [subject, verb] = later.length > 1 ? ["ranks", "they were"] : ["rank", "it was"];
+    const names = later.map(({ rank, host, pid }) => `${rank} on ${host} (pid ${pid})`).join(", ");
+    yield error(
+      "RANKS_SILENT",
+      `in ${job} of ${size} ranks, ${subject} ${names} answered at first, and then no more: look whether ` +
+        `${verb} stopped (SIGSTOP, a debugger), or cut off from rank 0`,
     );
   }
   const versions = Map.groupBy(ranks, ({ bun }) => bun);

@@ -115,7 +115,7 @@ export interface TrialFacts {
 /** A job of MPI, as its rank 0 sees it. */
 export interface JobFacts {
   readonly launcher: { readonly name: string; readonly family: Family };
-  /** Number of ranks. */
+  /** Number of ranks, by MPI, or, where that could not be started, by the launcher: 0 if it doesn't tell. */
   readonly size: number;
   /** Why MPI could not be started; null when it was. What follows `mpicc` is empty then. */
   readonly error: string | null;
@@ -137,6 +137,8 @@ export interface JobFacts {
 export interface SilentRank {
   readonly rank: number;
   readonly host: string;
+  /** Of one that told of itself, and then answered no more; null when it has said nothing at all. */
+  readonly pid: number | null;
 }
 
 export interface HostFacts {

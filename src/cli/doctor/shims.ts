@@ -5,6 +5,7 @@ import type { Cache } from "../../mpi/cache.ts";
 import type { Compiler } from "../../mpi/compiler.ts";
 import { withoutLauncher } from "../../mpi/launcher.ts";
 import type { ShimFacts } from "./report.ts";
+import { run } from "./run.ts";
 
 const PROBE = join(import.meta.dir, "probe.ts");
 
@@ -29,20 +30,13 @@ async function examineShim({ path, family, current, whole }: CachedShim): Promis
 }
 
 async function probe(path: string): Promise<Pick<ShimFacts, "state" | "abi" | "why">> {
-  await using child = Bun.spawn([process.execPath, PROBE, path], {
-    env: { ...withoutLauncher(process.env), NO_COLOR: "1" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: PROBE_MS,
-    killSignal: "SIGKILL",
+  const { stdout, stderr, exitCode, end } = await run([process.execPath, PROBE, path], {
+    env: withoutLauncher(process.env),
+    limitMs: PROBE_MS,
   });
-  const [said, complaint] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  const code = await child.exited;
-  const abi = /^\d+/.test(said) ? Number.parseInt(said, 10) : null;
-  if (code === 0) return { state: "loads", abi, why: "" };
-  const error = /^(?:\w*Error.*?|error): (.*)$/m.exec(complaint)?.[1];
-  const end = child.signalCode ?? `exit code ${code}`;
+  const abi = /^\d+/.test(stdout) ? Number.parseInt(stdout, 10) : null;
+  if (exitCode === 0) return { state: "loads", abi, why: "" };
+  const error = /^(?:\w*Error.*?|error): (.*)$/m.exec(stderr)?.[1];
   return { state: "broken", abi, why: error ?? `a process that loaded it ended with ${end}` };
 }
 

@@ -1,0 +1,88 @@
+/** Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind. */
+import { descendantsOf } from "../../mpi/processes.ts";
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** As "exit code 1", or "SIGKILL". */
+  readonly end: string;
+  readonly exitCode: number | null;
+}
+
+export interface RunOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** ms that it has. */
+  readonly limitMs: number;
+}
+
+/** ms from SIGTERM to SIGKILL: asked to, a launcher ends its ranks; killed outright it would leave them. */
+const END_MS = 3_000;
+
+/** ms in which what it has said is read to the end, once it is over. */
+const READ_MS = 1_000;
+
+/** Past the limit the program is ended, with all that it has started. */
+export async function run(command: string[], { env, limitMs }: RunOptions): Promise<Outcome> {
+  await using child = Bun.spawn(command, {
+    env: { ...env, NO_COLOR: "1" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let late = false;
+  const asking = setTimeout(() => {
+    late = true;
+    child.kill("SIGTERM");
+  }, limitMs);
+  const killing = setTimeout(
+    () => kill([...descendantsOf(child.pid), child.pid]),
+    limitMs + END_MS,
+  );
+  const said = [collect(child.stdout), collect(child.stderr)];
+  await child.exited;
+  clearTimeout(asking);
+  clearTimeout(killing);
+  // A process that it has left behind may hold its pipes for ever.
+  await Promise.race([Promise.all(said.map(({ ended }) => ended)), Bun.sleep(READ_MS)]);
+  const [stdout = "", stderr = ""] = said.map(({ close }) => close());
+  const { exitCode, signalCode } = child;
+  const end = String(signalCode ?? `exit code ${exitCode}`);
+  return {
+    stdout,
+    stderr,
+    exitCode,
+    end: late ? `${end}, after ${limitMs / 1000} s without an end` : end,
+  };
+}
+
+function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** Reads until the end, or until it is closed, which gives what has come so far. */
+function collect(stream: ReadableStream<Uint8Array>): {
+  ended: Promise<void>;
+  close: () => string;
+} {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  const read = async (): Promise<void> => {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += decoder.decode(value, { stream: true });
+    }
+  };
+  const close = (): string => {
+    reader.cancel().catch(() => {});
+    return text;
+  };
+  return { ended: read().catch(() => {}), close };
+}

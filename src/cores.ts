@@ -1,0 +1,7 @@
+/** The cores of the machine. */
+import { availableParallelism, cpus } from "node:os";
+
+/** How many there are, whatever this process is bound to: a rank bound to one would see that one alone. */
+export function hostCores(): number {
+  return Math.max(cpus().length, availableParallelism());
+}
