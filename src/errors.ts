@@ -53,6 +53,10 @@ export class ProcException extends BsyncError {
 /**
  * A task ran longer than its `timeout`, `get({ timeout })` waited longer than it was told to, or
  * workers did not answer within `openTimeout`. After `get` the task goes on; `handle.state` tells.
+ *
+ * @example
+ * const slow = pool.with({ timeout: 500 }).async("() => { for (;;); }");
+ * await slow.get().catch((error) => error instanceof TimeoutError); // true, after half a second
  */
 export class TimeoutError extends BsyncError {
   constructor(message: string) {
@@ -102,6 +106,10 @@ export class WorkerLostError extends BsyncError implements LostWorker {
 /**
  * The task was cancelled: by `cancel`, by `terminate`, or by one of the `drainSignals`; `cause` is the
  * reason that was given, or the name of the signal.
+ *
+ * @example
+ * handle.cancel("not needed");
+ * await handle.get().catch((error) => error.cause); // "not needed"
  */
 export class CancelledError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
@@ -109,7 +117,13 @@ export class CancelledError extends BsyncError {
   }
 }
 
-/** The pool is closed, or closing: it takes no more calls. */
+/**
+ * The pool is closed, or closing: it takes no more calls. What was submitted before can still be asked.
+ *
+ * @example
+ * await pool.close();
+ * pool.async("Math.hypot", 3, 4); // throws PoolClosedError
+ */
 export class PoolClosedError extends BsyncError {
   constructor(message: string) {
     super("BSYNC_POOL_CLOSED", message);
@@ -139,6 +153,12 @@ export class QueueFullError extends BsyncError {
  * function, or of the main script below `AsyncPool.open`, which the message names. A top-level function
  * that is given all it needs as arguments always travels; in a compiled program, one that `task()` has
  * registered.
+ *
+ * @example
+ * function scaleAll(factor: number) {
+ *   return pool.async((x: number) => x * factor, 2); // FunctionError, which names `factor`
+ *   // instead: pool.async((x: number, factor: number) => x * factor, 2, factor)
+ * }
  */
 export class FunctionError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
@@ -149,6 +169,9 @@ export class FunctionError extends BsyncError {
 /**
  * An argument, a result or a thrown value cannot travel; the message gives its path, as in
  * `args[0].socket`. Send the data of which it can be made again.
+ *
+ * @example
+ * await pool.async("(x) => x", { job: Promise.resolve() }); // ValueError, of args[0].job
  */
 export class ValueError extends BsyncError {
   constructor(message: string, options?: ErrorOptions) {
@@ -156,7 +179,16 @@ export class ValueError extends BsyncError {
   }
 }
 
-/** MPI failed, or could not be found, built for, or loaded: the message says what to install or set. */
+/**
+ * MPI failed, or could not be found, built for, or loaded: the message says what to install or set.
+ *
+ * @example
+ * try {
+ *   world.send(Float64Array.of(1), 99);
+ * } catch (error) {
+ *   if (error instanceof MpiError) console.error(error.mpiClass); // MPI_ERR_RANK, in a smaller job
+ * }
+ */
 export class MpiError extends BsyncError {
   /** MPI's own error code; 0 when the failure came before MPI could be asked. */
   readonly mpiCode: number;

@@ -15,7 +15,12 @@ export interface TaskOwner {
   promise(task: Task): Promise<unknown>;
 }
 
-/** How to wait for a result. */
+/**
+ * How to wait for a result.
+ *
+ * @example
+ * const options: GetOptions = { timeout: 500, reraise: false };
+ */
 export interface GetOptions {
   /** Reject with the error the function threw (the default), or with a `ProcException` around it. */
   readonly reraise?: boolean;
@@ -93,8 +98,12 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
 
   /**
    * Settles the task with `CancelledError`, `reason` being its cause; false if it was settled before.
-   * What runs on a worker is abandoned there: a local one that goes on regardless is replaced after a
-   * second, a rank is sent nothing until it returns.
+   * What runs on a worker is abandoned there: a local or isolated one that goes on regardless is replaced after
+   * a second, a rank is sent nothing until it returns.
+   *
+   * @example
+   * handle.cancel(); // true
+   * handle.state; // "cancelled"
    */
   cancel(reason?: unknown): boolean {
     return this.#owner.cancel(this, reason);

@@ -191,7 +191,12 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     return this.#controller?.connections.length ?? 0;
   }
 
-  /** The workers, in the order of their indices. */
+  /**
+   * The workers as they are now, in the order of their indices; empty where its role is not `"controller"`.
+   *
+   * @example
+   * for (const { index, rank, pid, host } of pool.workers) console.log(index, rank ?? "local", pid, host);
+   */
   get workers(): WorkerInfo[] {
     const controller = this.#controller;
     if (controller === null) return [];
@@ -208,6 +213,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * Waits for all that was submitted, then lets the workers go. May be called again, by anyone.
    * From the call on, `async` throws `PoolClosedError`. Never rejects: failures are the handles' to
    * tell, and those can still be asked afterwards.
+   *
+   * @example
+   * const handle = pool.async("Math.hypot", 3, 4);
+   * await pool.close();
+   * handle.getSync(); // 5
    */
   close(): Promise<void> {
     this.#closing ??= this.#controller?.close() ?? Promise.resolve();

@@ -26,7 +26,8 @@ export type Payload = Encoded | readonly unknown[] | string | number | boolean |
 /**
  * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
  * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`) is
- * the same object. `state` is changed by the scheduler alone, `outcome` by the pool that settles it.
+ * the same object. Until it is settled `state` is the scheduler's; the controller that settles it says the last
+ * word, and sets `outcome`.
  */
 export class Task {
   /** @internal Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */

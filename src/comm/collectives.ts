@@ -16,7 +16,13 @@ export type Counts = readonly number[] | Int32Array | Uint32Array | Float64Array
  * Where an array to receive into may be left out, a new one is made; it is returned in either case.
  */
 export abstract class Collectives extends Messages {
-  /** Waits until every rank has come to it (MPI_Barrier, MPI 4.0 section 6.3). */
+  /**
+   * Waits until every rank has come to it (MPI_Barrier, MPI 4.0 section 6.3).
+   *
+   * @example
+   * world.barrier();
+   * const start = wtime(); // the ranks begin together
+   */
   barrier(): void {
     const code = this.lib.bsync_comm_barrier(this.id);
     if (code < 0) throw this.error(code, "wait at a barrier");
@@ -98,6 +104,9 @@ export abstract class Collectives extends Messages {
   /**
    * On each rank, what the ranks up to it make together (MPI_Scan, MPI 4.0 section 6.11.1): running
    * sums, for one. With `send` as `recv` it is replaced (MPI_IN_PLACE).
+   *
+   * @example
+   * const [end] = world.scan(Int32Array.of(mine.length)); // my part ends there, and starts at end - mine.length
    */
   scan<T extends MpiArray>(send: T, op?: Operation): T;
   scan<T extends MpiBuffer>(send: T, recv: T, op?: Operation): T;
@@ -140,6 +149,10 @@ export abstract class Collectives extends Messages {
   /**
    * The same with arrays of any lengths (MPI_Gatherv, MPI 4.0 section 6.5): the root says how many
    * elements come from each rank, and where in `recv` they go, one behind the other if not said.
+   *
+   * @example
+   * const counts = world.gather(Int32Array.of(mine.length)); // null but on rank 0
+   * const all = world.gatherv(mine, null, counts);
    */
   gatherv<T extends MpiBuffer>(
     send: T,
@@ -196,6 +209,10 @@ export abstract class Collectives extends Messages {
   /**
    * The same with parts of any lengths (MPI_Scatterv, MPI 4.0 section 6.6): the root says how many
    * elements go to each rank, and where in `send` they are; `recv` has room for its own.
+   *
+   * @example
+   * const counts = Array.from({ length: world.size }, (_, rank) => rank + 1);
+   * const mine = world.scatterv(all, counts, new Float64Array(world.rank + 1)); // `all` is read on rank 0
    */
   scatterv<T extends MpiBuffer>(
     send: T | null | undefined,
@@ -223,7 +240,12 @@ export abstract class Collectives extends Messages {
     return recv;
   }
 
-  /** `gather` on every rank (MPI_Allgather, MPI 4.0 section 6.7). */
+  /**
+   * `gather` on every rank (MPI_Allgather, MPI 4.0 section 6.7).
+   *
+   * @example
+   * const counts = world.allgather(Int32Array.of(mine.length)); // counts[i] is that of rank i
+   */
   allgather<T extends MpiArray>(send: T): T;
   allgather<T extends MpiBuffer>(send: T, recv: T): T;
   allgather(send: MpiBuffer, recv?: MpiBuffer): MpiBuffer {
@@ -242,7 +264,12 @@ export abstract class Collectives extends Messages {
     return into.view;
   }
 
-  /** `gatherv` on every rank (MPI_Allgatherv, MPI 4.0 section 6.7). Every rank gives the counts. */
+  /**
+   * `gatherv` on every rank (MPI_Allgatherv, MPI 4.0 section 6.7). Every rank gives the counts.
+   *
+   * @example
+   * const all = world.allgatherv(mine, null, world.allgather(Int32Array.of(mine.length)));
+   */
   allgatherv<T extends MpiBuffer>(
     send: T,
     recv: T | null | undefined,
@@ -269,6 +296,9 @@ export abstract class Collectives extends Messages {
   /**
    * Every rank cuts its array into parts of one length and sends part i to rank i (MPI_Alltoall, MPI 4.0
    * section 6.8): the transposition of a matrix whose rows are distributed.
+   *
+   * @example
+   * const column = world.alltoall(row); // of size elements: column[i] is what rank i had at this rank's place
    */
   alltoall<T extends MpiArray>(send: T): T;
   alltoall<T extends MpiBuffer>(send: T, recv: T): T;
@@ -291,7 +321,13 @@ export abstract class Collectives extends Messages {
     return into.view;
   }
 
-  /** The same with parts of any lengths (MPI_Alltoallv, MPI 4.0 section 6.8). */
+  /**
+   * The same with parts of any lengths (MPI_Alltoallv, MPI 4.0 section 6.8).
+   *
+   * @example
+   * const recvCounts = world.alltoall(Int32Array.from(sendCounts)); // how much each has for this one
+   * const received = world.alltoallv(sent, sendCounts, null, recvCounts);
+   */
   alltoallv<T extends MpiBuffer>(
     send: T,
     sendCounts: Counts,

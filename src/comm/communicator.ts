@@ -45,7 +45,12 @@ export class Communicator extends ObjectForms {
     return id === 0 ? null : this.#made(id, deed, `split(${color})`);
   }
 
-  /** The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank calls it. */
+  /**
+   * The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank calls it.
+   *
+   * @example
+   * const own = world.dup(); // a library's messages on it never meet the program's
+   */
   dup(): Communicator {
     return this.#made(this.lib.bsync_comm_dup(this.id), "duplicate", "dup()");
   }

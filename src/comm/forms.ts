@@ -31,7 +31,12 @@ export abstract class ObjectForms extends Collectives {
     this.send(encodeObject(value), dest, tag);
   }
 
-  /** Starts to send any value. It is copied at once: the program may go on changing it. */
+  /**
+   * Starts to send any value. It is copied at once: the program may go on changing it.
+   *
+   * @example
+   * await world.isendObject({ step: 3 }, 1);
+   */
   isendObject(value: unknown, dest: number, tag = 0): Request {
     return this.isend(encodeObject(value), dest, tag);
   }
@@ -58,7 +63,12 @@ export abstract class ObjectForms extends Collectives {
     return decodeObject(bytes) as T;
   }
 
-  /** Starts to receive a value, which is the request's result. */
+  /**
+   * Starts to receive a value, which is the request's result.
+   *
+   * @example
+   * const { step } = await world.irecvObject<{ step: number }>(0);
+   */
   irecvObject<T = unknown>(
     source = ANY_SOURCE,
     tag = ANY_TAG,
@@ -68,7 +78,12 @@ export abstract class ObjectForms extends Collectives {
     return this.#inbox.receive(source, tag, status) as Request<T>;
   }
 
-  /** Sends a value and receives one, at once. Blocks the thread. */
+  /**
+   * Sends a value and receives one, at once. Blocks the thread.
+   *
+   * @example
+   * const left = world.sendrecvObject<string>("from the left", (rank + 1) % size, (rank + size - 1) % size);
+   */
   sendrecvObject<T = unknown>(
     value: unknown,
     dest: number,
@@ -98,7 +113,13 @@ export abstract class ObjectForms extends Collectives {
     return isRoot ? value : (decodeObject(bytes) as T);
   }
 
-  /** The values of all ranks, by rank, on the root; null on the others. */
+  /**
+   * The values of all ranks, by rank, on the root; null on the others.
+   *
+   * @example
+   * const hosts = world.gatherObject(processorName());
+   * if (hosts !== null) console.log(new Set(hosts).size, "hosts");
+   */
   gatherObject<T>(value: T, root = 0): T[] | null {
     this.checkRoot(root, () => `gather to root ${root}`);
     const own = this.#encode(value);
@@ -109,7 +130,12 @@ export abstract class ObjectForms extends Collectives {
     return all === null ? null : decodeEach<T>(all, counts, lengths);
   }
 
-  /** The values of all ranks, by rank, on every rank. */
+  /**
+   * The values of all ranks, by rank, on every rank.
+   *
+   * @example
+   * const names = world.allgatherObject(name); // names[world.rank] is this rank's own
+   */
   allgatherObject<T>(value: T): T[] {
     const own = this.#encode(value);
     const lengths = this.allgather(Float64Array.of(own.length));
@@ -171,13 +197,23 @@ export abstract class ObjectForms extends Collectives {
     return values === null ? null : values.reduce(combine);
   }
 
-  /** The same on every rank. */
+  /**
+   * The same on every rank.
+   *
+   * @example
+   * const most = world.allreduceObject(2n ** BigInt(world.rank), MAX);
+   */
   allreduceObject<T>(value: T, op: Combine<T> = SUM): T {
     const combine = this.#combining(op);
     return this.allgatherObject(value).reduce(combine);
   }
 
-  /** What the ranks up to this one make together. */
+  /**
+   * What the ranks up to this one make together.
+   *
+   * @example
+   * const path = world.scanObject(name, (a, b) => `${a}/${b}`);
+   */
   scanObject<T>(value: T, op: Combine<T> = SUM): T {
     const combine = this.#combining(op);
     return this.allgatherObject(value)
