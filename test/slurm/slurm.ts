@@ -35,8 +35,13 @@ export class Slurm implements AsyncDisposable {
   static async open(): Promise<Slurm> {
     const folder = mkdtempSync(join(tmpdir(), "bsync-slurm-"));
     const slurm = new Slurm(await Cluster.open(2), folder);
-    await slurm.#cluster.run("login", `${START} ${folder} 2 >${folder}/log 2>&1 </dev/null`);
-    return slurm;
+    try {
+      await slurm.#cluster.run("login", `${START} ${folder} 2`);
+      return slurm;
+    } catch (error) {
+      await slurm[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Starts Bun with `args` by srun, under the plugin of that family or none. */

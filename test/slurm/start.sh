@@ -1,16 +1,17 @@
 #!/bin/sh
-# `start.sh FOLDER COUNT` on the login host of cluster.sh: Slurm on node1 to nodeCOUNT, each with CPUS CPUs,
+# `start.sh FOLDER COUNT` on the login host of cluster.sh: Slurm on node1 to nodeCOUNT, as if each had 8 CPUs,
 # controlled from there. All that it writes is in FOLDER, and it ends with the hosts.
 set -eu
 folder=$1 count=$2
 enter=$(dirname "$0")/../hosts/enter.sh
 export SLURM_CONF="$folder/slurm.conf"
 
-# Who asks is told by a socket, which works from all of them: files are common.
+# It proves who asks, by a socket, which works from all hosts: files are common.
 head -c 1024 /dev/urandom >"$folder/munge.key"
 chmod 600 "$folder/munge.key"
 munged --force --foreground --socket="$folder/munge.socket" --key-file="$folder/munge.key" \
-  --pid-file="$folder/munged.pid" --log-file="$folder/munged.log" --seed-file="$folder/munged.seed" &
+  --pid-file="$folder/munged.pid" --log-file="$folder/munged.log" --seed-file="$folder/munged.seed" \
+  >"$folder/munged.out" 2>&1 &
 
 cat >"$SLURM_CONF" <<END
 ClusterName=test
@@ -38,10 +39,18 @@ CgroupPlugin=cgroup/v1
 IgnoreSystemd=yes
 END
 
-until [ -S "$folder/munge.socket" ]; do sleep 0.05; done
+# Waits, for 20 s at most, until a command succeeds.
+await() {
+  for _ in $(seq 200); do "$@" && return; sleep 0.1; done
+  tail -n 5 "$folder"/*.log "$folder"/*.out >&2
+  exit 1
+}
+is_idle() { [ "$(sinfo --noheader --format=%T 2>"$folder/sinfo.log")" = idle ]; }
+
+await test -S "$folder/munge.socket"
 slurmctld -D >"$folder/slurmctld.log" 2>&1 &
 for i in $(seq "$count"); do
   mkdir -p "$folder/node$i"
   "$enter" "node$i" env "SLURM_CONF=$SLURM_CONF" slurmd -D -N "node$i" >"$folder/node$i.log" 2>&1 &
 done
-until [ "$(sinfo --noheader --format=%T 2>"$folder/sinfo.log")" = idle ]; do sleep 0.1; done
+await is_idle
