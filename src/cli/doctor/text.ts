@@ -114,7 +114,7 @@ function transportName({ transport }: JobFacts): string {
 function cores({ ranks, coresOfRanks, bound, oversubscribed }: HostFacts): string {
   const each = coresOfRanks / ranks;
   const share = oversubscribed
-    ? `${coresOfRanks} cores for ${ranks} ranks: oversubscribed`
+    ? `${coresOfRanks} ${coresOfRanks === 1 ? "core" : "cores"} for all: oversubscribed`
     : `${Number.isInteger(each) ? each : each.toFixed(1)} core${each === 1 ? "" : "s"} a rank`;
   return `${share}, ${bound ? "bound" : "not bound"}`;
 }
