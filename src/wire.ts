@@ -305,7 +305,10 @@ export class MessageWriter {
     this.#buffers = buffers;
   }
 
-  /** Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. */
+  /**
+   * Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. So is the list
+   * `buffers` when it is empty: read it before more is written.
+   */
   take(): { bytes: Uint8Array; length: number; buffers: Uint8Array[] } {
     this.#reserve(8 * this.#buffers.length);
     const buffers = this.#buffers;

@@ -82,7 +82,7 @@ export class Model {
   spend(worker: number): void {
     const seat = pick(this.#seats, worker);
     this.scheduler.spend(seat.record);
-    if (seat.state === "serving") seat.left = 0;
+    if (seat.state === "serving") seat.left = -Infinity;
   }
 
   retire(worker: number): void {

@@ -42,7 +42,7 @@ function deliver(writer: MessageWriter): Message {
   const { bytes, length, buffers } = writer.take();
   const memory = new Uint8Array(length + 16).fill(0xee);
   memory.set(bytes.subarray(0, length), 5);
-  return { bytes: memory.subarray(5, 5 + length), buffers };
+  return { bytes: memory.subarray(5, 5 + length), buffers: [...buffers] };
 }
 
 function send(frames: readonly Written[], session = 7): Message[] {
