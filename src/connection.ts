@@ -48,6 +48,32 @@ export interface Connection {
   read: number | null;
 }
 
+type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "vain">;
+
+/** The connection to a worker that has said nothing yet. */
+export function newConnection({ record, link, rank, host, writer, vain }: Fixed): Connection {
+  return {
+    record,
+    link,
+    rank,
+    host,
+    writer,
+    told: new Set(),
+    lastCalled: 0,
+    unsent: false,
+    greeting: null,
+    farewell: false,
+    readyAt: Infinity,
+    served: false,
+    vain,
+    idleLooks: 0,
+    head: 0,
+    headLooks: 0,
+    recalledAt: undefined,
+    read: null,
+  };
+}
+
 /** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */
 export function describe({ record, rank, host, greeting }: Connection): string {
   const where = rank === null ? [] : [`rank ${rank}`];

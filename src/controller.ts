@@ -2,7 +2,7 @@ import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
-import { type Connection, describe } from "./connection.ts";
+import { type Connection, describe, newConnection } from "./connection.ts";
 import { DrainSignals } from "./drain.ts";
 import { PROGRAM_OVER } from "./endings.ts";
 import {
@@ -330,26 +330,14 @@ export class Controller implements TaskOwner {
       onHeld: (at) => this.#takeBack(connection, at),
       onLost: (ending) => this.#onLost(connection, ending),
     });
-    const connection: Connection = {
+    const connection: Connection = newConnection({
       record,
       link,
       rank: this.#outside.rankOf(record.index),
       host: this.#outside.hostOf(record.index),
       writer: new MessageWriter(link.session ?? this.#outside.session),
-      told: new Set(),
-      lastCalled: 0,
-      unsent: false,
-      greeting: null,
-      farewell: false,
-      readyAt: Infinity,
-      served: false,
       vain,
-      idleLooks: 0,
-      head: 0,
-      headLooks: 0,
-      recalledAt: undefined,
-      read: null,
-    };
+    });
     this.connections[record.index] = connection;
     // A process can be replaced, a rank cannot.
     const { tasksPerWorker, memoryPerWorker } = this.#limits;
