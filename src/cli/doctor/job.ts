@@ -79,12 +79,11 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
 
 /** Those who did not tell of themselves, and those who did, and then did not answer. */
 function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRank[] {
-  const all = Array.from({ length: mpi.size }, (_, rank) => rank);
-  const missing = all.filter((rank) => answered.every((one) => one.rank !== rank));
-  return missing.map((rank) => {
-    const pid = told.find((one) => one.rank === rank)?.pid ?? null;
-    return { rank, host: mpi.hostOf(rank), pid };
-  });
+  const pids = new Map(told.map(({ rank, pid }) => [rank, pid]));
+  const well = new Set(answered.map(({ rank }) => rank));
+  return Array.from({ length: mpi.size }, (_, rank) => rank)
+    .filter((rank) => !well.has(rank))
+    .map((rank) => ({ rank, host: mpi.hostOf(rank), pid: pids.get(rank) ?? null }));
 }
 
 /**
@@ -283,7 +282,7 @@ function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number 
   if (part(mpi, until)) return;
   const limit = `${timeoutMs / 1000} s`;
   process.stderr.write(
-    `bsync doctor: not every rank has ended within ${limit}: the job is aborted\n`,
+    `bsync doctor: not every rank has ended within ${limit}, one may be stopped: the job is aborted\n`,
   );
   abort(mpi, code === 0 ? 1 : code);
 }

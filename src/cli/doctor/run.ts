@@ -43,8 +43,9 @@ export async function run(command: string[], { env, limitMs }: RunOptions): Prom
   clearTimeout(asking);
   clearTimeout(killing);
   // A process that it has left behind may hold its pipes for ever.
-  await Promise.race([Promise.all(said.map(({ ended }) => ended)), Bun.sleep(READ_MS)]);
-  const [stdout = "", stderr = ""] = said.map(({ close }) => close());
+  const closing = setTimeout(() => said.forEach(({ close }) => close()), READ_MS);
+  const [stdout = "", stderr = ""] = await Promise.all(said.map(({ text }) => text));
+  clearTimeout(closing);
   const { exitCode, signalCode } = child;
   const end = String(signalCode ?? `exit code ${exitCode}`);
   return {
@@ -65,24 +66,17 @@ function kill(pids: readonly number[]): void {
   }
 }
 
-/** Reads until the end, or until it is closed, which gives what has come so far. */
-function collect(stream: ReadableStream<Uint8Array>): {
-  ended: Promise<void>;
-  close: () => string;
-} {
+/** What comes until the end, or until it is closed. */
+function collect(stream: ReadableStream<Uint8Array>): { text: Promise<string>; close: () => void } {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
-  let text = "";
-  const read = async (): Promise<void> => {
+  const read = async (): Promise<string> => {
+    let text = "";
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return text;
       text += decoder.decode(value, { stream: true });
     }
   };
-  const close = (): string => {
-    reader.cancel().catch(() => {});
-    return text;
-  };
-  return { ended: read().catch(() => {}), close };
+  return { text: read(), close: () => void reader.cancel() };
 }
