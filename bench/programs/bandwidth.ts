@@ -7,4 +7,4 @@ function same(data: Float64Array): Float64Array {
 }
 
 await using pool = await AsyncPool.open(1);
-report({ gbps: await bandwidth((data) => pool.async(same, data), 7) });
+report({ gbps: await bandwidth((data) => pool.async(same, data), 5) });

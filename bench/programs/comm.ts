@@ -13,7 +13,7 @@ const LARGE_TRIPS = 9;
 const DOUBLES = 1 << 17;
 /** Reductions that are timed together: with more ranks than cores a single one takes as many of the kernel's ticks as it happens to. */
 const REDUCTIONS = 10;
-const REDUCTION_BATCHES = 6;
+const REDUCTION_BATCHES = 4;
 
 const { rank } = world;
 

@@ -9,7 +9,7 @@ import { stepsPerMs, toil } from "./work.ts";
 
 const WORKERS = 16;
 const ROUNDS = 5;
-const ROUND_MS = 300;
+const ROUND_MS = 200;
 const CALLS = 100_000;
 
 function same(x: number): number {

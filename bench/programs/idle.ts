@@ -43,7 +43,7 @@ async function watch(pids: readonly number[]): Promise<number[]> {
 }
 
 await using pool = await AsyncPool.open(1);
-for (let i = 0; i < 2000; i++) await pool.async(same, i);
+for (let i = 0; i < 1000; i++) await pool.async(same, i);
 const pids = [process.pid, pool.workers[0]!.pid];
 
 await Bun.sleep(SETTLE_MS);

@@ -21,7 +21,7 @@ export function median(numbers: Float64Array | readonly number[]): number {
 /** Times of `call` in µs, one by one, after a warm-up; as many as go into a bounded time. */
 export async function roundTrips(
   call: (i: number) => PromiseLike<unknown>,
-  { warm, calls, warmMs = 400, ms = 600 }: Trips,
+  { warm, calls, warmMs = 300, ms = 400 }: Trips,
 ): Promise<Float64Array> {
   let end = performance.now() + warmMs;
   for (let i = 0; i < warm && performance.now() < end; i++) await call(i);

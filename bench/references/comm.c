@@ -19,7 +19,7 @@ enum {
   LARGE_TRIPS = 9,
   DOUBLES = 1 << 17,
   REDUCTIONS = 10,
-  REDUCTION_BATCHES = 6,
+  REDUCTION_BATCHES = 4,
 };
 
 static int rank, size;

@@ -7,8 +7,8 @@ import time
 from mpi4py import MPI
 from mpi4py.futures import MPIPoolExecutor
 
-TRIPS = 300
-CALLS = 1000
+TRIPS = 200
+CALLS = 500
 
 
 def same(x):

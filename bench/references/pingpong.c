@@ -19,7 +19,7 @@ enum {
   WARM_BATCHES = 100,
   BATCHES = 500,
   LARGE = 64 << 20,
-  LARGE_TRIPS = 7,
+  LARGE_TRIPS = 5,
 };
 
 static double now(void) {
