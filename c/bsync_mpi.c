@@ -9,18 +9,23 @@
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define FRESH 0
 #define OPEN 1
 #define CLOSED 2
+
+/* What a launcher may take to answer a farewell. */
+#define FAREWELL_MS 1000
 
 static int state = FRESH;
 static int ours; /* did we start MPI, so that we end it? */
@@ -255,6 +260,23 @@ static void linger(int ms)
   }
 }
 
+/*
+ * Says to the launcher what MPI_Finalize would have said, in words of PMI-1,
+ * which this MPICH has inside unless it was built for a library of PMI. Hydra
+ * takes a rank that ends without for dead, and kills the others of its host
+ * that have not ended. It answers; how is of no interest, nor whether.
+ */
+static void take_leave(void)
+{
+  static const char farewell[] = "cmd=finalize\n";
+  const char *fd = getenv("PMI_FD");
+  struct pollfd answer = {.events = POLLIN};
+  if (fd == NULL || dlsym(RTLD_DEFAULT, "PMI2_Finalize") != NULL) return;
+  answer.fd = atoi(fd);
+  if (send(answer.fd, farewell, sizeof farewell - 1, MSG_NOSIGNAL) < 0) return;
+  poll(&answer, 1, FAREWELL_MS);
+}
+
 int bsync_mpi_finalize(int linger_ms)
 {
   int endless, code;
@@ -264,6 +286,7 @@ int bsync_mpi_finalize(int linger_ms)
   state = CLOSED;
   if (endless) {
     linger(linger_ms);
+    take_leave();
     return 0;
   }
   code = ours ? MPI_Finalize() : MPI_Comm_free(&comm);

@@ -7,7 +7,7 @@ import { findMpi, mpiFamilies } from "./setup/mpi.ts";
 import { whyNoSlurm } from "./setup/slurm.ts";
 import { Slurm } from "./slurm/slurm.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(60_000);
 
 const ACROSS = join(import.meta.dir, "hosts/fixtures/across.ts");
 const WAITING = join(import.meta.dir, "hosts/fixtures/waiting.ts");
@@ -43,8 +43,7 @@ for (const family of families) {
 
     test("a pool and bsync/mpi across two nodes, isolated too", async () => {
       await using job = slurm!.srun(family, four, [ACROSS]);
-      // Now and then a slurmstepd whose tasks have all ended stays for a minute more.
-      const { exitCode, stdout, stderr } = await job.ended(100_000);
+      const { exitCode, stdout, stderr } = await job.ended();
       if (exitCode !== 0) throw new Error(`exit code ${exitCode}\n${stdout}\n${stderr}`);
       expect(JSON.parse(stdout)).toMatchObject({
         rank: 0,
