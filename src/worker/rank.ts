@@ -33,7 +33,7 @@ const TURN_MS = 5;
  * there; while a task awaits something; and after a silence. `near`: if the controllers run on
  * this machine, and wake it, too.
  */
-const SLEEP_MS = { near: 40, far: 5 };
+const SLEEP_MS = { near: 100, far: 5 };
 
 /** ms of silence after which a rank that can be woken sleeps in its event loop, and wakes some 50 µs later. */
 const SILENCE_MS = 500;
@@ -246,7 +246,7 @@ let ring: (() => void) | null = null;
 async function sleepUntilRung(quiet: number): Promise<void> {
   const { relays, areNear } = services!;
   for (const relay of relays) if (!relay.sleep()) return await turn(0);
-  await turn(Math.min(areNear ? SLEEP_MS.near : SLEEP_MS.far, 1 + quiet / 10));
+  await turn(Math.min(areNear ? SLEEP_MS.near : SLEEP_MS.far, 1 + quiet / 5));
   for (const relay of relays) relay.awake();
 }
 
