@@ -113,29 +113,48 @@ static unsigned long long stat_field(const char *path, int field)
 #define STAT_PARENT 4
 #define STAT_START 22
 
-/* The mpirun of Open MPI that has started this rank on its own host; else 0. */
+/* Was a process started with [setting], a name and its value? */
+static int has_setting(int pid, const char *setting)
+{
+  char path[64], *entry = NULL;
+  size_t room = 0;
+  int found = 0;
+  FILE *file;
+  snprintf(path, sizeof path, "/proc/%d/environ", pid);
+  file = fopen(path, "re");
+  if (file == NULL) return 0;
+  while (!found && getdelim(&entry, &room, '\0', file) > 0)
+    found = strcmp(entry, setting) == 0;
+  free(entry);
+  fclose(file);
+  return found;
+}
+
+/*
+ * The mpirun of Open MPI that has started this rank on its own host; else 0.
+ * What stands between the two is of the rank's job, and has that from it; who
+ * has not is its launcher, or a daemon of one on another host.
+ */
 static int find_launcher(void)
 {
-  char path[64], program[512], *name;
+  char path[64], program[512], setting[512], *name;
+  ssize_t length;
   int pid = (int)getppid();
-  while (pid > 1) {
-    ssize_t length;
-    snprintf(path, sizeof path, "/proc/%d/exe", pid);
-    length = readlink(path, program, sizeof program - 1);
-    if (length < 0) return 0;
-    program[length] = '\0';
-    name = strrchr(program, '/');
-    name = name == NULL ? program : name + 1;
-    if (strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0)
-      return pid;
-    /* A daemon of another host's launcher, or another family's. */
-    if (strcmp(name, "orted") == 0 || strcmp(name, "prted") == 0 ||
-        strncmp(name, "hydra", 5) == 0 || strncmp(name, "mpiexec", 7) == 0)
-      return 0;
+  const char *job = getenv("PMIX_NAMESPACE");
+  if (job == NULL || strlen(job) > 400) return 0;
+  snprintf(setting, sizeof setting, "PMIX_NAMESPACE=%s", job);
+  while (pid > 1 && has_setting(pid, setting)) {
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     pid = (int)stat_field(path, STAT_PARENT);
   }
-  return 0;
+  if (pid <= 1) return 0;
+  snprintf(path, sizeof path, "/proc/%d/exe", pid);
+  length = readlink(path, program, sizeof program - 1);
+  if (length < 0) return 0;
+  program[length] = '\0';
+  name = strrchr(program, '/');
+  name = name == NULL ? program : name + 1;
+  return strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0 ? pid : 0;
 }
 
 /* Nothing that somebody may wait for the end of: the launcher reads our pipes. */
