@@ -3,7 +3,7 @@
  * all, and one that does not starts no job.
  */
 import { join } from "node:path";
-import { setting, type Environment, type Family } from "./launcher.ts";
+import { setting, type Environment, type Family, withoutLauncher } from "./launcher.ts";
 
 /** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */
 export type Protocol = "PMIx" | "PMI";
@@ -45,17 +45,23 @@ export function speaks(
   const key = `speaks ${path} ${Bun.file(path).size} ${Bun.file(path).lastModified}`;
   let said = memory.get(key);
   if (said === undefined) {
-    try {
-      const ask = [path, ...command.slice(1)];
-      // Not in the environment of a rank: it would take itself for one.
-      const env = { PATH: process.env["PATH"] };
-      const options = { env, stdin: "ignore", timeout: TIMEOUT_MS } as const;
-      said = other.test(Bun.spawnSync(ask, options).stdout.toString()) ? "yes" : "no";
-    } catch {
-      // Intel's and Cray's MPICH, say, have no such program.
-      said = "yes";
-    }
+    const text = ask([path, ...command.slice(1)]);
+    // Intel's and Cray's MPICH, say, have no such program; and what hangs today may answer tomorrow.
+    if (text === null) return true;
+    said = other.test(text) ? "yes" : "no";
     memory.set(key, said);
   }
   return said === "yes";
+}
+
+/** What a program says; null where it does not run, or not well. */
+function ask(command: string[]): string | null {
+  // In the environment of a rank it would take itself for one.
+  const env = withoutLauncher(process.env);
+  try {
+    const result = Bun.spawnSync(command, { env, stdin: "ignore", timeout: TIMEOUT_MS });
+    return result.success ? result.stdout.toString() : null;
+  } catch {
+    return null;
+  }
 }

@@ -45,3 +45,13 @@ test.each<[Family, string, string, Protocol, boolean]>([
   expect(ask()).toBe(known);
   expect(ask()).toBe(known);
 });
+
+test("a program that does not run well tells nothing, and nothing is remembered", () => {
+  using programs = new Programs(
+    "mpichversion",
+    "MPICH configure: --with-pm=hydra\nEND\nexit 127\ncat <<'END'",
+  );
+  const said = new Map<string, string>();
+  expect(speaks("mpich", programs.folder, "PMIx", said)).toBe(true);
+  expect(said.size).toBe(0);
+});
