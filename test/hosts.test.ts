@@ -159,7 +159,7 @@ for (const family of families) {
     test("ranks that come to their end at different times, more of them than cores", async () => {
       await using cluster = await Cluster.open(2);
       const hosts = Array.from({ length: 8 }, (_, i) => (i < 4 ? "node1" : "node2"));
-      await using job = cluster.start(family, hosts, [fixture("short.ts")]);
+      await using job = cluster.start(family, hosts, [fixture("short.ts"), "40000"]);
       const { exitCode, stdout, stderr } = await job.ended();
       expect({ exitCode, stdout, stderr }).toMatchObject({
         exitCode: 0,

@@ -71,7 +71,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Starts a launcher on the login host. */
   launch(command: readonly string[], env: Readonly<Record<string, string>> = {}): HostJob {
-    return new HostJob(this.#onLogin(...command), env);
+    return new HostJob(this.#onLogin(...command), env, () => this.#processes());
   }
 
   /** Runs a shell's command on a host to its end, and returns what it says. */
@@ -100,6 +100,12 @@ export class Cluster implements AsyncDisposable {
     return list.split("\n").filter((line) => line.endsWith(` -> ${RUNTIME}`)).length;
   }
 
+  /** All processes on all hosts: number, where in the kernel it waits, command. */
+  async #processes(): Promise<string> {
+    const show = 'echo "${p#/proc/} $(cat $p/wchan) $(tr "\\0" " " <$p/cmdline)"';
+    return await this.run("login", `for p in /proc/[0-9]*; do ${show}; done 2>/dev/null`);
+  }
+
   #onLogin(...command: string[]): string[] {
     const { pid } = this.#login;
     const namespaces = ["--net", "--uts", "--ipc", "--mount"];
@@ -120,8 +126,15 @@ export class HostJob implements AsyncDisposable {
   stderr = "";
   readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #read: Promise<unknown>;
+  readonly #look: () => Promise<string>;
 
-  constructor(command: string[], env: Readonly<Record<string, string>>) {
+  /** `look` tells what runs on the hosts, for whom it does not end. */
+  constructor(
+    command: string[],
+    env: Readonly<Record<string, string>>,
+    look: () => Promise<string>,
+  ) {
+    this.#look = look;
     this.#process = Bun.spawn(command, {
       env: { ...process.env, TMPDIR: "/dev/shm/tmp", NO_COLOR: "1", ...env },
       stdin: "ignore",
@@ -148,7 +161,8 @@ export class HostJob implements AsyncDisposable {
     const exitCode = await Promise.race([this.#process.exited, late.promise]);
     clearTimeout(timer);
     if (exitCode !== "late") return exitCode;
-    throw new Error(`no end after ${limit} ms\n${this.stdout}\n${this.stderr}`);
+    const left = await this.#look();
+    throw new Error(`no end after ${limit} ms\n${this.stdout}\n${this.stderr}\nleft:\n${left}`);
   }
 
   /** The same, and so has everybody else who may write. */
