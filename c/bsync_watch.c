@@ -93,7 +93,7 @@ static int is_silence(int error)
   }
 }
 
-/* A number among the fields of a process's stat (proc(5)); 0 where there is none. */
+/* A number among the fields of a process's stat (proc(5)); 0 without one. */
 static unsigned long long stat_field(const char *path, int field)
 {
   char text[1024], *at;
@@ -132,8 +132,8 @@ static int has_setting(int pid, const char *setting)
 
 /*
  * The mpirun of Open MPI that has started this rank on its own host; else 0.
- * What stands between the two is of the rank's job, and has that from it; who
- * has not is its launcher, or a daemon of one on another host.
+ * What stands between the two is of the rank's job, and was told so in its
+ * environment; the first that was not is mpirun, or its daemon on this host.
  */
 static int find_launcher(void)
 {
@@ -157,7 +157,7 @@ static int find_launcher(void)
   return strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0 ? pid : 0;
 }
 
-/* Nothing that somebody may wait for the end of: the launcher reads our pipes. */
+/* Nothing whose end somebody may wait for: the launcher reads our pipes. */
 static void close_all(void)
 {
   int fd = 0;
