@@ -257,16 +257,21 @@ export class Session {
   #close(): void {
     const running = this.#running;
     this.#running = null;
-    this.#writer.write(Kind.Closed, 0);
+    this.#sayClosed();
     this.#flush();
     this.#end(running);
   }
 
   /** Its process has come to its end, though the pool has not let it go: what it has begun stays told. */
   leave(): void {
-    this.#writer.write(Kind.Closed, 0);
+    this.#sayClosed();
     this.sendAnswers();
     this.#end(this.#running);
+  }
+
+  #sayClosed(): void {
+    if (!this.#writer.fits()) this.sendAnswers();
+    this.#writer.write(Kind.Closed, 0);
   }
 
   /** The pool is over, and has not said goodbye. */
