@@ -162,7 +162,13 @@ function judged(findings: Findings): Report {
 
 /** What README.md lists under "Environment". */
 const SETTINGS = [
-  ...["USE_MPI", "MPICC", "CACHE_DIR", "SPIN_US", "CHUNK_BYTES", "HOST_TIMEOUT", "DEBUG"],
+  "USE_MPI",
+  "MPICC",
+  "CACHE_DIR",
+  "SPIN_US",
+  "CHUNK_BYTES",
+  "HOST_TIMEOUT",
+  "DEBUG",
 ];
 
 function settingsOf(env: Environment): Record<string, string> {
