@@ -10,9 +10,7 @@
 #include <limits.h>
 #include <mpi.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,13 +129,6 @@ static int gather_hosts(int size)
  */
 static void end_at_once(void)
 {
-  sigset_t alarms;
-  /* Should it hang in MPI_Abort: whatever the program does with this signal. */
-  signal(SIGALRM, SIG_DFL);
-  sigemptyset(&alarms);
-  sigaddset(&alarms, SIGALRM);
-  pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
-  alarm(2);
   MPI_Abort(MPI_COMM_WORLD, 1);
   _exit(1);
 }

@@ -26,6 +26,9 @@
 /* ms in which an address of the leader has to answer. */
 #define CONNECT_MS 5000
 
+/* s in which the end of this process has to come. */
+#define END_S 2
+
 /* ms in which Open MPI's mpirun has to end by itself, and then by SIGTERM. */
 #define LAUNCHER_MS 5000
 
@@ -190,6 +193,18 @@ static void see_launcher_off(void)
   _exit(0);
 }
 
+/* Should anything of the end hang, as MPI_Abort may without that host: whatever
+ * the program does with this signal. */
+static void end_by_alarm(void)
+{
+  sigset_t alarms;
+  signal(SIGALRM, SIG_DFL);
+  sigemptyset(&alarms);
+  sigaddset(&alarms, SIGALRM);
+  pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+  alarm(END_S);
+}
+
 static void end_job(int silent_rank)
 {
   char line[512];
@@ -202,7 +217,8 @@ static void end_job(int silent_rank)
   if (write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
-  /* The launcher reads it before it hears of the end. */
+  end_by_alarm();
+  /* The launcher reads the line before it hears of the end. */
   poll(NULL, 0, 100);
   see_launcher_off();
   watch.job.end();
