@@ -100,32 +100,39 @@ for (const family of families) {
   });
 
   describe(`what one host lacks, ${family}`, () => {
-    const lacking = async (host: string, commands: string): Promise<string> => {
+    /** What is said on standard error by a job on two hosts, after `commands` on the second one. */
+    const lacking = async (commands: string, args = [fixture("short.ts")]): Promise<string> => {
       await using cluster = await Cluster.open(2);
-      await cluster.run(host, commands);
-      await using job = cluster.start(family, ["node1", "node2"], [fixture("short.ts")]);
+      await cluster.run("node2", commands);
+      await using job = cluster.start(family, ["node1", "node2"], args);
       const { exitCode, stderr } = await job.ended();
       expect(exitCode).not.toBe(0);
       return stderr;
     };
 
     test("Bun", async () => {
-      const stderr = await lacking(
-        "node2",
-        `mount --bind /dev/null ${realpathSync(process.execPath)}`,
-      );
+      const stderr = await lacking(`mount --bind /dev/null ${realpathSync(process.execPath)}`);
       expect(stderr).toMatch(/Node: node2|proxy:0:1@node2.*execvp error on file/);
     });
 
+    const empty = "mount -t tmpfs tmpfs";
+    const withoutHeaders =
+      `for f in /usr/bin/mpicc*; do mount --bind /dev/null $f; done; ${empty} /usr/include; ` +
+      `${empty} /usr/lib/$(uname -m)-linux-gnu/openmpi/include; ${empty} $HOME`;
+
     test("MPI's compiler and headers, and a binding in the cache", async () => {
-      const empty = "mount -t tmpfs tmpfs";
-      const stderr = await lacking(
-        "node2",
-        `for f in /usr/bin/mpicc*; do mount --bind /dev/null $f; done; ${empty} /usr/include; ` +
-          `${empty} /usr/lib/$(uname -m)-linux-gnu/openmpi/include; ${empty} $HOME`,
-      );
+      const stderr = await lacking(withoutHeaders);
       expect(stderr).toMatch(/MpiError|Cannot load MPI, which/);
       expect(stderr).toMatch(/install its development files .* \(rank 1, host node2\)/);
+      // The job has ended with that rank: the other one did not have to wait for its timeout.
+      expect(stderr).not.toContain("did not finish");
+    });
+
+    test("the same, and bsync doctor tells of it", async () => {
+      const command = join(import.meta.dir, "../src/cli/main.ts");
+      const stderr = await lacking(withoutHeaders, [command, "doctor"]);
+      expect(stderr).toMatch(/^bsync doctor: rank 1 on node2: Cannot load MPI, which/m);
+      expect(stderr).not.toContain("did not finish");
     });
   });
 

@@ -84,11 +84,7 @@ export async function doctor(args: string[]): Promise<number> {
     if (speaks()) process.stderr.write(`bsync doctor: Cannot run: ${options.wrong}\n\n${USAGE}`);
     return 2;
   }
-  if (!speaks()) {
-    // Whatever becomes of this rank, the verdict is rank 0's.
-    if (launcher !== null) serveJob(launcher, options.timeoutMs);
-    return 0;
-  }
+  if (!speaks()) return launcher === null ? 0 : serveJob(launcher, options.timeoutMs);
   return examine(launcher, options);
 }
 

@@ -1,5 +1,6 @@
 import { hostCores } from "../cores.ts";
 import { MpiError } from "../errors.ts";
+import { abortByLauncher } from "../mpi/connection.ts";
 import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { servedPlace } from "../place.ts";
@@ -80,11 +81,11 @@ let joined: Job | null = null;
 const FAIL_MS = 2_000;
 
 /**
- * Ends the job when this process fails before it has started MPI. The launcher would, but MPICH's lets the
- * other ranks wait in `MPI_Init` for ever: so this one starts MPI too, only to abort.
+ * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but MPICH's lets
+ * the other ranks wait in `MPI_Init` for ever. Where it cannot be told, this one starts MPI too, only to abort.
  */
 function endUnjoinedJob(code: number): void {
-  if (runningMpi() !== null || code === 0) return;
+  if (runningMpi() !== null || code === 0 || abortByLauncher(process.env, code)) return;
   try {
     startMpi({ initTimeout: FAIL_MS, exitCode: code }).abort(code);
   } catch {
@@ -92,7 +93,9 @@ function endUnjoinedJob(code: number): void {
   }
 }
 
-if (findLauncher(process.env)?.family === "mpich") process.on("exit", endUnjoinedJob);
+if (process.env.BSYNC_USE_MPI !== "0" && findLauncher(process.env)?.family === "mpich") {
+  process.on("exit", endUnjoinedJob);
+}
 
 let lettingGo = false;
 

@@ -42,9 +42,6 @@ const FAREWELL_MS = 1_500;
 /** ms for which it takes in what has come before: pools may be sent things without end. */
 const TAKE_IN_MS = 100;
 
-/** ms in which the launcher reads what this rank has said last: MPICH's drops the rest on an abort. */
-const LAST_WORDS_MS = 100;
-
 /** How long a process naps that waits for the others to end, by how long it has waited. */
 const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
   { waitedMs: 1_000, napUs: 5_000 },
@@ -123,7 +120,7 @@ export class Roll {
     if (this.onDesertion !== null) {
       this.onDesertion(code);
       // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
-      this.#abort(code === 0 ? 1 : code);
+      this.#mpi.abort(code === 0 ? 1 : code);
     }
     this.onEnd();
     this.#hub.forsake(JOB_TAG);
@@ -147,7 +144,7 @@ export class Roll {
     // A rank that is stuck keeps nobody. One that does not serve may wait, in a program that has failed,
     // for what this one has not sent.
     const others = this.#mpi.size - 1;
-    if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#abort(code);
+    if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#mpi.abort(code);
     this.#state = "dismissing";
     for (const rank of this.#serving) this.#say(rank, Kind.Leave);
   }
@@ -191,10 +188,5 @@ export class Roll {
     const message = new MessageWriter(JOB_SESSION);
     message.write(kind, 0);
     this.link(rank).send(message);
-  }
-
-  #abort(code: number): never {
-    Bun.sleepSync(LAST_WORDS_MS);
-    return this.#mpi.abort(code);
   }
 }

@@ -3,9 +3,9 @@
  * Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start their programs without such descriptors, and
  * then MPI_Init would write to whatever has that number here. The process in between still has it open.
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../errors.ts";
-import { setting, type Environment } from "./launcher.ts";
+import { type Environment, findLauncher, setting } from "./launcher.ts";
 import { openLibc } from "./libc.ts";
 import { parentOf } from "./processes.ts";
 import { setForC } from "./symbols.ts";
@@ -14,22 +14,45 @@ import { setForC } from "./symbols.ts";
 const SYS_PIDFD_OPEN = 434n;
 const SYS_PIDFD_GETFD = 438n;
 
+/** ms in which a launcher reads what a rank has said last: MPICH's drops the rest on an abort. */
+export const LAST_WORDS_MS = 100;
+
 /**
- * Looks whether the launcher's connection came as far as this process, and fetches it if not.
+ * Looks whether the launcher's connection came as far as this process, and fetches it if not. Returns its
+ * descriptor here; null where the launcher talks in another way.
  *
  * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps nobody.
  */
-export function fetchConnection(env: Environment): void {
+export function fetchConnection(env: Environment): number | null {
   const fd = setting(env, "PMI_FD");
-  if (process.platform !== "linux" || fd === undefined || !/^\d+$/.test(fd)) return;
+  if (process.platform !== "linux" || fd === undefined || !/^\d+$/.test(fd)) return null;
   const ours = descriptor("self", fd);
   const holder = firstOfRank(env);
   const theirs = holder === null ? null : descriptor(holder, fd);
   const isPassedOn = theirs === null ? isConnection(ours) : ours === theirs;
-  if (isPassedOn) return;
+  if (isPassedOn) return Number(fd);
   const copy = holder === null ? null : copyOf(holder, Number(fd));
   if (copy === null) throw severed(holder, env);
   setForC("PMI_FD", String(copy));
+  return copy;
+}
+
+/**
+ * Ends the job of a process that has not started MPI, in the words in which MPI would tell MPICH's launcher
+ * (PMI-1). Exits of such a process do not end it, and the other ranks would wait in `MPI_Init`. False where
+ * the launcher cannot be told.
+ */
+export function abortByLauncher(env: Environment, code: number): boolean {
+  if (findLauncher(env)?.family !== "mpich") return false;
+  try {
+    const fd = fetchConnection(env);
+    if (fd === null) return false;
+    Bun.sleepSync(LAST_WORDS_MS);
+    writeSync(fd, `cmd=abort exitcode=${code}\n`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isConnection(descriptor: string | null): boolean {

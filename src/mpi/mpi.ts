@@ -5,7 +5,7 @@
 import { hostname } from "node:os";
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
-import { fetchConnection } from "./connection.ts";
+import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
 import { findLauncher, type Launcher, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import type { CommSymbols, Shim } from "./symbols.ts";
@@ -77,7 +77,7 @@ export interface Mpi {
    */
   wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean;
 
-  /** Ends the whole job at once with this exit code. */
+  /** Ends the whole job with this exit code, once the launcher has read what was said. */
   abort(code: number): never;
 
   /** @internal The functions of `c/bsync_comm.h`, for bsync/mpi; the package's types do without bun:ffi. */
@@ -228,6 +228,7 @@ class ShimMpi implements Mpi {
   }
 
   abort(code: number): never {
+    Bun.sleepSync(LAST_WORDS_MS);
     this.#symbols.bsync_mpi_abort(code);
     // Not reached; it tells the compiler so.
     process.exit(code);

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { hostCores } from "../../cores.ts";
 import { textOf } from "../../errors.ts";
 import { Cache } from "../../mpi/cache.ts";
+import { abortByLauncher } from "../../mpi/connection.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
 import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
@@ -71,7 +72,8 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
   const job = { ...known, size: mpi.size, error: null, matches: true, ...found };
   const end = (code: number) => {
-    if (silent.length > 0) abort(mpi, code);
+    // To finalize would be to wait for them.
+    if (silent.length > 0) mpi.abort(code);
     leave(mpi, { timeoutMs, code });
   };
   return { job, end };
@@ -86,32 +88,43 @@ function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRan
     .map((rank) => ({ rank, host: mpi.hostOf(rank), pid: pids.get(rank) ?? null }));
 }
 
-/**
- * On the other ranks: tells rank 0 of this one, and serves it until it says to leave. What keeps a rank
- * from that is said on standard error, once for each host, since rank 0 cannot know of it.
- */
-export function serveJob(launcher: Launcher, timeoutMs: number): void {
+/** On the other ranks: tells rank 0 of this one, serves it until it says to leave, and returns the exit code. */
+export function serveJob(launcher: Launcher, timeoutMs: number): number {
   let mpi: Mpi;
   try {
     mpi = startMpi({ initTimeout: timeoutMs });
   } catch (error) {
-    const place = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
-      .map((name) => setting(process.env, name))
-      .find((value) => value !== undefined);
-    if (place === undefined || place === "0") {
-      const who = `rank ${launcher.rank} on ${hostname()}`;
-      process.stderr.write(`bsync doctor: ${who}: ${textOf(error)}\n`);
-    }
-    return;
+    return tellFailure(launcher, error);
   }
   if (!serve(mpi, timeoutMs)) {
     const who = `rank ${mpi.rank} (pid ${process.pid}, host ${hostname()})`;
     const why = `rank 0, on ${mpi.hostOf(0)}, does not answer any more: has it been stopped?`;
     process.stderr.write(`bsync doctor: ${who}: ${why}\n`);
-    abort(mpi, 1);
+    mpi.abort(1);
   }
   // One that is stopped meanwhile is waited for by rank 0, too, which says so.
-  if (!part(mpi, performance.now() + timeoutMs + LEAST_MS)) abort(mpi, 1);
+  if (!part(mpi, performance.now() + timeoutMs + LEAST_MS)) mpi.abort(1);
+  return 0;
+}
+
+/** ms in which rank 0, should MPI not start there either, reports before the job is ended elsewhere. */
+const REPORT_MS = 5_000;
+
+/**
+ * MPI does not start here. Of that rank 0 knows only if its own host has the same trouble; so the first rank
+ * of each host tells of it. On another host than rank 0's it then ends the job, where others may wait for
+ * this rank in `MPI_Init`.
+ */
+function tellFailure({ rank }: Launcher, error: unknown): number {
+  const place = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
+    .map((name) => setting(process.env, name))
+    .find((value) => value !== undefined);
+  if (place !== undefined && place !== "0") return 0;
+  process.stderr.write(`bsync doctor: rank ${rank} on ${hostname()}: ${textOf(error)}\n`);
+  if (place === undefined) return 0;
+  Bun.sleepSync(REPORT_MS);
+  abortByLauncher(process.env, 1);
+  return 1;
 }
 
 /** Until rank 0 says to leave; false when it has been silent for longer than all that it may be at. */
@@ -263,15 +276,6 @@ function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
   });
 }
 
-/** ms in which the launcher reads what was said: MPICH's drops the rest on an abort. */
-const LAST_WORDS_MS = 100;
-
-/** Ends the job where some ranks are silent, since to finalize would be to wait for them. */
-function abort(mpi: Mpi, code: number): never {
-  Bun.sleepSync(LAST_WORDS_MS);
-  return mpi.abort(code);
-}
-
 /**
  * Lets the others go. Nobody is told to before all have answered: Open MPI's mpirun does not always survive
  * an abort while ranks leave.
@@ -284,7 +288,7 @@ function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number 
   process.stderr.write(
     `bsync doctor: not every rank has ended within ${limit}, one may be stopped: the job is aborted\n`,
   );
-  abort(mpi, code === 0 ? 1 : code);
+  mpi.abort(code === 0 ? 1 : code);
 }
 
 /** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
