@@ -8,7 +8,7 @@ import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
 import { findLauncher, type Launcher, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
-import type { CommSymbols, Shim } from "./symbols.ts";
+import { type CommSymbols, setForC, type Shim } from "./symbols.ts";
 
 /** As a source or a tag: any. */
 export const ANY = -1;
@@ -101,6 +101,12 @@ export interface Mpi {
 
 /** ms that a rank goes on to move what is on its way, where MPI cannot be finalized. */
 const LINGER_MS = 500;
+
+/**
+ * Keeps Open MPI from starting a daemon (orted) beside a process that is a job of its own, for processes that
+ * this might start in turn: it takes 100 ms, and may outlive a worker that is killed.
+ */
+const ALONE_SETTING = "OMPI_MCA_ess_singleton_isolated";
 
 /** C's int: the longest message, and the longest timeout. */
 const MOST = 0x7fff_ffff;
@@ -312,6 +318,7 @@ function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi 
     );
   }
   fetchConnection(process.env);
+  if (launcher === ALONE) setForC(ALONE_SETTING, "1");
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);

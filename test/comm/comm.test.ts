@@ -159,10 +159,10 @@ describe.each(mpiFamilies())("%s", (family) => {
     ]);
   });
 
-  test("without a launcher the program is a world of one", async () => {
+  test("without a launcher the program is a world of one, of one process", async () => {
     const env = { ...AS_ROOT, BSYNC_MPICC: findMpi(family)!.mpicc };
     const outcome = await run([BUN, "run", fixture("alone.ts")], env);
-    expect(JSON.parse(said(outcome))).toEqual({ rank: 0, size: 1, sum: 4 });
+    expect(JSON.parse(said(outcome))).toEqual({ rank: 0, size: 1, sum: 4, beside: 0 });
   });
 });
 
