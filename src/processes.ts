@@ -1,4 +1,4 @@
-/** Who started whom, as Linux tells in /proc. */
+/** Who started whom, as Linux tells in /proc, and their ends. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** The parent of a process; 0 where it cannot be known. */
@@ -23,5 +23,32 @@ export function descendantsOf(pid: number): number[] {
     return children.flatMap((child) => [child, ...descendantsOf(child)]);
   } catch {
     return [];
+  }
+}
+
+/** Ends at once all that a process has started: stopped first, so that none starts another meanwhile. */
+export function killDescendants(pid: number): void {
+  const found = new Set<number>();
+  for (let more = true; more;) {
+    const others = descendantsOf(pid).filter((one) => !found.has(one));
+    for (const one of others) {
+      found.add(one);
+      signal(one, "SIGSTOP");
+    }
+    more = others.length > 0;
+  }
+  for (const one of found) signal(one, "SIGKILL");
+}
+
+/** Ends at once all processes of a group, as far as there are any. */
+export function killGroup(group: number): void {
+  signal(-group, "SIGKILL");
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended.
   }
 }

@@ -44,7 +44,7 @@ for (const launch of launches) {
   describe(mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`, () => {
     const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, TEST_MS);
 
-    for (const deed of ["end", "end-closed", "end-after-get"]) {
+    for (const deed of ["end", "end-closed", "end-after-get", "end-leaving"]) {
       it(`${deed}: exit code 0, and bsync says nothing`, async () => {
         const { exitCode, stdout, stderr } = await endOf(launch, deed);
         expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });

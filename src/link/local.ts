@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { withoutLauncher } from "../mpi/launcher.ts";
 import { type Place, writePlace } from "../place.ts";
+import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
 import { IpcLink } from "./ipc.ts";
@@ -164,6 +165,7 @@ export class LocalLink implements Link {
 
   kill(): void {
     this.#process.kill("SIGKILL");
+    killGroup(this.#process.pid);
   }
 
   /** Before this process sleeps; false if there is something to do. */
@@ -198,7 +200,7 @@ export class LocalLink implements Link {
           ? ["ignore", "inherit", "inherit"]
           : ["ignore", "inherit", "inherit", "pipe", memory],
       serialization: "advanced",
-      // A session of its own: a Ctrl-C at the terminal is for the parent to understand.
+      // A session and a group of its own: a Ctrl-C at the terminal is for the parent to understand.
       detached: true,
       ipc: (message) => {
         if (this.#channel instanceof IpcLink) this.#channel.receive(message);
@@ -221,6 +223,8 @@ export class LocalLink implements Link {
     if (this.#lastResort !== null) clearTimeout(this.#lastResort);
     if (this.#gone) return;
     this.#gone = true;
+    // What its tasks have started would hold what it has inherited, a launcher's pipes among that.
+    killGroup(this.#process.pid);
     this.#bell?.close();
     this.#owner.onLost(ending);
   }

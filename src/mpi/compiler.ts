@@ -6,7 +6,7 @@ import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSy
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { textOf } from "../errors.ts";
 import { setting, type Environment, type Family } from "./launcher.ts";
-import { parentOf } from "./processes.ts";
+import { parentOf } from "../processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
 
 /** A compiler wrapper, and what it says of itself. */

@@ -5,9 +5,9 @@
  */
 import { readFileSync, readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../errors.ts";
+import { parentOf } from "../processes.ts";
 import { type Environment, findLauncher, setting } from "./launcher.ts";
 import { openLibc } from "./libc.ts";
-import { parentOf } from "./processes.ts";
 import { setForC } from "./symbols.ts";
 
 /** Of Linux, on every architecture that Bun runs on. */

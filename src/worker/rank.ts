@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { isLoading, setMainScript } from "../function/scope.ts";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
+import { killDescendants } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentTask } from "./context.ts";
 import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
@@ -143,6 +144,8 @@ function onDismissed(controller: number): void {
   }
   if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
   job!.roll.onDesertion = null;
+  // What tasks have started would hold the launcher's pipes, and so the job. This is called after `roll.end`.
+  process.on("exit", () => killDescendants(process.pid));
   process.exit(0);
 }
 

@@ -1,8 +1,12 @@
-/** Whether there is a process of that number. */
+import { readFileSync } from "node:fs";
+
+/** Whether a process of that number runs: not one that has ended, and that nobody has waited for yet. */
 export function isAlive(pid: number): boolean {
+  let stat: string;
   try {
-    return process.kill(pid, 0);
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch {
     return false;
   }
+  return !/^[ZXx]/.test(stat.slice(stat.lastIndexOf(")") + 2));
 }

@@ -1,5 +1,5 @@
 /** Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind. */
-import { descendantsOf } from "../../mpi/processes.ts";
+import { killDescendants } from "../../processes.ts";
 
 export interface Outcome {
   readonly stdout: string;
@@ -34,10 +34,10 @@ export async function run(command: string[], { env, limitMs }: RunOptions): Prom
     late = true;
     child.kill("SIGTERM");
   }, limitMs);
-  const killing = setTimeout(
-    () => kill([...descendantsOf(child.pid), child.pid]),
-    limitMs + END_MS,
-  );
+  const killing = setTimeout(() => {
+    killDescendants(child.pid);
+    child.kill("SIGKILL");
+  }, limitMs + END_MS);
   const said = [collect(child.stdout), collect(child.stderr)];
   await child.exited;
   clearTimeout(asking);
@@ -54,16 +54,6 @@ export async function run(command: string[], { env, limitMs }: RunOptions): Prom
     exitCode,
     end: late ? `${end}, after ${limitMs / 1000} s without an end` : end,
   };
-}
-
-function kill(pids: readonly number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  }
 }
 
 /** What comes until the end, or until it is closed. */

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { AsyncPool, BsyncError, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
+import { isAlive } from "../alive.ts";
 import { limitFiles, openFiles } from "../files.ts";
 import { harmless } from "../fixtures/deadly.ts";
 import { square } from "../fixtures/functions.ts";
@@ -70,6 +71,41 @@ losses.it(
       assert.deepEqual([error.exitCode, error.signal], [null, signal]);
       assert.equal(await pool.async(square, 3), 9);
     }
+  },
+  PROCESSES,
+);
+
+/** Calls a program that calls another, whose number it returns: that would run on, and hold what it has inherited. */
+async function startSleeper(): Promise<number> {
+  const shell = Bun.spawn(["sh", "-c", "sleep 1000 & echo $!; wait"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const { value } = await shell.stdout.getReader().read();
+  return Number(new TextDecoder().decode(value));
+}
+
+losses.it(
+  "what tasks have started ends with their worker, however that ends",
+  async () => {
+    const pool = await AsyncPool.open(1);
+    const isOver = (pid: number) => until("what it started to end", () => !isAlive(pid));
+    for (const end of ["SIGKILL", "SIGSEGV"]) {
+      const pid = await pool.async(startSleeper);
+      assert.ok(isAlive(pid));
+      await failure(pool.async(killMyself, end), WorkerLostError);
+      await isOver(pid);
+    }
+    const exited = await pool.async(startSleeper);
+    await failure(pool.async(exit, 7), WorkerLostError);
+    await isOver(exited);
+    const closed = await pool.async(startSleeper);
+    await pool.close();
+    await isOver(closed);
+    const other = await AsyncPool.open(1);
+    const terminated = await other.async(startSleeper);
+    other.async(loopLater).cancel();
+    await other.terminate();
+    await isOver(terminated);
   },
   PROCESSES,
 );
