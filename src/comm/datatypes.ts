@@ -63,11 +63,20 @@ const BY_CLASS = new Map<unknown, Datatype>(
 
 /** The datatype of a value that is a typed array itself, of no class of its own. */
 export function plainType(value: unknown): Datatype | undefined {
-  return BY_CLASS.get((value as object | null | undefined)?.constructor);
+  const type = BY_CLASS.get((value as object | null | undefined)?.constructor);
+  if (type !== undefined && (value as MpiArray).length === 0 && isDetached(value)) return undefined;
+  return type;
 }
 
-/** The typed array over this memory; undefined for what is no memory. */
+/** Whether this was memory, which has been transferred to another owner. */
+export function isDetached(value: unknown): boolean {
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+  return buffer instanceof ArrayBuffer && buffer.detached;
+}
+
+/** The typed array over this memory; undefined for what is no memory, or none any more. */
 export function arrayOf(value: unknown): MpiArray | undefined {
+  if (isDetached(value)) return undefined;
   if (ArrayBuffer.isView(value)) {
     if (!(value instanceof DataView)) return value as MpiArray;
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);

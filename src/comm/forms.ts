@@ -4,7 +4,8 @@ import { Mistake } from "./handle.ts";
 import { ObjectInbox } from "./inbox.ts";
 import { decodeObject, encodeObject } from "./objects.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
-import type { Request } from "./request.ts";
+import { post, PostedCourse, waitForRoom } from "./outbox.ts";
+import { Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
 /** What combines two values: one of the operations, or a function of the two. */
@@ -22,23 +23,28 @@ export abstract class ObjectForms extends Collectives {
   #inbox: ObjectInbox | null = null;
 
   /**
-   * Sends any value, which `recvObject` receives. Blocks the thread as `send` does.
+   * Sends any value, which `recvObject` receives. It is copied, and nobody waits until it is received, but
+   * where more than 64 MiB are on their way from this process: then the thread is blocked until some of
+   * it has been.
    *
    * @example
    * world.sendObject({ step: 3, positions: new Map([["a", 1.5]]) }, 1);
    */
   sendObject(value: unknown, dest: number, tag = 0): void {
-    this.send(encodeObject(value), dest, tag);
+    post(this, encodeObject(value), dest, tag);
+    waitForRoom();
   }
 
   /**
-   * Starts to send any value. It is copied at once: the program may go on changing it.
+   * Starts to send any value. It is copied at once: the program may go on changing it. The request is done
+   * when `sendObject` would return.
    *
    * @example
    * await world.isendObject({ step: 3 }, 1);
    */
   isendObject(value: unknown, dest: number, tag = 0): Request {
-    return this.isend(encodeObject(value), dest, tag);
+    const request = post(this, encodeObject(value), dest, tag);
+    return new Request(this.mpi, new PostedCourse(request));
   }
 
   /**

@@ -4,7 +4,14 @@ import { isLoading, mainScript, reachedOpen } from "../function/scope.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import type { CommSymbols } from "../mpi/symbols.ts";
-import { arrayOf, type Datatype, datatypeOf, describe, type MpiArray } from "./datatypes.ts";
+import {
+  arrayOf,
+  type Datatype,
+  datatypeOf,
+  describe,
+  isDetached,
+  type MpiArray,
+} from "./datatypes.ts";
 
 /** Mistakes that are found before MPI is asked; numbered as in `bsync_comm_error`. */
 export const Mistake = {
@@ -128,9 +135,11 @@ export abstract class Handle {
     const array = arrayOf(value);
     const type = array && datatypeOf(array);
     if (type !== undefined) return { array: array!, type };
-    const what = `${describe(value)} has no MPI datatype`;
-    const cure = "give a typed array, a DataView or an ArrayBuffer, or use the object form";
-    throw this.mistake(Mistake.Buffer, deed, `${what}; ${cure}`);
+    const note = isDetached(value)
+      ? `${describe(value)} was transferred, and has no memory any more; give the one that has it now`
+      : `${describe(value)} has no MPI datatype; ` +
+        "give a typed array, a DataView or an ArrayBuffer, or use the object form";
+    throw this.mistake(Mistake.Buffer, deed, note);
   }
 
   #where(): string {

@@ -55,6 +55,7 @@ export class ObjectInbox {
 }
 
 class ObjectCourse implements Course<unknown> {
+  readonly isUnposted = true;
   readonly source: number;
   readonly tag: number;
   readonly #inbox: ObjectInbox;

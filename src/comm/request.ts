@@ -6,6 +6,8 @@ import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** What a request stands for, while it is open. Each method throws what went wrong, at most once. */
 export interface Course<T> {
+  /** MPI does not know of it yet: only looking for what it waits for, by `test`, moves it on. */
+  readonly isUnposted?: boolean;
   /** The outcome, if it is done. */
   test(): { readonly value: T } | null;
   /** Blocks until it is. */
@@ -41,6 +43,7 @@ export class Request<T = Status> implements PromiseLike<T> {
   constructor(mpi: Mpi, course: Course<T>) {
     this.#mpi = mpi;
     this.#course = course;
+    if (course.isUnposted) unposted.add(this as Request<unknown>);
     sweep(this);
   }
 
@@ -67,7 +70,7 @@ export class Request<T = Status> implements PromiseLike<T> {
    * pool of this process gets its turn. Throws `MpiError` where it has failed. May be called again.
    */
   wait(): T {
-    if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
+    if (this.#outcome === null) this.#end();
     return this.#tell();
   }
 
@@ -109,7 +112,7 @@ export class Request<T = Status> implements PromiseLike<T> {
    */
   static waitAll<T>(requests: Iterable<Request<T>>): T[] {
     const all = [...requests];
-    for (const request of all) if (!request.done) request.#run((c) => ({ value: c.wait() }));
+    for (const request of all) if (!request.done) request.#end();
     return all.map((request) => request.#tell());
   }
 
@@ -123,6 +126,12 @@ export class Request<T = Status> implements PromiseLike<T> {
       const index = all.findIndex((request) => request.test());
       if (index >= 0 || all.length === 0) return index;
     }
+  }
+
+  /** Blocks until it is over. */
+  #end(): void {
+    while (unposted.size > 0 && !this.progress()) lookAfter();
+    if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
   }
 
   #run(step: (course: Course<T>) => Outcome<T> | null): void {
@@ -139,6 +148,7 @@ export class Request<T = Status> implements PromiseLike<T> {
     this.#outcome = outcome;
     this.#course = null;
     open.delete(this as Request<unknown>);
+    unposted.delete(this as Request<unknown>);
     if (this.#settled !== null) this.#resolve(outcome);
   }
 
@@ -168,6 +178,14 @@ function sweep(request: Request<unknown>): void {
   crowd = Math.max(64, 2 * open.size);
 }
 
+/** Those of them that MPI does not know of. */
+const unposted = new Set<Request<unknown>>();
+
+/** Moves on what MPI cannot: who waits for others, and they for this rank, does so meanwhile. */
+export function lookAfter(): void {
+  for (const request of unposted) request.progress();
+}
+
 const awaited = new Set<Request<unknown>>();
 let pump: Pump | null = null;
 
@@ -181,6 +199,7 @@ function watch(request: Request<unknown>, mpi: Mpi): void {
 const PUMPED = {
   poll(): boolean {
     let moved = false;
+    lookAfter();
     for (const request of awaited) {
       if (!request.progress()) continue;
       awaited.delete(request);

@@ -193,9 +193,39 @@ async function requests(): Promise<unknown> {
   return found;
 }
 
+/** All send before they receive. */
+async function sending(): Promise<unknown> {
+  const found: unknown[] = [];
+  const send = (length: number, to = right) =>
+    world.sendObject(new Uint8Array(length).fill(to), to);
+  const isMine = (value: Uint8Array): boolean => value.every((x) => x === rank);
+  const first = world.irecvObject<Uint8Array>(left);
+  send(300_000);
+  // One that receives a value, and is in a call that blocks, keeps nobody who sends it.
+  world.barrier();
+  found.push(isMine(await first));
+  send(300_000);
+  found.push(isMine(world.recvObject<Uint8Array>(left)));
+  send(300_000, rank);
+  found.push(isMine(world.recvObject<Uint8Array>(rank)));
+  // More than may be on the way.
+  const large = [1, 2].map(() => world.irecvObject<Uint8Array>(left));
+  send(40_000_000);
+  const request = world.isendObject(new Uint8Array(40_000_000).fill(right), right);
+  found.push(request.done);
+  await request;
+  for (const value of await Promise.all(large)) found.push(isMine(value));
+  return found;
+}
+
 function failureClass(deed: () => unknown): unknown {
   const error = failureOf(deed);
   return error instanceof MpiError ? error.mpiClass : error;
+}
+
+function transferred(buffer: ArrayBuffer): ArrayBuffer {
+  buffer.transfer();
+  return buffer;
 }
 
 function mistakes(): unknown {
@@ -212,6 +242,8 @@ function mistakes(): unknown {
     failure(() => world.send(anything([1, 2]), 0)),
     failure(() => world.send(anything(null), 0)),
     failure(() => world.isend(anything(new Float16Array(2)), 0)),
+    failure(() => world.send(transferred(array.slice().buffer), 0)),
+    failure(() => world.irecv(transferred(new ArrayBuffer(8)), 0)),
     failure(() => world.recv(array, 99)),
     failure(() => world.recv(array, 0, anything({}))),
     failure(() => world.irecv(array, -9)),
@@ -307,6 +339,7 @@ const DEEDS: Record<string, () => unknown> = {
   misfits,
   awaiting,
   requests,
+  sending,
   mistakes,
   communicators,
 };

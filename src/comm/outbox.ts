@@ -1,0 +1,96 @@
+import { SMALL_BYTES } from "../mpi/mpi.ts";
+import { type Course, lookAfter, type Request } from "./request.ts";
+import { EMPTY, type Status } from "./status.ts";
+
+/** Sends arrays: a communicator, as its outbox uses it. */
+interface Sender {
+  readonly rank: number;
+  send(view: Uint8Array, dest: number, tag: number): void;
+  isend(view: Uint8Array, dest: number, tag: number): Request;
+}
+
+/** Bytes of values that may be on their way from this process before who sends more has to wait. */
+const ROOM_BYTES = 64 * 2 ** 20;
+
+/** What is on its way, and how many bytes each has. */
+const onTheWay = new Map<Request, number>();
+let bytesOnTheWay = 0;
+
+/** What went wrong with it: told to who sends next. */
+const failures: unknown[] = [];
+
+/** ms after which MPI is called again, which moves nothing by itself, while the program is in its event loop. */
+const MOVE_MS = 1;
+let timer: NodeJS.Timeout | null = null;
+
+/**
+ * Sends the bytes of a value. They are nobody else's, so that nobody has to wait until they are received, as
+ * with a buffered send of MPI's (MPI 4.0 section 3.4): ranks that send to each other first, and
+ * receive then, go on, though a value can only be received once its receiver looks for it.
+ */
+export function post(comm: Sender, bytes: Uint8Array, dest: number, tag: number): Request | null {
+  // Every transport takes a small one at once, but for MPICH's from a rank to itself.
+  if (bytes.byteLength <= SMALL_BYTES && dest !== comm.rank) {
+    comm.send(bytes, dest, tag);
+    return null;
+  }
+  const request = comm.isend(bytes, dest, tag);
+  if (request.test()) return null;
+  onTheWay.set(request, bytes.byteLength);
+  bytesOnTheWay += bytes.byteLength;
+  // It keeps no program alive: at its end this process goes on to move it until all have come to theirs.
+  timer ??= setInterval(move, MOVE_MS).unref();
+  return request;
+}
+
+/** Whether as little is on its way as is nobody's concern. Throws what has failed of it. */
+export function hasRoom(): boolean {
+  move();
+  const failure = failures.shift();
+  if (failure !== undefined) throw failure;
+  return bytesOnTheWay <= ROOM_BYTES;
+}
+
+function move(): void {
+  for (const [request, bytes] of onTheWay) {
+    if (!request.progress()) continue;
+    onTheWay.delete(request);
+    bytesOnTheWay -= bytes;
+    try {
+      request.wait();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (timer === null || onTheWay.size > 0) return;
+  clearInterval(timer);
+  timer = null;
+}
+
+/** Blocks the thread until there is room. */
+export function waitForRoom(): void {
+  while (!hasRoom()) lookAfter();
+}
+
+/** What a program has of a value that is being sent: it is done when there is room for the next one. */
+export class PostedCourse implements Course<Status> {
+  readonly #request: Request | null;
+
+  constructor(request: Request | null) {
+    this.#request = request;
+  }
+
+  test(): { value: Status } | null {
+    return hasRoom() ? { value: EMPTY } : null;
+  }
+
+  wait(): Status {
+    waitForRoom();
+    return EMPTY;
+  }
+
+  cancel(): { value: Status } | null {
+    this.#request?.cancel();
+    return { value: EMPTY };
+  }
+}
