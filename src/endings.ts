@@ -16,10 +16,11 @@ export const PROGRAM_OVER: Ending = {
  * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is thrown
  * ends a worker, so one that exits was told to.
  */
-export function likelyCause({ exitCode, signal }: Pick<Ending, "exitCode" | "signal">): string {
-  if (exitCode !== null) {
-    return `the task, or something that an earlier one left behind, may have called process.exit(${exitCode})`;
-  }
+export function likelyCause(
+  { exitCode, signal }: Pick<Ending, "exitCode" | "signal">,
+  what = "the task, or something that an earlier one left behind,",
+): string {
+  if (exitCode !== null) return `${what} may have called process.exit(${exitCode})`;
   if (signal === null) return "nobody has told how it ended";
   if (signal === "SIGKILL") {
     return "the machine, or its control group, may have run out of memory (dmesg would tell), or somebody killed it";

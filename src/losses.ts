@@ -30,7 +30,8 @@ export function lostWhileLoading(task: Task, worker: Connection, ending: Ending)
 /** It is the last one that may end in its place before it has done anything. */
 export function lostInVain(worker: Connection, ending: Ending): WorkerLostError {
   const when = `before it did anything, as the ${START_TRIES - 1} before it in its place`;
-  return lost("Cannot keep the pool going", worker, ending, when);
+  const cause = likelyCause(ending, "its initializer, or the top level of a module,");
+  return lost("Cannot keep the pool going", worker, { cause, ...ending }, when);
 }
 
 /** Whom the system refuses a process, or what goes with one, while a pool of `workers` workers opens. */

@@ -25,7 +25,7 @@ import { LocalSurroundings } from "./surroundings/local.ts";
 import { MixedSurroundings } from "./surroundings/mixed.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { TaskOptions } from "./task.ts";
-import { currentTask } from "./worker/context.ts";
+import { currentCall } from "./worker/context.ts";
 import { leaveToController } from "./worker/guard.ts";
 import { serveParent } from "./worker/local.ts";
 import { join, serve } from "./worker/rank.ts";
@@ -182,8 +182,8 @@ async function joinPool(
   among: Ranks,
   isReleased: boolean,
 ): Promise<Opened> {
-  const caller = currentTask();
-  if (caller !== null && !isReleased) {
+  const caller = currentCall()?.label;
+  if (caller !== undefined && !isReleased) {
     throw new BsyncError(
       "BSYNC_IN_TASK",
       `Cannot open a pool in ${caller}: on rank ${among.rank} open waits for the calls of rank 0, and never ` +

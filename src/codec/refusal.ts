@@ -52,8 +52,10 @@ export function isNative(value: unknown): boolean {
 /** Objects of a class that mean something in this process only are refused, with what to do instead. */
 export function bindToProcess(maker: Function, advice: string): void {
   BOUND.add(maker.prototype);
-  ADVICE[maker.name] = advice;
+  OWN_ADVICE.push({ maker, advice });
 }
+
+const OWN_ADVICE: { maker: Function; advice: string }[] = [];
 
 const ADVICE: Record<string, string> = {
   Promise: "await it first",
@@ -82,8 +84,9 @@ const ADVICE: Record<string, string> = {
 export function refuse(value: unknown): string {
   const name = nameOf(value);
   const article = /^[aeiou]/i.test(name) && !/^U[RN]/.test(name) ? "an" : "a";
-  const advice =
-    ADVICE[name.replace("view of a ", "")] ?? "open or create it in the task, or pass plain data";
+  const own = OWN_ADVICE.find(({ maker }) => !types.isProxy(value) && value instanceof maker);
+  const general = ADVICE[name.replace("view of a ", "")];
+  const advice = own?.advice ?? general ?? "open or create it in the task, or pass plain data";
   return `${article} ${name} cannot travel to another process; ${advice}`;
 }
 

@@ -1,7 +1,9 @@
+import { bindToProcess } from "../codec/refusal.ts";
 import type { Counts } from "./collectives.ts";
 import { ObjectForms } from "./forms.ts";
 import { isInt, Mistake } from "./handle.ts";
 import { MEMBERS } from "./members.ts";
+import { Request } from "./request.ts";
 
 /**
  * A group of ranks that speak with each other, and whose messages never meet those of another
@@ -118,6 +120,9 @@ export class Communicator extends ObjectForms {
     return new Communicator(`${this.name}.${how}`, id, this.mpi);
   }
 }
+
+bindToProcess(Communicator, "`world` is there on each rank: make it there in the same way");
+bindToProcess(Request, "await it first");
 
 /** The C side's number for the duplicate of MPI_COMM_WORLD. */
 const WORLD = 1;

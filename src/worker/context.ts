@@ -95,9 +95,9 @@ function storage(): AsyncLocalStorage<RunningCall> {
   return (holder[slot] ??= new AsyncLocalStorage());
 }
 
-/** For messages: the task that runs here, or that what runs here was begun by; null for none. */
-export function currentTask(): string | null {
-  return storage().getStore()?.label ?? null;
+/** The call that runs here, or that what runs here was begun by; null for none. */
+export function currentCall(): RunningCall | null {
+  return storage().getStore() ?? null;
 }
 
 /**

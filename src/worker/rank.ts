@@ -5,7 +5,7 @@ import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killDescendants } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
-import { currentTask } from "./context.ts";
+import { currentCall } from "./context.ts";
 import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
 import { Services } from "./service.ts";
 
@@ -41,9 +41,10 @@ const SILENCE_MS = 500;
 
 /** The last words of a rank that ends by itself: nobody else knows why. */
 function sayWhy(rank: number, code: number): void {
-  const task = currentTask();
-  const where = task === null ? "outside of any task" : `in ${task}`;
-  const cure = task === null ? "" : "; with { isolate: true } it would have cost that task alone";
+  const call = currentCall();
+  const where = call === null ? "outside of any task" : `in ${call.label}`;
+  // An initializer would have ended each child, too.
+  const cure = call?.task ? "; with { isolate: true } it would have cost that task alone" : "";
   const text =
     `bsync: rank ${rank} (pid ${process.pid}, host ${hostname()}) ended with exit code ${code} ` +
     `${where}, and the job ends with it${cure}\n`;

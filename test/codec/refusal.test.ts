@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
+import { Request as MpiRequest, world } from "../../mpi.ts";
 import { encodeValue } from "../../src/codec/value.ts";
 import { FunctionError, ValueError } from "../../src/errors.ts";
 import { Known, refusal, roundTrip } from "./trip.ts";
@@ -50,6 +51,7 @@ const refused: readonly (readonly [unknown, string])[] = [
   [new MessageChannel().port1, "a MessagePort"],
   [new Intl.NumberFormat(), "a NumberFormat"],
   [Bun.file("/nowhere/at/all"), "a Blob"],
+  [world, "a Communicator"],
   [revoked.proxy, "a Proxy"],
   [new Proxy(new Map(), {}), "a Proxy"],
 ];
@@ -62,6 +64,15 @@ describe("what cannot travel", () => {
       );
     });
   }
+
+  test("of two kinds of one name each has its advice", () => {
+    expect(refusal(world)).toEndWith("make it there in the same way");
+    expect(refusal(new Request("http://localhost/"))).toContain("pass its URL");
+    const request: unknown = Object.create(MpiRequest.prototype);
+    expect(refusal(request)).toEndWith(
+      "a Request cannot travel to another process; await it first",
+    );
+  });
 
   test("a timer and a child process are refused", () => {
     const timer = setTimeout(() => {}, 1);

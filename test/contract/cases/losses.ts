@@ -210,6 +210,7 @@ losses.it(
   async () => {
     const error = await failure(AsyncPool.open(1, { initializer: [exit, 3] }), WorkerLostError);
     assert.equal(error.exitCode, 3);
+    assert.match(error.message, /its initializer, .* may have called process\.exit\(3\)$/);
     await using pool = await AsyncPool.open(1);
     assert.equal(await pool.async(square, 3), 9);
   },
