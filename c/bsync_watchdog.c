@@ -19,8 +19,6 @@ static struct {
   int running;
   int ended;
   int timeout_ms;
-  int quiet;
-  int exit_code;
   int local_size;
   char rank[24];
 } dog;
@@ -38,10 +36,10 @@ static void dog_bites(int passed_ms, int someone_ended)
         "this job never called AsyncPool.open, nor used bsync/mpi; let every "
         "rank run the same program, or raise openTimeout if starting them "
         "takes longer\n", dog.rank, passed_ms);
-  if (!dog.quiet && write(2, line, (size_t)length) < 0) {
+  if (write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
-  _exit(dog.exit_code);
+  _exit(1);
 }
 
 /* The number that the environment gives as the first of [names]; -1 if none. */
@@ -156,7 +154,7 @@ static void *dog_watches(void *unused)
   return NULL;
 }
 
-void bsync_watchdog_start(int timeout_ms, int exit_code)
+void bsync_watchdog_start(int timeout_ms)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
     "PMIX_RANK", "PMI_ID"};
@@ -172,8 +170,6 @@ void bsync_watchdog_start(int timeout_ms, int exit_code)
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
   dog.timeout_ms = timeout_ms;
   dog.local_size = number_of(local_sizes, 2);
-  dog.quiet = exit_code != 0;
-  dog.exit_code = exit_code != 0 ? exit_code : 1;
   dog.ended = 0;
   pthread_mutex_init(&dog.mutex, NULL);
   pthread_condattr_init(&attributes);

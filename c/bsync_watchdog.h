@@ -6,17 +6,13 @@
  * It is a thread, which looks every 250 ms whether ranks of this machine are
  * over already (Linux: by their parent's children), and ends this one when
  * three looks in a row agree, or when its time is up, with a line on standard
- * error.
+ * error and exit code 1.
  */
 #ifndef BSYNC_WATCHDOG_H
 #define BSYNC_WATCHDOG_H
 
-/*
- * Right before MPI_Init. [timeout_ms] is its time; of 0 or less nobody watches.
- * The process ends with [exit_code] and without that line, or, where it is 0,
- * with 1 and the line.
- */
-void bsync_watchdog_start(int timeout_ms, int exit_code);
+/* Right before MPI_Init. Of a [timeout_ms] of 0 or less nobody watches. */
+void bsync_watchdog_start(int timeout_ms);
 
 /* Right after it, and from the same thread. */
 void bsync_watchdog_stop(void);

@@ -79,6 +79,10 @@ describe.each(mpiFamilies())("%s", (mode) => {
       ]);
     });
 
+    it(`${how}: and send each other more than is taken before it is received`, async () => {
+      expect(await said(2, "exchanged", how)).toEqual([[true, true]]);
+    });
+
     it(`${how}: functions of the script are found in processes that are no ranks`, async () => {
       expect(await said(2, "own", how)).toEqual([[[0.5, 1, 1.5, 2], []]]);
     });
@@ -117,11 +121,20 @@ describe.each(mpiFamilies())("%s", (mode) => {
     });
   }
 
-  it("a controller that fails ends the job with its code", async () => {
-    const { exitCode, stderr } = await run(4, "fails");
-    expect(stderr).toContain("the program's own");
-    expect(exitCode).toBe(1);
+  it("a controller that takes in nothing for a while keeps its worker from nobody else", async () => {
+    expect(await said(3, "asleep")).toEqual([[4_000_000, "controller", "worker"]]);
   });
+
+  for (const [ranks, deed] of [
+    [4, "fails"],
+    [2, "fails-serving"],
+  ] as const) {
+    it(`a controller that fails ends the job with its code: ${deed}`, async () => {
+      const { exitCode, stderr } = await run(ranks, deed);
+      expect(stderr).toContain("the program's own");
+      expect(exitCode).toBe(1);
+    });
+  }
 
   it("a communicator of one rank has local processes", async () => {
     const found = ["controller", [null, null], 9];

@@ -87,7 +87,6 @@ class ModelledWorker {
       send: (message) => send(this, message),
       rouse() {},
       poll: () => false,
-      drain() {},
       tell: () => true,
       resume() {},
       meet() {},

@@ -1,5 +1,5 @@
 import { decodeObject } from "./objects.ts";
-import { type Course, Request } from "./request.ts";
+import { type Course, type Outcome, outcomeOf, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
@@ -92,9 +92,9 @@ class ObjectCourse implements Course<unknown> {
     return this.#value(this.#request.wait());
   }
 
-  cancel(): { value: unknown } | null {
+  cancel(): Outcome<unknown> | null {
     // A message that is on its way in is received: nobody else could have it any more.
-    if (this.#request !== null) return { value: this.wait() };
+    if (this.#request !== null) return outcomeOf(() => this.wait());
     this.#inbox.leave(this);
     return null;
   }

@@ -1,5 +1,5 @@
 import { SMALL_BYTES } from "../mpi/mpi.ts";
-import { type Course, lookAfter, type Request } from "./request.ts";
+import { type Course, lookAfter, type Outcome, type Request } from "./request.ts";
 import { EMPTY, type Status } from "./status.ts";
 
 /** Sends arrays: a communicator, as its outbox uses it. */
@@ -89,7 +89,7 @@ export class PostedCourse implements Course<Status> {
     return EMPTY;
   }
 
-  cancel(): { value: Status } | null {
+  cancel(): Outcome<Status> | null {
     this.#request?.cancel();
     return { value: EMPTY };
   }

@@ -4,7 +4,7 @@ import { spinOf } from "../link/job.ts";
 import { type Mpi, runningMpi } from "../mpi/mpi.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
-/** What a request stands for, while it is open. Each method throws what went wrong, at most once. */
+/** What a request stands for, while it is open. `test` and `wait` throw what went wrong with it, once. */
 export interface Course<T> {
   /** MPI does not know of it yet: only looking for what it waits for, by `test`, moves it on. */
   readonly isUnposted?: boolean;
@@ -12,11 +12,20 @@ export interface Course<T> {
   test(): { readonly value: T } | null;
   /** Blocks until it is. */
   wait(): T;
-  /** Gives it up; the outcome, if it was done already. */
-  cancel(): { readonly value: T } | null;
+  /** Gives it up; the outcome, if it was over already. Throws where it cannot be given up, and goes on. */
+  cancel(): Outcome<T> | null;
 }
 
-type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
+
+/** How a deed ends. */
+export function outcomeOf<T>(deed: () => T): Outcome<T> {
+  try {
+    return { value: deed() };
+  } catch (error) {
+    return { error };
+  }
+}
 
 /**
  * A send or receive that goes on while the program does something else (MPI 4.0 section 3.7). Its
@@ -79,11 +88,11 @@ export class Request<T = Status> implements PromiseLike<T> {
    * `CancelledError`. False if it was done already. A send cannot be given up: that is an `MpiError`.
    */
   cancel(): boolean {
-    if (this.#outcome !== null || this.#course === null) return false;
-    const done = this.#course.cancel();
+    if (this.#outcome !== null) return false;
+    const outcome = this.#course!.cancel();
     const why = "the receive was given up";
-    this.#settle(done ?? { error: new CancelledError(`Cannot tell what came: ${why}`) });
-    return done === null;
+    this.#settle(outcome ?? { error: new CancelledError(`Cannot tell what came: ${why}`) });
+    return outcome === null;
   }
 
   /** Awaits it. The event loop goes on meanwhile. */
@@ -250,9 +259,11 @@ export class MpiCourse implements Course<Status> {
     return this.#end(this.#lib.bsync_comm_wait(this.#id, STATUS));
   }
 
-  cancel(): { value: Status } | null {
+  cancel(): Outcome<Status> | null {
     const code = this.#lib.bsync_comm_cancel(this.#id, STATUS);
-    return code === 1 ? null : { value: this.#end(code) };
+    if (code === 1) return null;
+    if (!this.#receives) throw this.#failure(code);
+    return outcomeOf(() => this.#end(code));
   }
 
   #end(code: number): Status {

@@ -38,8 +38,6 @@ export class IpcLink implements Link {
     return false;
   }
 
-  drain(): void {}
-
   sleep(): boolean {
     return true;
   }

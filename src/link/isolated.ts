@@ -71,10 +71,6 @@ export class IsolatedLink implements Link {
     return this.#link.poll();
   }
 
-  drain(): void {
-    this.#link.drain();
-  }
-
   tell(): boolean {
     return true;
   }

@@ -77,20 +77,12 @@ export interface Job {
 
 let joined: Job | null = null;
 
-/** ms in which a rank that fails before `open` tries to end the job. */
-const FAIL_MS = 2_000;
-
 /**
  * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but MPICH's lets
- * the other ranks wait in `MPI_Init` for ever. Where it cannot be told, this one starts MPI too, only to abort.
+ * the other ranks wait in `MPI_Init` for as long as they will.
  */
 function endUnjoinedJob(code: number): void {
-  if (runningMpi() !== null || code === 0 || abortByLauncher(process.env, code)) return;
-  try {
-    startMpi({ initTimeout: FAIL_MS, exitCode: code }).abort(code);
-  } catch {
-    // There is no MPI to be had: then nobody waits in it.
-  }
+  if (runningMpi() === null && code !== 0) abortByLauncher(process.env, code);
 }
 
 if (process.env.BSYNC_USE_MPI !== "0" && findLauncher(process.env)?.family === "mpich") {
@@ -98,6 +90,9 @@ if (process.env.BSYNC_USE_MPI !== "0" && findLauncher(process.env)?.family === "
 }
 
 let lettingGo = false;
+
+/** ms in which a program that ends well, and has opened nothing, meets the others in `MPI_Init`. */
+const LET_GO_MS = 2_000;
 
 /**
  * `open` was refused here before it had started MPI. Should the program end well all the same, and open
@@ -109,7 +104,7 @@ export function letGoAtEnd(): void {
   process.on("exit", (code) => {
     if (code !== 0 || runningMpi() !== null) return;
     try {
-      joinJob(FAIL_MS, () => null).roll.end(code);
+      joinJob(LET_GO_MS, () => null).roll.end(code);
     } catch {
       // There is no MPI to be had: then nobody waits in it.
     }

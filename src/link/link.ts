@@ -16,10 +16,10 @@ export interface Link {
   /** Hands over what has arrived; true if there was anything, or something moved. */
   poll(): boolean;
   /**
-   * Blocks until all that was sent has left this process. For a worker, before it starts a call
-   * that may block for long: nothing would move what it has sent then.
+   * For a worker, before it starts a call that may take its thread for long, when nothing would move what it
+   * has sent: true if it is to wait with that until `onSent`.
    */
-  drain(): void;
+  hold?(): boolean;
   /**
    * A worker tells what it is at: the number of the task it begins, or one of `At`. False if the
    * controller has taken back what was sent and not begun: it begins nothing before `resume`.
@@ -61,6 +61,8 @@ export interface LinkOwner {
   onMessage(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
   /** All that had arrived was handed over: the time to answer, once for all of it. */
   onPause(): void;
+  /** What had to leave this process first (`hold`) has left it. */
+  onSent?(): void;
   /**
    * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot be
    * asked for what it was told; it is to be ended unless that task is still to be answered.

@@ -124,10 +124,6 @@ export class LocalLink implements Link {
     return this.#channel.poll();
   }
 
-  drain(): void {
-    this.#channel.drain();
-  }
-
   tell(): boolean {
     return true;
   }

@@ -30,6 +30,10 @@ export class MpiHub {
   readonly #buffer = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES));
   /** Where something is on its way out, by the keys of their links: a link that takes another one's place goes on behind it. */
   readonly #sending = new Map<number, MpiOutbox>();
+  /** Since when something has been on its way out without a break. */
+  #sendingSince = 0;
+  /** Links whose owners wait for that to leave. */
+  readonly #holding = new Set<MpiLink>();
   /** Memory of sent messages, for the next ones. */
   readonly #spare: Uint8Array[] = [];
   /** Links with something on its way in. */
@@ -79,14 +83,31 @@ export class MpiHub {
     for (const link of [...this.#links.values()]) if (link.tag !== tag) link.close();
   }
 
-  /** Blocks until all sends are done. Takes nothing in. */
-  drain(): void {
-    while (this.#sending.size > 0) this.#advanceSends();
+  /**
+   * Whether a call on that link is to wait until what was sent has left: all of its own, for its controller waits
+   * for that; and for some time that of others, which may be asleep, or not look for messages.
+   */
+  isToHold({ outbox }: MpiLink): boolean {
+    if (!outbox.empty) return true;
+    return this.#sending.size > 0 && performance.now() - this.#sendingSince < HOLD_MS;
+  }
+
+  /** Tells a link, when it is not to wait any more. */
+  hold(link: MpiLink): void {
+    this.#holding.add(link);
   }
 
   /** Takes in all that has come, and moves what is on its way. True if anything did. */
   poll(): boolean {
     let moved = this.#sending.size > 0 && this.#advanceSends();
+    if (this.#holding.size > 0) {
+      for (const link of this.#holding) {
+        if (this.isToHold(link)) continue;
+        this.#holding.delete(link);
+        link.go();
+        moved = true;
+      }
+    }
     if (this.#receiving.size > 0) {
       for (const link of this.#receiving) {
         if (link.receive()) moved = true;
@@ -120,6 +141,7 @@ export class MpiHub {
 
   /** From now on a link has something on its way out. */
   isSending({ rank, tag, outbox }: MpiLink): void {
+    if (this.#sending.size === 0) this.#sendingSince = performance.now();
     this.#sending.set(this.#key(rank, tag), outbox);
   }
 
@@ -209,6 +231,9 @@ function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof re
     throw error;
   }
 }
+
+/** ms for which a call waits until the answers of other pools have left. A large one takes some ms. */
+const HOLD_MS = 50;
 
 /** Receives of one message's buffers that are posted at once; MPI looks through them one by one. */
 const RECEIVES = 64;
@@ -337,8 +362,15 @@ export class MpiLink implements Link {
     return this.#hub.poll();
   }
 
-  drain(): void {
-    this.#hub.drain();
+  hold(): boolean {
+    if (!this.#hub.isToHold(this)) return false;
+    this.#hub.hold(this);
+    return true;
+  }
+
+  /** Nothing is to be waited for any more. */
+  go(): void {
+    this.#owner.onSent?.();
   }
 
   close(): void {

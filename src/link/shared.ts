@@ -53,6 +53,8 @@ export class SharedLink implements Link {
   #broken: BsyncError | null = null;
   /** To be told once nothing is left here. */
   #nothingNext = false;
+  /** The owner waits for all of the outbox to leave. */
+  #holds = false;
 
   /**
    * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is called
@@ -98,6 +100,10 @@ export class SharedLink implements Link {
       return true;
     }
     let moved = this.#outbox.length > 0 && this.#push();
+    if (this.#holds && this.#outbox.length === 0) {
+      this.#holds = false;
+      this.#owner.onSent?.();
+    }
     let taken = false;
     // A bound, so that a flood does not keep the caller from its event loop.
     for (let i = 0; i < 64 && !this.#closed; i++) {
@@ -116,10 +122,9 @@ export class SharedLink implements Link {
     return moved;
   }
 
-  drain(): void {
-    while (this.#outbox.length > 0 && !this.#closed && this.#broken === null) {
-      if (!this.#push()) Bun.sleepSync(0.05);
-    }
+  hold(): boolean {
+    this.#holds = this.#outbox.length > 0;
+    return this.#holds;
   }
 
   tell(at: number): boolean {

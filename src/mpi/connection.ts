@@ -18,40 +18,47 @@ const SYS_PIDFD_GETFD = 438n;
 export const LAST_WORDS_MS = 100;
 
 /**
- * Looks whether the launcher's connection came as far as this process, and fetches it if not. Returns its
- * descriptor here; null where the launcher talks in another way.
+ * Looks whether the launcher's connection came as far as this process, and fetches it if not.
  *
  * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps nobody.
  */
-export function fetchConnection(env: Environment): number | null {
-  const fd = setting(env, "PMI_FD");
-  if (process.platform !== "linux" || fd === undefined || !/^\d+$/.test(fd)) return null;
-  const ours = descriptor("self", fd);
+export function fetchConnection(env: Environment): void {
+  const fd = connectionOf(env);
+  if (fd === null) return;
   const holder = firstOfRank(env);
-  const theirs = holder === null ? null : descriptor(holder, fd);
-  const isPassedOn = theirs === null ? isConnection(ours) : ours === theirs;
-  if (isPassedOn) return Number(fd);
-  const copy = holder === null ? null : copyOf(holder, Number(fd));
+  if (isPassedOn(fd, holder)) return;
+  const copy = holder === null ? null : copyOf(holder, fd);
   if (copy === null) throw severed(holder, env);
   setForC("PMI_FD", String(copy));
-  return copy;
+}
+
+/** Its descriptor; null where the launcher talks in another way. */
+function connectionOf(env: Environment): number | null {
+  const fd = setting(env, "PMI_FD");
+  return process.platform === "linux" && fd !== undefined && /^\d+$/.test(fd) ? Number(fd) : null;
+}
+
+/** Whether it is open here, as it is in the `holder`, if there is one. */
+function isPassedOn(fd: number, holder: number | null): boolean {
+  const ours = descriptor("self", fd);
+  const theirs = holder === null ? null : descriptor(holder, fd);
+  return theirs === null ? isConnection(ours) : ours === theirs;
 }
 
 /**
- * Ends the job of a process that has not started MPI, in the words in which MPI would tell MPICH's launcher
- * (PMI-1). Exits of such a process do not end it, and the other ranks would wait in `MPI_Init`. False where
- * the launcher cannot be told.
+ * Ends the job of a rank that has not started MPI, in the words in which MPI would tell MPICH's launcher
+ * (PMI-1): that one does not mind how it exits, and the other ranks would wait in `MPI_Init`. Does nothing
+ * where the launcher cannot be told, or this may be a process that the rank has started.
  */
-export function abortByLauncher(env: Environment, code: number): boolean {
-  if (findLauncher(env)?.family !== "mpich") return false;
+export function abortByLauncher(env: Environment, code: number): void {
+  const fd = connectionOf(env);
+  if (findLauncher(env)?.family !== "mpich" || fd === null || !isPassedOn(fd, firstOfRank(env)))
+    return;
+  Bun.sleepSync(LAST_WORDS_MS);
   try {
-    const fd = fetchConnection(env);
-    if (fd === null) return false;
-    Bun.sleepSync(LAST_WORDS_MS);
     writeSync(fd, `cmd=abort exitcode=${code}\n`);
-    return true;
   } catch {
-    return false;
+    // It does not listen any more.
   }
 }
 
@@ -80,7 +87,7 @@ function isSameRank(pid: number, env: Environment): boolean {
 }
 
 /** What the descriptor leads to, as in "socket:[4711]". */
-function descriptor(pid: number | "self", fd: string): string | null {
+function descriptor(pid: number | "self", fd: number): string | null {
   try {
     return readlinkSync(`/proc/${pid}/fd/${fd}`);
   } catch {

@@ -310,7 +310,7 @@ function silentSeconds(launcher: Launcher): number {
   return ms === 0 ? 0 : Math.max(2, Math.ceil(Math.min(ms, MOST) / 1000));
 }
 
-function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi {
+function start({ initTimeout, alone = false }: StartOptions): Mpi {
   const launcher = findLauncher(process.env) ?? (alone ? ALONE : null);
   if (!launcher) {
     throw new MpiError(
@@ -322,7 +322,7 @@ function start({ initTimeout, exitCode = 0, alone = false }: StartOptions): Mpi 
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
-  const code = shim.symbols.bsync_mpi_init(timeout, exitCode, silentSeconds(launcher), info);
+  const code = shim.symbols.bsync_mpi_init(timeout, silentSeconds(launcher), info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim, info);
   compare(mpi, launcher, shim);
@@ -345,8 +345,6 @@ export interface StartOptions {
    * on standard error.
    */
   readonly initTimeout: number;
-  /** Ends it without that line, and with this code: for a program that is failing already. */
-  readonly exitCode?: number;
   /** Without a launcher this process is a job of one rank, which is an error otherwise. */
   readonly alone?: boolean;
 }

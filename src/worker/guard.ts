@@ -8,10 +8,17 @@ export function surviveStrayErrors(name: string): () => void {
     const text = error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error);
     process.stderr.write(`bsync: ${name}: an error outside of any task: ${text}\n`);
   };
-  process.on("uncaughtException", tell);
+  const onException = (error: unknown, origin: string) => {
+    // There is a listener for rejections: only that of the main module comes here. A rank may be a
+    // controller, too, and have a program that fails.
+    if (origin !== "unhandledRejection") return tell(error);
+    console.error(error);
+    process.exit(1);
+  };
+  process.on("uncaughtException", onException);
   process.on("unhandledRejection", tell);
   return () => {
-    process.off("uncaughtException", tell);
+    process.off("uncaughtException", onException);
     process.off("unhandledRejection", tell);
   };
 }

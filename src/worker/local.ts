@@ -77,6 +77,7 @@ function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
       session.receive(bytes, length, buffers);
     },
     onPause: () => session?.answer(),
+    onSent: () => session?.onSent(),
     onLost: () => process.exit(1),
   };
 }

@@ -100,6 +100,9 @@ export class Relay {
   /** What came was passed on as it came. */
   answer(): void {}
 
+  /** It starts no calls. */
+  onSent(): void {}
+
   poll(): boolean {
     return this.#child?.poll() ?? false;
   }

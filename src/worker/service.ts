@@ -43,6 +43,7 @@ class Service {
     this.link = host.hub.connect(source, tag, session, {
       onMessage: (bytes, length, buffers) => this.#receive(bytes, length, buffers),
       onPause: () => this.served?.answer(),
+      onSent: () => this.served?.onSent(),
       onLost: ({ text }) => {
         process.stderr.write(`bsync: rank ${host.hub.mpi.rank}: rank ${source} ${text}\n`);
         process.exit(1);

@@ -73,6 +73,8 @@ export class Session {
   /** Functions whose modules are being loaded: no call starts before they are there. */
   #resolving = 0;
   readonly #queue: Call[] = [];
+  /** A call that is begun, and waits until what was sent before has left. */
+  #held: { readonly task: number; run(): void } | null = null;
   /** The asynchronous call that runs; null when none does. */
   #running: RunningCall | null = null;
   #closed = false;
@@ -91,7 +93,7 @@ export class Session {
 
   /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
   get waiting(): boolean {
-    return !this.#closed && (this.#running !== null || this.#resolving > 0);
+    return !this.#closed && (this.#isBusy || this.#resolving > 0);
   }
 
   serve(link: Link): void {
@@ -106,6 +108,14 @@ export class Session {
   /** No more messages are there: what was held back for company is sent. */
   answer(): void {
     this.#flush();
+  }
+
+  /** What was sent has left: a call that has waited for that runs. */
+  onSent(): void {
+    const held = this.#held;
+    this.#held = null;
+    held?.run();
+    this.#continue();
   }
 
   readonly #take = (frame: Frame): void => {
@@ -149,7 +159,7 @@ export class Session {
     const id = frame.task;
     this.#resolving++;
     // A call that awaits is what this worker is at, whatever is loaded meanwhile.
-    if (this.#running === null) this.#link?.tell(At.Loading);
+    if (!this.#isBusy) this.#link?.tell(At.Loading);
     resolveFunction(reference, this.#main)
       .catch((error: unknown) =>
         error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
@@ -169,12 +179,17 @@ export class Session {
   }
 
   #canStart(): boolean {
-    return this.#running === null && this.#resolving === 0 && this.#queue.length === 0;
+    return !this.#isBusy && this.#resolving === 0 && this.#queue.length === 0;
+  }
+
+  /** Whether a call has begun, and is not over. */
+  get #isBusy(): boolean {
+    return this.#running !== null || this.#held !== null;
   }
 
   /** Starts what waits, as far as it can be. */
   #continue(): void {
-    while (this.#running === null && this.#resolving === 0 && !this.#closed) {
+    while (!this.#isBusy && this.#resolving === 0 && !this.#closed) {
       const next = this.#queue.shift();
       if (next === undefined) break;
       this.#start(next.task, next.fn, next.deadline, next.attempt, next.args);
@@ -198,7 +213,21 @@ export class Session {
       this.#writer.write(Kind.Started, task);
       this.sendAnswers();
     }
-    this.#link?.drain();
+    if (this.#link?.hold?.()) {
+      this.#held = { task, run: () => this.#run(task, fn, found, args, deadline, attempt) };
+    } else {
+      this.#run(task, fn, found, args, deadline, attempt);
+    }
+  }
+
+  #run(
+    task: number,
+    fn: number,
+    found: Resolved,
+    args: unknown[],
+    deadline: number,
+    attempt: number,
+  ): void {
     const start = performance.now();
     const id = task === INITIALIZER ? 0 : task;
     const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
@@ -235,6 +264,7 @@ export class Session {
     const waiting = this.#queue.findIndex((call) => call.task === task);
     const running = this.#running?.task === task ? this.#running : null;
     if (waiting >= 0) this.#queue.splice(waiting, 1);
+    else if (this.#held?.task === task) this.#held = null;
     else if (running === null) return; // it has been answered
     this.#answer(task, 0, { threw: false, value: undefined });
     if (running !== null) {
@@ -251,7 +281,7 @@ export class Session {
     this.#queue.length = 0;
     this.#link?.resume(recall);
     if (!this.#writer.fits()) this.#flush();
-    this.#writer.write(Kind.Recalled, this.#running?.task ?? 0);
+    this.#writer.write(Kind.Recalled, this.#running?.task ?? this.#held?.task ?? 0);
   }
 
   #close(): void {
@@ -283,6 +313,7 @@ export class Session {
   #end(running: RunningCall | null): void {
     this.#closed = true;
     this.#running = null;
+    this.#held = null;
     this.#queue.length = 0;
     running?.abandon();
     this.#onClosed();
@@ -321,7 +352,7 @@ export class Session {
   #flush(now = performance.now()): void {
     this.#flushed = now;
     this.sendAnswers();
-    if (this.#running === null) this.#link?.tell(this.#idleAt);
+    if (!this.#isBusy) this.#link?.tell(this.#idleAt);
   }
 
   /** What it is at when it runs nothing. */

@@ -78,6 +78,7 @@ describe.each(mpiFamilies())("%s", (family) => {
         ...[1, true, false, false, true, -1, []],
         ...[["first", "second", "third"], true, "CancelledError"],
         ...["MPI_ERR_TRUNCATE", "MPI_ERR_TRUNCATE"],
+        ...[false, "MPI_ERR_TRUNCATE", 14],
         ...[{ ...empty, source: -2 }, empty, null],
       ]);
     }

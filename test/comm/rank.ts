@@ -187,6 +187,16 @@ async function requests(): Promise<unknown> {
     await short.then(null, (error: MpiError) => error.mpiClass),
     failureClass(() => short.wait()),
   );
+  // The later message is there, so the one before it is: there is nothing left to give up.
+  const long = world.irecv(new Int32Array(1), left, 12);
+  world.send(new Int32Array(5), right, 12);
+  world.send(Int32Array.of(1), right, 13);
+  world.recv(cells[0]!, left, 13);
+  found.push(long.cancel());
+  const after = world.irecv(cells[0]!, left, 14);
+  found.push(failureClass(() => long.test()));
+  world.send(Int32Array.of(1), right, 14);
+  found.push(after.wait().tag);
   // Nobody.
   found.push(world.recv(cells[0]!, PROC_NULL), world.isend(cells[0]!, PROC_NULL).wait());
   found.push(world.iprobe());

@@ -235,7 +235,6 @@ class Hostile implements Surroundings {
       },
       rouse() {},
       poll: () => false,
-      drain() {},
       tell: () => true,
       resume() {},
       told: undefined,

@@ -110,6 +110,13 @@ losses.it(
   PROCESSES,
 );
 
+losses.it("a process that the program starts, and that fails, leaves the pool alone", async () => {
+  await using pool = await AsyncPool.open(1);
+  const program = `import ${JSON.stringify(join(import.meta.dir, "../../../index.ts"))}; process.exit(3)`;
+  assert.equal(Bun.spawnSync([process.execPath, "-e", program]).exitCode, 3);
+  assert.equal(await pool.async(square, 3), 9);
+});
+
 losses.it(
   "one for which the system refuses another process: the pool breaks, and says why",
   async () => {
