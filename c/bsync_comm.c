@@ -52,7 +52,10 @@ static int number_for(MPI_Comm made)
     return i + 1;
   }
   grown = realloc(comms, (size_t)(comm_count + 1) * sizeof *grown);
-  if (grown == NULL) return -BSYNC_E_MEMORY;
+  if (grown == NULL) {
+    MPI_Comm_free(&made);
+    return -BSYNC_E_MEMORY;
+  }
   comms = grown;
   comms[comm_count] = made;
   return ++comm_count;

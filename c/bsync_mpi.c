@@ -434,7 +434,10 @@ int bsync_mpi_send(const void *buffer, int bytes, int dest, int tag)
   code = MPI_Isend(buffer, bytes, MPI_BYTE, dest, tag, comm, &slot->request);
   if (code != MPI_SUCCESS) return answer(code);
   code = MPI_Test(&slot->request, &done, MPI_STATUS_IGNORE);
-  if (code != MPI_SUCCESS) return answer(code);
+  if (code != MPI_SUCCESS) {
+    if (slot->request != MPI_REQUEST_NULL) MPI_Request_free(&slot->request);
+    return answer(code);
+  }
   if (done) return 0;
   take(slot);
   return (int)(slot - slots) + 1;

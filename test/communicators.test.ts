@@ -121,6 +121,11 @@ describe.each(mpiFamilies())("%s", (mode) => {
     });
   }
 
+  it("tasks wait for those of a pool of their own rank's, done on the rank that sent them", async () => {
+    const squares = Array.from({ length: 100 }, (_, i) => i * i);
+    expect(await said(2, "asked")).toEqual([[squares, null]]);
+  });
+
   it("a controller that takes in nothing for a while keeps its worker from nobody else", async () => {
     expect(await said(3, "asleep")).toEqual([[4_000_000, "controller", "worker"]]);
   });

@@ -44,7 +44,7 @@ for (const launch of launches) {
   describe(mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`, () => {
     const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, TEST_MS);
 
-    for (const deed of ["end", "end-closed", "end-after-get", "end-leaving"]) {
+    for (const deed of ["end", "end-closed", "end-after-get", "end-leaving", "end-bare"]) {
       it(`${deed}: exit code 0, and bsync says nothing`, async () => {
         const { exitCode, stdout, stderr } = await endOf(launch, deed);
         expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
@@ -53,6 +53,13 @@ for (const launch of launches) {
         else expect(stderr).not.toMatch(/bsync/i);
       });
     }
+
+    it("a worker does not come out of its exit handlers: it is ended", async () => {
+      const { exitCode } = await endOf(launch, "end-stuck");
+      // The launcher takes a rank that had to be killed for a failure.
+      if (mode === "local") expect(exitCode).toBe(0);
+      else expect(exitCode).not.toBe(0);
+    });
 
     it("a process that was held when its pool was closed: exit code 0", async () => {
       const { exitCode, stdout } = await endOf(launch, "end-held");

@@ -2,7 +2,7 @@ import { ValueError } from "../errors.ts";
 import { Collectives } from "./collectives.ts";
 import { Mistake } from "./handle.ts";
 import { ObjectInbox } from "./inbox.ts";
-import { decodeObject, encodeObject } from "./objects.ts";
+import { decodeFrom, decodeObject, encodeObject } from "./objects.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
 import { post, PostedCourse, waitForRoom } from "./outbox.ts";
 import { Request } from "./request.ts";
@@ -66,7 +66,7 @@ export abstract class ObjectForms extends Collectives {
     const bytes = new Uint8Array(new ArrayBuffer(found.count));
     this.recv(bytes, found.source, found.tag);
     if (status !== undefined) Object.assign(status, found);
-    return decodeObject(bytes) as T;
+    return decodeFrom(found.source, bytes) as T;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { decodeObject } from "./objects.ts";
+import { decodeFrom } from "./objects.ts";
 import { type Course, type Outcome, outcomeOf, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
@@ -38,15 +38,14 @@ export class ObjectInbox {
 
   /** Starts to receive what has come. */
   advance(): void {
-    const kept: ObjectCourse[] = [];
-    for (const course of this.#queue) {
+    const asked = this.#queue;
+    this.#queue = [];
+    for (const course of asked) {
       // What comes just now may be for one before it.
-      const behind = kept.some((other) => other.overlaps(course));
-      const found = behind ? null : this.#comm.iprobe(course.source, course.tag);
-      if (found === null) kept.push(course);
-      else course.start(this.#comm, found);
+      const behind = this.#queue.some((other) => other.overlaps(course));
+      const hasCome = !behind && course.start(this.#comm);
+      if (!hasCome) this.#queue.push(course);
     }
-    this.#queue = kept;
   }
 
   leave(course: ObjectCourse): void {
@@ -62,6 +61,7 @@ class ObjectCourse implements Course<unknown> {
   readonly #status: Partial<Status> | undefined;
   #bytes: Uint8Array | null = null;
   #request: Request | null = null;
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(inbox: ObjectInbox, source: number, tag: number, status?: Partial<Status>) {
     this.#inbox = inbox;
@@ -76,31 +76,48 @@ class ObjectCourse implements Course<unknown> {
     return sources && (tag === this.tag || tag === ANY_TAG || this.tag === ANY_TAG);
   }
 
-  start(comm: Receiver, { source, tag, count }: Status): void {
-    this.#bytes = new Uint8Array(new ArrayBuffer(count));
-    this.#request = comm.irecv(this.#bytes, source, tag);
+  /** Starts to receive its message, if that has come; true too if that fails, which its own request tells. */
+  start(comm: Receiver): boolean {
+    try {
+      const found = comm.iprobe(this.source, this.tag);
+      if (found === null) return false;
+      this.#bytes = new Uint8Array(new ArrayBuffer(found.count));
+      this.#request = comm.irecv(this.#bytes, found.source, found.tag);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    return true;
   }
 
   test(): { value: unknown } | null {
-    if (this.#request === null) this.#inbox.advance();
-    if (this.#request === null || !this.#request.test()) return null;
-    return { value: this.#value(this.#request.wait()) };
+    if (!this.#isStarted) this.#inbox.advance();
+    if (this.#failure === null && !this.#request?.test()) return null;
+    return { value: this.#end() };
   }
 
   wait(): unknown {
-    while (this.#request === null) this.#inbox.advance();
-    return this.#value(this.#request.wait());
+    while (!this.#isStarted) this.#inbox.advance();
+    return this.#end();
+  }
+
+  get #isStarted(): boolean {
+    return this.#request !== null || this.#failure !== null;
+  }
+
+  #end(): unknown {
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.#value(this.#request!.wait());
   }
 
   cancel(): Outcome<unknown> | null {
     // A message that is on its way in is received: nobody else could have it any more.
-    if (this.#request !== null) return outcomeOf(() => this.wait());
+    if (this.#isStarted) return outcomeOf(() => this.wait());
     this.#inbox.leave(this);
     return null;
   }
 
   #value(status: Status): unknown {
     if (this.#status !== undefined) Object.assign(this.#status, status);
-    return decodeObject(this.#bytes!);
+    return decodeFrom(status.source, this.#bytes!);
   }
 }

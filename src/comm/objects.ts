@@ -1,6 +1,7 @@
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
 import { exportedOnWorker, exporterOnWorker } from "../function/resolve.ts";
+import { PROC_NULL } from "./status.ts";
 
 /**
  * Values as the bytes of one message:
@@ -52,6 +53,11 @@ export function encodeObject(value: unknown): Uint8Array {
     at += buffer.byteLength;
   });
   return bytes;
+}
+
+/** The value that a rank has sent; nobody sends none. */
+export function decodeFrom(source: number, bytes: Uint8Array): unknown {
+  return source === PROC_NULL ? undefined : decodeObject(bytes);
 }
 
 /** The value of these bytes, in memory of its own. Throws `ValueError` for bytes that are none. */

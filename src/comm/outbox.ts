@@ -16,9 +16,6 @@ const ROOM_BYTES = 64 * 2 ** 20;
 const onTheWay = new Map<Request, number>();
 let bytesOnTheWay = 0;
 
-/** What went wrong with it: told to who sends next. */
-const failures: unknown[] = [];
-
 /** ms after which MPI is called again, which moves nothing by itself, while the program is in its event loop. */
 const MOVE_MS = 1;
 let timer: NodeJS.Timeout | null = null;
@@ -43,11 +40,9 @@ export function post(comm: Sender, bytes: Uint8Array, dest: number, tag: number)
   return request;
 }
 
-/** Whether as little is on its way as is nobody's concern. Throws what has failed of it. */
+/** Whether as little is on its way as is nobody's concern. */
 export function hasRoom(): boolean {
   move();
-  const failure = failures.shift();
-  if (failure !== undefined) throw failure;
   return bytesOnTheWay <= ROOM_BYTES;
 }
 
@@ -56,11 +51,6 @@ function move(): void {
     if (!request.progress()) continue;
     onTheWay.delete(request);
     bytesOnTheWay -= bytes;
-    try {
-      request.wait();
-    } catch (error) {
-      failures.push(error);
-    }
   }
   if (timer === null || onTheWay.size > 0) return;
   clearInterval(timer);
@@ -81,11 +71,17 @@ export class PostedCourse implements Course<Status> {
   }
 
   test(): { value: Status } | null {
-    return hasRoom() ? { value: EMPTY } : null;
+    return hasRoom() ? { value: this.#end() } : null;
   }
 
   wait(): Status {
     waitForRoom();
+    return this.#end();
+  }
+
+  /** Throws what has gone wrong until now: later it is nobody's concern. */
+  #end(): Status {
+    if (this.#request?.done) this.#request.wait();
     return EMPTY;
   }
 

@@ -125,18 +125,17 @@ export function startForProgram(): Mpi {
   return mpi;
 }
 
-let ending = false;
+function end(code: number): void {
+  const mpi = runningMpi();
+  if (mpi === null || mpi.finalized) return;
+  // A program that has no pool: others may wait for one of it all the same.
+  joined ??= makeJob(mpi, () => null);
+  joined.roll.end(code);
+}
 
-function seeToEnd(): void {
-  if (ending) return;
-  ending = true;
-  process.on("exit", (code) => {
-    const mpi = runningMpi();
-    if (mpi === null || mpi.finalized) return;
-    // A program that has no pool: others may wait for one of it all the same.
-    joined ??= makeJob(mpi, () => null);
-    joined.roll.end(code);
-  });
+/** Takes part in the end of the job when this process ends; said again, should a task have removed all listeners. */
+export function seeToEnd(): void {
+  if (!process.listeners("exit").includes(end)) process.on("exit", end);
   endAtRejections();
 }
 

@@ -27,7 +27,9 @@ export class MpiHub {
   readonly #accept: (source: number, tag: number, session: number) => MpiLink | null;
   readonly #links = new Map<number, MpiLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
-  readonly #buffer = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES));
+  /** Those that are under way, outermost first: a task that a message has started may poll in turn (`getSync`). */
+  readonly #polls: Poll[] = [];
+  #depth = 0;
   /** Where something is on its way out, by the keys of their links: a link that takes another one's place goes on behind it. */
   readonly #sending = new Map<number, MpiOutbox>();
   /** Since when something has been on its way out without a break. */
@@ -40,8 +42,6 @@ export class MpiHub {
   readonly #receiving = new Set<MpiLink>();
   /** The last look found a message. */
   #flows = false;
-  /** Links that have handed over a message, and are to be told when that was all. */
-  #heard: MpiLink[] = [];
 
   /** `accept` is asked for a link when a message comes for a session there is none of. */
   constructor(
@@ -99,6 +99,17 @@ export class MpiHub {
 
   /** Takes in all that has come, and moves what is on its way. True if anything did. */
   poll(): boolean {
+    const poll = (this.#polls[this.#depth++] ??= newPoll());
+    try {
+      const moved = this.#pollInto(poll.buffer);
+      while (poll.heard.length > 0) for (const link of poll.heard.splice(0)) link.pause();
+      return moved;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #pollInto(buffer: Uint8Array): boolean {
     let moved = this.#sending.size > 0 && this.#advanceSends();
     if (this.#holding.size > 0) {
       for (const link of this.#holding) {
@@ -119,18 +130,17 @@ export class MpiHub {
     const most = this.#flows ? 64 : 1;
     this.#flows = true;
     for (let i = 0; i < most && this.#flows; i++) {
-      const found = this.mpi.poll(this.#buffer, this.#status);
-      if (found > 0) this.#take(found === 2);
+      const found = this.mpi.poll(buffer, this.#status);
+      if (found > 0) this.#take(buffer, found === 2);
       this.#flows = found > 0;
       moved ||= this.#flows;
     }
-    while (this.#heard.length > 0) for (const link of this.#heard.splice(0)) link.pause();
     return moved;
   }
 
   /** A link has handed over a message. */
   heard(link: MpiLink): void {
-    this.#heard.push(link);
+    this.#polls[this.#depth - 1]!.heard.push(link);
   }
 
   /** Where the link's messages go until they are sent. */
@@ -172,31 +182,31 @@ export class MpiHub {
     return moved;
   }
 
-  #take(large: boolean): void {
+  #take(buffer: Uint8Array, large: boolean): void {
     const source = this.#status[0]!;
     const tag = this.#status[1]!;
     const length = this.#status[2]!;
     // Pieces are due to a link that was closed, too, and before those of the one in its place.
     for (const link of this.#receiving) {
       const isIts = link.rank === source && link.tag === tag;
-      if (isIts && link.takePiece(this.#buffer, length, large)) return;
+      if (isIts && link.takePiece(buffer, length, large)) return;
     }
     if (large) {
       // One that is longer than any message has to be taken all the same, or it stays the next one.
-      const memory = length > MESSAGE_BYTES ? new Uint8Array(length) : this.#buffer;
+      const memory = length > MESSAGE_BYTES ? new Uint8Array(length) : buffer;
       const request = this.mpi.receive(memory, length, source, tag);
       // The sender has posted it and keeps MPI going until it is taken: some µs.
       while (!this.mpi.test(request));
     }
     let link = this.#links.get(this.#key(source, tag));
-    const head = readHeadOrNull(this.#buffer, length);
+    const head = readHeadOrNull(buffer, length);
     if (head === null) return link?.fail();
     const { session, sizes } = head;
     if (link === undefined || link.session !== session) {
       link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
     }
     try {
-      link.arrive(this.#buffer, length, sizes);
+      link.arrive(buffer, length, sizes);
     } catch (error) {
       if (!isMalformed(error)) throw error;
       link.fail();
@@ -234,6 +244,17 @@ function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof re
 
 /** ms for which a call waits until the answers of other pools have left. A large one takes some ms. */
 const HOLD_MS = 50;
+
+interface Poll {
+  /** What messages are received into. */
+  readonly buffer: Uint8Array;
+  /** Links that have handed over a message, and are to be told when that was all. */
+  readonly heard: MpiLink[];
+}
+
+function newPoll(): Poll {
+  return { buffer: new Uint8Array(new ArrayBuffer(MESSAGE_BYTES)), heard: [] };
+}
 
 /** Receives of one message's buffers that are posted at once; MPI looks through them one by one. */
 const RECEIVES = 64;

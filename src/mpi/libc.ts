@@ -16,3 +16,8 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
   }
   return null;
 }
+
+/** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many seconds. */
+export function killAfter(seconds: number): void {
+  openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(seconds);
+}

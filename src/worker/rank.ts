@@ -1,8 +1,9 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { isLoading, setMainScript } from "../function/scope.ts";
-import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
+import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
+import { killAfter } from "../mpi/libc.ts";
 import { killDescendants } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
@@ -65,6 +66,9 @@ interface Wait {
   reject(reason: unknown): void;
 }
 
+/** s that a rank's handlers of `exit` have, those of all tasks together, once it was let go. */
+const EXIT_S = 2;
+
 /** Those whose pools are not over. */
 const waits = new Set<Wait>();
 /** Pools that are over, and on which this rank has not waited yet. */
@@ -88,6 +92,9 @@ export function join(initTimeout: number): Job {
     hub,
     get isServing() {
       return stopServing !== null;
+    },
+    get isParting() {
+      return waits.size === 0 && leaving.size > 0 && !isOrphan;
     },
     // Half of its spin is what the other side may count on: their clocks start at different moments.
     spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
@@ -145,8 +152,10 @@ function onDismissed(controller: number): void {
   }
   if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
   job!.roll.onDesertion = null;
-  // What tasks have started would hold the launcher's pipes, and so the job. This is called after `roll.end`.
+  seeToEnd();
+  // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   process.on("exit", () => killDescendants(process.pid));
+  killAfter(EXIT_S);
   process.exit(0);
 }
 

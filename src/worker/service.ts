@@ -12,6 +12,8 @@ export interface Host {
   readonly hub: MpiHub;
   /** True while the rank waits in `open`: else its thread is the program's, and what comes is kept. */
   readonly isServing: boolean;
+  /** True while it still waits, but only for what is left of pools that are over: it is about to go on. */
+  readonly isParting: boolean;
   /** µs for which a session, or a relay, says that it looks for messages before it sleeps. */
   readonly spinUs: { readonly session: number; readonly relay: number };
   /** Called with the controller when a pool has come to this rank. */
@@ -77,7 +79,10 @@ class Service {
   }
 
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
-    if (!this.#host.isServing && !this.#services.isOver) {
+    const { isServing, isParting } = this.#host;
+    // A pool that is opened meanwhile is for the next `open`, if the program comes to one.
+    const isEarly = !isServing || (isParting && this.served === null);
+    if (isEarly && !this.#services.isOver) {
       this.#kept.push({ bytes: bytes.slice(0, length), buffers });
     } else if (this.served !== null) {
       this.served.receive(bytes, length, buffers);

@@ -75,6 +75,10 @@ export class Session {
   readonly #queue: Call[] = [];
   /** A call that is begun, and waits until what was sent before has left. */
   #held: { readonly task: number; run(): void } | null = null;
+  /** A call is being made: in it messages may be taken in, by a `getSync` of a pool of this rank's own. */
+  #isCalling = false;
+  /** Calls that wait are being started. */
+  #isContinuing = false;
   /** The asynchronous call that runs; null when none does. */
   #running: RunningCall | null = null;
   #closed = false;
@@ -184,16 +188,19 @@ export class Session {
 
   /** Whether a call has begun, and is not over. */
   get #isBusy(): boolean {
-    return this.#running !== null || this.#held !== null;
+    return this.#running !== null || this.#held !== null || this.#isCalling;
   }
 
   /** Starts what waits, as far as it can be. */
   #continue(): void {
+    if (this.#isContinuing) return;
+    this.#isContinuing = true;
     while (!this.#isBusy && this.#resolving === 0 && !this.#closed) {
       const next = this.#queue.shift();
       if (next === undefined) break;
       this.#start(next.task, next.fn, next.deadline, next.attempt, next.args);
     }
+    this.#isContinuing = false;
     this.#flush();
   }
 
@@ -231,12 +238,16 @@ export class Session {
     const start = performance.now();
     const id = task === INITIALIZER ? 0 : task;
     const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
+    this.#isCalling = true;
     const outcome = running.run(call, found, args, deadline, running);
+    this.#isCalling = false;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
       this.#answer(task, (end - start) * 1000, outcome);
       if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
+      // What came during the call.
+      if (this.#queue.length > 0) this.#continue();
       return;
     }
     this.#running = running;
