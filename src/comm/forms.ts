@@ -66,7 +66,7 @@ export abstract class ObjectForms extends Collectives {
     const bytes = new Uint8Array(new ArrayBuffer(found.count));
     this.recv(bytes, found.source, found.tag);
     if (status !== undefined) Object.assign(status, found);
-    return decodeFrom(found.source, bytes) as T;
+    return decodeFrom(source, bytes) as T;
   }
 
   /**

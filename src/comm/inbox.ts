@@ -118,6 +118,6 @@ class ObjectCourse implements Course<unknown> {
 
   #value(status: Status): unknown {
     if (this.#status !== undefined) Object.assign(this.#status, status);
-    return decodeFrom(status.source, this.#bytes!);
+    return decodeFrom(this.source, this.#bytes!);
   }
 }

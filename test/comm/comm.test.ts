@@ -79,7 +79,7 @@ describe.each(mpiFamilies())("%s", (family) => {
         ...[["first", "second", "third"], true, "CancelledError"],
         ...["MPI_ERR_TRUNCATE", "MPI_ERR_TRUNCATE"],
         ...[false, "MPI_ERR_TRUNCATE", 14],
-        ...[{ ...empty, source: -2 }, empty, null],
+        ...[{ ...empty, source: -2 }, empty, null, null, null],
       ]);
     }
   });

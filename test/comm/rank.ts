@@ -200,6 +200,8 @@ async function requests(): Promise<unknown> {
   // Nobody.
   found.push(world.recv(cells[0]!, PROC_NULL), world.isend(cells[0]!, PROC_NULL).wait());
   found.push(world.iprobe());
+  world.sendObject("nobody", PROC_NULL);
+  found.push(world.recvObject(PROC_NULL), await world.irecvObject(PROC_NULL));
   return found;
 }
 
