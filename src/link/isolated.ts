@@ -1,10 +1,4 @@
-import {
-  type DecodeContext,
-  decodeValue,
-  type EncodeContext,
-  encodeValue,
-} from "../codec/value.ts";
-import { BsyncError, ValueError } from "../errors.ts";
+import { BsyncError } from "../errors.ts";
 import {
   firstKind,
   type Frame,
@@ -15,6 +9,7 @@ import {
   readFrames,
   readGreeting,
 } from "../wire.ts";
+import { readContent, sendFrame } from "./frames.ts";
 import type { Link, LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
@@ -51,7 +46,7 @@ export class IsolatedLink implements Link {
       onLost: (ending) => owner.onLost(ending),
     });
     const { pid, host, pidSpace, spinUs } = us;
-    sendNote(this.#link, Kind.Spawn, 0, { pid, host, pidSpace, spinUs });
+    sendFrame(this.#link, Kind.Spawn, 0, { pid, host, pidSpace, spinUs });
   }
 
   /** The child's process; 0 before the rank has named it. */
@@ -103,28 +98,28 @@ export class IsolatedLink implements Link {
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const kind = firstKind(bytes, length);
     if (kind === Kind.Spawned || kind === Kind.Lost || isSeen(kind)) {
-      this.#readNotes(bytes, length, buffers);
+      this.#takeFrames(bytes, length, buffers);
     } else this.#owner.onMessage(bytes, length, buffers);
   }
 
-  #readNotes(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+  #takeFrames(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     try {
-      readFrames(bytes, length, buffers, (frame) => this.#note(frame));
+      readFrames(bytes, length, buffers, (frame) => this.#take(frame));
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       this.kill();
       this.#owner.onLost({
         exitCode: null,
         signal: null,
-        text: `sent a broken note: ${error.message}`,
+        text: `sent what no rank sends: ${error.message}`,
       });
     }
   }
 
-  #note(frame: Frame): void {
+  #take(frame: Frame): void {
     if (frame.kind === Kind.Spawned) {
       this.#pid = frame.task;
-      this.#link.meet(readGreeting(readNote(frame)));
+      this.#link.meet(readGreeting(readContent(frame)));
       return;
     }
     if (frame.kind === Kind.Held) {
@@ -133,7 +128,7 @@ export class IsolatedLink implements Link {
       return;
     }
     if (frame.kind === Kind.Stands) return this.#owner.onStanding?.(frame.task);
-    const { told, ...ending } = readNote(frame) as LostChild;
+    const { told, ...ending } = readContent(frame) as LostChild;
     this.#told = told ?? undefined;
     this.#owner.onLost(ending);
   }
@@ -143,29 +138,3 @@ export class IsolatedLink implements Link {
 function isSeen(kind: number): boolean {
   return kind === Kind.Stands || kind === Kind.Held;
 }
-
-/** Sends a frame between controller and rank, which no child sees. */
-export function sendNote(link: MpiLink, kind: Kind, task: number, note: object): void {
-  const message = new MessageWriter(link.session);
-  message.write(kind, task, 0, encodeValue(note, "note", encoding));
-  link.send(message);
-}
-
-export function readNote(frame: Frame): unknown {
-  return decodeValue(frame.content, decoding);
-}
-
-/** Notes hold numbers and texts. */
-const encoding: EncodeContext = {
-  functionId: (_, path) => {
-    throw new ValueError(`Cannot send ${path}: a note holds no functions`);
-  },
-  classOf: () => null,
-};
-
-const decoding: DecodeContext = {
-  functionOf: () => {
-    throw new ValueError("Cannot read a note: it holds no functions");
-  },
-  classFor: () => null,
-};

@@ -1,6 +1,6 @@
 import type { Mpi } from "../mpi/mpi.ts";
 import { type Frame, Kind, MessageWriter, readFrames, type Released } from "../wire.ts";
-import { readNote, sendNote } from "./isolated.ts";
+import { readContent, sendFrame } from "./frames.ts";
 import type { LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
@@ -105,7 +105,7 @@ export class Roll {
 
   /** Tells ranks that a pool is over: those that wait for it, and those that are yet to come to its `open`. */
   release(ranks: readonly number[], released: Released): void {
-    for (const rank of ranks) sendNote(this.link(rank), Kind.Release, 0, released);
+    for (const rank of ranks) sendFrame(this.link(rank), Kind.Release, 0, released);
   }
 
   /** Some controller may still want this rank. */
@@ -176,7 +176,7 @@ export class Roll {
         this.#absent.delete(source);
         return;
       case Kind.Release:
-        return this.onReleased(source, readNote(frame) as Released);
+        return this.onReleased(source, readContent(frame) as Released);
       case Kind.End:
         return this.#say(source, Kind.Ended);
       case Kind.Leave:

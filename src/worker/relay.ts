@@ -1,6 +1,6 @@
 import { PROGRAM_OVER } from "../endings.ts";
 import { textOf } from "../errors.ts";
-import { readNote, sendNote } from "../link/isolated.ts";
+import { readContent, sendFrame } from "../link/frames.ts";
 import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
@@ -57,7 +57,7 @@ export class Relay {
   /** Starts the child. `message` is the controller's, which asks for it; `wake` is called when the child rings. */
   start(bytes: Uint8Array, length: number, place: Place, wake: () => void): void {
     readFrames(bytes, length, [], (frame) => {
-      this.#up.meet(readGreeting(readNote(frame)));
+      this.#up.meet(readGreeting(readContent(frame)));
     });
     try {
       this.#child = new LocalLink(
@@ -74,7 +74,7 @@ export class Relay {
       const text = `could not be started (${textOf(error)})`;
       return this.#lose({ exitCode: null, signal: null, text });
     }
-    sendNote(this.#up, Kind.Spawned, this.#child.pid, this.#us);
+    sendFrame(this.#up, Kind.Spawned, this.#child.pid, this.#us);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     this.#timer.unref();
   }
@@ -181,7 +181,7 @@ export class Relay {
   #lose(ending: Ending): void {
     const told = this.#child === null ? At.Nothing : (this.#child.told ?? null);
     const lost: LostChild = { ...ending, told };
-    sendNote(this.#up, Kind.Lost, 0, lost);
+    sendFrame(this.#up, Kind.Lost, 0, lost);
     // It may expect nothing, and so not look.
     this.#up.ring();
     this.#child?.close();

@@ -1,7 +1,7 @@
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
 import { PROGRAM_OVER } from "../endings.ts";
-import { sendNote } from "../link/isolated.ts";
+import { sendFrame } from "../link/frames.ts";
 import { At } from "../link/link.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
 import { Relay } from "./relay.ts";
@@ -108,7 +108,7 @@ class Service {
   /** Whoever opens a pool here comes too late. */
   #refuse(kind: number): void {
     if (kind === Kind.Spawn) {
-      sendNote(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, told: At.Nothing });
+      sendFrame(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, told: At.Nothing });
     } else if (kind === Kind.Open) {
       const message = new MessageWriter(this.link.session);
       message.write(Kind.Closed, 0);
