@@ -181,9 +181,9 @@ async function main(side: number, steps: number, folder: string): Promise<void> 
   await Promise.all(pictures);
   const seconds = (performance.now() - start) / 1000;
 
-  const bands = Math.max(solvers.length, 1);
-  console.log(`${folder}: ${side} x ${side}, ${steps} steps in ${bands} bands`);
-  console.log(`${pictures.length} frames by ${pool.size} workers, ${seconds.toFixed(3)} s`);
+  const bands = `${Math.max(solvers.length, 1)} band(s)`;
+  console.log(`${folder}: ${side} x ${side}, ${steps} steps in ${bands}`);
+  console.log(`${pictures.length} frames by ${pool.size} worker(s), ${seconds.toFixed(3)} s`);
   console.log(`heat ${total}, field ${Bun.hash(field).toString(16)}`);
 }
 

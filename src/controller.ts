@@ -3,6 +3,7 @@ import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
 import { type Connection, describe, newConnection } from "./connection.ts";
+import { debug } from "./debug.ts";
 import { DrainSignals } from "./drain.ts";
 import { PROGRAM_OVER } from "./endings.ts";
 import {
@@ -425,6 +426,7 @@ export class Controller implements TaskOwner {
 
   #ready(connection: Connection): void {
     this.#scheduler.ready(connection.record);
+    debug(`${describe(connection)} is ready`);
     connection.readyAt = performance.now();
     this.#changed();
   }

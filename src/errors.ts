@@ -40,13 +40,14 @@ export class BsyncError extends Error {
  * if (failure instanceof ProcException) console.error("the task threw", failure.exc);
  */
 export class ProcException extends BsyncError {
-  /** What the function threw: an error of any class, or any other value. */
-  readonly exc: unknown;
-
   constructor(exc: unknown) {
     const text = exc instanceof Error ? `${exc.name}: ${exc.message}` : Bun.inspect(exc);
     super("BSYNC_PROC_EXCEPTION", `the task failed with ${text}`, { cause: exc });
-    this.exc = exc;
+  }
+
+  /** What the function threw: an error of any class, or any other value. It is the `cause`, too. */
+  get exc(): unknown {
+    return this.cause;
   }
 }
 

@@ -45,8 +45,10 @@ export async function findLines(id: number): Promise<void> {
   const inline = inlines[id];
   if (inline === undefined) return;
   try {
-    const printed = await print(inline.module);
-    if (printed !== null) lines.set(id, locate(inline, printed));
+    lines.set(
+      id,
+      best(inline, await Promise.all([print(inline.module, true), print(inline.module, false)])),
+    );
   } catch {
     // Approximate lines are better than no error.
   }
@@ -54,55 +56,84 @@ export async function findLines(id: number): Promise<void> {
 
 interface Printed {
   readonly lines: readonly string[];
-  /** The line of the file of each line. */
-  readonly origins: readonly (number | null)[];
+  /** The line of the file of a place in them; null where that is not known. */
+  originOf(line: number, column: number): number | null;
 }
 
-async function print(module: string): Promise<Printed | null> {
+/** The module as the runtime prints it, or `shortened` as it prints some functions: `=> x` for `=> { return x; }`. */
+async function print(module: string, shortened: boolean): Promise<Printed | null> {
   const { success, outputs } = await Bun.build({
     entrypoints: [module],
     sourcemap: "external",
     target: "bun",
     external: ["*"],
-    // As the runtime prints it: it joins a constant with the one place where it is used.
-    minify: { syntax: true },
+    // It joins a constant with the one place where it is used, too.
+    minify: { syntax: shortened },
     throw: false,
   });
   const code = outputs.find(({ kind }) => kind === "entry-point");
   const map = outputs.find(({ kind }) => kind === "sourcemap");
   if (!success || code === undefined || map === undefined) return null;
   const sourceMap = new SourceMap(JSON.parse(await map.text()));
-  const lines = (await code.text()).split("\n");
-  const origins = lines.map((line, i) => {
-    const entry = sourceMap.findEntry(i, line.search(/\S|$/));
-    return "originalLine" in entry ? entry.originalLine + 1 : null;
-  });
-  return { lines, origins };
+  return {
+    lines: (await code.text()).split("\n"),
+    originOf: (line, column) => {
+      const entry = sourceMap.findEntry(line, column);
+      return "originalLine" in entry ? entry.originalLine + 1 : null;
+    },
+  };
 }
 
-/** The lines of the file that the text's lines stand in: there, where most of them are found. */
-function locate({ text, line }: InlineText, { lines, origins }: Printed): number[] {
-  const wanted = text.split("\n").map(bare);
+/** The lines of the file that the text's lines stand in: as that one has them that has most of them. */
+function best(inline: InlineText, printings: readonly (Printed | null)[]): readonly number[] {
+  let found: Located = { score: 0, lines: [] };
+  for (const printed of printings) {
+    const located = printed && locate(inline, printed);
+    if (located !== null && located.score > found.score) found = located;
+  }
+  return found.lines;
+}
+
+interface Located {
+  /** How many lines of the text were found. */
+  readonly score: number;
+  readonly lines: readonly number[];
+}
+
+function locate({ text, line }: InlineText, { lines, originOf }: Printed): Located {
+  const whole = text.split("\n");
+  const wanted = whole.map(bare);
   const found = lines.map(bare);
-  let best = { score: 0, distance: Infinity, at: -1 };
+  const first = whole[0]!;
+  let best = { score: 0, distance: Infinity, at: -1, begin: line };
   for (let at = 0; at < found.length; at++) {
     if (!found[at]!.includes(wanted[0]!)) continue;
     let score = 1;
     for (let k = 1; k < wanted.length; k++) {
       if (found[at + k] === wanted[k] || found[at + k]?.startsWith(wanted[k]!)) score++;
     }
-    const distance = Math.abs((origins[at] ?? Infinity) - line);
+    // Within its first line, which may begin before it.
+    const column = lines[at]!.indexOf(first);
+    const begin = originOf(at, column < 0 ? indent(lines[at]!) : column) ?? line;
+    const distance = Math.abs(begin - line);
     if (score > best.score || (score === best.score && distance < best.distance)) {
-      best = { score, distance, at };
+      best = { score, distance, at, begin };
     }
   }
-  if (best.at < 0) return [];
-  // The function begins within its first line, which may begin before it: the call's line is better.
-  const first = wanted.length === 1 ? line : Math.max(line, origins[best.at] ?? line);
-  return wanted.map((_, k) => (k === 0 ? first : (origins[best.at + k] ?? line + k)));
+  if (best.at < 0) return { score: 0, lines: [] };
+  const origins = whole.map((_, k) => {
+    if (k === 0) return best.begin;
+    const at = best.at + k;
+    return (lines[at] === undefined ? null : originOf(at, indent(lines[at]))) ?? line + k;
+  });
+  return { score: best.score, lines: origins };
 }
 
-/** What the two ways of printing have in common. */
+function indent(line: string): number {
+  return line.search(/\S|$/);
+}
+
+/** What the ways of printing have in common. */
 function bare(line: string): string {
   return line.replace(/\bnew\b|[\s;]/g, "");
 }

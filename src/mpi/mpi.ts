@@ -3,6 +3,7 @@
  * mean, and when to wait for them, is decided elsewhere.
  */
 import { hostname } from "node:os";
+import { debug } from "../debug.ts";
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
@@ -322,9 +323,11 @@ function start({ initTimeout, alone = false }: StartOptions): Mpi {
   const shim = loadShim(launcher, process.env);
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
+  debug(`rank ${launcher.rank} of ${launcher.size || "?"} waits for the others in MPI_Init`);
   const code = shim.symbols.bsync_mpi_init(timeout, silentSeconds(launcher), info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim, info);
+  debug(`rank ${mpi.rank} of ${mpi.size} has started ${mpi.library}`);
   compare(mpi, launcher, shim);
   return mpi;
 }

@@ -2,31 +2,26 @@
  * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
  * Bun's own C compiler; or says all that was tried.
  */
+import { debug } from "../debug.ts";
 import { MpiError, textOf } from "../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
-import { isOther, setting, type Environment, type Family, type Launcher } from "./launcher.ts";
+import { isOther, type Environment, type Family, type Launcher } from "./launcher.ts";
 import { open, type Shim } from "./symbols.ts";
 import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
 
-/** Says `text` on standard error when BSYNC_DEBUG asks for it. */
-export function debug(env: Environment, text: string): void {
-  const wanted = setting(env, "BSYNC_DEBUG");
-  if (wanted !== undefined && wanted !== "0") process.stderr.write(`bsync: ${text}\n`);
-}
-
 /** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */
-function loadBuilt(compiler: Compiler, cache: Cache, env: Environment): Shim {
+function loadBuilt(compiler: Compiler, cache: Cache): Shim {
   const first = buildShim(compiler, cache);
-  debug(env, `${first.fresh ? `built by ${compiler.path}` : "found"}: ${first.path}`);
+  debug(`${first.fresh ? `built by ${compiler.path}` : "found"}: ${first.path}`);
   let built: Built = first;
   try {
     return open(first.path);
   } catch (error) {
     // One that was just made would not come out any better.
     if (first.fresh) throw error;
-    debug(env, `${first.path} does not load, building it again: ${textOf(error)}`);
+    debug(`${first.path} does not load, building it again: ${textOf(error)}`);
     built = buildShim(compiler, cache, first);
   }
   return open(built.path);
@@ -61,7 +56,7 @@ export function loadShim(launcher: Launcher, env: Environment): Shim {
   const begin = performance.now();
   const shim = load(launcher, env);
   if (isOther(launcher.family, shim.family)) throw mismatch(launcher, shim.family, shim.origin);
-  debug(env, `shim of ${familyName(shim.family)} in ${(performance.now() - begin).toFixed(1)} ms`);
+  debug(`shim of ${familyName(shim.family)} in ${(performance.now() - begin).toFixed(1)} ms`);
   return shim;
 }
 
@@ -75,14 +70,14 @@ function load(launcher: Launcher, env: Environment): Shim {
   const failures: string[] = [];
   if (compiler) {
     try {
-      return loadBuilt(compiler, cache, env);
+      return loadBuilt(compiler, cache);
     } catch (error) {
       failures.push(textOf(error));
     }
   }
   const headers = headersFor(search, launcher.family);
   if (headers) {
-    debug(env, `using Bun's own C compiler: ${failures.join("; ") || describe(search)}`);
+    debug(`using Bun's own C compiler: ${failures.join("; ") || describe(search)}`);
     try {
       return loadTiny(headers);
     } catch (error) {

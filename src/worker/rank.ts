@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { debug } from "../debug.ts";
 import { isLoading, setMainScript } from "../function/scope.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
@@ -115,6 +116,7 @@ export function serve(job: Job, controller: number, id: OpenId | null): Promise<
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const wait: Wait = { controller, id, resolve, reject };
   const name = id === null ? "" : nameOf(id);
+  debug(`rank ${job.mpi.rank} serves in open`);
   const over = released.get(name);
   released.delete(name);
   if (over === undefined) waits.add(wait);

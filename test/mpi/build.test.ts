@@ -121,7 +121,7 @@ describe.each(mpiFamilies())("%s", (family) => {
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     const again = await load(family, env);
     expect(told(again).origin).toBe(origin!);
-    expect(again.stderr).toContain(`bsync: found: ${origin}`);
+    expect(again.stderr).toContain(`: found: ${origin}`);
   });
 
   test("that folder is not used when others can write to it", async () => {
@@ -149,7 +149,7 @@ describe.each(mpiFamilies())("%s", (family) => {
     const { origin, fresh, family: found } = told(outcome);
     expect({ found, fresh }).toEqual({ found: family, fresh: FRESH });
     expect(origin).toStartWith("Bun's own C compiler");
-    expect(outcome.stderr).toContain("bsync: using Bun's own C compiler: ");
+    expect(outcome.stderr).toContain(": using Bun's own C compiler: ");
   });
 
   test("MPI runs by Bun's own compiler as well", async () => {

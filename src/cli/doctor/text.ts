@@ -61,7 +61,10 @@ function ofMachine({ bun, machine, cache, settings }: Preface): Row[] {
   const current = cache.shims.filter((shim) => shim.current);
   const others = cache.shims.length - current.length;
   const bindings = current.length === 1 ? "one binding" : `${current.length || "no"} bindings`;
-  const counts = [bindings, ...(others > 0 ? [`${others} of other versions`] : [])];
+  const counts = [
+    bindings,
+    ...(others > 0 ? [`${others} of other versions, which may be deleted`] : []),
+  ];
   return [
     ["Bun", `${bun.version}${bun.ok ? "" : ` (needs ${bun.required})`}, ${bun.path}`],
     ["cores", coresHere === cores ? String(cores) : `${cores}, ${coresHere} for this process`],

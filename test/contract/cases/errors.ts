@@ -339,6 +339,12 @@ errors.it("the stack: the line of an inline function, after types and comments",
   await assertLine(failing.callThrowTyped(pool), "failing.ts", "inline-typed");
 });
 
+errors.it("the stack: the lines of inline functions that are passed on by arrows", async () => {
+  await using pool = await AsyncPool.open(1);
+  await assertLine(failing.callThrowMapped(pool)[0]!, "failing.ts", "mapped");
+  await assertLine(failing.callThrowReturned(pool)[0]!, "failing.ts", "returned");
+});
+
 errors.it("the stack: the line of an inline function that came through a wrapper", async () => {
   await using pool = await AsyncPool.open(1);
   await assertLine(
