@@ -56,6 +56,8 @@ export class Roll {
   onReleased: (controller: number, released: Released) => void = () => {};
   /** Called when this process comes to its end, while it still speaks to others. */
   onEnd: () => void = () => {};
+  /** Called when all have come to their ends, and MPI has ended here. */
+  onOver: () => void = () => {};
   /** While this rank serves: called before its process ends although nobody has dismissed it. */
   onDesertion: ((code: number) => void) | null = null;
   readonly #mpi: Mpi;
@@ -129,6 +131,7 @@ export class Roll {
     this.#dismiss(code);
     this.#partTogether();
     this.#mpi.finalize();
+    this.onOver();
   }
 
   /** Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others leave. */

@@ -67,7 +67,7 @@ interface Wait {
   reject(reason: unknown): void;
 }
 
-/** s that a rank's handlers of `exit` have, those of all tasks together, once it was let go. */
+/** s that the handlers of `exit` of a rank that was let go have, all together, once the job is over. */
 const EXIT_S = 2;
 
 /** Those whose pools are not over. */
@@ -156,8 +156,8 @@ function onDismissed(controller: number): void {
   job!.roll.onDesertion = null;
   seeToEnd();
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
+  job!.roll.onOver = () => killAfter(EXIT_S);
   process.on("exit", () => killDescendants(process.pid));
-  killAfter(EXIT_S);
   process.exit(0);
 }
 
