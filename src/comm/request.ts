@@ -190,7 +190,7 @@ function sweep(request: Request<unknown>): void {
 /** Those of them that MPI does not know of. */
 const unposted = new Set<Request<unknown>>();
 
-/** Moves on what MPI cannot: who waits for others, and they for this rank, does so meanwhile. */
+/** Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just that. */
 export function lookAfter(): void {
   for (const request of unposted) request.progress();
 }

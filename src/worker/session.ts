@@ -75,8 +75,8 @@ export class Session {
   readonly #queue: Call[] = [];
   /** A call that is begun, and waits until what was sent before has left. */
   #held: { readonly task: number; run(): void } | null = null;
-  /** A call is being made: in it messages may be taken in, by a `getSync` of a pool of this rank's own. */
-  #isCalling = false;
+  /** The task whose function is being called: messages may be taken in by it, in a `getSync` of its rank's own pool. */
+  #called: number | null = null;
   /** Calls that wait are being started. */
   #isContinuing = false;
   /** The asynchronous call that runs; null when none does. */
@@ -188,7 +188,7 @@ export class Session {
 
   /** Whether a call has begun, and is not over. */
   get #isBusy(): boolean {
-    return this.#running !== null || this.#held !== null || this.#isCalling;
+    return this.#running !== null || this.#held !== null || this.#called !== null;
   }
 
   /** Starts what waits, as far as it can be. */
@@ -238,9 +238,9 @@ export class Session {
     const start = performance.now();
     const id = task === INITIALIZER ? 0 : task;
     const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
-    this.#isCalling = true;
+    this.#called = task;
     const outcome = running.run(call, found, args, deadline, running);
-    this.#isCalling = false;
+    this.#called = null;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
       this.#answer(task, (end - start) * 1000, outcome);
@@ -292,7 +292,8 @@ export class Session {
     this.#queue.length = 0;
     this.#link?.resume(recall);
     if (!this.#writer.fits()) this.#flush();
-    this.#writer.write(Kind.Recalled, this.#running?.task ?? this.#held?.task ?? 0);
+    const begun = this.#running?.task ?? this.#held?.task ?? this.#called ?? 0;
+    this.#writer.write(Kind.Recalled, begun);
   }
 
   #close(): void {
