@@ -163,6 +163,7 @@ export class Roll {
       const { napUs } = NAPS.find(({ waitedMs }) => waited >= waitedMs)!;
       this.#mpi.wait(0, 0, napUs, napUs);
     }
+    while (this.#hub.poll());
   }
 
   #take(source: number, frame: Frame): void {

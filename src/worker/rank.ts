@@ -147,6 +147,7 @@ function onReleased(controller: number, over: Released): void {
 
 /** What the rank waits for of that controller will not come. */
 function onDismissed(controller: number): void {
+  services!.dismiss(controller);
   for (const wait of waits) {
     if (wait.controller !== controller) continue;
     waits.delete(wait);

@@ -162,6 +162,11 @@ export class Services {
     for (const service of [...this.#all]) service.leave();
   }
 
+  /** A controller wants nothing more of this rank, nor to hear of it. */
+  dismiss(controller: number): void {
+    for (const service of [...this.#all]) if (service.link.rank === controller) service.end();
+  }
+
   /** One has come to its end. */
   forget(service: Service): void {
     this.#all.delete(service);
