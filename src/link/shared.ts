@@ -168,7 +168,8 @@ export class SharedLink implements Link {
   sleep(): boolean {
     this.#in.sleep(true);
     if (this.#outbox.length > 0) this.#out.wait(true);
-    const moved = this.#outbox.length > 0 && this.#push();
+    // What was held may go when nothing is left here, and only a poll tells it so.
+    const moved = this.#outbox.length > 0 ? this.#push() : this.#holds;
     if (!moved && !this.#in.readable && this.#broken === null) return true;
     this.awake();
     return false;
