@@ -147,7 +147,6 @@ function onReleased(controller: number, over: Released): void {
 
 /** What the rank waits for of that controller will not come. */
 function onDismissed(controller: number): void {
-  services!.dismiss(controller);
   for (const wait of waits) {
     if (wait.controller !== controller) continue;
     waits.delete(wait);
@@ -155,6 +154,7 @@ function onDismissed(controller: number): void {
   }
   if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
   job!.roll.onDesertion = null;
+  services!.dismiss();
   seeToEnd();
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   job!.roll.onOver = () => killAfter(EXIT_S);

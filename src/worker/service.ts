@@ -162,9 +162,9 @@ export class Services {
     for (const service of [...this.#all]) service.leave();
   }
 
-  /** A controller wants nothing more of this rank, nor to hear of it. */
-  dismiss(controller: number): void {
-    for (const service of [...this.#all]) if (service.link.rank === controller) service.end();
+  /** No controller wants anything more of this rank, nor to hear of it. */
+  dismiss(): void {
+    for (const service of [...this.#all]) service.end();
   }
 
   /** One has come to its end. */
