@@ -49,8 +49,8 @@ export abstract class ObjectForms extends Collectives {
 
   /**
    * Receives a value. Blocks the thread until one of `source` with `tag` has come; both are any if left
-   * out. Who sent it is written into `status`, if one is given. Throws `ValueError` for a message that
-   * `send` has sent.
+   * out. Who sent it is written into `status`, if one is given. From `PROC_NULL` it is undefined. Throws
+   * `ValueError` for a message that `send` has sent.
    *
    * @example
    * const from = {} as Status;

@@ -55,7 +55,7 @@ export function encodeObject(value: unknown): Uint8Array {
   return bytes;
 }
 
-/** The value that a rank has sent; nobody sends none. */
+/** The value of what has come from `source`; from nobody (`PROC_NULL`) there is none. */
 export function decodeFrom(source: number, bytes: Uint8Array): unknown {
   return source === PROC_NULL ? undefined : decodeObject(bytes);
 }

@@ -45,10 +45,12 @@ export async function findLines(id: number): Promise<void> {
   const inline = inlines[id];
   if (inline === undefined) return;
   try {
-    lines.set(
-      id,
-      best(inline, await Promise.all([print(inline.module, true), print(inline.module, false)])),
+    const printings = await Promise.all([true, false].map((short) => print(inline.module, short)));
+    const located = printings.map((printed) =>
+      printed === null ? NOWHERE : locate(inline, printed),
     );
+    // Of two that are as good the first: functions are printed like that as a rule.
+    lines.set(id, located.reduce((a, b) => (b.found > a.found ? b : a)).lines);
   } catch {
     // Approximate lines are better than no error.
   }
@@ -60,15 +62,18 @@ interface Printed {
   originOf(line: number, column: number): number | null;
 }
 
-/** The module as the runtime prints it, or `shortened` as it prints some functions: `=> x` for `=> { return x; }`. */
-async function print(module: string, shortened: boolean): Promise<Printed | null> {
+/**
+ * The module as the runtime prints it: `short` with the syntax made shorter, as in `=> x` for
+ * `=> { return x; }`, which it does in some functions and not in others.
+ */
+async function print(module: string, short: boolean): Promise<Printed | null> {
   const { success, outputs } = await Bun.build({
     entrypoints: [module],
     sourcemap: "external",
     target: "bun",
     external: ["*"],
     // It joins a constant with the one place where it is used, too.
-    minify: { syntax: shortened },
+    minify: { syntax: short },
     throw: false,
   });
   const code = outputs.find(({ kind }) => kind === "entry-point");
@@ -84,22 +89,16 @@ async function print(module: string, shortened: boolean): Promise<Printed | null
   };
 }
 
-/** The lines of the file that the text's lines stand in: as that one has them that has most of them. */
-function best(inline: InlineText, printings: readonly (Printed | null)[]): readonly number[] {
-  let found: Located = { score: 0, lines: [] };
-  for (const printed of printings) {
-    const located = printed && locate(inline, printed);
-    if (located !== null && located.score > found.score) found = located;
-  }
-  return found.lines;
-}
-
 interface Located {
   /** How many lines of the text were found. */
-  readonly score: number;
+  readonly found: number;
+  /** The lines of the file that the text's lines stand in. */
   readonly lines: readonly number[];
 }
 
+const NOWHERE: Located = { found: 0, lines: [] };
+
+/** Looks for the place where most of the text is; of several the one nearest to the call. */
 function locate({ text, line }: InlineText, { lines, originOf }: Printed): Located {
   const whole = text.split("\n");
   const wanted = whole.map(bare);
@@ -120,13 +119,13 @@ function locate({ text, line }: InlineText, { lines, originOf }: Printed): Locat
       best = { score, distance, at, begin };
     }
   }
-  if (best.at < 0) return { score: 0, lines: [] };
+  if (best.at < 0) return NOWHERE;
   const origins = whole.map((_, k) => {
     if (k === 0) return best.begin;
     const at = best.at + k;
     return (lines[at] === undefined ? null : originOf(at, indent(lines[at]))) ?? line + k;
   });
-  return { score: best.score, lines: origins };
+  return { found: best.score, lines: origins };
 }
 
 function indent(line: string): number {

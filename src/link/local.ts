@@ -160,6 +160,8 @@ export class LocalLink implements Link {
   }
 
   kill(): void {
+    // The number of one that is gone may be another one's by now.
+    if (this.#gone) return;
     this.#process.kill("SIGKILL");
     killGroup(this.#process.pid);
   }

@@ -19,5 +19,6 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
 
 /** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many seconds. */
 export function killAfter(seconds: number): void {
+  process.removeAllListeners("SIGALRM");
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(seconds);
 }
