@@ -72,11 +72,26 @@ export class Job implements AsyncDisposable {
 
   /** Resolves when the program has ended; fails when it has not after `limit` ms. */
   async ended(limit: number): Promise<void> {
+    if (!(await this.#endsWithin(limit))) {
+      throw new Error(`${this} did not end within ${limit} ms`);
+    }
+  }
+
+  /** The same; fails when it has written nothing for `limit` ms. */
+  async endedOrSilent(limit: number): Promise<void> {
+    for (let length = -1; length < this.stdout.length;) {
+      length = this.stdout.length;
+      if (await this.#endsWithin(limit)) return;
+    }
+    throw new Error(`${this} has said nothing for ${limit} ms, and did not end`);
+  }
+
+  async #endsWithin(limit: number): Promise<boolean> {
     const late = Promise.withResolvers<"late">();
     const timer = setTimeout(() => late.resolve("late"), limit);
     const first = await Promise.race([this.process.exited, late.promise]);
     clearTimeout(timer);
-    if (first === "late") throw new Error(`${this} did not end within ${limit} ms`);
+    return first !== "late";
   }
 
   /** Fails, unless all its processes are gone within `limit` ms, and all files of bsync. */

@@ -1,7 +1,7 @@
 /** The contract over local processes: in a program of its own, and inside of `bun test` itself. */
 import { describe, expect, test } from "bun:test";
 import { AsyncPool } from "../../index.ts";
-import { applies, LOCAL_WORKERS, type Place } from "./case.ts";
+import { applies, DEFAULT_LIMIT_MS, LOCAL_WORKERS, type Place } from "./case.ts";
 import { CASES } from "./cases/all.ts";
 import { describeContract } from "./suite.ts";
 
@@ -18,7 +18,7 @@ describe("inside of bun test", () => {
   const subjects = /^(calling|functions|errors|handles|priorities):/;
   for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
     if (entry.main || !subjects.test(entry.name)) continue;
-    test(entry.name, async () => await entry.run(place), entry.limit ?? 10_000);
+    test(entry.name, async () => await entry.run(place), entry.limit ?? DEFAULT_LIMIT_MS);
   }
 
   test("functions of a test file travel: top-level, inline, by name", async () => {
