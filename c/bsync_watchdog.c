@@ -19,23 +19,29 @@ static struct {
   int running;
   int ended;
   int timeout_ms;
+  int size;
   int local_size;
   char rank[24];
+  char host[64];
 } dog;
 
 static void dog_bites(int passed_ms, int someone_ended)
 {
-  char line[512];
+  char line[1024];
+  const char *elsewhere = dog.local_size > 0 && dog.size > dog.local_size
+    ? "; if another host lacks the program or a package, `bunx bsync doctor "
+      "-- COMMAND`, with the command that has started this job, names it"
+    : "";
   int length = someone_ended
     ? snprintf(line, sizeof line,
-        "bsync: rank %s: the job ends, as another rank has ended before it had "
-        "started MPI; if that one gave no reason: every rank has to call "
-        "AsyncPool.open, or use bsync/mpi\n", dog.rank)
+        "bsync: rank %s (host %s): the job ends, as another rank has ended "
+        "before it had started MPI; if that one gave no reason: every rank has "
+        "to call AsyncPool.open, or use bsync/mpi\n", dog.rank, dog.host)
     : snprintf(line, sizeof line,
-        "bsync: rank %s: MPI_Init did not finish within %d ms: some rank of "
-        "this job never called AsyncPool.open, nor used bsync/mpi; let every "
-        "rank run the same program, or raise openTimeout if starting them "
-        "takes longer\n", dog.rank, passed_ms);
+        "bsync: rank %s (host %s): MPI_Init did not finish within %d ms: some "
+        "rank of this job never called AsyncPool.open, nor used bsync/mpi; let "
+        "every rank run the same program, or raise openTimeout if starting "
+        "them takes longer%s\n", dog.rank, dog.host, passed_ms, elsewhere);
   if (write(2, line, (size_t)length) < 0) {
     /* Nowhere to say it: the exit code has to do. */
   }
@@ -158,6 +164,7 @@ void bsync_watchdog_start(int timeout_ms)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
     "PMIX_RANK", "PMI_ID"};
+  static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
   static const char *const local_sizes[] = {"OMPI_COMM_WORLD_LOCAL_SIZE",
     "MPI_LOCALNRANKS"};
   pthread_condattr_t attributes;
@@ -168,7 +175,9 @@ void bsync_watchdog_start(int timeout_ms)
   /* Now, and not when it is late: MPI_Init may be changing the environment. */
   for (i = 0; i < 4 && rank == NULL; i++) rank = getenv(names[i]);
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
+  if (gethostname(dog.host, sizeof dog.host - 1) != 0) strcpy(dog.host, "?");
   dog.timeout_ms = timeout_ms;
+  dog.size = number_of(sizes, 2);
   dog.local_size = number_of(local_sizes, 2);
   dog.ended = 0;
   pthread_mutex_init(&dog.mutex, NULL);

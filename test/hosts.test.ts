@@ -3,9 +3,11 @@
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { realpathSync } from "node:fs";
+import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Report } from "../src/cli/doctor/report.ts";
-import { Cluster, type HostJob } from "./hosts/cluster.ts";
+import { Cluster, commandOf, type HostJob } from "./hosts/cluster.ts";
+import { folder } from "./cli/setup.ts";
 import { until } from "./contract/assert.ts";
 import { whyNoHosts } from "./setup/hosts.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
@@ -13,6 +15,8 @@ import { mpiFamilies } from "./setup/mpi.ts";
 setDefaultTimeout(60_000);
 
 const fixture = (name: string): string => join(import.meta.dir, "hosts/fixtures", name);
+
+const DOCTOR = join(import.meta.dir, "../src/cli/main.ts");
 
 const reason = await whyNoHosts();
 const families = reason === null ? mpiFamilies() : [];
@@ -116,6 +120,20 @@ for (const family of families) {
     });
 
     const empty = "mount -t tmpfs tmpfs";
+
+    test("the program: what doctor is for is told", async () => {
+      const stderr = await lacking(`${empty} ${join(import.meta.dir, "hosts/fixtures")}`);
+      expect(stderr).toContain("Module not found");
+      // Open MPI's mpirun has ended the job before anybody could say more.
+      if (family !== "mpich") return;
+      expect(stderr).toContain(
+        "bsync: rank 0 (host node1): MPI_Init did not finish within 4000 ms",
+      );
+      expect(stderr).toContain(
+        "; if another host lacks the program or a package, `bunx bsync doctor -- ",
+      );
+    });
+
     const withoutHeaders =
       `for f in /usr/bin/mpicc*; do mount --bind /dev/null $f; done; ${empty} /usr/include; ` +
       `${empty} /usr/lib/$(uname -m)-linux-gnu/openmpi/include; ${empty} $HOME`;
@@ -129,10 +147,62 @@ for (const family of families) {
     });
 
     test("the same, and bsync doctor tells of it", async () => {
-      const command = join(import.meta.dir, "../src/cli/main.ts");
-      const stderr = await lacking(withoutHeaders, [command, "doctor"]);
+      const stderr = await lacking(withoutHeaders, [DOCTOR, "doctor"]);
       expect(stderr).toMatch(/^bsync doctor: rank 1 on node2: Cannot load MPI, which/m);
       expect(stderr).not.toContain("did not finish");
+    });
+
+    /** What doctor finds that is given the command of a job on two hosts, after `commands` on the second one. */
+    const asked = async (commands: string, program: string): Promise<Report> => {
+      await using cluster = await Cluster.open(2);
+      await cluster.run("node2", commands);
+      const command = commandOf(family, ["node1", "node2"], [program]);
+      const ask = [process.execPath, DOCTOR, "doctor", "--json", "--", ...command];
+      await using job = cluster.launch(ask);
+      const { exitCode, stdout, stderr } = await job.ended();
+      expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: "" });
+      const report = JSON.parse(stdout) as Report;
+      expect(report.launch!.hosts.map(({ host }) => host).sort()).toEqual(["node1", "node2"]);
+      return report;
+    };
+
+    const texts = ({ problems }: Report): string[] =>
+      problems
+        .filter(({ level }) => level === "error")
+        .map(({ code, text }) => `${code}: ${text.split(":", 1)[0]}`);
+
+    test.each([
+      [
+        "Bun",
+        `mount --bind /dev/null ${realpathSync(process.execPath)}`,
+        "BUN_MISSING: on node2 Bun does not run",
+      ],
+      [
+        "the program",
+        `${empty} ${join(import.meta.dir, "hosts/fixtures")}`,
+        `PROGRAM_MISSING: on node2 there is no ${fixture("short.ts")}`,
+      ],
+      [
+        "part of the package",
+        `${empty} ${join(import.meta.dir, "../src")}`,
+        `PACKAGE_BROKEN: on node2 bsync, in ${join(import.meta.dir, "..")}, does not load`,
+      ],
+      ["MPI's compiler, headers and binding", withoutHeaders, "MPI_UNUSABLE: on node2"],
+    ])("%s, and doctor is asked beforehand", async (_, commands, text) => {
+      expect(texts(await asked(commands, fixture("short.ts")))).toEqual([text]);
+    });
+
+    test("the packages of a program, and doctor is asked beforehand", async () => {
+      await using work = await folder();
+      const program = join(work.path, "job.ts");
+      await Bun.write(program, 'import { AsyncPool } from "bsync";\nimport "left-pad";\n');
+      await mkdir(join(work.path, "node_modules/left-pad"), { recursive: true });
+      await Bun.write(join(work.path, "node_modules/left-pad/index.js"), "");
+      await symlink(join(import.meta.dir, ".."), join(work.path, "node_modules/bsync"));
+      const report = await asked(`${empty} ${join(work.path, "node_modules")}`, program);
+      expect(texts(report)).toEqual([
+        `PACKAGE_MISSING: on node2 ${program} imports "bsync", "left-pad", which cannot be found there`,
+      ]);
     });
   });
 
@@ -176,8 +246,7 @@ for (const family of families) {
 
     test("bsync doctor tells which rank is where, and what it takes to reach it", async () => {
       await using cluster = await Cluster.open(2);
-      const command = join(import.meta.dir, "../src/cli/main.ts");
-      const args = [command, "doctor", "--json"];
+      const args = [DOCTOR, "doctor", "--json"];
       await using job = cluster.start(family, ["node1", "node1", "node2"], args);
       const { exitCode, stdout, stderr } = await job.ended();
       if (exitCode !== 0) throw new Error(`exit code ${exitCode}\n${stdout}\n${stderr}`);

@@ -21,19 +21,29 @@ import {
   tryCompiler,
 } from "./doctor/installations.ts";
 import { examineJob, serveJob } from "./doctor/job.ts";
+import { examineLaunch, lookInPlaceOf } from "./doctor/launch.ts";
 import { examineBun, examineMachine } from "./doctor/machine.ts";
 import { diagnose, type Findings } from "./doctor/problems.ts";
 import type { MpiFacts, Report } from "./doctor/report.ts";
 import { examineShims, withRepairs } from "./doctor/shims.ts";
-import { printedJob, printedMpi, printedPreface, printedProblems } from "./doctor/text.ts";
+import {
+  printedJob,
+  printedLaunch,
+  printedMpi,
+  printedPreface,
+  printedProblems,
+} from "./doctor/text.ts";
 import { tryMpirun } from "./doctor/trial.ts";
 import { print, speaks, style } from "./output.ts";
 
 const USAGE = `Usage: bsync doctor [options]
+       bsync doctor [options] -- mpirun -f hosts -n 64 bun run job.ts
        mpirun -n 4 bsync doctor [options]
 
 Says what bsync finds here, and what to do about what is wrong. Alone it examines the machine, and tries
-each MPI with a job of two ranks; started by a launcher it examines that job, and rank 0 reports.
+each MPI with a job of two ranks. Given the command that starts a program, it has that launcher look what
+each host has of what the program needs, and does not run the program. Started by a launcher itself it
+examines that job, and rank 0 reports.
 
   --json               print one JSON object, for programs
   --timeout <seconds>  how long to wait for a rank, or for MPI to start (30)
@@ -51,13 +61,25 @@ const OPTIONS = {
 interface Options {
   readonly json: boolean;
   readonly timeoutMs: number;
+  /** The command behind `--`, and what is started in its place; null where there is none. */
+  readonly launch: Launch | null;
+}
+
+interface Launch {
+  readonly command: readonly string[];
+  readonly asked: string[];
 }
 
 /** The longest --timeout in seconds: a day. */
 const MOST_SECONDS = 86_400;
 
 /** The options; a text to print in the place of all else; or what is wrong with them. */
-function parse(args: string[]): Options | { help: true } | { wrong: string } {
+function parse(
+  words: string[],
+  launcher: Launcher | null,
+): Options | { help: true } | { wrong: string } {
+  const end = words.indexOf("--");
+  const args = end < 0 ? words : words.slice(0, end);
   let values;
   try {
     ({ values } = parseArgs({ args, options: OPTIONS }));
@@ -69,13 +91,23 @@ function parse(args: string[]): Options | { help: true } | { wrong: string } {
   if (!(seconds > 0 && seconds <= MOST_SECONDS)) {
     return { wrong: `--timeout must be a number of seconds above 0, got "${values.timeout}"` };
   }
-  return { json: values.json, timeoutMs: seconds * 1000 };
+  const given = { json: values.json, timeoutMs: seconds * 1000 };
+  if (end < 0) return { ...given, launch: null };
+  if (launcher !== null) {
+    return {
+      wrong: `a command behind -- is for where no launcher is, and ${launcher.name} is here`,
+    };
+  }
+  const command = words.slice(end + 1);
+  const asked = lookInPlaceOf(command);
+  if (asked !== null) return { ...given, launch: { command, asked } };
+  return { wrong: "behind -- goes the whole command, as in -- mpirun -n 4 bun run job.ts" };
 }
 
 /** Runs the command; resolves with its exit code. */
 export async function doctor(args: string[]): Promise<number> {
   const launcher = findLauncher(process.env);
-  const options = parse(args);
+  const options = parse(args, launcher);
   if ("help" in options) {
     if (speaks()) process.stdout.write(USAGE);
     return 0;
@@ -110,8 +142,11 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
   await say(printedPreface(preface, printing));
 
   const examined = launcher && examineJob(launcher, options.timeoutMs);
+  const { command, asked } = options.launch ?? {};
+  const launch = asked ? await examineLaunch(command!, asked, options.timeoutMs) : null;
+  if (launch !== null) await say(printedLaunch(launch, printing));
   const mpis: MpiFacts[] = [];
-  for (const one of here.found) {
+  for (const one of launch === null ? here.found : []) {
     const mpi = await examineMpi(one, launcher ? null : { cache, timeoutMs: options.timeoutMs });
     mpis.push(mpi);
     if (examined === null) await say(printedMpi(mpi, printing));
@@ -127,6 +162,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
     broken: here.broken,
     job,
     strayTasks: findStrayTask(process.env)?.tasks ?? 0,
+    launch,
   });
   if (options.json) await print(`${JSON.stringify(report, null, 2)}\n`);
   await say(printedProblems(report.problems, printing));

@@ -29,6 +29,17 @@ const LAUNCHERS = {
   ],
 };
 
+/** The command that starts Bun with `args` on each of `hosts`. */
+export function commandOf(
+  family: MpiFamily,
+  hosts: readonly string[],
+  args: readonly string[],
+  options: readonly string[] = [],
+): string[] {
+  const ranks = [...options, "-n", String(hosts.length), process.execPath, "run", ...args];
+  return [...LAUNCHERS[family](hosts), ...ranks];
+}
+
 interface JobOptions {
   /** Of the launcher. */
   readonly options?: readonly string[];
@@ -65,8 +76,7 @@ export class Cluster implements AsyncDisposable {
     args: readonly string[],
     { options = [], env = {} }: JobOptions = {},
   ): HostJob {
-    const ranks = [...options, "-n", String(hosts.length), process.execPath, "run", ...args];
-    return this.launch([...LAUNCHERS[family](hosts), ...ranks], env);
+    return this.launch(commandOf(family, hosts, args, options), env);
   }
 
   /** Starts a launcher on the login host. */

@@ -27,6 +27,7 @@ const WELL: Findings = {
   broken: [],
   job: null,
   strayTasks: 0,
+  launch: null,
 };
 
 /** A job of ranks on two hosts of 64 cores, each rank on a core of its own. */

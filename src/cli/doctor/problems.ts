@@ -2,7 +2,16 @@
 import { familyName } from "../../mpi/compiler.ts";
 import { packagesOf, remedy } from "../../mpi/shim.ts";
 import { TINY } from "../../mpi/tiny.ts";
-import type { CacheFacts, JobFacts, MpiccFacts, MpiFacts, Problem, Report } from "./report.ts";
+import type {
+  CacheFacts,
+  JobFacts,
+  LaunchFacts,
+  MpiccFacts,
+  MpiFacts,
+  PlaceFacts,
+  Problem,
+  Report,
+} from "./report.ts";
 
 /** What is found before anything is judged. */
 export type Findings = Omit<Report, "problems" | "ok">;
@@ -19,6 +28,7 @@ export function diagnose(findings: Findings): Problem[] {
     ...ofSettings(findings),
     ...ofTasks(findings),
     ...ofMpis(findings),
+    ...(findings.launch ? ofLaunch(findings.launch) : []),
     ...(findings.job ? ofJob(findings.job, "this job") : []),
   ];
   // Without a place for it nothing that was compiled can be kept: one reason is enough.
@@ -111,12 +121,12 @@ function* ofTasks({ strayTasks }: Findings): Iterable<Problem> {
   );
 }
 
-function* ofMpis({ mpis, broken, settings, job }: Findings): Iterable<Problem> {
+function* ofMpis({ mpis, broken, settings, job, launch }: Findings): Iterable<Problem> {
   for (const { path, why } of broken) {
     yield warning("COMPILER_IGNORED", `${path} is left alone: ${why}; repair it, or remove it`);
   }
   // Those who are in a job have found their MPI, or are told below why not.
-  if (job !== null) return;
+  if (job !== null || launch !== null) return;
   if (mpis.length === 0) {
     yield warning(
       "NO_MPI",
@@ -177,6 +187,59 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
 function differ(a: string | null, b: string | null): boolean {
   const series = (version: string) => version.split(".").slice(0, 2).join(".");
   return a !== null && b !== null && series(a) !== series(b);
+}
+
+function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> {
+  if (failure !== null) {
+    const text = `\`${command}\` cannot be started, with a look at each host in the place of the program: `;
+    yield error("LAUNCHER_FAILED", text + failure);
+  }
+  for (const facts of hosts) yield* ofPlace(facts);
+  yield* ofVersions("Bun", hosts, ({ bun }) => bun.version);
+  yield* ofVersions("bsync", hosts, ({ bsync }) => bsync?.version ?? null);
+}
+
+function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts) {
+  if (folder === null) {
+    const text = `on ${host} Bun does not run: it is not in the PATH that programs have there, ${bun.path}`;
+    yield error("BUN_MISSING", `${text}; install it, or give its whole path in the command`);
+    return;
+  }
+  if (program?.found === false) {
+    const cure = "copy it there, or start it from a file system that all hosts share";
+    yield error("PROGRAM_MISSING", `on ${host} there is no ${program.path}: ${cure}`);
+  }
+  if (missing.length > 0) {
+    const names = missing.map((name) => `"${name}"`).join(", ");
+    yield error(
+      "PACKAGE_MISSING",
+      `on ${host} ${program?.path} imports ${names}, which cannot be found there: run bun install on that ` +
+        `host, or put the program with its node_modules on a file system that all hosts share`,
+    );
+  }
+  if (bsync?.error) {
+    const text = `on ${host} bsync, in ${bsync.path}, does not load: ${bsync.error}`;
+    yield error("PACKAGE_BROKEN", `${text}; install it there anew`);
+  }
+  if (mpi?.error) yield error("MPI_UNUSABLE", `on ${host}: ${mpi.error}`);
+}
+
+/** Of one thing there should be one version. */
+function* ofVersions(
+  what: string,
+  hosts: readonly PlaceFacts[],
+  versionOf: (facts: PlaceFacts) => string | null,
+): Iterable<Problem> {
+  const versions = Map.groupBy(
+    hosts.filter((facts) => versionOf(facts) !== null),
+    versionOf,
+  );
+  if (versions.size < 2) return;
+  const where = Array.from(versions, ([version, those]) => {
+    return `${version} on ${those.map(({ host }) => host).join(", ")}`;
+  });
+  const text = `${what} is not the same on all hosts: ${where.join("; ")}; install one version`;
+  yield warning(what === "Bun" ? "BUN_DIFFERS" : "BSYNC_DIFFERS", text);
 }
 
 /** `job` names it in a message. `mpicc` is what was found out about its compiler beforehand. */

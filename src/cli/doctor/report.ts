@@ -20,6 +20,8 @@ export interface Report {
   readonly job: JobFacts | null;
   /** How many copies of the command srun has started without an MPI for them; 0 as a rule. */
   readonly strayTasks: number;
+  /** What the hosts of a launch have; null where no command was given (`bsync doctor -- mpirun …`). */
+  readonly launch: LaunchFacts | null;
   /** What is wrong, errors first. */
   readonly problems: readonly Problem[];
   /** No errors among the problems: the exit code is 0. */
@@ -165,6 +167,36 @@ export interface RankFacts {
   readonly affinity: string;
   /** µs of a round trip from rank 0, the median of many; null for rank 0. */
   readonly pingUs: number | null;
+}
+
+/** A command that starts a program on several hosts, as it was given; not the program is started, but a look. */
+export interface LaunchFacts {
+  readonly command: string;
+  /** Those that answered, in the order in which they did. */
+  readonly hosts: readonly PlaceFacts[];
+  /** How the launcher failed, with its own words; null when it did not. */
+  readonly failure: string | null;
+}
+
+/** What a host has of what the program needs. */
+export interface PlaceFacts {
+  readonly host: string;
+  /** Without a version it does not run there, and `path` is the PATH in which it was looked for. */
+  readonly bun: { readonly version: string | null; readonly path: string };
+  /** The folder that programs are started in; null where Bun does not run, and so nothing more is known. */
+  readonly folder: string | null;
+  /** The file that is to run; null where the command names none. */
+  readonly program: { readonly path: string; readonly found: boolean } | null;
+  /** What the program imports, and is not there, as `"bsync"`. */
+  readonly missing: readonly string[];
+  /** The package as the program finds it, and why it does not load, if so; null if it is not there. */
+  readonly bsync: {
+    readonly version: string;
+    readonly path: string;
+    readonly error: string | null;
+  } | null;
+  /** Where its binding to MPI comes from, or why it cannot be had; null if that could not be asked. */
+  readonly mpi: { readonly shim: string | null; readonly error: string | null } | null;
 }
 
 export interface Problem {

@@ -1,7 +1,16 @@
 /** The report for a person: a pure function of it. */
 import { familyName } from "../../mpi/compiler.ts";
 import type { Style } from "../output.ts";
-import type { HostFacts, JobFacts, MpiFacts, Problem, RankFacts, Report } from "./report.ts";
+import type {
+  HostFacts,
+  JobFacts,
+  LaunchFacts,
+  MpiFacts,
+  PlaceFacts,
+  Problem,
+  RankFacts,
+  Report,
+} from "./report.ts";
 
 export interface Printing extends Style {
   /** The home folder, which is written as "~". */
@@ -37,6 +46,32 @@ export function printedJob(
   const here = ["MPI here", mpis.map(inShort).join(", ") || "none"] as const;
   const lines = [printing.paint("bold", jobTitle(job)), ...rows([...ofJob(job), here], printing)];
   return block(job.ranks.length > 0 ? [...lines, "", ...table(job)] : lines, printing);
+}
+
+/** The hosts of a launch, a line each. */
+export function printedLaunch({ command, hosts }: LaunchFacts, printing: Printing): string {
+  const title = printing.paint("bold", command);
+  if (hosts.length === 0) return block([title, "  no host has answered"], printing);
+  const head = ["host", "Bun", "program", "bsync", "binding"];
+  return block([title, "", ...aligned([head, ...hosts.map(ofPlace)])], printing);
+}
+
+function ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts): string[] {
+  if (folder === null) return [host, "missing", "", "", ""];
+  const isThere = (found: boolean): string => (found ? "found" : "missing");
+  return [
+    host,
+    bun.version ?? "missing",
+    program === null ? "" : isThere(program.found),
+    bsync === null
+      ? missing.includes("bsync")
+        ? "missing"
+        : ""
+      : bsync.error === null
+        ? bsync.version
+        : "does not load",
+    mpi === null ? "" : mpi.error === null ? "loads" : "missing",
+  ];
 }
 
 export function printedProblems(problems: readonly Problem[], printing: Printing): string {
