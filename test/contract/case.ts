@@ -18,6 +18,15 @@ export interface Place {
   readonly main: MainFunctions | null;
 }
 
+/** What `AsyncPool.open(count)` has in this job: a rank each, or null for a process; mixed, one by the other. */
+export function workersOf({ mode, mixed }: Place, count: number): (number | null)[] {
+  return Array.from({ length: count }, (_, i) => {
+    if (mode === "local") return null;
+    if (!mixed) return i + 1;
+    return i % 2 === 0 ? null : (i + 1) / 2;
+  });
+}
+
 /** Workers of the pools of a program that no launcher started. */
 export const LOCAL_WORKERS = 3;
 

@@ -4,10 +4,11 @@
  *
  *   bun run run.ts [subject ...]        mpirun -n 4 bun run run.ts [subject ...]
  *
- * With `BSYNC_TEST_ISOLATED=1` every pool of an MPI job is isolated.
+ * With `BSYNC_TEST_ISOLATED=1` every pool of an MPI job is isolated, with `BSYNC_TEST_MIXED=1` it is of ranks and
+ * of processes.
  */
 import { AsyncPool, getRank } from "../../index.ts";
-import { placeOf, runCases } from "./runner.ts";
+import { mixAllPools, placeOf, runCases } from "./runner.ts";
 // Registers tasks, which the main script has to know.
 import "./fixtures/functions.ts";
 
@@ -31,5 +32,7 @@ const first = await AsyncPool.open();
 await first.close();
 if (getRank() !== 0) console.log("a rank that serves went on");
 // Workers load this script for its names, and no more of it than comes before `open`.
-const { CASES } = await import("./cases/all.ts");
-await runCases(placeOf({ addOffset, addLater, countCases }), CASES, process.argv.slice(2));
+const { CASES, MIXED_CASES } = await import("./cases/all.ts");
+const place = placeOf({ addOffset, addLater, countCases });
+if (place.mixed) mixAllPools(place);
+await runCases(place, place.mixed ? MIXED_CASES : CASES, process.argv.slice(2));

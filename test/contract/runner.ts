@@ -8,6 +8,7 @@ import {
   type MainFunctions,
   type Mode,
   type Place,
+  workersOf,
 } from "./case.ts";
 
 /** Cases that hang before the rest is given up. */
@@ -80,6 +81,15 @@ function isolateAllPools(): void {
     // What is inherited has to stay so.
     if (isObject) Object.setPrototypeOf(all, Object.getPrototypeOf(options));
     return open(workers, all);
+  };
+}
+
+/** Those that are opened from now on with a number of workers: of processes and ranks. */
+export function mixAllPools(place: Place): void {
+  const open = AsyncPool.open.bind(AsyncPool);
+  AsyncPool.open = (workers, options) => {
+    const isCount = typeof workers === "number" && workers > 0 && workers <= place.workers;
+    return open(isCount ? workersOf(place, workers) : workers, options);
   };
 }
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { MpiFamily } from "../setup/mpi.ts";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
-import { CASES } from "./cases/all.ts";
+import { CASES, MIXED_CASES } from "./cases/all.ts";
 import { Job, type Launch } from "./job.ts";
 import { ISOLATE, type Line, MIX } from "./runner.ts";
 
@@ -18,13 +18,15 @@ const JOB_MS = 1_800_000;
 
 /** The contract in a job started in this way. */
 export function describeContract(launch: Launch): void {
-  describeJob(launch, join(import.meta.dir, "run.ts"), CASES);
+  const cases = launch.mixed === true ? MIXED_CASES : CASES;
+  describeJob(launch, join(import.meta.dir, "run.ts"), cases);
 }
 
-/** The contract under an MPI: over few and more ranks, and with tasks in processes of their own. */
+/** The contract under an MPI: over few and more ranks, with tasks in processes of their own, and in pools of both. */
 export function describeRanks(mode: MpiFamily): void {
   for (const ranks of [2, 3, 4]) describeContract({ mode, ranks });
   describeContract({ mode, ranks: 3, isolated: true });
+  describeContract({ mode, ranks: 3, mixed: true });
 }
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */

@@ -39,3 +39,6 @@ export const CASES: readonly Case[] = [
   pools,
   closing,
 ].flatMap(({ cases }) => cases);
+
+/** For pools of ranks and processes: what only one of the two kinds is asked for is not for them. */
+export const MIXED_CASES = CASES.filter(({ processes }) => processes === undefined);

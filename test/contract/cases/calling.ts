@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { AsyncPool, getRank, getSize, usingMpi } from "../../../index.ts";
 import { assert, failure, same, thrownBy, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { MPI, Subject, workersOf } from "../case.ts";
 import { isMain, overlapping, square, squareLater } from "../fixtures/functions.ts";
 import { Gate, passGate } from "../gate.ts";
 
@@ -145,12 +145,15 @@ calling.it("what a task leaves behind does not harm the next one", async () => {
   assert.equal(await pool.async(square, 3), 9);
 });
 
-calling.it("rank, size and whether there is MPI, on both sides", async ({ mode, workers }) => {
+calling.it("rank, size and whether there is MPI, on both sides", async (place) => {
+  const { mode, workers } = place;
   await using pool = await AsyncPool.open(workers);
   const mpi = mode !== "local";
   assert.deepEqual([usingMpi(), getRank(), getSize()], [mpi, 0, mpi ? workers + 1 : 1]);
   const there = await pool.each(() => [usingMpi(), getRank(), getSize()]);
-  const expected = there.map((_, i) => (mpi ? [true, i + 1, workers + 1] : [false, 0, 1]));
+  const expected = workersOf(place, workers).map((rank) =>
+    rank === null ? [false, 0, 1] : [true, rank, workers + 1],
+  );
   assert.deepEqual(there, expected);
 });
 

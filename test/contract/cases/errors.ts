@@ -286,7 +286,7 @@ errors.it(
     );
     assert.ok(mark > 0, stack);
     assert.ok(lines[mark]!.includes(host), stack);
-    if (mode !== "local") assert.ok(lines[mark]!.includes(`rank ${rank}`), stack);
+    if (rank !== null) assert.ok(lines[mark]!.includes(`rank ${rank}`), stack);
     assert.ok(lines.findIndex((line) => line.includes("failing.ts")) > mark, stack);
   },
 );

@@ -16,7 +16,7 @@ import {
   type WorkerList,
 } from "../../../index.ts";
 import { assert, failure, timed, until } from "../assert.ts";
-import { MPI, Subject } from "../case.ts";
+import { MPI, Subject, workersOf } from "../case.ts";
 import { limitFiles, openFiles } from "../files.ts";
 import { nextCall, setState, square } from "../fixtures/functions.ts";
 import { Gate } from "../gate.ts";
@@ -80,14 +80,16 @@ opening.it(
   },
 );
 
-opening.it("n workers: the ranks 1 to n, or n processes", async ({ mode, workers }) => {
+opening.it("n workers: the ranks 1 to n, or n processes", async (place) => {
+  const { workers } = place;
+  const ranks = workersOf(place, workers);
   await using pool = await AsyncPool.open(workers);
   assert.equal(pool.size, workers);
   assert.equal(pool.role, "controller");
   assert.equal(pool.workers.length, workers);
   for (const [i, { index, rank, pid, host, state }] of pool.workers.entries()) {
     assert.deepEqual([index, host, state], [i, hostname(), "idle"]);
-    assert.equal(rank, mode === "local" ? null : i + 1);
+    assert.equal(rank, ranks[i]);
     assert.ok(pid > 0 && pid !== process.pid && isAlive(pid));
   }
   assert.equal(new Set(pool.workers.map(({ pid }) => pid)).size, workers);
