@@ -13,7 +13,10 @@ const LARGE_TRIPS = 9;
 const DOUBLES = 1 << 17;
 /** Reductions that are timed together: with more ranks than cores a single one takes as many of the kernel's ticks as it happens to. */
 const REDUCTIONS = 10;
-const REDUCTION_BATCHES = 4;
+/** Batches of them, as many as take a second, within bounds. */
+const REDUCTION_S = 1;
+const FEWEST_BATCHES = 5;
+const MOST_BATCHES = 99;
 
 const { rank } = world;
 
@@ -55,12 +58,15 @@ if (world.size === 2) {
 } else {
   const mine = new Float64Array(DOUBLES);
   const sum = new Float64Array(DOUBLES);
-  const times: number[] = [];
-  for (let batch = -1; batch < REDUCTION_BATCHES; batch++) {
+  const batch = (): number => {
     world.barrier();
     const start = wtime();
     for (let i = 0; i < REDUCTIONS; i++) world.allreduce(mine, sum, SUM);
-    if (batch >= 0) times.push((wtime() - start) / REDUCTIONS);
-  }
-  if (rank === 0) report({ us: median(times) * 1e6 });
+    return wtime() - start;
+  };
+  batch();
+  const [seconds = 0] = world.bcast(Float64Array.of(batch()));
+  const count = Math.max(FEWEST_BATCHES, Math.min(MOST_BATCHES, Math.floor(REDUCTION_S / seconds)));
+  const times = Array.from({ length: count }, batch);
+  if (rank === 0) report({ us: (median(times) / REDUCTIONS) * 1e6 });
 }

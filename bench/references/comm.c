@@ -19,7 +19,9 @@ enum {
   LARGE_TRIPS = 9,
   DOUBLES = 1 << 17,
   REDUCTIONS = 10,
-  REDUCTION_BATCHES = 4,
+  REDUCTION_S = 1,
+  FEWEST_BATCHES = 5,
+  MOST_BATCHES = 99,
 };
 
 static int rank, size;
@@ -48,6 +50,14 @@ static double trips(char *buffer, int bytes, int count) {
   return MPI_Wtime() - start;
 }
 
+static double reductions(double *mine, double *sum) {
+  MPI_Barrier(MPI_COMM_WORLD);
+  double start = MPI_Wtime();
+  for (int i = 0; i < REDUCTIONS; i++)
+    MPI_Allreduce(mine, sum, DOUBLES, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+  return MPI_Wtime() - start;
+}
+
 int main(int argc, char **argv) {
   MPI_Init(&argc, &argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -66,14 +76,14 @@ int main(int argc, char **argv) {
     free(buffer);
   } else {
     double *mine = calloc(DOUBLES, sizeof *mine), *sum = calloc(DOUBLES, sizeof *sum);
-    for (int batch = -1; batch < REDUCTION_BATCHES; batch++) {
-      MPI_Barrier(MPI_COMM_WORLD);
-      double start = MPI_Wtime();
-      for (int i = 0; i < REDUCTIONS; i++)
-        MPI_Allreduce(mine, sum, DOUBLES, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
-      if (batch >= 0) times[batch] = (MPI_Wtime() - start) / REDUCTIONS;
-    }
-    if (rank == 0) printf("{\"us\":%.2f}\n", median(times, REDUCTION_BATCHES) * 1e6);
+    reductions(mine, sum);
+    double seconds = reductions(mine, sum);
+    MPI_Bcast(&seconds, 1, MPI_DOUBLE, 0, MPI_COMM_WORLD);
+    double fit = REDUCTION_S / seconds;
+    int count = fit < FEWEST_BATCHES ? FEWEST_BATCHES
+      : fit > MOST_BATCHES ? MOST_BATCHES : (int)fit;
+    for (int i = 0; i < count; i++) times[i] = reductions(mine, sum);
+    if (rank == 0) printf("{\"us\":%.2f}\n", median(times, count) / REDUCTIONS * 1e6);
     free(mine);
     free(sum);
   }

@@ -332,7 +332,7 @@ losses.it(
     using gate = new Gate();
     const marks = join(gate.path, "marks");
     const initializer = [hangLater, marks] as const;
-    await using pool = await AsyncPool.open(1, { initializer, openTimeout: 1_000 });
+    await using pool = await AsyncPool.open(1, { initializer, openTimeout: 3_000 });
     const running = pool.async(passGate, gate.path);
     await gate.reached();
     const queued = pool.async(square, 2);
@@ -341,14 +341,14 @@ losses.it(
     const error = await failure(queued, WorkerLostError);
     assert.match(
       error.message,
-      /^Cannot keep the pool going: worker 0 .*initializer 1000 ms after/,
+      /^Cannot keep the pool going: worker 0 .*initializer 3000 ms after/,
     );
     assert.throws(() => pool.async(square, 2), error);
     const pids = readFileSync(marks, "utf8").trim().split("\n");
     assert.equal(pids.length, 4);
     await until("all of them to be gone", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
   },
-  PROCESSES,
+  { ...PROCESSES, limit: 30_000 },
 );
 
 /** Where it leads to; empty if that is closed by now. */

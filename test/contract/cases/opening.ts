@@ -367,14 +367,14 @@ opening.it(
   "the initializer hangs on one worker: openTimeout names it, and a later pool works",
   async ({ workers }) => {
     using gate = new Gate();
-    const options = { initializer: [hangOnOne, gate.path], openTimeout: 1_500 } as const;
+    const options = { initializer: [hangOnOne, gate.path], openTimeout: 3_000 } as const;
     let error: unknown;
     const ms = await timed(async () => {
       error = await AsyncPool.open(workers, options as never).catch((reason: unknown) => reason);
     });
     assert.ok(error instanceof TimeoutError, String(error));
     assert.equal(error.message.match(/worker \d+ \(/g)?.length, 1, error.message);
-    assert.ok(ms > 1_450, `it took ${ms} ms`);
+    assert.ok(ms > 2_950, `it took ${ms} ms`);
     await using pool = await AsyncPool.open(workers);
     assert.equal((await pool.each(square, 3)).length, workers);
   },
@@ -384,7 +384,7 @@ opening.it(
   "the initializer loops for ever on one worker: openTimeout names it",
   async () => {
     using gate = new Gate();
-    const options = { initializer: [loopOnOne, gate.path], openTimeout: 1_500 } as const;
+    const options = { initializer: [loopOnOne, gate.path], openTimeout: 3_000 } as const;
     const error = await failure(AsyncPool.open(2, options as never), TimeoutError);
     assert.equal(error.message.match(/worker \d+ \(/g)?.length, 1, error.message);
     await using pool = await AsyncPool.open(2);
