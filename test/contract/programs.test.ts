@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mpirunProgram } from "../mpi/launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import { Job, type JobOptions, type Launch } from "./job.ts";
 import type { Line } from "./runner.ts";
@@ -40,6 +41,15 @@ describe("programs of their own", () => {
         expect(exitCode).toBe(0);
       });
     }
+
+    it(`${mode}: two programs in one job, each the controller in turn, with functions of its own`, async () => {
+      const bun = (name: string) => [process.execPath, join(import.meta.dir, "fixtures", name)];
+      const both = [...bun("first.ts"), ":", "-n", "2", ...bun("second.ts")];
+      const { exitCode, stdout, stderr } = await mpirunProgram(mode, 1, both);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      const first = "rank 0: first 0, first 0";
+      expect(linesOf(stdout)).toEqual([first, first, "rank 2: second 2, second 2"]);
+    });
 
     it(`${mode}: a job of one rank has local workers`, async () => {
       const { exitCode, stdout, stderr } = await runProgram({ mode, ranks: 1 }, "speaking.ts");
