@@ -1,9 +1,10 @@
 /** What `bsync doctor` makes of findings that no one machine has all of. */
 import { describe, expect, test } from "bun:test";
+import { lookInPlaceOf } from "../../src/cli/doctor/launch.ts";
 import { isRecent } from "../../src/cli/doctor/machine.ts";
 import { diagnose, type Findings } from "../../src/cli/doctor/problems.ts";
-import type { JobFacts, RankFacts } from "../../src/cli/doctor/report.ts";
-import { printedJob, printedProblems } from "../../src/cli/doctor/text.ts";
+import type { JobFacts, PlaceFacts, RankFacts } from "../../src/cli/doctor/report.ts";
+import { printedJob, printedLaunch, printedProblems } from "../../src/cli/doctor/text.ts";
 import { isRefused } from "../../src/cli/doctor/trial.ts";
 import { speaks, style } from "../../src/cli/output.ts";
 import { transportOf } from "../../src/mpi/transport.ts";
@@ -70,6 +71,67 @@ function job(
 function found(change: Partial<Findings>): string[] {
   return diagnose({ ...WELL, ...change }).map(({ level, code }) => `${level} ${code}`);
 }
+
+/** A host that lacks nothing. */
+const HOST: PlaceFacts = {
+  host: "node1",
+  bun: { version: "1.4.5", path: "/usr/bin/bun" },
+  folder: "/home/ada",
+  program: { path: "/home/ada/job.ts", found: true },
+  missing: [],
+  bsync: { version: "0.1.0", path: "/home/ada/node_modules/bsync", error: null },
+  mpi: { shim: "/home/ada/.cache/bsync/bsync_mpi-openmpi-1.so", error: null },
+};
+
+describe("a command of which doctor is asked", () => {
+  /** What is looked for in the place of each program: the words before it, Bun, and the program. */
+  const looks = (command: string) => {
+    const asked = lookInPlaceOf(command.split(" "));
+    if (asked === null) return null;
+    const parts = asked.join("\0").split("\0:\0");
+    return parts.map((part) => {
+      const words = part.split("\0");
+      const at = words.indexOf("sh");
+      const { program } = JSON.parse(words.at(-2)!) as { program: string | null };
+      return [words.slice(0, at).join(" "), words[at + 4], program];
+    });
+  };
+
+  test.each([
+    ["mpirun -n 4 bun run job.ts 3", [["mpirun -n 4", "bun", "job.ts"]]],
+    ["srun /opt/bun --smol ./job.js", [["srun", "/opt/bun", "./job.js"]]],
+    ["mpirun -n 1 env A=1 bun start", [["mpirun -n 1 env A=1", "bun", null]]],
+    ["mpirun -n 2 bunx bsync doctor", [["mpirun -n 2", "bun", null]]],
+    [
+      "mpirun -n 1 bun a.ts : -n 4 bun b.ts",
+      [
+        ["mpirun -n 1", "bun", "a.ts"],
+        ["-n 4", "bun", "b.ts"],
+      ],
+    ],
+    ["mpirun -n 1 ./peer : -n 4 bun b.ts", null],
+    ["bun run job.ts", null],
+    ["", null],
+  ])("%s", (command, expected) => {
+    expect(looks(command)).toEqual(expected);
+  });
+
+  test("what its hosts lack is wrong, each with its name", () => {
+    const launch = (...hosts: PlaceFacts[]) => ({
+      launch: { command: "mpirun …", hosts, failure: null },
+    });
+    expect(found(launch(HOST, { ...HOST, host: "node2" }))).toEqual([]);
+    const nothing = { folder: null, program: null, missing: [], bsync: null, mpi: null };
+    const bun = { version: null, path: "/bin" };
+    expect(found(launch(HOST, { ...nothing, host: "node2", bun }))).toEqual(["error BUN_MISSING"]);
+    const old = { ...HOST.bsync!, version: "0.0.9" };
+    const other = { ...HOST, host: "node2", bun: { ...HOST.bun, version: "1.4.6" }, bsync: old };
+    expect(found(launch(HOST, other))).toEqual(["warning BUN_DIFFERS", "warning BSYNC_DIFFERS"]);
+    const failed = { command: "mpirun …", hosts: [], failure: "it ended with exit code 9" };
+    expect(found({ launch: failed })).toEqual(["error LAUNCHER_FAILED"]);
+    expect(printedLaunch(failed, PRINTING)).toContain("no host has answered");
+  });
+});
 
 describe("what is wrong", () => {
   test("an old Bun", () => {

@@ -195,8 +195,10 @@ function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> 
     yield error("LAUNCHER_FAILED", text + failure);
   }
   for (const facts of hosts) yield* ofPlace(facts);
-  yield* ofVersions("Bun", hosts, ({ bun }) => bun.version);
-  yield* ofVersions("bsync", hosts, ({ bsync }) => bsync?.version ?? null);
+  const buns = versionsOf(hosts.map(({ host, bun }) => [host, bun.version]));
+  if (buns.size > 1) yield warning("BUN_DIFFERS", differing("Bun", buns));
+  const own = versionsOf(hosts.map(({ host, bsync }) => [host, bsync?.version ?? null]));
+  if (own.size > 1) yield warning("BSYNC_DIFFERS", differing("bsync", own));
 }
 
 function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts) {
@@ -222,24 +224,6 @@ function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFact
     yield error("PACKAGE_BROKEN", `${text}; install it there anew`);
   }
   if (mpi?.error) yield error("MPI_UNUSABLE", `on ${host}: ${mpi.error}`);
-}
-
-/** Of one thing there should be one version. */
-function* ofVersions(
-  what: string,
-  hosts: readonly PlaceFacts[],
-  versionOf: (facts: PlaceFacts) => string | null,
-): Iterable<Problem> {
-  const versions = Map.groupBy(
-    hosts.filter((facts) => versionOf(facts) !== null),
-    versionOf,
-  );
-  if (versions.size < 2) return;
-  const where = Array.from(versions, ([version, those]) => {
-    return `${version} on ${those.map(({ host }) => host).join(", ")}`;
-  });
-  const text = `${what} is not the same on all hosts: ${where.join("; ")}; install one version`;
-  yield warning(what === "Bun" ? "BUN_DIFFERS" : "BSYNC_DIFFERS", text);
 }
 
 /** `job` names it in a message. `mpicc` is what was found out about its compiler beforehand. */
@@ -291,14 +275,27 @@ function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Prob
         `${verb} stopped (SIGSTOP, a debugger), or cut off from rank 0`,
     );
   }
-  const versions = Map.groupBy(ranks, ({ bun }) => bun);
-  if (versions.size > 1) {
-    const where = Array.from(versions, ([version, those]) => {
-      return `${version} on ${[...new Set(those.map(({ host }) => host))].join(", ")}`;
-    });
-    const text = `Bun is not the same everywhere in ${job}: ${where.join("; ")}; install one version`;
-    yield warning("BUN_DIFFERS", text);
+  const versions = versionsOf(ranks.map(({ host, bun }) => [host, bun]));
+  if (versions.size > 1) yield warning("BUN_DIFFERS", differing(`Bun, in ${job},`, versions));
+}
+
+/** Versions of one thing, each with the hosts that have it; those that have none are left out. */
+function versionsOf(found: readonly (readonly [host: string, version: string | null])[]) {
+  const versions = new Map<string, Set<string>>();
+  for (const [host, version] of found) {
+    if (version === null) continue;
+    if (!versions.has(version)) versions.set(version, new Set());
+    versions.get(version)!.add(host);
   }
+  return versions;
+}
+
+function differing(what: string, versions: ReadonlyMap<string, ReadonlySet<string>>): string {
+  const where = Array.from(
+    versions,
+    ([version, hosts]) => `${version} on ${[...hosts].join(", ")}`,
+  );
+  return `${what} is not the same on all hosts: ${where.join("; ")}; install one version`;
 }
 
 function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
