@@ -61,7 +61,7 @@ export async function openPool(
   }
   if (process.env[WORKER_MARK] !== undefined) return serveBundled();
   const mayUseMpi = ownOption(options, "mpi") !== false;
-  const launcher = mayUseMpi ? mpiJob() : null;
+  const launcher = mayUseMpi ? mpiJob(openTimeoutOf(options)) : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
   if (launcher === null) return await openLocal(workers, readPoolOptions(options));
   const { among, isReleased } = readTogether(options, launcher);
@@ -119,7 +119,7 @@ async function openInJob(
     return await openAmong(workers, settings, among, null);
   }
   // The others wait for what comes of it, whatever is wrong with it.
-  const job = join(settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
+  const job = join(openTimeoutOf(options));
   const release = new Release(job, among, id);
   try {
     return await openAmong(workers, readPoolOptions(options), among, release);
@@ -192,7 +192,7 @@ async function joinPool(
   }
   const id = nextOpen(among);
   const settings = settingsOf(options);
-  const job = join(settings?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS);
+  const job = join(openTimeoutOf(options));
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
   const task = settings?.task ?? DEFAULT_TASK;
   if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task);
@@ -204,6 +204,11 @@ async function joinPool(
 /** A pool that takes no calls on this process. */
 function withoutCalls(role: "worker" | "unused", task: TaskOptions): Opened {
   return { role, controller: null, task };
+}
+
+/** ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank. */
+function openTimeoutOf(options: PoolOptions): number {
+  return settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS;
 }
 
 /** Null where something is wrong with them. */

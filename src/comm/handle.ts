@@ -94,12 +94,6 @@ export abstract class Handle {
   /** @internal MPI, started now if it was not. */
   get mpi(): Mpi {
     if (this.#mpi === null) {
-      if (!Bun.isMainThread) {
-        throw new MpiError(
-          "Cannot use MPI in a Worker: it belongs to the main thread of a process; " +
-            "move the calls there",
-        );
-      }
       this.#mpi = startForProgram();
       this.#lib = this.#mpi.comm();
       limit(this.#lib);

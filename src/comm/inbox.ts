@@ -1,6 +1,6 @@
 import { decodeFrom } from "./objects.ts";
 import { type Course, type Outcome, outcomeOf, Request } from "./request.ts";
-import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
+import { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
 /** Receives arrays: a communicator, as its inbox uses it. */
@@ -72,6 +72,8 @@ class ObjectCourse implements Course<unknown> {
 
   /** Whether one message may be for either. */
   overlaps({ source, tag }: ObjectCourse): boolean {
+    // What comes from nobody is for nobody else.
+    if (source === PROC_NULL || this.source === PROC_NULL) return false;
     const sources = source === this.source || source === ANY_SOURCE || this.source === ANY_SOURCE;
     return sources && (tag === this.tag || tag === ANY_TAG || this.tag === ANY_TAG);
   }

@@ -19,11 +19,14 @@ import { JOB_TAG, Roll } from "./roll.ts";
  */
 export const SPIN_US = 300;
 
+/** ms that are as good as for ever: some other rank's program may only come to MPI tomorrow. */
+const PATIENT_MS = 2 ** 31 - 1;
+
 /** What a bell announces may take so many looks to be found. */
 export const BELL_LOOKS = 8;
 
-/** The launcher that makes this process part of an MPI job; null when it is none, or shall be none. */
-export function mpiJob(): Launcher | null {
+/** The launcher that a job, of however many ranks, may come from; null where there is none, or shall be none. */
+function wantedLauncher(): Launcher | null {
   const { BSYNC_USE_MPI: use } = process.env;
   if (use === "0") return null;
   const launcher = findLauncher(process.env);
@@ -33,10 +36,18 @@ export function mpiJob(): Launcher | null {
         "start it with mpirun -n 4 bun run …",
     );
   }
-  if (launcher === null || (launcher.size === 1 && use !== "1")) return null;
-  if (launcher.size > 0) return launcher;
-  const { size } = startForProgram();
-  return size > 1 || use === "1" ? { ...launcher, size } : null;
+  return launcher;
+}
+
+/**
+ * The launcher that makes this process part of an MPI job; null when it is none, or shall be none. Where it does
+ * not say how many ranks there are, MPI is started to ask, which takes all of them.
+ */
+export function mpiJob(initTimeout = PATIENT_MS): Launcher | null {
+  const launcher = wantedLauncher();
+  if (launcher === null) return null;
+  const size = launcher.size || startForProgram(initTimeout).size;
+  return size > 1 || process.env.BSYNC_USE_MPI === "1" ? { ...launcher, size } : null;
 }
 
 /** Throws where this is one of several copies of the program that know nothing of each other. */
@@ -57,7 +68,7 @@ export function usingMpi(): boolean {
 
 /** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
 export function getRank(): number {
-  return servedPlace()?.rank ?? mpiJob()?.rank ?? 0;
+  return servedPlace()?.rank ?? wantedLauncher()?.rank ?? 0;
 }
 
 /** How many ranks the MPI job has; 1 without MPI. */
@@ -85,7 +96,9 @@ function endUnjoinedJob(code: number): void {
   if (runningMpi() === null && code !== 0) abortByLauncher(process.env, code);
 }
 
-if (process.env.BSYNC_USE_MPI !== "0" && findLauncher(process.env)?.family === "mpich") {
+// A Worker has an exit of its own, which is not that of the process.
+const isMpich = findLauncher(process.env)?.family === "mpich";
+if (isMpich && Bun.isMainThread && process.env.BSYNC_USE_MPI !== "0") {
   process.on("exit", endUnjoinedJob);
 }
 
@@ -111,16 +124,13 @@ export function letGoAtEnd(): void {
   });
 }
 
-/** ms that are as good as for ever: some other rank's program may only come to MPI tomorrow. */
-const PATIENT_MS = 2 ** 31 - 1;
-
 /**
  * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and sees
  * to its end. Without a launcher this process is a job of its own.
  */
-export function startForProgram(): Mpi {
+export function startForProgram(initTimeout = PATIENT_MS): Mpi {
   refuseStrayTask();
-  const mpi = startMpi({ initTimeout: PATIENT_MS, alone: true });
+  const mpi = startMpi({ initTimeout, alone: true });
   seeToEnd();
   return mpi;
 }

@@ -357,11 +357,20 @@ export function runningMpi(): Mpi | null {
   return started !== undefined && "mpi" in started ? started.mpi : null;
 }
 
+function refuseWorker(): void {
+  if (Bun.isMainThread) return;
+  throw new MpiError(
+    "Cannot use MPI in a Worker: it belongs to the main thread of a process; move the calls there, " +
+      "or open the pool with { mpi: false }",
+  );
+}
+
 /**
  * Starts MPI in this process: once, for MPI can neither be started again nor unloaded. A second
  * call returns the same, or throws the same.
  */
 export function startMpi(options: StartOptions): Mpi {
+  refuseWorker();
   if (!started) {
     try {
       started = { mpi: start(options) };

@@ -79,6 +79,11 @@ export class Session {
   #called: number | null = null;
   /** Calls that wait are being started. */
   #isContinuing = false;
+  /** How often this worker was recalled, and how often it had been when the message came that is being read. */
+  #recalls = 0;
+  #recallsBefore = 0;
+  /** Calls of that message that were cancelled before it was read so far: by one of them, which took in messages. */
+  readonly #cancelled = new Set<number>();
   /** The asynchronous call that runs; null when none does. */
   #running: RunningCall | null = null;
   #closed = false;
@@ -106,7 +111,14 @@ export class Session {
 
   /** A message of the controller's. What makes no sense is dropped; calls in it are answered. */
   receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
-    readFrames(bytes, length, buffers, this.#take);
+    const outer = this.#recallsBefore;
+    this.#recallsBefore = this.#recalls;
+    try {
+      readFrames(bytes, length, buffers, this.#take);
+    } finally {
+      this.#recallsBefore = outer;
+      if (this.#called === null) this.#cancelled.clear();
+    }
   }
 
   /** No more messages are there: what was held back for company is sent. */
@@ -130,7 +142,10 @@ export class Session {
       case Kind.Function:
         return this.#define(frame);
       case Kind.Call: {
+        // Another one's by now, which its predecessor in this message has taken in; or nobody's.
+        if (this.#recallsBefore !== this.#recalls) return;
         const { task, number, deadline, attempt } = frame;
+        if (this.#cancelled.delete(task)) return this.#drop(task);
         if (this.#canStart()) return this.#start(task, number, deadline, attempt, frame);
         this.#queue.push({ task, fn: number, deadline, attempt, args: keep(frame.content) });
         return;
@@ -276,8 +291,12 @@ export class Session {
     const running = this.#running?.task === task ? this.#running : null;
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     else if (this.#held?.task === task) this.#held = null;
-    else if (running === null) return; // it has been answered
-    this.#answer(task, 0, { threw: false, value: undefined });
+    else if (running === null) {
+      // It has been answered; or lies behind the call that takes this in, or is that call.
+      if (this.#called !== null) this.#cancelled.add(task);
+      return;
+    }
+    this.#drop(task);
     if (running !== null) {
       this.#running = null;
       // What listens may take its time: the answer goes before.
@@ -287,8 +306,14 @@ export class Session {
     this.#continue();
   }
 
+  /** Answers a call that is not wanted any more. */
+  #drop(task: number): void {
+    this.#answer(task, 0, { threw: false, value: undefined });
+  }
+
   /** All that was sent before, and is not begun, is taken back. What it runs it still answers. */
   #recall(recall: number): void {
+    this.#recallsBefore = ++this.#recalls;
     this.#queue.length = 0;
     this.#link?.resume(recall);
     if (!this.#writer.fits()) this.#flush();
