@@ -1,4 +1,4 @@
-import type { MpiArray, MpiBuffer } from "./datatypes.ts";
+import { type MpiArray, type MpiBuffer, shared } from "./datatypes.ts";
 import { type Data, isInt, memory, Mistake } from "./handle.ts";
 import { Messages, shown } from "./messages.ts";
 import { Operation, SUM } from "./operations.ts";
@@ -72,7 +72,7 @@ export abstract class Collectives extends Messages {
     this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const into = isRoot
-      ? this.#room(short ? null : second, sent, sent.array.length, deed)
+      ? this.#room(short ? null : second, sent, sent.array.length, deed, "in place")
       : nowhere(sent);
     const code = this.lib.bsync_comm_reduce(
       memory(sent.array),
@@ -81,7 +81,7 @@ export abstract class Collectives extends Messages {
       sent.type.reduced,
       op.code,
       root,
-      Number(isRoot && into.view === send),
+      Number(isRoot && shared(sent.array, into.array) === "all"),
       this.id,
     );
     if (code < 0) throw this.error(code, deed());
@@ -166,7 +166,7 @@ export abstract class Collectives extends Messages {
     this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const parts = isRoot ? this.#parts(counts, places, deed) : NO_PARTS;
-    const into = isRoot ? this.#room(recv, sent, parts.length, deed, true) : nowhere(sent);
+    const into = isRoot ? this.#room(recv, sent, parts.length, deed, "longer") : nowhere(sent);
     const code = this.lib.bsync_comm_gatherv(
       memory(sent.array),
       sent.array.length,
@@ -279,7 +279,7 @@ export abstract class Collectives extends Messages {
     const sent = this.data(send, "gather");
     const deed = () => `gather ${shown(sent)} on all ranks`;
     const parts = this.#parts(counts, places, deed);
-    const into = this.#room(recv, sent, parts.length, deed, true);
+    const into = this.#room(recv, sent, parts.length, deed, "longer");
     const code = this.lib.bsync_comm_allgatherv(
       memory(sent.array),
       sent.array.length,
@@ -341,7 +341,7 @@ export abstract class Collectives extends Messages {
     const out = this.#parts(sendCounts, sendPlaces, deed);
     const back = this.#parts(recvCounts, recvPlaces, deed);
     if (out.length > sent.array.length) throw this.#short("send", sent, out.length, deed);
-    const into = this.#room(recv, sent, back.length, deed, true);
+    const into = this.#room(recv, sent, back.length, deed, "longer");
     const code = this.lib.bsync_comm_alltoallv(
       memory(sent.array),
       out.counts,
@@ -367,7 +367,7 @@ export abstract class Collectives extends Messages {
     const sent = this.data(send, name);
     const deed = () => `${name} ${shown(sent)} by ${String(op)}`;
     this.#checkOperation(op, deed);
-    const into = this.#room(short ? null : second, sent, sent.array.length, deed);
+    const into = this.#room(short ? null : second, sent, sent.array.length, deed, "in place");
     const call = name === "scan" ? this.lib.bsync_comm_scan : this.lib.bsync_comm_allreduce;
     const code = call(
       memory(sent.array),
@@ -375,20 +375,23 @@ export abstract class Collectives extends Messages {
       sent.array.length,
       sent.type.reduced,
       op.code,
-      Number(into.view === send),
+      Number(shared(sent.array, into.array) === "all"),
       this.id,
     );
     if (code < 0) throw this.error(code, deed());
     return into.view;
   }
 
-  /** Where to receive `length` elements, of the kind that is sent: in `recv`, or in a new array. */
+  /**
+   * Where to receive `length` elements, of the kind that is sent: in `recv`, which may be longer, or the very
+   * memory that is sent, where that is said; or in a new array.
+   */
   #room(
     recv: unknown,
     sent: Data,
     length: number,
     deed: () => string,
-    mayBeLonger = false,
+    may?: "longer" | "in place",
   ): Data & { readonly view: MpiBuffer } {
     if (recv === undefined || recv === null) {
       const array = sent.type.make(length);
@@ -398,8 +401,11 @@ export abstract class Collectives extends Messages {
     if (into.type.reduced !== sent.type.reduced) {
       throw this.mistake(Mistake.Type, deed(), `into elements of ${into.type.name}`);
     }
-    if (into.array.length < length || (into.array.length > length && !mayBeLonger)) {
+    if (into.array.length < length || (into.array.length > length && may !== "longer")) {
       throw this.#short("receive", into, length, deed);
+    }
+    if (may !== "in place" || shared(sent.array, into.array) !== "all") {
+      this.refuseShared(sent, into, deed);
     }
     return { ...into, view: recv as MpiBuffer };
   }
@@ -412,6 +418,7 @@ export abstract class Collectives extends Messages {
       throw this.mistake(Mistake.Type, deed(), `of elements of ${from.type.name}`);
     }
     if (from.array.length < length) throw this.#short("send", from, length, deed);
+    this.refuseShared(from, into, deed);
     return from;
   }
 

@@ -90,6 +90,15 @@ export function datatypeOf(array: MpiArray): Datatype | undefined {
   return DATATYPES[array[Symbol.toStringTag]];
 }
 
+/** Whether two arrays have memory in common: all of both, some of it, or none. */
+export function shared(a: MpiArray, b: MpiArray): "all" | "some" | "none" {
+  if (a.buffer !== b.buffer || a.byteLength === 0 || b.byteLength === 0) return "none";
+  const [from, to] = [a.byteOffset, a.byteOffset + a.byteLength];
+  const [start, end] = [b.byteOffset, b.byteOffset + b.byteLength];
+  if (from === start && to === end) return "all";
+  return from < end && start < to ? "some" : "none";
+}
+
 /** What `value` is, for a message. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);

@@ -11,6 +11,7 @@ import {
   describe,
   isDetached,
   type MpiArray,
+  shared,
 } from "./datatypes.ts";
 
 /** Mistakes that are found before MPI is asked; numbered as in `bsync_comm_error`. */
@@ -134,6 +135,14 @@ export abstract class Handle {
       : `${describe(value)} has no MPI datatype; ` +
         "give a typed array, a DataView or an ArrayBuffer, or use the object form";
     throw this.mistake(Mistake.Buffer, deed, note);
+  }
+
+  /** @internal What is sent may not be received into: some MPIs refuse that, others deliver what is wrong (MPI 4.0 section 6.4). */
+  protected refuseShared(sent: Data, into: Data, deed: () => string): void {
+    if (shared(sent.array, into.array) === "none") return;
+    const note =
+      "what is sent lies in the memory that is received into; give another array for one of the two";
+    throw this.mistake(Mistake.Buffer, deed(), note);
   }
 
   #where(): string {

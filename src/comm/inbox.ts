@@ -1,5 +1,5 @@
 import { decodeFrom } from "./objects.ts";
-import { type Course, type Outcome, outcomeOf, Request } from "./request.ts";
+import { type Course, type Outcome, outcomeOf, Request, unposted } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
@@ -32,12 +32,15 @@ export class ObjectInbox {
     // It says what is wrong with them, now.
     this.#comm.iprobe(source, tag);
     const course = new ObjectCourse(this, source, tag, status);
-    this.#queue.push(course);
+    if (source === PROC_NULL) course.start(this.#comm);
+    else this.#queue.push(course);
+    this.#mind();
     return new Request(this.#comm.mpi, course);
   }
 
   /** Starts to receive what has come. */
   advance(): void {
+    if (!this.#hasMail()) return;
     const asked = this.#queue;
     this.#queue = [];
     for (const course of asked) {
@@ -46,15 +49,30 @@ export class ObjectInbox {
       const hasCome = !behind && course.start(this.#comm);
       if (!hasCome) this.#queue.push(course);
     }
+    this.#mind();
   }
 
   leave(course: ObjectCourse): void {
     this.#queue = this.#queue.filter((other) => other !== course);
+    this.#mind();
+  }
+
+  /** Whether there is anything for anybody, as seldom there is, be many waiting or few. */
+  #hasMail(): boolean {
+    try {
+      return this.#comm.iprobe(ANY_SOURCE, ANY_TAG) !== null;
+    } catch {
+      return true; // each is to have the error
+    }
+  }
+
+  #mind(): void {
+    if (this.#queue.length > 0) unposted.add(this);
+    else unposted.delete(this);
   }
 }
 
 class ObjectCourse implements Course<unknown> {
-  readonly isUnposted = true;
   readonly source: number;
   readonly tag: number;
   readonly #inbox: ObjectInbox;
@@ -72,8 +90,6 @@ class ObjectCourse implements Course<unknown> {
 
   /** Whether one message may be for either. */
   overlaps({ source, tag }: ObjectCourse): boolean {
-    // What comes from nobody is for nobody else.
-    if (source === PROC_NULL || this.source === PROC_NULL) return false;
     const sources = source === this.source || source === ANY_SOURCE || this.source === ANY_SOURCE;
     return sources && (tag === this.tag || tag === ANY_TAG || this.tag === ANY_TAG);
   }
@@ -93,6 +109,10 @@ class ObjectCourse implements Course<unknown> {
 
   test(): { value: unknown } | null {
     if (!this.#isStarted) this.#inbox.advance();
+    return this.look();
+  }
+
+  look(): { value: unknown } | null {
     if (this.#failure === null && !this.#request?.test()) return null;
     return { value: this.#end() };
   }

@@ -135,6 +135,8 @@ export abstract class Messages extends Handle {
     const room = this.data(view, "send and receive");
     if (!isInt(dest) || !isInt(sendTag)) throw this.#wrong(out.array, dest, sendTag);
     if (!isInt(source) || !isInt(recvTag)) throw this.#wrong(room.array, source, recvTag, true);
+    const deed = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
+    this.refuseShared(out, room, deed);
     const code = this.lib.bsync_comm_sendrecv(
       memory(out.array),
       out.array.length,
@@ -149,10 +151,7 @@ export abstract class Messages extends Handle {
       this.id,
       STATUS,
     );
-    if (code < 0) {
-      const deed = `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
-      throw this.error(code, deed);
-    }
+    if (code < 0) throw this.error(code, deed());
     return readStatus();
   }
 

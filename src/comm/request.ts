@@ -6,10 +6,10 @@ import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** What a request stands for, while it is open. `test` and `wait` throw what went wrong with it, once. */
 export interface Course<T> {
-  /** MPI does not know of it yet: only looking for what it waits for, by `test`, moves it on. */
-  readonly isUnposted?: boolean;
   /** The outcome, if it is done. */
   test(): { readonly value: T } | null;
+  /** The same right after `lookAfter`, where that has done part of it. */
+  look?(): { readonly value: T } | null;
   /** Blocks until it is. */
   wait(): T;
   /** Gives it up; the outcome, if it was over already. Throws where it cannot be given up, and goes on. */
@@ -52,7 +52,6 @@ export class Request<T = Status> implements PromiseLike<T> {
   constructor(mpi: Mpi, course: Course<T>) {
     this.#mpi = mpi;
     this.#course = course;
-    if (course.isUnposted) unposted.add(this as Request<unknown>);
     sweep(this);
   }
 
@@ -109,9 +108,11 @@ export class Request<T = Status> implements PromiseLike<T> {
     return (this.#settled.promise as Promise<T>).then(onFulfilled, onRejected);
   }
 
-  /** @internal Looks whether it is done; its failure is told to whoever asks. */
+  /** @internal Looks whether it is done, after `lookAfter`; its failure is told to whoever asks. */
   progress(): boolean {
-    if (this.#outcome === null) this.#run((course) => course.test());
+    if (this.#outcome === null) {
+      this.#run((course) => (course.look === undefined ? course.test() : course.look()));
+    }
     return this.#outcome !== null;
   }
 
@@ -157,7 +158,6 @@ export class Request<T = Status> implements PromiseLike<T> {
     this.#outcome = outcome;
     this.#course = null;
     open.delete(this as Request<unknown>);
-    unposted.delete(this as Request<unknown>);
     if (this.#settled !== null) this.#resolve(outcome);
   }
 
@@ -183,16 +183,17 @@ let crowd = 64;
 function sweep(request: Request<unknown>): void {
   open.add(request);
   if (open.size < crowd) return;
+  lookAfter();
   for (const other of open) if (other !== request) other.progress();
   crowd = Math.max(64, 2 * open.size);
 }
 
-/** Those of them that MPI does not know of. */
-const unposted = new Set<Request<unknown>>();
+/** Where receives wait that MPI does not know of yet: it has to be looked for what they wait for. */
+export const unposted = new Set<{ advance(): void }>();
 
 /** Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just that. */
 export function lookAfter(): void {
-  for (const request of unposted) request.progress();
+  for (const one of unposted) one.advance();
 }
 
 const awaited = new Set<Request<unknown>>();

@@ -5,7 +5,7 @@ import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { servedPlace } from "../place.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
-import { endAtRejections } from "./rejections.ts";
+import { endAtUncaught } from "./uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 
 /**
@@ -146,7 +146,7 @@ function end(code: number): void {
 /** Takes part in the end of the job when this process ends; said again, should a task have removed all listeners. */
 export function seeToEnd(): void {
   if (!process.listeners("exit").includes(end)) process.on("exit", end);
-  endAtRejections();
+  endAtUncaught();
 }
 
 type Accept = (hub: MpiHub, source: number, tag: number, session: number) => MpiLink | null;

@@ -9,7 +9,7 @@ import { Bell } from "./bell.ts";
 import { IpcLink } from "./ipc.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";
 import { createMemory, mapMemory } from "./memory.ts";
-import { endAtRejections } from "./rejections.ts";
+import { endAtUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
 /** What a local worker inherits. */
@@ -48,7 +48,7 @@ function killAtExit(link: LocalLink): void {
   alive.add(link);
   if (watching) return;
   watching = true;
-  endAtRejections();
+  endAtUncaught();
   process.on("exit", () => {
     for (const link of alive) link.kill();
   });
