@@ -101,11 +101,11 @@ static MPI_Op operation(int op)
 /* A rank, or one of bsync's two constants; 0 where it can be neither. */
 static int peer(int rank, int any, int *mpi_rank)
 {
-  if (rank == BSYNC_PROC_NULL) *mpi_rank = MPI_PROC_NULL;
+  if (rank >= 0) *mpi_rank = rank;
+  else if (rank == BSYNC_PROC_NULL) *mpi_rank = MPI_PROC_NULL;
   else if (rank == BSYNC_ANY && any) *mpi_rank = MPI_ANY_SOURCE;
-  else *mpi_rank = rank;
-  return rank >= 0 || *mpi_rank != rank || rank == BSYNC_PROC_NULL ||
-    (rank == BSYNC_ANY && any);
+  else return 0;
+  return 1;
 }
 
 /* ---- Long arrays -------------------------------------------------------- */
@@ -604,12 +604,24 @@ static int reduce_block(int kind, const void *sent, void *data, int count,
   }
 }
 
+/*
+ * MPICH 4.0 crashes where a root other than 0 reduces more than 2 KiB in place:
+ * there the root's values are sent from a copy.
+ */
+static int needs_copy(int kind, int in_place, int root)
+{
+  return kind == REDUCE && in_place && root > 0 &&
+    bsync_mpi_family() == BSYNC_FAMILY_MPICH;
+}
+
 static int reduce(int kind, const void *sent, void *data, int64_t count,
   int type, int op, int root, int in_place, int comm)
 {
   MPI_Datatype element = datatype(type);
   MPI_Op operator = operation(op);
   int64_t at = 0, block;
+  void *copy = NULL;
+  int code = MPI_SUCCESS;
   FIND(on, comm);
   if (root < 0) return -MPI_ERR_ROOT;
   if (element == MPI_DATATYPE_NULL) return -MPI_ERR_TYPE;
@@ -618,15 +630,21 @@ static int reduce(int kind, const void *sent, void *data, int64_t count,
   if (type >= BSYNC_FLOAT && op >= BSYNC_LAND) return -MPI_ERR_OP;
   if (count < 0) return -MPI_ERR_COUNT;
   block = block_of(widths[type]);
+  if (needs_copy(kind, in_place, root)) {
+    copy = malloc((size_t)((count < block ? count : block) * widths[type]) + 1);
+    if (copy == NULL) return -BSYNC_E_MEMORY;
+  }
   do {
-    int64_t bytes = at * widths[type];
+    char *into = (char *)data + at * widths[type];
+    const void *from = (const char *)sent + at * widths[type];
     int now = (int)(count - at < block ? count - at : block);
-    CHECK(reduce_block(kind,
-      in_place ? MPI_IN_PLACE : (const void *)((const char *)sent + bytes),
-      (char *)data + bytes, now, element, operator, root, on));
+    if (copy != NULL) from = memcpy(copy, into, (size_t)now * widths[type]);
+    else if (in_place) from = MPI_IN_PLACE;
+    code = reduce_block(kind, from, into, now, element, operator, root, on);
     at += now;
-  } while (at < count);
-  return 0;
+  } while (code == MPI_SUCCESS && at < count);
+  free(copy);
+  return code == MPI_SUCCESS ? 0 : refused(code);
 }
 
 int bsync_comm_reduce(const void *sent, void *data, int64_t count, int type,

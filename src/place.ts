@@ -15,12 +15,28 @@ export function writePlace({ rank, size }: Place): Record<string, string> {
   return { [VARIABLE]: `${rank}/${size}` };
 }
 
+/** What processes have that work in an MPI job without being a rank of it. */
+const JOB_VARIABLE = "BSYNC_WORKS_IN_JOB";
+
+/** What the environment of a worker has to have that belongs to a job. */
+export function writeJob(): Record<string, string> {
+  return { [JOB_VARIABLE]: "1" };
+}
+
 let served: Place | null = null;
+let inJob = false;
+
+/** Whether this process works in an MPI job: what its script says to other ranks is not for it to say. */
+export function worksInJob(): boolean {
+  return inJob;
+}
 
 /** Reads it, once; what this process starts in turn works for nobody. */
 export function takePlace(): Place | null {
   const text = process.env[VARIABLE];
+  inJob = process.env[JOB_VARIABLE] !== undefined;
   delete process.env[VARIABLE];
+  delete process.env[JOB_VARIABLE];
   if (text === undefined) return null;
   const [rank = 0, size = 1] = text.split("/").map(Number);
   return (served = { rank, size });

@@ -68,7 +68,7 @@ export abstract class Collectives extends Messages {
     const root = ((short ? third : fourth) as number | undefined) ?? 0;
     const sent = this.data(send, "reduce");
     const deed = () => `reduce ${shown(sent)} by ${String(op)} to root ${root}`;
-    this.#checkOperation(op, deed);
+    this.#checkOperation(op, sent, deed);
     this.checkRoot(root, deed);
     const isRoot = this.rank === root;
     const into = isRoot
@@ -366,7 +366,7 @@ export abstract class Collectives extends Messages {
     const op = (short ? second : third) ?? SUM;
     const sent = this.data(send, name);
     const deed = () => `${name} ${shown(sent)} by ${String(op)}`;
-    this.#checkOperation(op, deed);
+    this.#checkOperation(op, sent, deed);
     const into = this.#room(short ? null : second, sent, sent.array.length, deed, "in place");
     const call = name === "scan" ? this.lib.bsync_comm_scan : this.lib.bsync_comm_allreduce;
     const code = call(
@@ -448,8 +448,11 @@ export abstract class Collectives extends Messages {
     throw this.mistake(Mistake.Root, deed(), `there is no rank ${Bun.inspect(root)}`);
   }
 
-  #checkOperation(op: unknown, deed: () => string): asserts op is Operation {
-    if (op instanceof Operation) return;
+  #checkOperation(op: unknown, { type }: Data, deed: () => string): asserts op is Operation {
+    if (op instanceof Operation) {
+      if (!op.isForWholeNumbers || !type.name.startsWith("Float")) return;
+      throw this.mistake(Mistake.Op, deed(), `${op} is for whole numbers`);
+    }
     const note = `SUM, PROD, MIN, MAX, LAND, LOR, BAND, BOR or BXOR, got ${Bun.inspect(op)}`;
     throw this.mistake(Mistake.Op, deed(), note);
   }

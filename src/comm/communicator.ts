@@ -92,6 +92,7 @@ export class Communicator extends ObjectForms {
    * afterwards. `world` cannot be freed.
    */
   free(): void {
+    if (this.id === WORLD) throw this.mistake(Mistake.Comm, "free it", "world stays until the end");
     const code = this.lib.bsync_comm_free(this.id);
     if (code < 0) throw this.error(code, "free a communicator");
     this.id = 0;

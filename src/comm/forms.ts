@@ -1,11 +1,12 @@
 import { ValueError } from "../errors.ts";
 import { Collectives } from "./collectives.ts";
+import type { MpiBuffer } from "./datatypes.ts";
 import { Mistake } from "./handle.ts";
 import { ObjectInbox } from "./inbox.ts";
 import { decodeFrom, decodeObject, encodeObject } from "./objects.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
 import { post, PostedCourse, waitForRoom } from "./outbox.ts";
-import { Request } from "./request.ts";
+import { lookAfter, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
 /** What combines two values: one of the operations, or a function of the two. */
@@ -21,6 +22,33 @@ const UNSENDABLE = -1;
  */
 export abstract class ObjectForms extends Collectives {
   #inbox: ObjectInbox | null = null;
+
+  /** @internal Values that are waited for come first, as MPI's own receives do that were posted before. */
+  protected override get isPromised(): boolean {
+    return this.#inbox?.waiting === true;
+  }
+
+  override recv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Status {
+    if (!this.isPromised) return super.recv(view, source, tag);
+    const found = this.probe(source, tag);
+    return super.recv(view, found.source, found.tag);
+  }
+
+  override probe(source = ANY_SOURCE, tag = ANY_TAG): Status {
+    while (this.isPromised) {
+      const found = this.iprobe(source, tag);
+      if (found !== null) return found;
+    }
+    return super.probe(source, tag);
+  }
+
+  override iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
+    for (;;) {
+      if (this.isPromised) lookAfter();
+      const found = super.iprobe(source, tag);
+      if (found === null || !this.#inbox?.wants(found)) return found;
+    }
+  }
 
   /**
    * Sends any value, which `recvObject` receives. It is copied, and nobody waits until it is received, but
@@ -80,7 +108,11 @@ export abstract class ObjectForms extends Collectives {
     tag = ANY_TAG,
     status?: Partial<Status>,
   ): Request<T> {
-    this.#inbox ??= new ObjectInbox(this);
+    this.#inbox ??= new ObjectInbox({
+      mpi: this.mpi,
+      iprobe: (source, tag) => super.iprobe(source, tag),
+      irecv: (view, source, tag) => super.irecv(view, source, tag),
+    });
     return this.#inbox.receive(source, tag, status) as Request<T>;
   }
 
@@ -243,7 +275,8 @@ export abstract class ObjectForms extends Collectives {
       const error = this.mistake(Mistake.Count, `${deed} values`, note + got);
       return { parts: [], lengths: new Float64Array(this.size).fill(UNSENDABLE), error };
     }
-    const parts = values.map((value) => this.#encode(value));
+    // Not `map`, which leaves out what a list does not have.
+    const parts = Array.from(values, (value) => this.#encode(value));
     const error = parts.find((part) => part.error !== null)?.error ?? null;
     const lengths = Float64Array.from(parts, ({ length }) => length);
     return { parts: parts.map(({ bytes }) => bytes), lengths, error };

@@ -1,8 +1,11 @@
 import { MpiError } from "../errors.ts";
 import { calledByProgram, callingModule } from "../function/reference.ts";
-import { isLoading, mainScript, reachedOpen } from "../function/scope.ts";
+import { isLoading, mainScript } from "../function/scope.ts";
+import { stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
+import { worksInJob } from "../place.ts";
+import { currentCall } from "../worker/context.ts";
 import type { CommSymbols } from "../mpi/symbols.ts";
 import {
   arrayOf,
@@ -132,8 +135,7 @@ export abstract class Handle {
     if (type !== undefined) return { array: array!, type };
     const note = isDetached(value)
       ? `${describe(value)} was transferred, and has no memory any more; give the one that has it now`
-      : `${describe(value)} has no MPI datatype; ` +
-        "give a typed array, a DataView or an ArrayBuffer, or use the object form";
+      : `${describe(value)} has no MPI datatype; ${cureOf(value)}`;
     throw this.mistake(Mistake.Buffer, deed, note);
   }
 
@@ -169,18 +171,30 @@ export abstract class Handle {
    * `AsyncPool.open`.
    */
   #refuseWhileLoading(): void {
-    if (this.mpi.size > 1) this.#stopLoading();
+    if (worksInJob() || this.mpi.size > 1) this.#stopLoading();
   }
 
   #stopLoading(): void {
     const module = calledByProgram() ? undefined : callingModule();
     if (module === undefined) return;
-    if (module === mainScript()) reachedOpen();
-    throw new MpiError(
+    const error = new MpiError(
       `Cannot communicate while ${module} is loaded again, for the functions in it: ` +
         "the other ranks take no part; do it in a function that is called once",
     );
+    if (module !== mainScript()) throw error;
+    stopMain(error, "its first call that communicates", () => currentCall() !== null);
   }
+}
+
+/** What to give in the place of a value that is no array, or one that MPI has no datatype for. */
+function cureOf(value: unknown): string {
+  if (typeof value === "function") {
+    return "a function combines values: use the object form, as in allreduceObject(value, f)";
+  }
+  if (ArrayBuffer.isView(value)) {
+    return "give its bytes, new Uint8Array(array.buffer, array.byteOffset, array.byteLength), or use the object form";
+  }
+  return "give a typed array, a DataView or an ArrayBuffer, or use the object form";
 }
 
 /** BSYNC_CHUNK_BYTES makes arrays long that are not. */

@@ -1,6 +1,6 @@
 import { decodeFrom } from "./objects.ts";
 import { type Course, type Outcome, outcomeOf, Request, unposted } from "./request.ts";
-import { ANY_SOURCE, ANY_TAG, PROC_NULL, type Status } from "./status.ts";
+import { ANY_SOURCE, ANY_TAG, from, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
 /** Receives arrays: a communicator, as its inbox uses it. */
@@ -13,11 +13,14 @@ interface Receiver {
 /**
  * Receives of values that wait. How long a value is only its message tells, so that MPI cannot be given
  * a place for it beforehand: each waits until there is a message for it, in the order in which they
- * were asked for, as MPI's own receives do (MPI 4.0 section 3.5).
+ * were asked for, as MPI's own receives do (MPI 4.0 section 3.5). That is among values: a `recv` of the same
+ * source and tag, which MPI knows of, has what comes first.
  */
 export class ObjectInbox {
   readonly #comm: Receiver;
   #queue: ObjectCourse[] = [];
+  /** A receive that is started may have others looked after. */
+  #isAdvancing = false;
 
   constructor(comm: Receiver) {
     this.#comm = comm;
@@ -40,7 +43,8 @@ export class ObjectInbox {
 
   /** Starts to receive what has come. */
   advance(): void {
-    if (!this.#hasMail()) return;
+    if (this.#isAdvancing || !this.#hasMail()) return;
+    this.#isAdvancing = true;
     const asked = this.#queue;
     this.#queue = [];
     for (const course of asked) {
@@ -49,7 +53,13 @@ export class ObjectInbox {
       const hasCome = !behind && course.start(this.#comm);
       if (!hasCome) this.#queue.push(course);
     }
+    this.#isAdvancing = false;
     this.#mind();
+  }
+
+  /** Whether a message that has come is for somebody who waits. */
+  wants({ source, tag }: Status): boolean {
+    return this.#queue.some((course) => course.takes(source, tag));
   }
 
   leave(course: ObjectCourse): void {
@@ -86,6 +96,15 @@ class ObjectCourse implements Course<unknown> {
     this.source = source;
     this.tag = tag;
     this.#status = status;
+  }
+
+  deed(): string {
+    return `receive a value ${from(this.source, this.tag)}`;
+  }
+
+  takes(source: number, tag: number): boolean {
+    const isIts = this.source === ANY_SOURCE || this.source === source;
+    return isIts && (this.tag === ANY_TAG || this.tag === tag) && source !== PROC_NULL;
   }
 
   /** Whether one message may be for either. */

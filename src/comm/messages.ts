@@ -1,10 +1,15 @@
 import { type MpiArray, type MpiBuffer, plainType } from "./datatypes.ts";
 import { type Data, Handle, isInt, memory, Mistake } from "./handle.ts";
 import { MpiCourse, Request } from "./request.ts";
-import { ANY_SOURCE, ANY_TAG, readStatus, STATUS, type Status } from "./status.ts";
+import { ANY_SOURCE, ANY_TAG, from, readStatus, STATUS, type Status, to } from "./status.ts";
 
 /** Messages between two ranks, of arrays. */
 export abstract class Messages extends Handle {
+  /** @internal Some of the messages that come are for receives which MPI does not know of. */
+  protected get isPromised(): boolean {
+    return false;
+  }
+
   /**
    * Sends an array (MPI_Send, MPI 4.0 section 3.2.1): a `DataView`, an `ArrayBuffer` and a `Uint8Array`
    * as bytes, any other typed array as what it holds. Blocks the thread until `view` may be written
@@ -137,6 +142,12 @@ export abstract class Messages extends Handle {
     if (!isInt(source) || !isInt(recvTag)) throw this.#wrong(room.array, source, recvTag, true);
     const deed = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
     this.refuseShared(out, room, deed);
+    if (this.isPromised) {
+      const request = this.isend(sent, dest, sendTag);
+      const status = this.recv(view as MpiBuffer, source, recvTag);
+      request.wait();
+      return status;
+    }
     const code = this.lib.bsync_comm_sendrecv(
       memory(out.array),
       out.array.length,
@@ -208,8 +219,8 @@ export abstract class Messages extends Handle {
   }
 
   #request(id: number, held: unknown, receives: boolean, deed: () => string): Request {
-    const failure = (code: number) => this.error(code, deed());
-    return new Request(this.mpi, new MpiCourse(this.lib, id, held, receives, failure));
+    const failure = (code: number, note?: string) => this.error(code, deed(), note);
+    return new Request(this.mpi, new MpiCourse(this.lib, id, held, receives, deed, failure));
   }
 
   /** Arguments that C would take for others. */
@@ -243,15 +254,6 @@ function sending(data: Data, dest: unknown, tag: unknown): string {
 
 function receiving(data: Data, source: unknown, tag: unknown): string {
   return `receive up to ${shown(data)} ${from(source, tag)}`;
-}
-
-function to(dest: unknown, tag: unknown): string {
-  return `to rank ${String(dest)} with tag ${String(tag)}`;
-}
-
-function from(source: unknown, tag: unknown): string {
-  const rank = source === ANY_SOURCE ? "any rank" : `rank ${String(source)}`;
-  return `from ${rank} with ${tag === ANY_TAG ? "any tag" : `tag ${String(tag)}`}`;
 }
 
 /** A kind and a length, for messages. */

@@ -24,6 +24,11 @@ export class Operation {
     this.combine = combine;
   }
 
+  /** @internal The logical and bitwise ones are. */
+  get isForWholeNumbers(): boolean {
+    return this.code >= LAND.code;
+  }
+
   toString(): string {
     return this.name;
   }

@@ -70,6 +70,10 @@ export class PostedCourse implements Course<Status> {
     this.#request = request;
   }
 
+  deed(): string {
+    return "send a value";
+  }
+
   test(): { value: Status } | null {
     return hasRoom() ? { value: this.#end() } : null;
   }

@@ -6,6 +6,8 @@ import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** What a request stands for, while it is open. `test` and `wait` throw what went wrong with it, once. */
 export interface Course<T> {
+  /** For messages, as "receive up to Float64Array(3) from rank 1 with tag 0". */
+  deed(): string;
   /** The outcome, if it is done. */
   test(): { readonly value: T } | null;
   /** The same right after `lookAfter`, where that has done part of it. */
@@ -45,6 +47,8 @@ export class Request<T = Status> implements PromiseLike<T> {
   readonly #mpi: Mpi;
   #course: Course<T> | null;
   #outcome: Outcome<T> | null = null;
+  /** The program knows how it has ended. */
+  #isTold = false;
   /** What awaits it; not of T, for a `Request<T>` to be a `Request<unknown>`. */
   #settled: PromiseWithResolvers<unknown> | null = null;
 
@@ -67,6 +71,7 @@ export class Request<T = Status> implements PromiseLike<T> {
    * while (!request.test()) step();
    */
   test(): boolean {
+    if (this.#outcome === null && unposted.size > 0) lookAfter();
     if (this.#outcome === null) this.#run((course) => course.test());
     if (this.#outcome === null) return false;
     this.#tell();
@@ -88,9 +93,11 @@ export class Request<T = Status> implements PromiseLike<T> {
    */
   cancel(): boolean {
     if (this.#outcome !== null) return false;
-    const outcome = this.#course!.cancel();
-    const why = "the receive was given up";
-    this.#settle(outcome ?? { error: new CancelledError(`Cannot tell what came: ${why}`) });
+    const course = this.#course!;
+    const outcome = course.cancel();
+    this.#settle(
+      outcome ?? { error: new CancelledError(`Cannot ${course.deed()}: it was given up`) },
+    );
     return outcome === null;
   }
 
@@ -127,15 +134,21 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5); -1 for none at all.
+   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5). Those whose end the program
+   * knows, by `waitAny`, `test`, `wait` or an `await`, do not count any more; -1 if there are no others.
    * Blocks the thread. Throws where that one has failed.
+   *
+   * @example
+   * for (let i; (i = Request.waitAny(receives)) >= 0; ) use(arrays[i]); // each once, as they come
    */
   static waitAny(requests: Iterable<Request<unknown>>): number {
     const all = [...requests];
-    for (;;) {
-      const index = all.findIndex((request) => request.test());
-      if (index >= 0 || all.length === 0) return index;
+    const left = all.filter((request) => !request.#isTold);
+    while (left.length > 0) {
+      const done = left.find((request) => request.test());
+      if (done !== undefined) return all.indexOf(done);
     }
+    return -1;
   }
 
   /** Blocks until it is over. */
@@ -162,12 +175,14 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   #resolve(outcome: Outcome<T>): void {
+    this.#isTold = true;
     if ("value" in outcome) this.#settled!.resolve(outcome.value);
     else this.#settled!.reject(outcome.error);
   }
 
   #tell(): T {
     const outcome = this.#outcome!;
+    this.#isTold = true;
     if ("error" in outcome) throw outcome.error;
     return outcome.value;
   }
@@ -233,7 +248,8 @@ export class MpiCourse implements Course<Status> {
   readonly #lib: Symbols;
   readonly #id: number;
   readonly #receives: boolean;
-  readonly #failure: (code: number) => MpiError;
+  readonly deed: () => string;
+  readonly #failure: (code: number, note?: string) => MpiError;
   /** MPI reads it, or writes to it: it must not go away. */
   readonly held: unknown;
 
@@ -242,12 +258,14 @@ export class MpiCourse implements Course<Status> {
     id: number,
     held: unknown,
     receives: boolean,
-    failure: (code: number) => MpiError,
+    deed: () => string,
+    failure: (code: number, note?: string) => MpiError,
   ) {
     this.#lib = lib;
     this.#id = id;
     this.held = held;
     this.#receives = receives;
+    this.deed = deed;
     this.#failure = failure;
   }
 
@@ -263,7 +281,7 @@ export class MpiCourse implements Course<Status> {
   cancel(): Outcome<Status> | null {
     const code = this.#lib.bsync_comm_cancel(this.#id, STATUS);
     if (code === 1) return null;
-    if (!this.#receives) throw this.#failure(code);
+    if (!this.#receives) throw this.#failure(code, "a send cannot be given up, only a receive can");
     return outcomeOf(() => this.#end(code));
   }
 

@@ -32,3 +32,19 @@ export function readStatus(): Status {
 
 /** Of a send there is nothing to tell (section 3.7.3, the empty status). */
 export const EMPTY: Status = Object.freeze({ source: ANY_SOURCE, tag: ANY_TAG, count: 0 });
+
+/** Where a message goes, for the texts of errors. */
+export function to(dest: unknown, tag: unknown): string {
+  return `to ${nameOf(dest)} with tag ${String(tag)}`;
+}
+
+/** A rank, for messages. */
+function nameOf(rank: unknown): string {
+  return rank === PROC_NULL ? "PROC_NULL" : `rank ${String(rank)}`;
+}
+
+/** Where it comes from. */
+export function from(source: unknown, tag: unknown): string {
+  const rank = source === ANY_SOURCE ? "any rank" : nameOf(source);
+  return `from ${rank} with ${tag === ANY_TAG ? "any tag" : `tag ${String(tag)}`}`;
+}

@@ -2,7 +2,7 @@ import { FunctionError } from "../errors.ts";
 import { INLINE_QUERY, registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
-import { endedAtOpen, loadScope, mainScript, plainPath, scopeOf, scopedModules } from "./scope.ts";
+import { endOfMain, loadScope, mainScript, plainPath, scopeOf, scopedModules } from "./scope.ts";
 
 /**
  * On a worker: the function that a reference of the controller's stands for. The other half of
@@ -195,10 +195,11 @@ export function missingVariable(error: unknown, text: string): string | null {
 
 /**
  * What a function found not initialized: a top-level name of the main script that stands below
- * `AsyncPool.open`, which a worker's run of it never reaches.
+ * `AsyncPool.open`, or whatever call a worker's run of it goes no further than.
  */
 export function unreachedVariable(error: unknown): string | null {
-  if (!endedAtOpen() || !Error.isError(error) || !(error instanceof ReferenceError)) return null;
+  if (endOfMain() === null || !Error.isError(error) || !(error instanceof ReferenceError))
+    return null;
   // Not `error.message`, which may be the task's own getter.
   const message: unknown = Object.getOwnPropertyDescriptor(error, "message")?.value;
   if (typeof message !== "string") return null;

@@ -48,11 +48,11 @@ interface Shared {
   /** The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded. */
   main: string | null;
   onOpen: () => void;
-  /** The main script has come to `AsyncPool.open`, and goes no further. */
-  isOpen: boolean;
+  /** What the main script has come to, and goes no further: `AsyncPool.open`, or a call that communicates; null: not yet. */
+  end: string | null;
 }
 const holder = globalThis as { [slot]?: Shared };
-const shared = (holder[slot] ??= { loading: 0, main: null, onOpen: () => {}, isOpen: false });
+const shared = (holder[slot] ??= { loading: 0, main: null, onOpen: () => {}, end: null });
 
 /** ms that a module may take to load: one that awaits for ever at its top level is of no use. */
 const LOAD_MS = 60_000;
@@ -87,15 +87,15 @@ export function isLoading(): boolean {
   return shared.loading > 0;
 }
 
-/** The main script has come to `AsyncPool.open`: what a worker needs of it is there. */
-export function reachedOpen(): void {
-  shared.isOpen = true;
+/** The main script has come to `AsyncPool.open`, or to another call that ends its run here: what a worker needs of it is there. */
+export function reachedOpen(end = "AsyncPool.open"): void {
+  shared.end ??= end;
   shared.onOpen();
 }
 
-/** Whether the main script was loaded here, and goes no further than `AsyncPool.open`. */
-export function endedAtOpen(): boolean {
-  return shared.isOpen;
+/** The call that the main script was loaded up to here; null where it was not, or has run to its end. */
+export function endOfMain(): string | null {
+  return shared.end;
 }
 
 /**
@@ -138,10 +138,10 @@ async function load(path: string): Promise<void> {
     // In a circle of imports the order is that of the program itself, where the main script is first.
     await loadScope(mainScript());
     if (scopes.has(path)) return;
-    if (shared.isOpen) {
+    if (shared.end !== null) {
       throw new FunctionError(
         `Cannot load ${path} for the functions in it: it imports ${mainScript()}, which on a worker ` +
-          "goes no further than AsyncPool.open; move what they share to a module of its own",
+          `goes no further than ${shared.end}; move what they share to a module of its own`,
       );
     }
   }

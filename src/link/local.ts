@@ -2,7 +2,8 @@ import { closeSync, existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { withoutLauncher } from "../mpi/launcher.ts";
-import { type Place, writePlace } from "../place.ts";
+import { runningMpi } from "../mpi/mpi.ts";
+import { type Place, writeJob, writePlace } from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
@@ -282,6 +283,7 @@ function environment(
   return {
     ...withoutLauncher(env ?? process.env),
     ...(place === null ? {} : writePlace(place)),
+    ...((runningMpi()?.size ?? 1) > 1 ? writeJob() : {}),
     // Seven marker threads a process are more than a machine full of workers needs.
     BUN_JSC_numberOfGCMarkers: "1",
     [WORKER_MARK]: link,

@@ -1,3 +1,5 @@
+import { exitProcess } from "../processes.ts";
+
 let listening = false;
 
 /** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
@@ -17,7 +19,7 @@ export function endAtUncaught(): void {
     process.on(event, (error: unknown) => {
       if (process.listenerCount(event) > 1) return;
       console.error(error);
-      process.exit(1);
+      exitProcess(1);
     });
   }
 }

@@ -7,6 +7,7 @@ import { debug } from "../debug.ts";
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
+import { exitProcess } from "../processes.ts";
 import { findLauncher, type Launcher, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import { type CommSymbols, setForC, type Shim } from "./symbols.ts";
@@ -238,7 +239,7 @@ class ShimMpi implements Mpi {
     Bun.sleepSync(LAST_WORDS_MS);
     this.#symbols.bsync_mpi_abort(code);
     // Not reached; it tells the compiler so.
-    process.exit(code);
+    exitProcess(code);
   }
 
   comm(): CommSymbols {

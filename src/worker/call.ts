@@ -2,7 +2,7 @@ import { Script } from "node:vm";
 import { FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
-import { mainScript } from "../function/scope.ts";
+import { endOfMain, mainScript } from "../function/scope.ts";
 import type { RunningCall } from "./context.ts";
 
 /** How a call ended. */
@@ -141,7 +141,7 @@ function explain(
   if (unreached !== null) {
     const message =
       `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this worker, where ` +
-      `${mainScript()} goes no further than AsyncPool.open; move "${unreached}" above that line, or ` +
+      `${mainScript()} goes no further than ${endOfMain()}; move "${unreached}" above that line, or ` +
       "pass it as an argument";
     return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
   }

@@ -1,3 +1,6 @@
+import { isStop } from "../function/stop.ts";
+import { exitProcess } from "../processes.ts";
+
 /**
  * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that
  * throws. It is told on stderr, as it would be in a program of its own, and the worker goes on. Returns
@@ -5,6 +8,7 @@
  */
 export function surviveStrayErrors(name: string): () => void {
   const tell = (error: unknown) => {
+    if (isStop(error)) return;
     const text = error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error);
     process.stderr.write(`bsync: ${name}: an error outside of any task: ${text}\n`);
   };
@@ -13,7 +17,7 @@ export function surviveStrayErrors(name: string): () => void {
     // controller, too, and have a program that fails.
     if (origin !== "unhandledRejection") return tell(error);
     console.error(error);
-    process.exit(1);
+    exitProcess(1);
   };
   process.on("uncaughtException", onException);
   process.on("unhandledRejection", tell);

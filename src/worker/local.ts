@@ -7,6 +7,7 @@ import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
 import { SharedLink } from "../link/shared.ts";
 import { takePlace } from "../place.ts";
+import { exitProcess } from "../processes.ts";
 import { readHead } from "../wire.ts";
 import { surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
@@ -23,7 +24,7 @@ export function serveParent(): void {
   surviveStrayErrors(`${whose} (pid ${process.pid})`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
   process.on("SIGINT", () => {});
-  process.on("disconnect", () => process.exit(0));
+  process.on("disconnect", () => exitProcess(0));
   if (kind === "ipc") serveIpc();
   else serveMemory();
 }
@@ -70,7 +71,7 @@ function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
   return {
     onMessage(bytes, length, buffers) {
       if (session === null) {
-        session = new Session(readHead(bytes, length).session, SPIN_US, () => process.exit(0));
+        session = new Session(readHead(bytes, length).session, SPIN_US, () => exitProcess(0));
         session.serve(link());
         process.on("exit", () => session?.sendAnswers());
       }
@@ -78,6 +79,6 @@ function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
     },
     onPause: () => session?.answer(),
     onSent: () => session?.onSent(),
-    onLost: () => process.exit(1),
+    onLost: () => exitProcess(1),
   };
 }

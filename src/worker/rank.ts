@@ -5,7 +5,7 @@ import { isLoading, setMainScript } from "../function/scope.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
-import { killDescendants } from "../processes.ts";
+import { exitProcess, killDescendants } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
 import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
@@ -159,7 +159,7 @@ function onDismissed(controller: number): void {
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   job!.roll.onOver = () => killAfter(EXIT_S);
   process.on("exit", () => killDescendants(process.pid));
-  process.exit(0);
+  exitProcess(0);
 }
 
 /** What a process does to itself in order to serve; returns what takes it back. */

@@ -4,6 +4,7 @@ import { PROGRAM_OVER } from "../endings.ts";
 import { sendFrame } from "../link/frames.ts";
 import { At } from "../link/link.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
+import { exitProcess } from "../processes.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
 
@@ -48,7 +49,7 @@ class Service {
       onSent: () => this.served?.onSent(),
       onLost: ({ text }) => {
         process.stderr.write(`bsync: rank ${host.hub.mpi.rank}: rank ${source} ${text}\n`);
-        process.exit(1);
+        exitProcess(1);
       },
     });
   }

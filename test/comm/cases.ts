@@ -5,7 +5,7 @@ export const TYPES = [
   ...["Uint32Array", "BigInt64Array", "BigUint64Array", "Float32Array", "Float64Array"],
 ];
 export const OPS = ["SUM", "PROD", "MIN", "MAX", "LAND", "LOR", "BAND", "BOR", "BXOR"];
-const REDUCTIONS = ["reduce", "allreduce", "allreduce-in-place", "scan"];
+const REDUCTIONS = ["reduce", "reduce-in-place", "allreduce", "allreduce-in-place", "scan"];
 const MOVES = [
   ...["bcast", "gather", "scatter", "allgather", "alltoall", "gatherv", "scatterv", "allgatherv"],
   ...["alltoallv", "send", "sendrecv", "isend", "probe"],

@@ -84,6 +84,10 @@ async function run({ number, kind, type, op, count, root }: Case): Promise<strin
       return tell(world.reduce(send(), isRoot ? room(type, count) : null, OPERATIONS[op]!, root));
     case "allreduce":
       return tell(world.allreduce(send(), room(type, count), OPERATIONS[op]!));
+    case "reduce-in-place": {
+      const array = send();
+      return tell(world.reduce(array, isRoot ? array : null, OPERATIONS[op]!, root));
+    }
     case "allreduce-in-place": {
       const array = send();
       return tell(world.allreduce(array, array, OPERATIONS[op]!));

@@ -59,9 +59,9 @@ export async function examinePlace(places: readonly string[]): Promise<void> {
     const { version } = JSON.parse(readFileSync(manifest, "utf8")) as { version: string };
     bsync = { version, path: dirname(manifest), error: null };
     try {
-      const here = (await import(
-        `${bsync.path}/src/cli/doctor/place.ts`
-      )) as typeof import("./place.ts");
+      const here = (await import(`${bsync.path}/src/cli/doctor/place.ts`)) as {
+        examineMpi(): PlaceFacts["mpi"];
+      };
       mpi = here.examineMpi();
     } catch (error) {
       bsync = { ...bsync, error: error instanceof Error ? error.message : String(error) };
