@@ -97,7 +97,7 @@ int bsync_comm_size(int comm);
  */
 int bsync_comm_members(int comm, int32_t *ranks, int count);
 
-/* Seconds since some time in the past (section 9.6); -1 where MPI is not. */
+/* Seconds since some time in the past (section 9.6). */
 double bsync_comm_wtime(void);
 
 /* The name of this machine (section 9.1.2), as [bsync_mpi_error_text] does. */
@@ -215,9 +215,9 @@ int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
  * elements, for each rank, as doubles that are whole numbers. Both are read
  * where MPI reads them: on the root, or on all ranks.
  *
- * An MPI before 4.0 counts places in 32 bits. Beyond that it takes them as
- * long as all counts and places have a common divisor that makes up for it;
- * else the answer is -BSYNC_E_LARGE.
+ * MPI is told counts and places in 32 bits. Beyond that they are taken as long
+ * as all of them have a common divisor that makes up for it; else the answer
+ * is -BSYNC_E_LARGE.
  */
 int bsync_comm_gatherv(const void *sent, int64_t count, void *data,
   const double *counts, const double *places, int type, int root, int comm);

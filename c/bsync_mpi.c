@@ -512,8 +512,7 @@ static const char *own_text(int code)
   case BSYNC_E_MEMORY: return "out of memory";
   case BSYNC_E_ARGUMENT: return "negative length, rank or tag";
   case BSYNC_E_LARGE:
-    return "too much for this MPI, which counts in 32 bits: use parts of equal "
-           "length, or MPI 4";
+    return "too much to be counted in 32 bits: use parts of equal length";
   default: return NULL;
   }
 }

@@ -2,8 +2,8 @@ import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Controller } from "./controller.ts";
 import { BsyncError } from "./errors.ts";
-import { calledByMain, calledByProgram } from "./function/reference.ts";
-import { isLoading, reachedOpen } from "./function/scope.ts";
+import { calledByMain, calledByProgram, moduleRunAgain } from "./function/reference.ts";
+import { isLoading, mayRunAgain, reachedOpen } from "./function/scope.ts";
 import { letGoAtEnd, mpiJob, refuseStrayTask } from "./link/job.ts";
 import { WORKER_MARK } from "./link/local.ts";
 import type { Launcher } from "./mpi/launcher.ts";
@@ -52,7 +52,7 @@ export async function openPool(
   workers: number | WorkerList | undefined,
   options: PoolOptions,
 ): Promise<Opened> {
-  if (isLoading() && !calledByProgram()) {
+  if (isRunAgain()) {
     // On a worker, that loads a module for its functions. The main script has come as far as it
     // should; a module that it imports goes on, with a pool that is none.
     if (!calledByMain()) return withoutCalls("worker", readPoolOptions(options).task);
@@ -68,6 +68,12 @@ export async function openPool(
   if (among.members?.length === 1) return await openLocal(workers, readPoolOptions(options));
   const open = among.rank === 0 ? openInJob : joinPool;
   return await open(workers, options, among, isReleased);
+}
+
+/** Whether it is called by a module's run for its functions, or by what that has started. */
+function isRunAgain(): boolean {
+  if (!mayRunAgain() || currentCall() !== null || calledByProgram()) return false;
+  return isLoading() || moduleRunAgain() !== undefined;
 }
 
 async function openLocal(

@@ -59,3 +59,8 @@ const { exit } = process;
 export function exitProcess(code: number): never {
   return exit.call(process, code);
 }
+
+/** What this process ends with if nobody says otherwise; Bun takes no undefined for an answer. */
+export function setExitCode(code: typeof process.exitCode): void {
+  if (process.exitCode !== code) process.exitCode = code ?? 0;
+}

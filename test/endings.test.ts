@@ -91,6 +91,12 @@ for (const launch of launches) {
       expect(exitCode).toBe(1);
     });
 
+    it("a timer throws while the main module awaits: exit code 1, and the error", async () => {
+      const { exitCode, stderr } = await endOf(launch, "timer");
+      expect(stderr).toContain("of a timer");
+      expect(exitCode).toBe(1);
+    });
+
     it("process.exit(3), with tasks queued and running: exit code 3", async () => {
       const { exitCode, stderr } = await endOf(launch, "exit");
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 3 });

@@ -101,7 +101,10 @@ function parse(
   const command = words.slice(end + 1);
   const asked = lookInPlaceOf(command);
   if (asked !== null) return { ...given, launch: { command, asked } };
-  return { wrong: "behind -- goes the whole command, as in -- mpirun -n 4 bun run job.ts" };
+  const found = command.length > 0 ? `no bun among \`${command.join(" ")}\`` : "no command";
+  return {
+    wrong: `there is ${found}; behind -- goes all of it, as in -- mpirun -n 4 bun run job.ts`,
+  };
 }
 
 /** Runs the command; resolves with its exit code. */

@@ -98,9 +98,12 @@ export class Communicator extends ObjectForms {
     this.id = 0;
   }
 
-  /** Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). */
+  /**
+   * Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). One that is no whole number
+   * from 0 to 255, as systems have them, is 1.
+   */
   abort(code = 1): never {
-    return this.mpi.abort(code);
+    return this.mpi.abort(isInt(code) && code >= 0 && code <= 255 ? code : 1);
   }
 
   /** @internal For a pool that is opened on it. */

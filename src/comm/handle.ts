@@ -1,6 +1,6 @@
 import { MpiError } from "../errors.ts";
-import { calledByProgram, callingModule } from "../function/reference.ts";
-import { isLoading, mainScript } from "../function/scope.ts";
+import { moduleRunAgain } from "../function/reference.ts";
+import { isLoading, mainScript, mayRunAgain } from "../function/scope.ts";
 import { stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
@@ -107,7 +107,7 @@ export abstract class Handle {
 
   /** @internal The C side, for calls that communicate. */
   protected get lib(): CommSymbols {
-    if (isLoading()) this.#refuseWhileLoading();
+    if (mayRunAgain()) this.#refuseWhileLoading();
     return this.#lib ?? this.mpi.comm();
   }
 
@@ -118,6 +118,11 @@ export abstract class Handle {
     const more = note === "" ? "" : `; ${note}`;
     const message = `Cannot ${deed} on ${where}: ${line}${more}`;
     return new MpiError(message, Math.abs(code), text, mpiClass);
+  }
+
+  /** @internal The same for what is no method. */
+  failure(code: number, deed: string): MpiError {
+    return this.error(code, deed);
   }
 
   /** @internal The error for a mistake that MPI was not asked about. */
@@ -175,7 +180,7 @@ export abstract class Handle {
   }
 
   #stopLoading(): void {
-    const module = calledByProgram() ? undefined : callingModule();
+    const module = currentCall() === null ? moduleRunAgain() : undefined;
     if (module === undefined) return;
     const error = new MpiError(
       `Cannot communicate while ${module} is loaded again, for the functions in it: ` +

@@ -36,7 +36,7 @@ export abstract class Messages extends Handle {
    * thread until a message of `source` with `tag` has come; both are any if left out.
    *
    * Throws `MpiError` for a message that is longer than `view` (`MPI_ERR_TRUNCATE`; what fits may have
-   * been written), and for one that is no whole number of its elements (`MPI_ERR_TYPE`).
+   * been written, and nothing beyond), and for one that is no whole number of its elements (`MPI_ERR_TYPE`).
    *
    * @example
    * const numbers = new Float64Array(1000);
@@ -80,6 +80,9 @@ export abstract class Messages extends Handle {
   /**
    * Starts to receive (MPI_Irecv, MPI 4.0 section 3.7.2); the request's result is the `Status`. Leave
    * `view` alone until it is done: do not transfer or resize its buffer either.
+   *
+   * A message that is longer than `view` fails with `MPI_ERR_TRUNCATE`. But Open MPI 4 has written it to its end by
+   * then, over whatever lies behind `view`, as it does in C: where lengths are not known use `probe` and `recv`.
    *
    * @example
    * const first = world.irecv(a, 1);

@@ -20,17 +20,20 @@ const NAME_BYTES = 1024;
  * console.log(`${wtime() - start} s`);
  */
 export function wtime(): number {
-  return world.mpi.comm().bsync_comm_wtime();
+  const seconds = world.mpi.comm().bsync_comm_wtime();
+  if (seconds < 0) throw world.failure(seconds, "tell the time");
+  return seconds;
 }
 
 /** The name of the machine, as MPI has it (MPI_Get_processor_name, MPI 4.0 section 9.1.2). */
 export function processorName(): string {
   const text = new Uint8Array(NAME_BYTES);
   const length = world.mpi.comm().bsync_comm_processor_name(text, text.byteLength);
-  return new TextDecoder().decode(text.subarray(0, Math.max(length, 0)));
+  if (length < 0) throw world.failure(length, "tell the name of the machine");
+  return new TextDecoder().decode(text.subarray(0, length));
 }
 
-/** Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). */
+/** Ends the whole job at once, with this exit code, from 0 to 255 (MPI_Abort, MPI 4.0 section 9.7). */
 export function abort(code = 1): never {
   return world.abort(code);
 }

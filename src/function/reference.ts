@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { registeredName } from "./registry.ts";
-import { isOwnFile, mainScript, plainPath, QUERY } from "./scope.ts";
+import { isOwnFile, mainScript, plainPath, QUERY, isLoading } from "./scope.ts";
 import { codeOf } from "./text.ts";
 
 /**
@@ -283,9 +283,17 @@ export function calledByProgram(): boolean {
   return callerFrames().some(({ file, isAgain }) => file === Bun.main && !isAgain);
 }
 
-/** The module whose top level has called into bsync just now; undefined where it was but a function. */
-export function callingModule(): string | undefined {
-  return callerFrames().findLast(({ name }) => name === "")?.file;
+/**
+ * The module that has called into bsync just now in a run for its functions: from its top level, or from what that
+ * has started. Undefined where it was the program's own run. To be asked outside of tasks only.
+ */
+export function moduleRunAgain(): string | undefined {
+  const frames = callerFrames();
+  if (frames.some(({ file, isAgain }) => file === Bun.main && !isAgain)) return undefined;
+  const again = frames.findLast(({ isAgain }) => isAgain);
+  if (again !== undefined || !isLoading()) return again?.file;
+  // A package's, which is loaded as it is.
+  return frames.findLast(({ name }) => name === "")?.file;
 }
 
 interface Caller {

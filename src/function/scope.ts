@@ -82,6 +82,14 @@ export function plainPath(path: string): string {
   return file.replace(/\?bsync(-inline-\d+)?$/, "");
 }
 
+/**
+ * Whether code may run here that belongs to a module's run for its functions: while one is loaded, and, as top levels
+ * start what goes on after them, for as long as this process serves the program that it was loaded for.
+ */
+export function mayRunAgain(): boolean {
+  return shared.loading > 0 || (shared.main !== null && loading.size > 0);
+}
+
 /** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */
 export function isLoading(): boolean {
   return shared.loading > 0;

@@ -1,4 +1,4 @@
-import { exitProcess } from "../processes.ts";
+import { exitProcess, setExitCode } from "../processes.ts";
 import { reachedOpen } from "./scope.ts";
 
 /**
@@ -17,18 +17,28 @@ export function isStop(error: unknown): boolean {
   return error instanceof Error && stops.has(error);
 }
 
+let restore: (() => void) | null = null;
+
+/** The process is the program's own again: what it says of its exit counts. */
+export function endAftermath(): void {
+  restore?.();
+  restore = null;
+}
+
 /** Ends the run of the main script. `call` is what it goes no further than; `isTask` tells whose code runs. */
 export function stopMain(error: Error, call: string, isTask: () => boolean): never {
   stops.add(error);
+  endAftermath();
   const { exit, exitCode } = process;
   process.exit = (code) => {
     if (isTask()) exitProcess(Number(code ?? process.exitCode ?? 0));
     throw error;
   };
-  setTimeout(() => {
+  restore = () => {
     process.exit = exit;
-    process.exitCode = exitCode;
-  }, AFTERMATH_MS).unref();
+    setExitCode(exitCode);
+  };
+  setTimeout(endAftermath, AFTERMATH_MS).unref();
   reachedOpen(call);
   throw error;
 }

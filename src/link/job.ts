@@ -130,6 +130,12 @@ export function letGoAtEnd(): void {
  */
 export function startForProgram(initTimeout = PATIENT_MS): Mpi {
   refuseStrayTask();
+  // Of Node's, and Bun's: true while `exit` handlers run, after which nothing could end it.
+  if ((process as { _exiting?: boolean })._exiting === true && runningMpi() === null) {
+    throw new MpiError(
+      "Cannot start MPI: this program is at its end; use MPI once before, and not in an exit handler alone",
+    );
+  }
   const mpi = startMpi({ initTimeout, alone: true });
   seeToEnd();
   return mpi;

@@ -208,6 +208,7 @@ export class MpiHub {
     try {
       link.arrive(buffer, length, sizes);
     } catch (error) {
+      // There is no memory for what it announces.
       if (!isMalformed(error)) throw error;
       link.fail();
     }
@@ -462,6 +463,11 @@ export class MpiLink implements Link {
   #handOver(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     if (this.#paused) this.#hub.heard(this);
     this.#paused = false;
-    this.#owner.onMessage(bytes, length, buffers);
+    try {
+      this.#owner.onMessage(bytes, length, buffers);
+    } catch (error) {
+      if (!isMalformed(error)) throw error;
+      this.fail();
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { Fifo } from "../fifo.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import type { MessageWriter } from "../wire.ts";
 
@@ -22,8 +23,7 @@ export class MpiOutbox {
   /** Shared by all links of the process. */
   readonly #spare: Uint8Array[];
   readonly #inFlight: (Send & { readonly request: number })[] = [];
-  #waiting: Send[] = [];
-  #next = 0;
+  readonly #waiting = new Fifo<Send>();
 
   constructor(mpi: Mpi, rank: number, tag: number, chunkBytes: number, spare: Uint8Array[]) {
     this.#mpi = mpi;
@@ -35,13 +35,13 @@ export class MpiOutbox {
 
   /** Nothing that was sent lies in this process any more. */
   get empty(): boolean {
-    return this.#inFlight.length === 0 && this.#next === this.#waiting.length;
+    return this.#inFlight.length === 0 && this.#waiting.length === 0;
   }
 
   /** Sends a message, and behind it its buffers, in pieces of at most `chunkBytes`. */
   send(message: MessageWriter): void {
     const { bytes, length, buffers } = message.take();
-    if (this.#next < this.#waiting.length || this.#inFlight.length >= IN_FLIGHT) {
+    if (this.#waiting.length > 0 || this.#inFlight.length >= IN_FLIGHT) {
       this.#waiting.push({ bytes: bytes.slice(0, length), ours: false });
     } else {
       const request = this.#mpi.send(bytes, length, this.#rank, this.#tag);
@@ -69,15 +69,12 @@ export class MpiOutbox {
       first = this.#inFlight[0];
       moved = true;
     }
-    while (this.#next < this.#waiting.length && this.#inFlight.length < IN_FLIGHT) {
-      const send = this.#waiting[this.#next++]!;
+    while (this.#inFlight.length < IN_FLIGHT) {
+      const send = this.#waiting.shift();
+      if (send === undefined) break;
       const request = this.#mpi.send(send.bytes, send.bytes.length, this.#rank, this.#tag);
       if (request !== 0) this.#inFlight.push({ ...send, request });
       moved = true;
-    }
-    if (this.#next > 0 && this.#next === this.#waiting.length) {
-      this.#waiting = [];
-      this.#next = 0;
     }
     return moved;
   }

@@ -2,10 +2,11 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { debug } from "../debug.ts";
 import { isLoading, setMainScript } from "../function/scope.ts";
+import { endAftermath } from "../function/stop.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
-import { exitProcess, killDescendants } from "../processes.ts";
+import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
 import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
@@ -166,6 +167,7 @@ function onDismissed(controller: number): void {
 function startServing({ mpi, roll, onBell }: Job): () => void {
   const onRing = () => ring?.();
   const [, script] = process.argv;
+  const { exitCode } = process;
   const surviveNoMore = surviveStrayErrors(`rank ${mpi.rank}`);
   roll.onDesertion = (code) => sayWhy(mpi.rank, code);
   onBell.add(onRing);
@@ -176,6 +178,9 @@ function startServing({ mpi, roll, onBell }: Job): () => void {
     onBell.delete(onRing);
     setMainScript(null);
     process.argv[1] = script!;
+    endAftermath();
+    // What tasks have set is theirs.
+    setExitCode(exitCode);
     roll.part();
   };
 }

@@ -80,6 +80,7 @@ describe.each(mpiFamilies())("%s", (family) => {
         ...["MPI_ERR_TRUNCATE", "MPI_ERR_TRUNCATE"],
         ...[false, "MPI_ERR_TRUNCATE", 14],
         ...[{ ...empty, source: -2 }, empty, null, null, null],
+        ...[null, 2, 2, 5, "a value", 0, 6, 70_000_000, [-1, 0, 1]],
       ]);
     }
   });
@@ -95,8 +96,10 @@ describe.each(mpiFamilies())("%s", (family) => {
     expect(classes.join(" ")).toBe(
       "RANK RANK RANK RANK TAG TAG BUFFER BUFFER BUFFER BUFFER BUFFER BUFFER RANK TAG RANK RANK TAG " +
         "ROOT ROOT ROOT BUFFER OP TYPE COUNT COUNT COUNT ARG ARG COUNT ARG OP " +
-        "ARG ARG RANK GROUP GROUP COMM COMM COMM COMM TYPE ValueError TRUNCATE",
+        "ARG ARG RANK GROUP GROUP COMM BUFFER BUFFER BUFFER REQUEST COMM COMM COMM TYPE ValueError TRUNCATE " +
+        "TRUNCATE TRUNCATE beyond",
     );
+    expect(found!.at(-1)).toBe("beyond: false");
     expect(found![0]).toEndWith("Cannot send Float64Array(3) to rank 99 with tag 0");
     expect(found![12]).toEndWith("Cannot receive up to Float64Array(3) from rank 99 with any tag");
     expect(found![17]).toEndWith("Cannot broadcast Float64Array(3) from root 99");
@@ -116,6 +119,21 @@ describe.each(mpiFamilies())("%s", (family) => {
     ]);
     for (const values of found) expect(values[3]).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
     expect(found.map((values) => values.at(-2))).toEqual([[2, 0], [1], [2, 0]]);
+  });
+
+  test.each(["any mixed", "any isolated", "any plain", "main"])(
+    "a script that speaks to others at its top level, and is run again for its functions: %s",
+    async (how) => {
+      const { exitCode, stdout } = await mpirun(family, 3, fixture("again.ts"), how.split(" "));
+      expect({ exitCode, stdout: stdout.trim() }).toEqual({ exitCode: 0, stdout: "1 4 9 16" });
+    },
+  );
+
+  test("a Worker of a rank's has no part in the job: what it asks of MPI is refused, and it may fail", async () => {
+    const { exitCode, stdout } = await mpirun(family, 2, fixture("thread.ts"));
+    const refusal = expect.stringMatching(/^Cannot use MPI in a Worker: /);
+    expect(JSON.parse(stdout)).toEqual([refusal, refusal]);
+    expect(exitCode).toBe(0);
   });
 
   test("beside a pool: before open, on unused ranks while it works, and inside its tasks", async () => {

@@ -202,6 +202,27 @@ async function requests(): Promise<unknown> {
   found.push(world.iprobe());
   world.sendObject("nobody", PROC_NULL);
   found.push(world.recvObject(PROC_NULL), await world.irecvObject(PROC_NULL));
+  // Also while somebody waits for a value, which is the first to have what comes, and goes on meanwhile.
+  const promised = world.irecvObject(left);
+  found.push(world.recvObject(PROC_NULL));
+  world.barrier();
+  world.sendObject("a value", right, 1);
+  world.send(Int32Array.of(5), right, 2);
+  const { tag } = world.probe(left);
+  found.push(tag, world.recv(cells[0]!, left).tag, cells[0]![0], promised.wait());
+  const huge = world.irecvObject<Uint8Array>(left, 3);
+  const small = world.irecv(cells[0]!, left, 4);
+  world.barrier();
+  world.sendObject(new Uint8Array(70_000_000), right, 3);
+  world.send(Int32Array.of(6), right, 4);
+  found.push(Request.waitAny([small]), cells[0]![0], huge.wait().length);
+  // Each once, as they come, whatever comes first.
+  const both = [world.irecv(cells[0]!, left, 5), world.irecv(cells[1]!, left, 6)];
+  world.isend(Int32Array.of(1), right, 6);
+  const order = [Request.waitAny(both)];
+  world.isend(Int32Array.of(1), right, 5);
+  order.push(Request.waitAny(both), Request.waitAny(both));
+  found.push(order.sort());
   return found;
 }
 
@@ -242,6 +263,7 @@ function transferred(buffer: ArrayBuffer): ArrayBuffer {
 
 function mistakes(): unknown {
   const array = Float64Array.of(1, 2, 3);
+  const twice = new Float64Array(2 * size);
   const anything = (value: unknown): never => value as never;
   const found = [
     failure(() => world.send(array, 99)),
@@ -300,6 +322,10 @@ function mistakes(): unknown {
     failure(() => world.group([(rank + 1) % size])),
     failure(() => world.group([rank, rank])),
     failure(() => world.free()),
+    failure(() => world.alltoall(twice, twice)),
+    failure(() => world.allreduce(twice.subarray(1), twice.subarray(0, -1))),
+    failure(() => world.sendrecv(twice, rank, new Uint8Array(twice.buffer), rank)),
+    failure(() => world.isend(array, PROC_NULL).cancel()),
   ];
   const own = world.dup();
   own.free();
@@ -315,7 +341,14 @@ function mistakes(): unknown {
   found.push(failure(() => world.recvObject(left, 2)));
   const longer = world.isend(new Float64Array(9), right, 3);
   found.push(failure(() => world.recv(new Float64Array(8), left, 3)));
-  Request.waitAll([bytes, numbers, longer]);
+  // Nothing is written beyond, however long it is.
+  const room = new Uint8Array(50_000);
+  const much = world.isend(new Uint8Array(50_000).fill(7), right, 4);
+  found.push(failure(() => world.recv(room.subarray(0, 16), left, 4)));
+  const more = world.isend(new Uint8Array(50_000).fill(7), right, 5);
+  found.push(failure(() => world.sendrecv(array, PROC_NULL, room.subarray(0, 16), left, 0, 5)));
+  found.push(`beyond: ${room.subarray(16).some((byte) => byte !== 0)}`);
+  Request.waitAll([bytes, numbers, longer, much, more]);
   return found;
 }
 

@@ -27,6 +27,19 @@ describe("programs of their own", () => {
   const everywhere = [local, ...families.map((mode) => ({ mode, ranks: 2 }))];
   const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, 30_000);
 
+  for (const launch of [local, ...families.map((mode) => ({ mode, ranks: 3 }))]) {
+    it(`${launch.mode}: a main function that nobody awaits opens its pool once, and none on its workers`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram(launch, "unawaited.ts");
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+      const opens = "opens a pool";
+      const isRank = launch.mode !== "local";
+      expect(linesOf(stdout).filter((line) => line === opens).length).toBeGreaterThanOrEqual(1);
+      expect(linesOf(stdout).filter((line) => line !== opens)).toEqual(["[0,1]"]);
+      // Each worker's run of the script comes as far as that, and each rank's own.
+      expect(linesOf(stdout).length).toBeLessThanOrEqual(isRank ? 6 : 4);
+    });
+  }
+
   for (const mode of families) {
     for (const ranks of [3, 4]) {
       it(`${mode}, ${ranks} ranks: keepUnused lets the ranks outside of the list go on`, async () => {

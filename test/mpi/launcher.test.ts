@@ -144,4 +144,15 @@ describe.each(mpiFamilies().filter((family) => family === "mpich"))("%s", (famil
     const { exitCode, stdout } = await run(command);
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "2 3\n" });
   });
+
+  test("mpirun -pmi-port: a rank that does not come is waited for as long as openTimeout says", async () => {
+    const program =
+      `import { AsyncPool, getRank } from "${join(import.meta.dir, "../../index.ts")}";` +
+      "if (getRank() === 1) await new Promise((resolve) => setTimeout(resolve, 40_000));" +
+      "await AsyncPool.open(1, { openTimeout: 700 });";
+    const command = [`mpirun.${family}`, "-pmi-port", "-n", "2", process.execPath, "-e", program];
+    const { exitCode, stderr } = await run(command);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain("MPI_Init did not finish within 700 ms");
+  });
 });

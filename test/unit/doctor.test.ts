@@ -100,8 +100,8 @@ describe("a command of which doctor is asked", () => {
   test.each([
     ["mpirun -n 4 bun run job.ts 3", [["mpirun -n 4", "bun", "job.ts"]]],
     ["srun /opt/bun --smol ./job.js", [["srun", "/opt/bun", "./job.js"]]],
-    ["mpirun -n 1 env A=1 bun start", [["mpirun -n 1 env A=1", "bun", null]]],
-    ["mpirun -n 2 bunx bsync doctor", [["mpirun -n 2", "bun", null]]],
+    ["mpirun -n 1 env A=1 bun start", [["mpirun -n 1 env A=1", "bun", "start"]]],
+    ["mpirun -n 2 bunx bsync doctor", [["mpirun -n 2", "bun", "bsync"]]],
     [
       "mpirun -n 1 bun a.ts : -n 4 bun b.ts",
       [

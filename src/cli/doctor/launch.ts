@@ -2,13 +2,7 @@
 import { basename } from "node:path";
 import { EXAMINE_PLACE, PLACE_MARK, type PlaceQuestion } from "./place.ts";
 import type { LaunchFacts, PlaceFacts } from "./report.ts";
-import { run } from "./run.ts";
-
-/** What starting and ending take, beyond the time that the hosts have. */
-const SPARE_MS = 10_000;
-
-/** How much of what a launcher said is told. */
-const WORDS = 12;
+import { lastWords, run, SPARE_MS } from "./run.ts";
 
 /** Begins a line of a host on which Bun does not run; then follow its name and its PATH. */
 const NO_BUN_MARK = "bsync-doctor-no-bun ";
@@ -39,7 +33,7 @@ export function lookInPlaceOf(command: readonly string[]): string[] | null {
     const at = part.findIndex((word, place) => (i > 0 || place > 0) && BUN.test(basename(word)));
     if (at < 0) return null;
     const [bun = "", ...words] = part.slice(at);
-    const question: PlaceQuestion = { program: programOf(words), mark: PLACE_MARK };
+    const question: PlaceQuestion = { ...programOf(bun, words), mark: PLACE_MARK };
     const asked = [bun.replace(/bunx(?=(?:\.exe)?$)/, "bun"), EXAMINE_PLACE];
     return [
       ...part.slice(0, at),
@@ -50,10 +44,18 @@ export function lookInPlaceOf(command: readonly string[]): string[] | null {
   return looks.flatMap((part, i) => (i === 0 ? part! : [NEXT, ...part!]));
 }
 
-/** The file that these words have Bun run: none for a package's command, or a script of package.json. */
-function programOf(words: readonly string[]): string | null {
-  const name = words.find((word) => !word.startsWith("-") && word !== "run");
-  return name !== undefined && /\/|\.[cm]?[jt]sx?$/.test(name) ? name : null;
+/** Commands of Bun's own, which run neither a file nor a script of a package's. */
+const NO_PROGRAM = new Set(["exec", "repl", "test", "x"]);
+
+/** What these words have Bun run. */
+function programOf(bun: string, words: readonly string[]): Omit<PlaceQuestion, "mark"> {
+  const isPackage = basename(bun).startsWith("bunx");
+  const name = words.find((word) => !word.startsWith("-") && (isPackage || word !== "run"));
+  if (name === undefined || (!isPackage && NO_PROGRAM.has(name))) {
+    return { program: null, kind: "file" };
+  }
+  if (isPackage) return { program: name, kind: "command" };
+  return { program: name, kind: /\/|\.[cm]?[jt]sx?$/.test(name) ? "file" : "script" };
 }
 
 /** Starts the look; `asked` is what `lookInPlaceOf` made of `command`. */
@@ -62,21 +64,20 @@ export async function examineLaunch(
   asked: string[],
   timeoutMs: number,
 ): Promise<LaunchFacts> {
-  const { stdout, stderr, exitCode, end } = await run(asked, {
-    env: process.env,
-    limitMs: timeoutMs + SPARE_MS,
-  });
-  const hosts = new Map<string, PlaceFacts>();
+  const outcome = await run(asked, { env: process.env, limitMs: timeoutMs + SPARE_MS });
+  const { stdout, stderr, exitCode } = outcome;
+  // Of many ranks that say the same one is enough.
+  const places = new Map<string, PlaceFacts>();
   const others: string[] = [];
   for (const line of stdout.split("\n")) {
     const facts = placeIn(line);
     if (facts === null) others.push(line);
-    else if (!hosts.has(facts.host)) hosts.set(facts.host, facts);
+    else places.set(`${facts.host} ${facts.program?.path}`, facts);
   }
-  const words = `${stderr}${others.join("\n")}`.trim().split("\n").filter(Boolean);
-  const said = words.length > 0 ? `:\n${words.slice(0, WORDS).join("\n")}` : "";
-  const failure = exitCode === 0 && hosts.size > 0 ? null : `it ended with ${end}${said}`;
-  return { command: command.join(" "), hosts: [...hosts.values()], failure };
+  const isWell = exitCode === 0 && places.size > 0;
+  const failure = isWell ? null : lastWords(outcome, `${stderr}${others.join("\n")}`);
+  const byHost = (a: PlaceFacts, b: PlaceFacts) => (a.host < b.host ? -1 : a.host > b.host ? 1 : 0);
+  return { command: command.join(" "), hosts: [...places.values()].sort(byHost), failure };
 }
 
 /** What a line says of a host; null if it says something else. */

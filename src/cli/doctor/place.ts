@@ -14,23 +14,32 @@ export const PLACE_MARK = "bsync-doctor-host ";
 export interface PlaceQuestion {
   /** The program, as it stands in the command; null where that names none. */
   readonly program: string | null;
+  /** Whether that is a file, a script of package.json (or a file, or a package's command), or a package's command. */
+  readonly kind: "file" | "script" | "command";
   readonly mark: string;
 }
 
-/** Where a launcher has put this process among those of its host, as it says itself. */
-const PLACES = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"];
-
 /** Looks for the program, and for what it imports. Uses nothing from outside of itself. */
-export async function examinePlace(places: readonly string[]): Promise<void> {
+export async function examinePlace(): Promise<void> {
   const { existsSync, readFileSync } = await import("node:fs");
   const { hostname } = await import("node:os");
-  const { dirname, extname, resolve } = await import("node:path");
-  const { program, mark } = JSON.parse(process.argv[1]!) as PlaceQuestion;
-  // The first process of each host speaks for it.
-  if (places.some((name) => Number(process.env[name] ?? 0) > 0)) return;
-  const path = program === null ? null : resolve(program);
-  const found = path !== null && existsSync(path);
-  const folder = path === null ? process.cwd() : dirname(path);
+  const { dirname, extname, join, resolve } = await import("node:path");
+  const { program, kind, mark } = JSON.parse(process.argv[1]!) as PlaceQuestion;
+  const path = kind === "file" && program !== null ? resolve(program) : program;
+  const folder = kind === "file" && path !== null ? dirname(path) : process.cwd();
+  /** Whether a folder, or one above it, has such a command, or script of its package.json. */
+  const isKnown = (name: string, above: string): boolean => {
+    if (existsSync(join(above, "node_modules/.bin", name))) return true;
+    try {
+      const { scripts } = JSON.parse(readFileSync(join(above, "package.json"), "utf8"));
+      if (kind === "script" && scripts?.[name] !== undefined) return true;
+    } catch {
+      // There is none.
+    }
+    return above !== dirname(above) && isKnown(name, dirname(above));
+  };
+  const isFile = path !== null && kind !== "command" && existsSync(path);
+  const found = isFile || (path !== null && kind !== "file" && isKnown(path, folder));
   const locate = (name: string): string | null => {
     try {
       return Bun.resolveSync(name, folder);
@@ -39,7 +48,7 @@ export async function examinePlace(places: readonly string[]): Promise<void> {
     }
   };
   const imports = new Set<string>();
-  if (found) {
+  if (isFile) {
     const loader = /^\.[cm]?([jt]sx?)$/.exec(extname(path))?.[1] as "ts" | undefined;
     const transpiler = new Bun.Transpiler({ loader: loader ?? "tsx" });
     for (const one of transpiler.scanImports(readFileSync(path, "utf8"))) imports.add(one.path);
@@ -71,7 +80,7 @@ export async function examinePlace(places: readonly string[]): Promise<void> {
 }
 
 /** The text to run there. */
-export const EXAMINE_PLACE = `await (${examinePlace})(${JSON.stringify(PLACES)})`;
+export const EXAMINE_PLACE = `await (${examinePlace})()`;
 
 /** Whether MPI can be loaded here, as the ranks of a job would load it. Starts nothing. */
 export function examineMpi(): PlaceFacts["mpi"] {

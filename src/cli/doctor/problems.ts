@@ -165,9 +165,7 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   if (trial.command.includes("--allow-run-as-root")) {
     yield warning(
       "ROOT_REFUSED",
-      `${name} does not start anything as root unless it is told to: ${mpirun.path} ` +
-        `--allow-run-as-root …, or OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 in the ` +
-        `environment`,
+      `${name} does not start anything as root unless it is told to: ${asRoot(mpirun.path)}`,
     );
   }
   if (trial.failure !== null) {
@@ -183,6 +181,12 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   }
 }
 
+/** How Open MPI is told that it may run as root. */
+function asRoot(mpirun: string): string {
+  const variables = "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1";
+  return `${mpirun} --allow-run-as-root …, or ${variables} in the environment`;
+}
+
 /** Not of the same series, as 4.1 is one. */
 function differ(a: string | null, b: string | null): boolean {
   const series = (version: string) => version.split(".").slice(0, 2).join(".");
@@ -192,7 +196,13 @@ function differ(a: string | null, b: string | null): boolean {
 function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> {
   if (failure !== null) {
     const text = `\`${command}\` cannot be started, with a look at each host in the place of the program: `;
-    yield error("LAUNCHER_FAILED", text + failure);
+    const isRefused = failure.includes("attempt to run as root");
+    yield isRefused
+      ? error(
+          "ROOT_REFUSED",
+          `Open MPI does not start anything as root unless it is told to: ${asRoot("mpirun")}`,
+        )
+      : error("LAUNCHER_FAILED", text + failure);
   }
   for (const facts of hosts) yield* ofPlace(facts);
   const buns = versionsOf(hosts.map(({ host, bun }) => [host, bun.version]));
@@ -209,7 +219,10 @@ function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFact
   }
   if (program?.found === false) {
     const cure = "copy it there, or start it from a file system that all hosts share";
-    yield error("PROGRAM_MISSING", `on ${host} there is no ${program.path}: ${cure}`);
+    const kinds = program.path.startsWith("/")
+      ? ""
+      : ", no file, script of package.json or command of a package";
+    yield error("PROGRAM_MISSING", `on ${host} there is no ${program.path}${kinds}: ${cure}`);
   }
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(", ");

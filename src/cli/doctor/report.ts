@@ -172,7 +172,7 @@ export interface RankFacts {
 /** A command that starts a program on several hosts, as it was given; not the program is started, but a look. */
 export interface LaunchFacts {
   readonly command: string;
-  /** Those that answered, in the order in which they did. */
+  /** Those that answered, by name; once for each program that they are to run. */
   readonly hosts: readonly PlaceFacts[];
   /** How the launcher failed, with its own words; null when it did not. */
   readonly failure: string | null;
@@ -185,7 +185,7 @@ export interface PlaceFacts {
   readonly bun: { readonly version: string | null; readonly path: string };
   /** The folder that programs are started in; null where Bun does not run, and so nothing more is known. */
   readonly folder: string | null;
-  /** The file that is to run; null where the command names none. */
+  /** What is to run: the path of a file, or the name of a script or of a package's command; null where the command names none. */
   readonly program: { readonly path: string; readonly found: boolean } | null;
   /** What the program imports, and is not there, as `"bsync"`. */
   readonly missing: readonly string[];

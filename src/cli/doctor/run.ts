@@ -1,4 +1,5 @@
 /** Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind. */
+import { textOf } from "../../errors.ts";
 import { killDescendants } from "../../processes.ts";
 
 export interface Outcome {
@@ -8,6 +9,18 @@ export interface Outcome {
   readonly end: string;
   readonly exitCode: number | null;
 }
+
+/** How much of what a program said is told. */
+const WORDS = 12;
+
+/** How it ended, and what it said then, for a message. `said` is all of that. */
+export function lastWords({ end }: Outcome, said: string): string {
+  const lines = said.trim().split("\n").filter(Boolean).slice(0, WORDS);
+  return `it ended with ${end}${lines.length > 0 ? `:\n${lines.join("\n")}` : ""}`;
+}
+
+/** ms that starting and ending a job take, beyond the time that its ranks have. */
+export const SPARE_MS = 10_000;
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -22,7 +35,16 @@ const END_MS = 3_000;
 const READ_MS = 1_000;
 
 /** Past the limit the program is ended, with all that it has started. */
-export async function run(command: string[], { env, limitMs }: RunOptions): Promise<Outcome> {
+export async function run(command: string[], options: RunOptions): Promise<Outcome> {
+  try {
+    return await runToEnd(command, options);
+  } catch (error) {
+    // It is not there, or is no program.
+    return { stdout: "", stderr: textOf(error), exitCode: null, end: "no start" };
+  }
+}
+
+async function runToEnd(command: string[], { env, limitMs }: RunOptions): Promise<Outcome> {
   await using child = Bun.spawn(command, {
     env: { ...env, NO_COLOR: "1" },
     stdin: "ignore",

@@ -1,4 +1,5 @@
 /** The report for a person: a pure function of it. */
+import { basename } from "node:path";
 import { familyName } from "../../mpi/compiler.ts";
 import type { Style } from "../output.ts";
 import type {
@@ -58,11 +59,10 @@ export function printedLaunch({ command, hosts }: LaunchFacts, printing: Printin
 
 function ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts): string[] {
   if (folder === null) return [host, "missing", "", "", ""];
-  const isThere = (found: boolean): string => (found ? "found" : "missing");
   return [
     host,
     bun.version ?? "missing",
-    program === null ? "" : isThere(program.found),
+    program === null ? "" : `${basename(program.path)}${program.found ? "" : " missing"}`,
     bsync === null
       ? missing.includes("bsync")
         ? "missing"

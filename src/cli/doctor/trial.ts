@@ -3,17 +3,11 @@ import { dirname, join } from "node:path";
 import { hostCores } from "../../cores.ts";
 import type { Mpirun } from "../../mpi/mpirun.ts";
 import type { Report, TrialFacts } from "./report.ts";
-import { run } from "./run.ts";
+import { lastWords, run, SPARE_MS } from "./run.ts";
 
 const MAIN = join(dirname(import.meta.dir), "main.ts");
 
 const RANKS = 2;
-
-/** What starting and ending take, beyond the time that the ranks have. */
-const SPARE_MS = 10_000;
-
-/** How much of what a launcher said is told. */
-const WORDS = 12;
 
 /** Does Open MPI have to be told that it may run as this user? */
 export function isRefused(
@@ -34,16 +28,16 @@ export async function tryMpirun(mpirun: Mpirun, timeoutMs: number): Promise<Tria
   const start = [mpirun.path, ...flags, "-n", String(RANKS)];
   const deed = [process.execPath, MAIN, "doctor", "--json", `--timeout=${timeoutMs / 1000}`];
   const command = `${start.join(" ")} bun …`;
-  const { stdout, stderr, end } = await run([...start, ...deed], {
+  const outcome = await run([...start, ...deed], {
     env: process.env,
     limitMs: timeoutMs + SPARE_MS,
   });
+  const { stdout, stderr } = outcome;
   try {
     const { job } = JSON.parse(stdout) as Report;
     if (job !== null) return { command, job, failure: null };
   } catch {
     // It did not come so far; the launcher's words tell.
   }
-  const words = `${stderr}${stdout}`.trim().split("\n").filter(Boolean).slice(0, WORDS).join("\n");
-  return { command, job: null, failure: `it ended with ${end}${words ? `:\n${words}` : ""}` };
+  return { command, job: null, failure: lastWords(outcome, `${stderr}${stdout}`) };
 }
