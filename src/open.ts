@@ -43,6 +43,8 @@ export interface Opened {
   readonly role: PoolRole;
   /** Null where the role is another one. */
   readonly controller: Controller | null;
+  /** Whose the controller is, where it is not here: as "rank 0". */
+  readonly whose: string;
   /** The options of calls that have none of their own. */
   readonly task: TaskOptions;
 }
@@ -175,7 +177,7 @@ async function openOn(
     outside.leave();
     throw error;
   }
-  return { role: "controller", controller, task };
+  return { role: "controller", controller, whose: "", task };
 }
 
 /**
@@ -201,15 +203,16 @@ async function joinPool(
   const job = join(openTimeoutOf(options));
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
   const task = settings?.task ?? DEFAULT_TASK;
-  if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task);
+  const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;
+  if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task, whose);
   if (settings !== null) leaveToController(settings.drain.signals);
   await serve(job, jobRank(among, 0), isReleased ? id : null);
-  return withoutCalls(isWorker ? "worker" : "unused", task);
+  return withoutCalls(isWorker ? "worker" : "unused", task, whose);
 }
 
 /** A pool that takes no calls on this process. */
-function withoutCalls(role: "worker" | "unused", task: TaskOptions): Opened {
-  return { role, controller: null, task };
+function withoutCalls(role: "worker" | "unused", task: TaskOptions, whose = "rank 0"): Opened {
+  return { role, controller: null, whose, task };
 }
 
 /** ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank. */

@@ -77,7 +77,7 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    */
   readonly queueLimit?: number;
   /**
-   * A signal, or a list of them, on which the pool comes to its end, and the program with it: tasks
+   * A signal, or a list of them, on which the pool comes to its end: tasks
    * that wait settle with `CancelledError` (its `cause` is the signal), those that run may end
    * within `drainTimeout`, and `async` throws `PoolClosedError`. The program is not ended by it.
    * None by default. Workers ignore these signals.

@@ -4,7 +4,7 @@ import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { openPool, type PoolRole } from "./open.ts";
+import { type Opened, openPool, type PoolRole } from "./open.ts";
 import {
   type CallOptions,
   type PoolOptions,
@@ -72,17 +72,19 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   /** What this process is in it: `"controller"`, where `open` without `keepUnused` resolves. */
   readonly role: PoolRole;
   readonly #controller: Controller | null;
+  readonly #whose: string;
   readonly #options: TaskOptions;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
 
-  private constructor(role: PoolRole, controller: Controller | null, options: TaskOptions) {
-    if (typeof role !== "string") {
+  private constructor(opened: Opened) {
+    if (typeof opened !== "object") {
       throw new TypeError("Cannot make a pool with `new`: await AsyncPool.open(workers, options)");
     }
-    this.role = role;
-    this.#controller = controller;
-    this.#options = options;
+    this.role = opened.role;
+    this.#controller = opened.controller;
+    this.#whose = opened.whose;
+    this.#options = opened.task;
   }
 
   /**
@@ -114,8 +116,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     workers?: number | WorkerList,
     options: PoolOptions<I> = {},
   ): Promise<AsyncPool> {
-    const { role, controller, task } = await openPool(workers, options);
-    return new AsyncPool(role, controller, task);
+    return new AsyncPool(await openPool(workers, options));
   }
 
   /**
@@ -261,7 +262,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   #requireController(deed: string): Controller {
     if (this.#controller !== null) return this.#controller;
     throw new PoolClosedError(
-      `Cannot ${deed} on this rank: its pool has the role "${this.role}"; rank 0 is the controller`,
+      `Cannot ${deed} on this rank: its pool has the role "${this.role}"; ${this.#whose} is the controller`,
     );
   }
 }

@@ -19,7 +19,6 @@ export const SYMBOLS = {
   bsync_mpi_test: { args: ["int"], returns: "int" },
   bsync_mpi_pending: { args: [], returns: "int" },
   bsync_mpi_wait: { args: ["int", "int", "int", "int"], returns: "int" },
-  bsync_mpi_running: { args: [], returns: "int" },
   bsync_mpi_error_class: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_error_text: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_library_version: { args: ["buffer", "int"], returns: "int" },
