@@ -386,7 +386,10 @@ static int exchange(const void *sent, struct shape *out, int to, int sent_tag,
   MPI_Status *found)
 {
   MPI_Request request;
-  int code, end;
+  int code, end, come;
+  /* What is wrong with them is said before anything is sent. */
+  code = MPI_Iprobe(from, tag, on, &come, MPI_STATUS_IGNORE);
+  if (code != MPI_SUCCESS) return code;
   code = MPI_Isend(sent, out->units, out->type, to, sent_tag, on, &request);
   if (code != MPI_SUCCESS) return code;
   code = receive(data, bytes, in, from, tag, on, found);

@@ -81,7 +81,7 @@ export abstract class Collectives extends Messages {
       sent.type.reduced,
       op.code,
       root,
-      Number(isRoot && shared(sent.array, into.array) === "all"),
+      Number(into.isInPlace),
       this.id,
     );
     if (code < 0) throw this.error(code, deed());
@@ -375,7 +375,7 @@ export abstract class Collectives extends Messages {
       sent.array.length,
       sent.type.reduced,
       op.code,
-      Number(shared(sent.array, into.array) === "all"),
+      Number(into.isInPlace),
       this.id,
     );
     if (code < 0) throw this.error(code, deed());
@@ -392,10 +392,10 @@ export abstract class Collectives extends Messages {
     length: number,
     deed: () => string,
     may?: "longer" | "in place",
-  ): Data & { readonly view: MpiBuffer } {
+  ): Room & { readonly view: MpiBuffer } {
     if (recv === undefined || recv === null) {
       const array = sent.type.make(length);
-      return { array, type: sent.type, view: array };
+      return { array, type: sent.type, view: array, isInPlace: false };
     }
     const into = this.data(recv, deed());
     if (into.type.reduced !== sent.type.reduced) {
@@ -404,10 +404,9 @@ export abstract class Collectives extends Messages {
     if (into.array.length < length || (into.array.length > length && may !== "longer")) {
       throw this.#short("receive", into, length, deed);
     }
-    if (may !== "in place" || shared(sent.array, into.array) !== "all") {
-      this.refuseShared(sent, into, deed);
-    }
-    return { ...into, view: recv as MpiBuffer };
+    const isInPlace = may === "in place" && shared(sent.array, into.array) === "all";
+    if (!isInPlace) this.refuseShared(sent, into, deed);
+    return { ...into, view: recv as MpiBuffer, isInPlace };
   }
 
   /** What the root scatters, `length` elements at least; anything elsewhere. */
@@ -459,8 +458,14 @@ export abstract class Collectives extends Messages {
 }
 
 /** For a rank that receives nothing: MPI does not look at it. */
-function nowhere(sent: Data): Data & { readonly view: null } {
-  return { ...sent, view: null };
+function nowhere(sent: Data): Room & { readonly view: null } {
+  return { ...sent, view: null, isInPlace: false };
+}
+
+/** Where to receive. */
+interface Room extends Data {
+  /** It is what is sent. */
+  readonly isInPlace: boolean;
 }
 
 interface Parts {

@@ -92,6 +92,7 @@ export function datatypeOf(array: MpiArray): Datatype | undefined {
 
 /** Whether two arrays have memory in common: all of both, some of it, or none. */
 export function shared(a: MpiArray, b: MpiArray): "all" | "some" | "none" {
+  if (a === b) return a.byteLength === 0 ? "none" : "all";
   if (a.buffer !== b.buffer || a.byteLength === 0 || b.byteLength === 0) return "none";
   const [from, to] = [a.byteOffset, a.byteOffset + a.byteLength];
   const [start, end] = [b.byteOffset, b.byteOffset + b.byteLength];

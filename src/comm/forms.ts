@@ -43,6 +43,7 @@ export abstract class ObjectForms extends Collectives {
   }
 
   override iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
+    void this.lib; // who may not communicate is refused before others are looked after
     for (;;) {
       if (this.isPromised) lookAfter();
       const found = super.iprobe(source, tag);

@@ -1,7 +1,7 @@
 import { MpiError } from "../errors.ts";
 import { moduleRunAgain } from "../function/reference.ts";
 import { isLoading, mainScript, mayRunAgain } from "../function/scope.ts";
-import { stopMain } from "../function/stop.ts";
+import { isAftermath, stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../place.ts";
@@ -107,7 +107,7 @@ export abstract class Handle {
 
   /** @internal The C side, for calls that communicate. */
   protected get lib(): CommSymbols {
-    if (mayRunAgain()) this.#refuseWhileLoading();
+    if (mayRunAgain() || isAftermath()) this.#refuseWhileLoading();
     return this.#lib ?? this.mpi.comm();
   }
 

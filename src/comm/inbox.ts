@@ -13,8 +13,8 @@ interface Receiver {
 /**
  * Receives of values that wait. How long a value is only its message tells, so that MPI cannot be given
  * a place for it beforehand: each waits until there is a message for it, in the order in which they
- * were asked for, as MPI's own receives do (MPI 4.0 section 3.5). That is among values: a `recv` of the same
- * source and tag, which MPI knows of, has what comes first.
+ * were asked for, as MPI's own receives do (MPI 4.0 section 3.5). `recv` and `probe` leave to them what is theirs;
+ * a later `irecv` of the same source and tag, which MPI knows of, has what comes first.
  */
 export class ObjectInbox {
   readonly #comm: Receiver;
@@ -48,9 +48,8 @@ export class ObjectInbox {
     const asked = this.#queue;
     this.#queue = [];
     for (const course of asked) {
-      // What comes just now may be for one before it.
-      const behind = this.#queue.some((other) => other.overlaps(course));
-      const hasCome = !behind && course.start(this.#comm);
+      // What comes just now may be for one before it, which did not see it yet.
+      const hasCome = course.start(this.#comm, (found) => this.wants(found));
       if (!hasCome) this.#queue.push(course);
     }
     this.#isAdvancing = false;
@@ -107,17 +106,11 @@ class ObjectCourse implements Course<unknown> {
     return isIts && (this.tag === ANY_TAG || this.tag === tag) && source !== PROC_NULL;
   }
 
-  /** Whether one message may be for either. */
-  overlaps({ source, tag }: ObjectCourse): boolean {
-    const sources = source === this.source || source === ANY_SOURCE || this.source === ANY_SOURCE;
-    return sources && (tag === this.tag || tag === ANY_TAG || this.tag === ANY_TAG);
-  }
-
   /** Starts to receive its message, if that has come; true too if that fails, which its own request tells. */
-  start(comm: Receiver): boolean {
+  start(comm: Receiver, isAnothers: (found: Status) => boolean = () => false): boolean {
     try {
       const found = comm.iprobe(this.source, this.tag);
-      if (found === null) return false;
+      if (found === null || isAnothers(found)) return false;
       this.#bytes = new Uint8Array(new ArrayBuffer(found.count));
       this.#request = comm.irecv(this.#bytes, found.source, found.tag);
     } catch (error) {

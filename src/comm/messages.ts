@@ -146,6 +146,7 @@ export abstract class Messages extends Handle {
     const deed = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
     this.refuseShared(out, room, deed);
     if (this.isPromised) {
+      this.iprobe(source, recvTag); // says what is wrong with them before anything is sent
       const request = this.isend(sent, dest, sendTag);
       const status = this.recv(view as MpiBuffer, source, recvTag);
       request.wait();

@@ -296,6 +296,11 @@ export function moduleRunAgain(): string | undefined {
   return frames.findLast(({ name }) => name === "")?.file;
 }
 
+/** Whether any code of the program's, of whichever run, has called into bsync just now, as far as can be seen. */
+export function isCalledAtAll(): boolean {
+  return callerFrames().length > 0;
+}
+
 interface Caller {
   readonly file: string;
   readonly line: number;

@@ -84,10 +84,10 @@ export function plainPath(path: string): string {
 
 /**
  * Whether code may run here that belongs to a module's run for its functions: while one is loaded, and, as top levels
- * start what goes on after them, for as long as this process serves the program that it was loaded for.
+ * start what goes on after them, until the main script's has come to its end.
  */
 export function mayRunAgain(): boolean {
-  return shared.loading > 0 || (shared.main !== null && loading.size > 0);
+  return shared.loading > 0 || (shared.end === null && loading.size > 0);
 }
 
 /** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */

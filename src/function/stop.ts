@@ -1,4 +1,5 @@
-import { exitProcess, setExitCode } from "../processes.ts";
+import { exitProcess } from "../processes.ts";
+import { moduleRunAgain, isCalledAtAll } from "./reference.ts";
 import { reachedOpen } from "./scope.ts";
 
 /**
@@ -7,38 +8,43 @@ import { reachedOpen } from "./scope.ts";
  * none must not end the worker, nor be told of.
  */
 
-/** ms for which a program may do something about it. */
+/** ms in which a program is likely to do something about it, where it cannot be seen whose code runs. */
 const AFTERMATH_MS = 1_000;
 
 const stops = new WeakSet<Error>();
+/** The main script was stopped just now: what it has started may go on. */
+let isAfter = false;
+let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Whether somebody throws what `stopMain` has thrown. */
 export function isStop(error: unknown): boolean {
   return error instanceof Error && stops.has(error);
 }
 
-let restore: (() => void) | null = null;
+export function isAftermath(): boolean {
+  return isAfter;
+}
 
-/** The process is the program's own again: what it says of its exit counts. */
+const { exit } = process;
+
+/** The process is the program's own again. */
 export function endAftermath(): void {
-  restore?.();
-  restore = null;
+  if (timer !== undefined) process.exit = exit;
 }
 
 /** Ends the run of the main script. `call` is what it goes no further than; `isTask` tells whose code runs. */
 export function stopMain(error: Error, call: string, isTask: () => boolean): never {
   stops.add(error);
-  endAftermath();
-  const { exit, exitCode } = process;
+  isAfter = true;
+  clearTimeout(timer);
+  timer = setTimeout(() => (isAfter = false), AFTERMATH_MS);
+  timer.unref();
   process.exit = (code) => {
-    if (isTask()) exitProcess(Number(code ?? process.exitCode ?? 0));
-    throw error;
+    // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that returns another's call.
+    const isAgain = moduleRunAgain() !== undefined || (isAfter && !isCalledAtAll());
+    if (isAgain && !isTask()) throw error;
+    return exitProcess(Number(code ?? process.exitCode ?? 0));
   };
-  restore = () => {
-    process.exit = exit;
-    setExitCode(exitCode);
-  };
-  setTimeout(endAftermath, AFTERMATH_MS).unref();
   reachedOpen(call);
   throw error;
 }

@@ -1,9 +1,8 @@
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { withoutLauncher } from "../mpi/launcher.ts";
-import { runningMpi } from "../mpi/mpi.ts";
-import { type Place, writeJob, writePlace } from "../place.ts";
+import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
+import { type Place, servedPlace, worksInJob, writeJob, writePlace } from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
@@ -283,11 +282,18 @@ function environment(
   return {
     ...withoutLauncher(env ?? process.env),
     ...(place === null ? {} : writePlace(place)),
-    ...((runningMpi()?.size ?? 1) > 1 ? writeJob() : {}),
+    ...(isInJob() ? writeJob() : {}),
     // Seven marker threads a process are more than a machine full of workers needs.
     BUN_JSC_numberOfGCMarkers: "1",
     [WORKER_MARK]: link,
   };
+}
+
+/** Whether this process is a rank among others, or works for one. */
+function isInJob(): boolean {
+  // Some launchers do not tell how many there are.
+  const { size = 1 } = findLauncher(process.env) ?? {};
+  return size !== 1 || worksInJob() || servedPlace() !== null;
 }
 
 function ending(exitCode: number | null, signalCode: string | number | null): Ending {

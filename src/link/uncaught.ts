@@ -1,3 +1,4 @@
+import { isStop } from "../function/stop.ts";
 import { exitProcess } from "../processes.ts";
 
 let listening = false;
@@ -15,9 +16,11 @@ const IS_TEST_RUN =
 export function endAtUncaught(): void {
   if (listening || IS_TEST_RUN) return;
   listening = true;
-  for (const event of ["unhandledRejection", "uncaughtException"]) {
+  // What a Worker throws is for its parent to hear of.
+  const events = ["unhandledRejection", ...(Bun.isMainThread ? ["uncaughtException"] : [])];
+  for (const event of events) {
     process.on(event, (error: unknown) => {
-      if (process.listenerCount(event) > 1) return;
+      if (process.listenerCount(event) > 1 || isStop(error)) return;
       console.error(error);
       exitProcess(1);
     });

@@ -8,7 +8,9 @@ import { lastWords, run, SPARE_MS } from "./run.ts";
 const NO_BUN_MARK = "bsync-doctor-no-bun ";
 
 /** For `sh -c`: $1 is Bun, $2 the text to run, $3 its argument, $4 the mark. */
-const ASK = `"$1" -e "$2" "$3" || printf '%s%s %s\\n' "$4" "$(uname -n)" "$PATH"`;
+const ASK =
+  `"$1" --version >/dev/null 2>&1 && exec "$1" -e "$2" "$3"; ` +
+  `printf '%s%s %s\\n' "$4" "$(uname -n)" "$PATH"`;
 
 const BUN = /^bunx?(?:\.exe)?$/;
 
@@ -47,11 +49,23 @@ export function lookInPlaceOf(command: readonly string[]): string[] | null {
 /** Commands of Bun's own, which run neither a file nor a script of a package's. */
 const NO_PROGRAM = new Set(["exec", "repl", "test", "x"]);
 
+/** Flags of Bun's whose values are words of their own. */
+const WITH_VALUE =
+  /^(?:--(?:cwd|env-file|preload|require|import|config|conditions|define|loader|tsconfig-override|shell|install|port|title)|-[rcdl])$/;
+
 /** What these words have Bun run. */
 function programOf(bun: string, words: readonly string[]): Omit<PlaceQuestion, "mark"> {
   const isPackage = basename(bun).startsWith("bunx");
-  const name = words.find((word) => !word.startsWith("-") && (isPackage || word !== "run"));
-  if (name === undefined || (!isPackage && NO_PROGRAM.has(name))) {
+  const name = words.find((word, i) => {
+    const isFlag = word.startsWith("-") || WITH_VALUE.test(words[i - 1] ?? "");
+    return !isFlag && (isPackage || word !== "run");
+  });
+  // Of another folder than the one that it is started in nothing is known.
+  if (
+    name === undefined ||
+    words.some((word) => /^--cwd\b/.test(word)) ||
+    (!isPackage && NO_PROGRAM.has(name))
+  ) {
     return { program: null, kind: "file" };
   }
   if (isPackage) return { program: name, kind: "command" };
@@ -82,15 +96,18 @@ export async function examineLaunch(
 
 /** What a line says of a host; null if it says something else. */
 function placeIn(line: string): PlaceFacts | null {
-  if (line.startsWith(PLACE_MARK)) {
+  // Some launchers put a label before it, if they are told to.
+  const told = line.indexOf(PLACE_MARK);
+  if (told >= 0) {
     try {
-      return JSON.parse(line.slice(PLACE_MARK.length)) as PlaceFacts;
+      return JSON.parse(line.slice(told + PLACE_MARK.length)) as PlaceFacts;
     } catch {
       return null;
     }
   }
-  if (!line.startsWith(NO_BUN_MARK)) return null;
-  const [host = "", ...path] = line.slice(NO_BUN_MARK.length).split(" ");
+  const missing = line.indexOf(NO_BUN_MARK);
+  if (missing < 0) return null;
+  const [host = "", ...path] = line.slice(missing + NO_BUN_MARK.length).split(" ");
   const nothing = { folder: null, program: null, missing: [], bsync: null, mpi: null };
   return { host, bun: { version: null, path: path.join(" ") }, ...nothing };
 }

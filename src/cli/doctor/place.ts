@@ -48,10 +48,15 @@ export async function examinePlace(): Promise<void> {
     }
   };
   const imports = new Set<string>();
-  if (isFile) {
-    const loader = /^\.[cm]?([jt]sx?)$/.exec(extname(path))?.[1] as "ts" | undefined;
-    const transpiler = new Bun.Transpiler({ loader: loader ?? "tsx" });
-    for (const one of transpiler.scanImports(readFileSync(path, "utf8"))) imports.add(one.path);
+  const loader = /^\.[cm]?([jt]sx?)$/.exec(extname(path ?? ""))?.[1] as "ts" | undefined;
+  if (isFile && loader !== undefined) {
+    try {
+      const found = new Bun.Transpiler({ loader }).scanImports(readFileSync(path, "utf8"));
+      // What is imported by a call may be done without.
+      for (const one of found) if (one.kind === "import-statement") imports.add(one.path);
+    } catch {
+      // What is wrong with it Bun will say.
+    }
   }
   const facts: PlaceFacts = {
     host: hostname(),
