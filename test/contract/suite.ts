@@ -11,7 +11,7 @@ import { Job, type Launch } from "./job.ts";
 import { ISOLATE, type Line, MIX } from "./runner.ts";
 
 /** ms without a word of a job after which it hangs: longer than the limit of any case. */
-const SILENCE_MS = 45_000;
+const SILENCE_MS = 75_000;
 
 /** ms for all cases of a job, for the test runner: how long they take depends on the machine. */
 const JOB_MS = 1_800_000;

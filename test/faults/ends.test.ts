@@ -11,7 +11,7 @@ const PROGRAM = join(import.meta.dir, "fixtures/ends.ts");
 /** ms that an end may take. */
 const END_MS = 5_000;
 /** Jobs at a time. The tests wait for their turn, which counts as their time. */
-const AT_ONCE = 6;
+const AT_ONCE = 3;
 const TEST_MS = 200_000;
 
 const turns = Array.from({ length: AT_ONCE }, () => Promise.resolve());

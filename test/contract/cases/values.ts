@@ -88,7 +88,7 @@ values.it(
     }
     assert.equal(await pool.async(square, 3), 9);
   },
-  { limit: 30_000 },
+  { limit: 60_000 },
 );
 
 for (const [name, { make, path, what }] of Object.entries(fixture.TROUBLE)) {
