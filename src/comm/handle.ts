@@ -182,11 +182,15 @@ export abstract class Handle {
   #stopLoading(): void {
     const module = currentCall() === null ? moduleRunAgain() : undefined;
     if (module === undefined) return;
+    const isMain = module === mainScript();
+    const cure = isMain
+      ? "this run of it ends here, as it is to, and nothing has failed"
+      : "do it in a function that is called once";
     const error = new MpiError(
       `Cannot communicate while ${module} is loaded again, for the functions in it: ` +
-        "the other ranks take no part; do it in a function that is called once",
+        `the other ranks take no part; ${cure}`,
     );
-    if (module !== mainScript()) throw error;
+    if (!isMain) throw error;
     stopMain(error, "its first call that communicates", () => currentCall() !== null);
   }
 }

@@ -1,5 +1,5 @@
 import { exitProcess } from "../processes.ts";
-import { moduleRunAgain, isCalledAtAll } from "./reference.ts";
+import { isCalledAtAll, moduleRunAgain } from "./reference.ts";
 import { reachedOpen } from "./scope.ts";
 
 /**
@@ -21,6 +21,7 @@ export function isStop(error: unknown): boolean {
   return error instanceof Error && stops.has(error);
 }
 
+/** Whether what that has started is likely to run. */
 export function isAftermath(): boolean {
   return isAfter;
 }
