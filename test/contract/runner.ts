@@ -88,8 +88,9 @@ function isolateAllPools(): void {
 export function mixAllPools(place: Place): void {
   const open = AsyncPool.open.bind(AsyncPool);
   AsyncPool.open = (workers, options) => {
-    const isCount = typeof workers === "number" && workers > 0 && workers <= place.workers;
-    return open(isCount ? workersOf(place, workers) : workers, options);
+    const isCount =
+      Number.isInteger(workers) && (workers as number) > 0 && (workers as number) <= place.workers;
+    return open(isCount ? workersOf(place, workers as number) : workers, options);
   };
 }
 
