@@ -57,31 +57,33 @@ export class Liveness {
     if (!this.#isNeeded()) return this.rest();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
-      this.#lookAtHead(connection);
-      this.#lookAtReading(connection);
+      const read = connection.link?.reading ?? null;
+      const isReading = read !== null && read !== connection.read;
+      connection.read = read;
+      this.#lookAtHead(connection, isReading);
+      this.#lookAtReading(connection, read !== null && !isReading);
     }
   }
 
   /** Does it stand before what it was sent, and read nothing? */
-  #lookAtReading(connection: Connection): void {
+  #lookAtReading(connection: Connection, readsNothing: boolean): void {
     const { record, link } = connection;
-    const read = link?.reading ?? null;
     // What it began and has answered is over, though it was kept from saying so.
     const told = link?.told;
     const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
     const waits = record.inFlight.length > 0 && told !== undefined && !begun;
-    const stands = waits && read !== null && read === connection.read;
-    connection.idleLooks = stands ? connection.idleLooks + 1 : 0;
-    connection.read = read;
+    connection.idleLooks = waits && readsNothing ? connection.idleLooks + 1 : 0;
     if (connection.idleLooks >= LOOKS) link?.kill?.();
   }
 
-  /** Is the first call in flight the one of the last look? */
-  #lookAtHead(connection: Connection): void {
+  /** Is the first call in flight the one of the last look, though nothing more of it arrives? */
+  #lookAtHead(connection: Connection, isReading: boolean): void {
     const { record, link } = connection;
     const head = record.inFlight.at(0);
     const order = head?.order ?? 0;
-    connection.headLooks = order === connection.head ? connection.headLooks + 1 : 0;
+    // What is large may take longer to arrive than a worker has to begin it.
+    const arrives = isReading && link?.told === At.Nothing;
+    connection.headLooks = order === connection.head && !arrives ? connection.headLooks + 1 : 0;
     connection.head = order;
     if (connection.headLooks === 0 || link === null) return;
     if (head !== undefined) {

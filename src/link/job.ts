@@ -186,10 +186,17 @@ export function spinOf(mpi: Mpi, isolated = false): number {
   return processes > hostCores() ? 0 : SPIN_US;
 }
 
-/** BSYNC_CHUNK_BYTES: the longest message of a pool; 1 GiB where it is not set. */
+/**
+ * What is longer goes in parts, so that a rank comes by between them: all that a link has under way
+ * (`outbox.ts`: 16) Open MPI may copy in one go, at some 100 MB/s for each of many ranks on few cores, and
+ * who does not come by for seconds counts as held. Of more there is no gain to be measured.
+ */
+const CHUNK_BYTES = 4 * 2 ** 20;
+
+/** BSYNC_CHUNK_BYTES: the longest message of a pool; 4 MiB where it is not set. */
 export function chunkBytes(): number {
   const { BSYNC_CHUNK_BYTES: text } = process.env;
-  if (text === undefined || text === "") return 2 ** 30;
+  if (text === undefined || text === "") return CHUNK_BYTES;
   const bytes = Number(text);
   if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;
   throw new RangeError(

@@ -32,8 +32,8 @@ export interface Link {
   /** What the other side told last; undefined where a link cannot tell. */
   readonly told: number | undefined;
   /**
-   * How far the other side has read; while that does not change it takes nothing in. Null while it is
-   * this side that has to move, and where a link cannot tell.
+   * How far the other side has read what takes long to read; while that does not change it takes nothing of it in.
+   * Null while it is this side that has to move, and where a link cannot tell.
    */
   readonly reading: number | null;
   /** The other side has said who it is. */

@@ -8,9 +8,8 @@ import {
   type MessageWriter,
   readHead,
 } from "../wire.ts";
-import { type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
+import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
 import { At, type Link, type LinkOwner } from "./link.ts";
-import type { Note } from "./note.ts";
 import { MpiOutbox } from "./outbox.ts";
 
 /**
@@ -287,9 +286,10 @@ export class MpiLink implements Link {
 
   /** How to wake the other side, where it is a process of this machine. */
   #bell: { readonly pid: number; readonly spinMs: number } | null = null;
-  /** What the worker's end is at; null where the two are of different machines. */
-  #note: Note | null = null;
-  /** The note's memory, while the other side may not have found it. */
+  /** Where this rank, as a worker, tells what it is at, and where another one tells this; null between machines. */
+  #board: Board | null = null;
+  #found: Board | null = null;
+  /** The memory of `#board`, while the other side may not have found it. */
   #offer: BoardOffer | null = null;
   /** To be told once all has been sent. */
   #nothingNext = false;
@@ -328,20 +328,20 @@ export class MpiLink implements Link {
 
   /** On a rank that serves: makes the memory that it shares with a controller of this machine. */
   offerBoard(): BoardOffer | null {
-    const board = this.#bell === null ? null : makeBoard();
-    if (board === null) return null;
-    this.#note = board.note;
-    this.#offer = { fd: board.fd, key: board.key };
+    const made = this.#bell === null ? null : makeBoard();
+    if (made === null) return null;
+    this.#board = made.board;
+    this.#offer = made.offer;
     return this.#offer;
   }
 
   tell(at: number): boolean {
-    if (this.#note === null) return true;
+    if (this.#board === null) return true;
     // Who sends a task has found it.
     if (this.#offer !== null && at < At.Loading && at !== At.Nothing) this.#closeOffer();
     // Not before its answer has left: should something hold this rank now, it was begun.
     this.#nothingNext = at === At.Nothing && !this.outbox.empty;
-    return this.#nothingNext || this.#note.tell(at);
+    return this.#nothingNext || this.#board.note.tell(at);
   }
 
   /** All that was on its way out has left. */
@@ -350,24 +350,26 @@ export class MpiLink implements Link {
   }
 
   resume(recall: number): void {
-    this.#note?.resume(recall);
+    this.#board?.note.resume(recall);
   }
 
   get told(): number | undefined {
-    return this.#note?.told;
+    return this.#found?.note.told;
   }
 
   recall(): number {
-    return this.#note?.recall() ?? 0;
+    return this.#found?.note.recall() ?? 0;
   }
 
-  readonly reading = null;
+  get reading(): number | null {
+    return this.#found?.reading ?? null;
+  }
 
   meet(other: Greeting): void {
     if (!isNeighbour(other)) return;
     const { pid, spinUs, board } = other;
     this.#bell = { pid, spinMs: spinUs / 1000 };
-    if (board !== undefined) this.#note = findBoard(pid, board);
+    if (board !== undefined) this.#found = findBoard(pid, board);
   }
 
   /** True if the other side runs on this machine, and either can wake the other. */
@@ -441,10 +443,12 @@ export class MpiLink implements Link {
 
   /** Hands over what is complete, in order; true if anything was. */
   receive(): boolean {
+    this.#board?.read();
     let moved = false;
     for (let next = this.#inbox[0]; next !== undefined; next = this.#inbox[0]) {
       while (next.requests.length > 0 && this.#hub.mpi.test(next.requests.at(-1)!)) {
         next.requests.pop();
+        this.#board?.read();
         moved = true;
       }
       if (next.requests.length > 0 || next.later.length > 0) break;

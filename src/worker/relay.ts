@@ -44,6 +44,8 @@ export class Relay {
   #recalledAt: number | undefined;
   #recallLooks = 0;
   #recalls = 0;
+  /** The message of a recall that was not passed on yet. */
+  #recallDue: Uint8Array | null = null;
 
   /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
@@ -89,12 +91,10 @@ export class Relay {
       return;
     }
     if (kind === Kind.Recall) {
-      this.#recalls = child.recall();
-      this.#recalledAt = child.told;
-      this.#recallLooks = 0;
+      this.#recallDue = bytes.slice(0, length);
+      return this.#recall(child);
     }
-    this.#downward.load(bytes, length, buffers);
-    child.send(this.#downward);
+    this.#passDown(child, bytes, length, buffers);
   }
 
   /** What came was passed on as it came. */
@@ -134,6 +134,22 @@ export class Relay {
     this.#lose(PROGRAM_OVER);
   }
 
+  #passDown(child: LocalLink, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    this.#downward.load(bytes, length, buffers);
+    child.send(this.#downward);
+  }
+
+  /** Passes on the recall that is due, unless the child still reads: of that it would begin nothing, and have to get it again. */
+  #recall(child: LocalLink): void {
+    const message = this.#recallDue;
+    if (message === null || (child.told === At.Nothing && child.unread)) return;
+    this.#recallDue = null;
+    this.#recalls = child.recall();
+    this.#recalledAt = child.told;
+    this.#recallLooks = 0;
+    this.#passDown(child, message, message.length, []);
+  }
+
   #passUp(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     this.#answered = true;
     this.#upward.load(bytes, length, buffers);
@@ -156,6 +172,7 @@ export class Relay {
   #look(): void {
     const child = this.#child;
     if (child === null) return;
+    this.#recall(child);
     const { reading, told, unread } = child;
     if (told !== this.#recalledAt) this.#recalledAt = undefined;
     // The second look is one after a second at least.

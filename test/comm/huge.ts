@@ -6,7 +6,7 @@
  */
 import { MAX, world } from "../../mpi.ts";
 
-const BYTES = Number(process.argv[2] ?? 2.5) * 2 ** 30;
+const BYTES = Math.round(Number(process.argv[2] ?? 2.5) * 2 ** 30);
 const STEP = 4_999_999;
 const { rank } = world;
 const other = 1 - rank;

@@ -8,6 +8,9 @@ import { mpiFamilies } from "../setup/mpi.ts";
 import { Job, type JobOptions, type Launch } from "./job.ts";
 import type { Line } from "./runner.ts";
 
+/** The slowest takes 15 s on a slow machine. */
+const ENDED_MS = 40_000;
+
 /** A program of its own, to its end. */
 async function runProgram(
   launch: Launch,
@@ -15,7 +18,7 @@ async function runProgram(
   options: JobOptions = {},
 ): Promise<{ exitCode: number | null; stdout: string; stderr: string }> {
   await using job = new Job(launch, join(import.meta.dir, "fixtures", program), options);
-  await job.ended(20_000);
+  await job.ended(ENDED_MS);
   await job.leftNothing();
   const { stdout, stderr } = job;
   return { exitCode: job.process.exitCode, stdout, stderr };
@@ -25,7 +28,7 @@ describe("programs of their own", () => {
   const families = mpiFamilies();
   const local: Launch = { mode: "local", ranks: 1 };
   const everywhere = [local, ...families.map((mode) => ({ mode, ranks: 2 }))];
-  const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, 30_000);
+  const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, ENDED_MS + 10_000);
 
   for (const launch of [local, ...families.map((mode) => ({ mode, ranks: 3 }))]) {
     it(`${launch.mode}: a main function that nobody awaits opens its pool once, and none on its workers`, async () => {
@@ -104,6 +107,16 @@ describe("programs of their own", () => {
       expect(lines.length).toBeGreaterThan(3);
       expect(exitCode).toBe(0);
     });
+
+    for (const kind of ["plain", "isolated"]) {
+      it(`${mode}, ${kind}: what takes long to arrive is not taken back meanwhile, and runs once`, async () => {
+        const options = { env: { BSYNC_CHUNK_BYTES: "1000" }, args: [kind] };
+        const { exitCode, stdout } = await runProgram({ mode, ranks: 2 }, "arriving.ts", options);
+        const runs = kind === "plain" ? ["runs"] : ["runs", "runs"];
+        expect(linesOf(stdout)).toEqual([...runs, ...runs.map(() => "true")]);
+        expect(exitCode).toBe(0);
+      });
+    }
 
     it(`${mode}: a setting that cannot be is told`, async () => {
       const wrong = { BSYNC_CHUNK_BYTES: "many", BSYNC_SPIN_US: "-1", BSYNC_HOST_TIMEOUT: "soon" };

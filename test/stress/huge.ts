@@ -27,7 +27,7 @@ function report(what: string, length: number): void {
   if (!isSound) process.exitCode = 1;
 }
 
-const BYTES = Number(process.argv[2] ?? 2.5) * 2 ** 30;
+const BYTES = Math.round(Number(process.argv[2] ?? 2.5) * 2 ** 30);
 await using pool = await AsyncPool.open(1);
 report("an argument", await pool.async(soundLength, marked(BYTES)));
 report("a result", soundLength(await pool.async(marked, BYTES)));
