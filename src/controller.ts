@@ -581,12 +581,14 @@ export class Controller implements TaskOwner {
       connection.link?.kill?.();
       return this.#onLost(connection, neverServed(connection, this.#openTimeout));
     }
-    const { task } = verdict;
+    const { task, isBegun } = verdict;
     this.#outgoing.write(connection, Kind.Cancel, task.id);
-    const message =
-      `Cannot finish ${task.label}: it ran longer than its timeout of ${task.options.timeout} ms ` +
-      `on ${describe(connection)}, which does not answer`;
-    this.#settle(task, "failed", new TimeoutError(message));
+    const { timeout } = task.options;
+    const where = describe(connection);
+    const message = isBegun
+      ? `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`
+      : `${where} was sent it, and has not begun it long after its timeout of ${timeout} ms`;
+    this.#settle(task, "failed", new TimeoutError(`Cannot finish ${task.label}: ${message}`));
   }
 
   /**

@@ -3,7 +3,7 @@ import { Front } from "./front.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
 import { ReadyQueue } from "./ready.ts";
-import { type Task, WorkerRecord } from "./task.ts";
+import { bytesOf, type Task, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
@@ -37,8 +37,11 @@ const SHORTEST_US = 0.25;
 /** ms between a task's deadline on the worker and the controller's own verdict. */
 export const VERDICT_MS = 25;
 
-/** ms that a worker may take from receiving a task to starting it: its module may have to be loaded. */
+/** ms that a worker may take from the sending of a task to its start: its module may have to be loaded. */
 export const START_MS = 10_000;
+
+/** Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what they take comes on top. */
+export const BYTES_PER_MS = 10_000;
 
 /** µs that a call is taken to last which has held its worker for so long that those behind it were taken back. */
 const HELD_US = 1_000_000;
@@ -51,7 +54,13 @@ export const STUCK_MS = 1_000;
  * it, or does not go when it is let go; one that was put in another's place does not come to serve.
  */
 export type Verdict =
-  | { readonly kind: "expired"; readonly task: Task; readonly worker: WorkerRecord }
+  | {
+      readonly kind: "expired";
+      readonly task: Task;
+      readonly worker: WorkerRecord;
+      /** It has begun, as far as the controller was told. */
+      readonly isBegun: boolean;
+    }
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
@@ -241,6 +250,7 @@ export class Scheduler {
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.inFlight.find((task) => task.id === id);
     if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
+    worker.begun = id;
     this.#expireAt(task, worker, now + task.options.timeout + VERDICT_MS);
   }
 
@@ -299,7 +309,7 @@ export class Scheduler {
       const task = taskOf(deadline)!;
       task.state = "failed";
       this.#await(worker, now);
-      verdicts.push({ kind: "expired", task, worker });
+      verdicts.push({ kind: "expired", task, worker, isBegun: worker.begun === task.id });
     }
     return verdicts;
   }
@@ -437,7 +447,9 @@ export class Scheduler {
     worker.costs.push(cost);
     worker.load += cost;
     if (!task.isPlain && task.options.timeout !== Infinity) {
-      this.#expireAt(task, worker, now + task.options.timeout + START_MS);
+      worker.begun = 0;
+      const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
+      this.#expireAt(task, worker, now + task.options.timeout + startMs);
     }
     this.#place(worker);
     return task;

@@ -23,6 +23,12 @@ export interface TaskOptions {
  */
 export type Payload = Encoded | readonly unknown[] | string | number | boolean | bigint;
 
+/** Bytes that are to be sent of a payload, where it is one that can be large: of an encoded one. */
+export function bytesOf(payload: Payload | null): number {
+  if (payload === null || typeof payload !== "object" || !("buffers" in payload)) return 0;
+  return payload.buffers.reduce((sum, { byteLength }) => sum + byteLength, payload.body.byteLength);
+}
+
 /**
  * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
  * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`) is
@@ -98,6 +104,8 @@ export class WorkerRecord {
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   left = Infinity;
+  /** The number of the task that it has told to have begun, where its calls have a timeout; 0: none. */
+  begun = 0;
   /** What it had not begun was taken back, and it has not said yet that it knows. */
   recalled = false;
 

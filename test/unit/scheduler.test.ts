@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Scheduler, STUCK_MS, VERDICT_MS } from "../../src/scheduler.ts";
+import { BYTES_PER_MS, Scheduler, START_MS, STUCK_MS, VERDICT_MS } from "../../src/scheduler.ts";
 import type { FunctionRecord } from "../../src/function/reference.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
 import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";
@@ -360,7 +360,7 @@ describe("overdue workers", () => {
     scheduler.started(workers[0]!, late.id, 5);
     expect(scheduler.nextDeadline).toBe(15 + VERDICT_MS);
     expect(scheduler.due(15 + VERDICT_MS - 0.001)).toEqual([]);
-    const verdict = { kind: "expired", task: late, worker: workers[0]! } as const;
+    const verdict = { kind: "expired", task: late, worker: workers[0]!, isBegun: true } as const;
     expect(scheduler.due(15 + VERDICT_MS)).toEqual([verdict]);
     expect(scheduler.next(100)).toBeNull();
     expect(scheduler.answered(workers[0]!, late.id, 90_000, 100)).toBeNull();
@@ -433,7 +433,22 @@ test("a deadline counts from the latest word of the task's beginning", () => {
   scheduler.started(worker, task.id, 1);
   scheduler.started(worker, task.id, 6);
   expect(scheduler.due(11 + VERDICT_MS)).toEqual([]);
-  expect(scheduler.due(16 + VERDICT_MS)).toEqual([{ kind: "expired", task, worker }]);
+  const verdict = { kind: "expired", task, worker, isBegun: true } as const;
+  expect(scheduler.due(16 + VERDICT_MS)).toEqual([verdict]);
+});
+
+test("what is large may take its time to arrive before its timeout counts", () => {
+  const { scheduler, workers } = serving(1);
+  const [worker] = workers as [WorkerRecord];
+  const task = newTask(newFunction(1), { timeout: 10 });
+  const [body, ...buffers] = [1, 2, 3].map((ms) => new Uint8Array(ms * BYTES_PER_MS));
+  task.payload = { format: 2, body: body!, buffers };
+  scheduler.submit(task);
+  scheduler.next(0);
+  expect(scheduler.nextDeadline).toBe(10 + START_MS + 6);
+  expect(scheduler.due(10 + START_MS + 5)).toEqual([]);
+  const verdict = { kind: "expired", task, worker, isBegun: false } as const;
+  expect(scheduler.due(10 + START_MS + 6)).toEqual([verdict]);
 });
 
 test("a deadline that was overtaken does not hold its task, whose result may be large", async () => {
