@@ -10,6 +10,9 @@ import header from "../../c/bsync_mpi.h" with { type: "text" };
 import source from "../../c/bsync_mpi.c" with { type: "text" };
 import commHeader from "../../c/bsync_comm.h" with { type: "text" };
 import commSource from "../../c/bsync_comm.c" with { type: "text" };
+import shapeHeader from "../../c/bsync_shape.h" with { type: "text" };
+import messagesSource from "../../c/bsync_messages.c" with { type: "text" };
+import collectivesSource from "../../c/bsync_collectives.c" with { type: "text" };
 import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
 import watchSource from "../../c/bsync_watch.c" with { type: "text" };
 import watchdogHeader from "../../c/bsync_watchdog.h" with { type: "text" };
@@ -33,6 +36,9 @@ const FILES = {
   "bsync_mpi.c": source,
   "bsync_comm.h": commHeader,
   "bsync_comm.c": commSource,
+  "bsync_shape.h": shapeHeader,
+  "bsync_messages.c": messagesSource,
+  "bsync_collectives.c": collectivesSource,
   "bsync_watch.h": watchHeader,
   "bsync_watch.c": watchSource,
   "bsync_watchdog.h": watchdogHeader,
