@@ -37,15 +37,8 @@ export interface Connection {
   served: boolean;
   /** How many in a row were in its place before it and ended before they had done anything. */
   readonly vain: number;
-  /** How often in a row it was seen not to begin what it was sent. */
-  idleLooks: number;
-  /** Which task was first in flight when that was last seen (0 for none), and how often in a row it was. */
-  head: number;
-  headLooks: number;
   /** What it had told to be at when what it had not begun was recalled; undefined where that is not known. */
   recalledAt: number | undefined;
-  /** How far it had read its link when that was last seen. */
-  read: number | null;
 }
 
 type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "vain">;
@@ -66,11 +59,7 @@ export function newConnection({ record, link, rank, host, writer, vain }: Fixed)
     readyAt: Infinity,
     served: false,
     vain,
-    idleLooks: 0,
-    head: 0,
-    headLooks: 0,
     recalledAt: undefined,
-    read: null,
   };
 }
 

@@ -1,9 +1,21 @@
 import type { Connection, ControlledLink } from "./connection.ts";
 import { At } from "./link/link.ts";
+import type { WorkerRecord } from "./task.ts";
 
 /** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks, with so many ms between. */
 export const LOOKS = 3;
 export const LOOK_MS = 1_000;
+
+/** What was seen of a connection when it was last looked at. */
+interface Seen {
+  /** How far it had read its link. */
+  read: number | null;
+  /** How often in a row it did not begin what it was sent, nor read. */
+  idleLooks: number;
+  /** Which task was first in flight, 0 for none, and how often in a row it was that one. */
+  head: number;
+  headLooks: number;
+}
 
 /**
  * While tasks are pending, looks now and then for workers that are held.
@@ -18,6 +30,7 @@ export class Liveness {
   readonly #connections: readonly Connection[];
   readonly #isNeeded: () => boolean;
   readonly #onHeld: (connection: Connection) => void;
+  readonly #seen = new WeakMap<Connection, Seen>();
   #lastLook = 0;
   #timer: ReturnType<typeof setInterval> | null = null;
 
@@ -57,45 +70,54 @@ export class Liveness {
     if (!this.#isNeeded()) return this.rest();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
+      const seen = this.#seenOf(connection);
       const read = connection.link?.reading ?? null;
-      const isReading = read !== null && read !== connection.read;
-      connection.read = read;
-      this.#lookAtHead(connection, isReading);
-      this.#lookAtReading(connection, read !== null && !isReading);
+      const isReading = read !== null && read !== seen.read;
+      seen.read = read;
+      this.#lookAtHead(connection, seen, isReading);
+      this.#lookAtReading(connection, seen, read !== null && !isReading);
     }
   }
 
+  #seenOf(connection: Connection): Seen {
+    let seen = this.#seen.get(connection);
+    if (seen === undefined) {
+      seen = { read: null, idleLooks: 0, head: 0, headLooks: 0 };
+      this.#seen.set(connection, seen);
+    }
+    return seen;
+  }
+
   /** Does it stand before what it was sent, and read nothing? */
-  #lookAtReading(connection: Connection, readsNothing: boolean): void {
-    const { record, link } = connection;
+  #lookAtReading({ record, link }: Connection, seen: Seen, readsNothing: boolean): void {
     // What it began and has answered is over, though it was kept from saying so.
     const told = link?.told;
     const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
     const waits = record.inFlight.length > 0 && told !== undefined && !begun;
-    connection.idleLooks = waits && readsNothing ? connection.idleLooks + 1 : 0;
-    if (connection.idleLooks >= LOOKS) link?.kill?.();
+    seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
+    if (seen.idleLooks >= LOOKS) link?.kill?.();
   }
 
   /** Is the first call in flight the one of the last look, though nothing more of it arrives? */
-  #lookAtHead(connection: Connection, isReading: boolean): void {
+  #lookAtHead(connection: Connection, seen: Seen, isReading: boolean): void {
     const { record, link } = connection;
     const head = record.inFlight.at(0);
     const order = head?.order ?? 0;
     // What is large may take longer to arrive than a worker has to begin it.
     const arrives = isReading && link?.told === At.Nothing;
-    connection.headLooks = order === connection.head && !arrives ? connection.headLooks + 1 : 0;
-    connection.head = order;
-    if (connection.headLooks === 0 || link === null) return;
+    seen.headLooks = order === seen.head && !arrives ? seen.headLooks + 1 : 0;
+    seen.head = order;
+    if (seen.headLooks === 0 || link === null) return;
     if (head !== undefined) {
-      if (this.#isHeld(connection, link)) this.#onHeld(connection);
-    } else if (record.recalled && connection.headLooks >= LOOKS) {
+      if (this.#isHeld(record, link, seen.headLooks)) this.#onHeld(connection);
+    } else if (record.recalled && seen.headLooks >= LOOKS) {
       // All it was sent was taken back, and it does not say that it knows.
       link.kill?.();
     }
   }
 
   /** Whether what it has not begun is to be taken back. */
-  #isHeld({ record, headLooks }: Connection, { told, kill }: ControlledLink): boolean {
+  #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, headLooks: number): boolean {
     if (record.recalled) return true;
     // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
     // at once. A local process that begins nothing is ended instead.
