@@ -212,9 +212,11 @@ int bsync_comm_iprobe(int source, int tag, int comm, double status[3])
 struct open_request {
   MPI_Request request;
   struct shape shape;
-  int receives;
+  int receives; /* and, if FROM_NOBODY, there is but one thing to tell */
   int next;
 };
+
+#define FROM_NOBODY 2
 
 #define IN_USE (-2)
 #define LAST (-1)
@@ -255,6 +257,11 @@ static int finish(int index, int code, MPI_Status *found, double status[3])
   if (code != MPI_SUCCESS) {
     code = bsync_refused(code);
     if (over->request != MPI_REQUEST_NULL) MPI_Request_free(&over->request);
+  } else if (over->receives == FROM_NOBODY) {
+    /* MPICH 4.0 tells of rank 0 and tag 0. */
+    status[0] = BSYNC_PROC_NULL;
+    status[1] = BSYNC_ANY;
+    status[2] = 0;
   } else if (over->receives) {
     code = tell(found, &over->shape, status);
   }
@@ -302,7 +309,7 @@ int bsync_comm_irecv(void *data, int64_t count, int type, int source, int tag,
   code = MPI_Irecv(data, room.units, room.type, from,
     tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &request);
   if (code != MPI_SUCCESS) return bsync_done(&room, code);
-  return keep(request, &room, 1);
+  return keep(request, &room, from == MPI_PROC_NULL ? FROM_NOBODY : 1);
 }
 
 int bsync_comm_test(int request, double status[3])

@@ -92,7 +92,7 @@ export abstract class Messages extends Handle {
   irecv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Request {
     const { lib } = this;
     const data = this.data(view, "receive");
-    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, true);
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, "receive");
     const place = still(data);
     const { length } = data.array;
     const id = lib.bsync_comm_irecv(place, length, data.type.code, source, tag, this.id);
@@ -142,7 +142,8 @@ export abstract class Messages extends Handle {
     const out = this.data(sent, "send and receive");
     const room = this.data(view, "send and receive");
     if (!isInt(dest) || !isInt(sendTag)) throw this.#wrong(out.array, dest, sendTag);
-    if (!isInt(source) || !isInt(recvTag)) throw this.#wrong(room.array, source, recvTag, true);
+    if (!isInt(source) || !isInt(recvTag))
+      throw this.#wrong(room.array, source, recvTag, "receive");
     const deed = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
     this.refuseShared(out, room, deed);
     if (this.isPromised) {
@@ -180,7 +181,8 @@ export abstract class Messages extends Handle {
    * world.recv(numbers, source, tag);
    */
   probe(source = ANY_SOURCE, tag = ANY_TAG): Status {
-    if (!isInt(source) || !isInt(tag)) throw this.#wrong(undefined, source, tag, true);
+    if (!isInt(source) || !isInt(tag))
+      throw this.#wrong(undefined, source, tag, "look for a message");
     const code = this.lib.bsync_comm_probe(source, tag, this.id, STATUS);
     if (code < 0) throw this.error(code, `look for a message ${from(source, tag)}`);
     return readStatus();
@@ -188,7 +190,8 @@ export abstract class Messages extends Handle {
 
   /** The same without waiting (MPI_Iprobe, MPI 4.0 section 3.8.1); null if there is none. */
   iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
-    if (!isInt(source) || !isInt(tag)) throw this.#wrong(undefined, source, tag, true);
+    if (!isInt(source) || !isInt(tag))
+      throw this.#wrong(undefined, source, tag, "look for a message");
     const code = this.lib.bsync_comm_iprobe(source, tag, this.id, STATUS);
     if (code < 0) throw this.error(code, `look for a message ${from(source, tag)}`);
     return code === 0 ? null : readStatus();
@@ -205,7 +208,7 @@ export abstract class Messages extends Handle {
   }
 
   #receiveOther(view: MpiBuffer, source: number, tag: number): Status {
-    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, true);
+    if (!isInt(source) || !isInt(tag)) throw this.#wrong(view, source, tag, "receive");
     const data = this.data(view, "receive");
     const { array, type } = data;
     const place = memory(array);
@@ -228,8 +231,7 @@ export abstract class Messages extends Handle {
   }
 
   /** Arguments that C would take for others. */
-  #wrong(view: unknown, rank: unknown, tag: unknown, receives = false): Error {
-    const deed = receives ? "receive" : "send";
+  #wrong(view: unknown, rank: unknown, tag: unknown, deed = "send"): Error {
     if (view !== undefined) {
       try {
         this.data(view, deed);
@@ -241,7 +243,7 @@ export abstract class Messages extends Handle {
     const shown = Bun.inspect(isInt(rank) ? tag : rank);
     return this.mistake(
       which,
-      `${deed} ${receives ? from(rank, tag) : to(rank, tag)}`,
+      `${deed} ${deed === "send" ? to(rank, tag) : from(rank, tag)}`,
       `${isInt(rank) ? "a tag" : "a rank"} is a whole number, got ${shown}`,
     );
   }

@@ -71,6 +71,7 @@ describe.each(mpiFamilies())("%s", (family) => {
 
   test("requests are tested, waited for, awaited together, given up, and fail", async () => {
     const empty = { source: -1, tag: -1, count: 0 };
+    const nobody = { ...empty, source: -2 };
     const tags = [...[0, 1, 2].map((tag) => [tag, 1]), ...[0, 1, 2].map(() => [-1, 0])];
     for (const found of await ask("requests")) {
       expect(found).toEqual([
@@ -79,7 +80,7 @@ describe.each(mpiFamilies())("%s", (family) => {
         ...[["first", "second", "third"], true, "CancelledError"],
         ...["MPI_ERR_TRUNCATE", "MPI_ERR_TRUNCATE"],
         ...[false, "MPI_ERR_TRUNCATE", 14],
-        ...[{ ...empty, source: -2 }, empty, null, null, null],
+        ...[nobody, empty, nobody, nobody, null, null, null],
         ...[null, 2, 2, 5, "a value", 0, 6, 70_000_000, [-1, 0, 1]],
       ]);
     }
@@ -96,13 +97,14 @@ describe.each(mpiFamilies())("%s", (family) => {
     expect(classes.join(" ")).toBe(
       "RANK RANK RANK RANK TAG TAG BUFFER BUFFER BUFFER BUFFER BUFFER BUFFER RANK TAG RANK RANK TAG " +
         "ROOT ROOT ROOT BUFFER OP TYPE COUNT COUNT COUNT ARG ARG COUNT ARG OP " +
-        "ARG ARG RANK GROUP GROUP COMM BUFFER BUFFER BUFFER REQUEST COMM COMM COMM TYPE ValueError TRUNCATE " +
+        "ARG ARG RANK GROUP GROUP COMM BUFFER BUFFER BUFFER REQUEST COMM COMM COMM TAG TYPE ValueError TRUNCATE " +
         "TRUNCATE TRUNCATE beyond",
     );
     expect(found!.at(-1)).toBe("beyond: false");
     expect(found![0]).toEndWith("Cannot send Float64Array(3) to rank 99 with tag 0");
     expect(found![12]).toEndWith("Cannot receive up to Float64Array(3) from rank 99 with any tag");
     expect(found![17]).toEndWith("Cannot broadcast Float64Array(3) from root 99");
+    expect(found!.join("\n")).toContain("Cannot look for a message from rank 0 with tag 1.5");
   });
 
   test("communicators are split, duplicated, grouped, nested and freed, and never mix", async () => {

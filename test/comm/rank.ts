@@ -199,6 +199,7 @@ async function requests(): Promise<unknown> {
   found.push(after.wait().tag);
   // Nobody.
   found.push(world.recv(cells[0]!, PROC_NULL), world.isend(cells[0]!, PROC_NULL).wait());
+  found.push(world.irecv(cells[0]!, PROC_NULL).wait(), await world.irecv(cells[0]!, PROC_NULL));
   found.push(world.iprobe());
   world.sendObject("nobody", PROC_NULL);
   found.push(world.recvObject(PROC_NULL), await world.irecvObject(PROC_NULL));
@@ -334,6 +335,7 @@ function mistakes(): unknown {
     failure(() => own.send(array, 0)),
     failure(() => own.free()),
     failure(() => own.dup()),
+    failure(() => world.iprobe(0, 1.5)),
   );
   // What came is no whole number of elements; and is no object.
   const bytes = world.isend(new Uint8Array(12), right, 1);
