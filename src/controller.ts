@@ -380,6 +380,8 @@ export class Controller implements TaskOwner {
         return;
       case Kind.Started:
         return this.#scheduler.started(record, frame.task, now);
+      case Kind.Returned:
+        return this.#scheduler.returned(record, frame.task, now);
       case Kind.Closed:
         connection.farewell = true;
         if (this.#needed) this.#goodbye(connection);
@@ -552,7 +554,10 @@ export class Controller implements TaskOwner {
     const what = this.#scheduler.cancel(task, performance.now());
     if (what === "settled") return false;
     if (what === "interrupt") {
-      this.#outgoing.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
+      const connection = this.connections[task.record!.index]!;
+      this.#outgoing.write(connection, Kind.Cancel, task.id);
+      // From here on: whether it stands is seen a second later.
+      this.#liveness.moves(connection);
     }
     this.#settle(task, "cancelled", error());
     this.#dispatch();
@@ -560,11 +565,16 @@ export class Controller implements TaskOwner {
   }
 
   #ring(): void {
-    const verdicts = this.#scheduler.due(performance.now());
+    const verdicts = this.#scheduler.due(performance.now(), this.#moves);
     for (const verdict of verdicts) this.#execute(verdict);
     if (verdicts.length > 0) this.#dispatch();
     else this.#alarm.set(this.#scheduler.nextDeadline, performance.now());
   }
+
+  readonly #moves = (worker: WorkerRecord): boolean => {
+    const connection = this.connections[worker.index]!;
+    return connection.record === worker && this.#liveness.moves(connection);
+  };
 
   #execute(verdict: Verdict): void {
     const connection = this.connections[verdict.worker.index]!;
@@ -581,13 +591,16 @@ export class Controller implements TaskOwner {
       connection.link?.kill?.();
       return this.#onLost(connection, neverServed(connection, this.#openTimeout));
     }
-    const { task, isBegun } = verdict;
+    const { task, stage } = verdict;
     this.#outgoing.write(connection, Kind.Cancel, task.id);
+    this.#liveness.moves(connection);
     const { timeout } = task.options;
     const where = describe(connection);
-    const message = isBegun
-      ? `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`
-      : `${where} was sent it, and has not begun it long after its timeout of ${timeout} ms`;
+    const message = {
+      sent: `${where} was sent it, and has not begun it long after its timeout of ${timeout} ms`,
+      begun: `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`,
+      returned: `it has ended on ${where}, but its result does not arrive`,
+    }[stage];
     this.#settle(task, "failed", new TimeoutError(`Cannot finish ${task.label}: ${message}`));
   }
 

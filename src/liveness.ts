@@ -12,9 +12,16 @@ interface Seen {
   read: number | null;
   /** How often in a row it did not begin what it was sent, nor read. */
   idleLooks: number;
+  /** How far it had read, and what had come of it, when that was last compared; and when it had changed. */
+  reading: number | null;
+  received: number;
+  movedAt: number;
   /** Which task was first in flight, 0 for none, and how often in a row it was that one. */
   head: number;
   headLooks: number;
+  /** The last one that it did not begin in so many looks, and was taken back from it. */
+  vain: number;
+  patience: number;
 }
 
 /**
@@ -66,10 +73,25 @@ export class Liveness {
     this.#timer = null;
   }
 
+  /**
+   * Whether anything has gone to it or come from it in the last second, as far as was seen: by this, which
+   * whoever will ask calls a second before, and by the looks.
+   */
+  moves(connection: Connection): boolean {
+    const seen = this.#seenOf(connection);
+    const { reading = null, received = 0 } = connection.link ?? {};
+    const now = performance.now();
+    if (reading !== seen.reading || received !== seen.received) seen.movedAt = now;
+    seen.reading = reading;
+    seen.received = received;
+    return now - seen.movedAt < LOOK_MS;
+  }
+
   #look(): void {
     if (!this.#isNeeded()) return this.rest();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
+      this.moves(connection);
       const seen = this.#seenOf(connection);
       const read = connection.link?.reading ?? null;
       const isReading = read !== null && read !== seen.read;
@@ -82,7 +104,10 @@ export class Liveness {
   #seenOf(connection: Connection): Seen {
     let seen = this.#seen.get(connection);
     if (seen === undefined) {
-      seen = { read: null, idleLooks: 0, head: 0, headLooks: 0 };
+      seen = {
+        ...{ read: null, idleLooks: 0, reading: null, received: 0, movedAt: -Infinity },
+        ...{ head: 0, headLooks: 0, vain: 0, patience: LOOKS },
+      };
       this.#seen.set(connection, seen);
     }
     return seen;
@@ -109,7 +134,7 @@ export class Liveness {
     seen.head = order;
     if (seen.headLooks === 0 || link === null) return;
     if (head !== undefined) {
-      if (this.#isHeld(record, link, seen.headLooks)) this.#onHeld(connection);
+      if (this.#isHeld(record, link, seen)) this.#onHeld(connection);
     } else if (record.recalled && seen.headLooks >= LOOKS) {
       // All it was sent was taken back, and it does not say that it knows.
       link.kill?.();
@@ -117,12 +142,25 @@ export class Liveness {
   }
 
   /** Whether what it has not begun is to be taken back. */
-  #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, headLooks: number): boolean {
+  #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, seen: Seen): boolean {
     if (record.recalled) return true;
     // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
     // at once. A local process that begins nothing is ended instead.
     const isProcess = kill !== undefined;
-    if (headLooks === LOOKS && (isProcess ? told === undefined : told === At.Nothing)) return true;
-    return record.inFlight.length > 1 && told !== At.Loading && !(isProcess && told === At.Nothing);
+    const isMany = record.inFlight.length > 1;
+    if (isProcess ? told === undefined : told === At.Nothing) return this.#isVain(seen, isMany);
+    return isMany && told !== At.Loading && told !== At.Nothing;
+  }
+
+  /**
+   * Whether it has had its time to begin the first one. That has twice as much whenever it is sent again: it may be
+   * large, and what held the worker may come back, as another pool's calls do.
+   */
+  #isVain(seen: Seen, isMany: boolean): boolean {
+    const looks = seen.head === seen.vain ? seen.patience : isMany ? 1 : LOOKS;
+    if (seen.headLooks < looks) return false;
+    seen.vain = seen.head;
+    seen.patience = 2 * Math.max(looks, LOOKS);
+    return true;
   }
 }

@@ -3,7 +3,7 @@ import { Front } from "./front.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
 import { ReadyQueue } from "./ready.ts";
-import { bytesOf, type Task, WorkerRecord } from "./task.ts";
+import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
@@ -58,8 +58,7 @@ export type Verdict =
       readonly kind: "expired";
       readonly task: Task;
       readonly worker: WorkerRecord;
-      /** It has begun, as far as the controller was told. */
-      readonly isBegun: boolean;
+      readonly stage: Stage;
     }
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
@@ -250,8 +249,16 @@ export class Scheduler {
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.inFlight.find((task) => task.id === id);
     if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
-    worker.begun = id;
+    worker.stage = "begun";
     this.#expireAt(task, worker, now + task.options.timeout + VERDICT_MS);
+  }
+
+  /** A worker has said that a task has ended in time: its answer follows, and may be large. */
+  returned(worker: WorkerRecord, id: number, now: number): void {
+    const task = worker.inFlight.find((task) => task.id === id);
+    if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
+    worker.stage = "returned";
+    this.#expireAt(task, worker, now + START_MS);
   }
 
   /**
@@ -294,22 +301,35 @@ export class Scheduler {
     return "interrupt";
   }
 
-  /** Tasks whose time is over, and workers that stay stuck. Each is returned once. */
-  due(now: number): Verdict[] {
+  /**
+   * Tasks whose time is over, and workers that stay stuck. Each is returned once. A worker that `moves` what is on its
+   * way to it or from it has more time for that.
+   */
+  due(now: number, moves: (worker: WorkerRecord) => boolean = () => false): Verdict[] {
     const verdicts: Verdict[] = [];
     while (this.#deadlines.peekKey() <= now) {
       const deadline = this.#deadlines.pop()!;
       if (!this.#isLive(deadline)) continue;
       const { worker } = deadline;
       if (deadline.order === null) {
+        const isLate = worker.set === this.#starting;
+        if (!isLate && moves(worker)) {
+          this.#stuckAt(worker, now + STUCK_MS);
+          continue;
+        }
         worker.stuckAt = Infinity;
-        verdicts.push({ kind: worker.set === this.#starting ? "late" : "stuck", worker });
+        verdicts.push({ kind: isLate ? "late" : "stuck", worker });
         continue;
       }
       const task = taskOf(deadline)!;
+      const { stage } = worker;
+      if (stage !== "begun" && moves(worker)) {
+        this.#expireAt(task, worker, now + START_MS);
+        continue;
+      }
       task.state = "failed";
       this.#await(worker, now);
-      verdicts.push({ kind: "expired", task, worker, isBegun: worker.begun === task.id });
+      verdicts.push({ kind: "expired", task, worker, stage });
     }
     return verdicts;
   }
@@ -447,7 +467,7 @@ export class Scheduler {
     worker.costs.push(cost);
     worker.load += cost;
     if (!task.isPlain && task.options.timeout !== Infinity) {
-      worker.begun = 0;
+      worker.stage = "sent";
       const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
       this.#expireAt(task, worker, now + task.options.timeout + startMs);
     }
@@ -499,8 +519,12 @@ export class Scheduler {
   #await(worker: WorkerRecord, now: number): void {
     if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
-    worker.stuckAt = now + STUCK_MS;
-    this.#watch({ order: null, worker, time: worker.stuckAt });
+    this.#stuckAt(worker, now + STUCK_MS);
+  }
+
+  #stuckAt(worker: WorkerRecord, time: number): void {
+    worker.stuckAt = time;
+    this.#watch({ order: null, worker, time });
   }
 
   #place(worker: WorkerRecord): void {

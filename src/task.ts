@@ -89,6 +89,9 @@ export class Task {
   }
 }
 
+/** The timeout of a call counts while it is begun; its arguments may take their time to arrive, and its result. */
+export type Stage = "sent" | "begun" | "returned";
+
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
   readonly index: number;
@@ -104,8 +107,8 @@ export class WorkerRecord {
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   left = Infinity;
-  /** The number of the task that it has told to have begun, where its calls have a timeout; 0: none. */
-  begun = 0;
+  /** How far it has come with a call that has a timeout, as it has told. */
+  stage: Stage = "sent";
   /** What it had not begun was taken back, and it has not said yet that it knows. */
   recalled = false;
 

@@ -43,6 +43,7 @@ export const Kind = {
   Recalled: 27,
   Held: 28,
   Left: 29,
+  Returned: 30,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -78,6 +79,8 @@ export interface Frames {
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
   [Kind.Started]: undefined;
+  /** `task` has ended in time, though its answer may take long: sent for tasks under a deadline. */
+  [Kind.Returned]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;
   /** `task`; `number` is µs it ran; the body what it threw. */

@@ -84,6 +84,7 @@ class ModelledWorker {
       rank: null,
       told: undefined,
       reading: null,
+      received: 0,
       send: (message) => send(this, message),
       rouse() {},
       poll: () => false,

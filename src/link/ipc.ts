@@ -28,6 +28,7 @@ export class IpcLink implements Link {
     if (this.#closed || !Array.isArray(message)) return;
     const [bytes, ...buffers] = message as Uint8Array[];
     if (bytes === undefined) return;
+    this.received++;
     this.#owner.onMessage(bytes, bytes.length, buffers);
     this.#owner.onPause();
   }
@@ -56,6 +57,7 @@ export class IpcLink implements Link {
 
   readonly told = undefined;
   readonly reading = null;
+  received = 0;
   readonly unread = false;
 
   meet(): void {}

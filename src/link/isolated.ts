@@ -77,6 +77,10 @@ export class IsolatedLink implements Link {
     return this.#told;
   }
 
+  get received(): number {
+    return this.#link.received;
+  }
+
   /** It is the rank that has to be woken, which has introduced itself. */
   meet(): void {}
 

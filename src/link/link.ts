@@ -36,6 +36,8 @@ export interface Link {
    * Null while it is this side that has to move, and where a link cannot tell.
    */
   readonly reading: number | null;
+  /** Changes with whatever comes in, be it part of a message. */
+  readonly received: number;
   /** The other side has said who it is. */
   meet(other: Greeting): void;
   /** Forgets the other side: nothing is sent or handed over any more. */

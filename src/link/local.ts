@@ -142,6 +142,10 @@ export class LocalLink implements Link {
     return this.#channel.reading;
   }
 
+  get received(): number {
+    return this.#channel.received;
+  }
+
   /** Whether there is something that the worker has not read. */
   get unread(): boolean {
     return this.#channel.unread;

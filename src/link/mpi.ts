@@ -291,6 +291,7 @@ export class MpiLink implements Link {
   #found: Board | null = null;
   /** The memory of `#board`, while the other side may not have found it. */
   #offer: BoardOffer | null = null;
+  #received = 0;
   /** To be told once all has been sent. */
   #nothingNext = false;
   /** False between a message and the end of its poll. */
@@ -361,6 +362,10 @@ export class MpiLink implements Link {
     return this.#found?.note.recall() ?? 0;
   }
 
+  get received(): number {
+    return this.#received;
+  }
+
   get reading(): number | null {
     return this.#found?.reading ?? null;
   }
@@ -422,6 +427,7 @@ export class MpiLink implements Link {
 
   /** The hub has received a message, in memory that it will use again. */
   arrive(bytes: Uint8Array, length: number, sizes: readonly number[]): void {
+    this.#received++;
     if (this.#bell !== null) this.#hear(performance.now());
     if (sizes.length === 0 && this.#inbox.length === 0) return this.#handOver(bytes, length, []);
     const arriving = this.#hub.receiveBuffers(this, sizes);
@@ -436,6 +442,7 @@ export class MpiLink implements Link {
     const arrival = this.#inbox.find(({ later }) => later.length > 0);
     const piece = arrival?.later.pop();
     if (arrival === undefined || piece === undefined) return false;
+    this.#received++;
     if (!large) piece.set(memory.subarray(0, Math.min(length, piece.length)));
     else arrival.requests.push(this.#hub.mpi.receive(piece, piece.length, this.rank, this.tag));
     return true;
@@ -448,6 +455,7 @@ export class MpiLink implements Link {
     for (let next = this.#inbox[0]; next !== undefined; next = this.#inbox[0]) {
       while (next.requests.length > 0 && this.#hub.mpi.test(next.requests.at(-1)!)) {
         next.requests.pop();
+        this.#received++;
         this.#board?.read();
         moved = true;
       }

@@ -120,7 +120,7 @@ export class Ring {
     return false;
   }
 
-  /** For the writer: where the reader is. */
+  /** Where the reader is. */
   get position(): number {
     return Atomics.load(this.#header, READ) >>> 0;
   }

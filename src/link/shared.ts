@@ -149,6 +149,10 @@ export class SharedLink implements Link {
     return this.#outbox.length > 0 && this.#out.drained ? null : this.#out.position;
   }
 
+  get received(): number {
+    return this.#in.position;
+  }
+
   /** Whether there is something that the other side has not read. */
   get unread(): boolean {
     return this.#outbox.length > 0 || !this.#out.drained;

@@ -6,6 +6,7 @@ import {
   type Encoded,
   type EncodedAt,
   encodeValue,
+  OUT_OF_BAND_BYTES,
 } from "../codec/value.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, ValueError } from "../errors.ts";
@@ -258,6 +259,7 @@ export class Session {
     this.#called = null;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
+      if (deadline !== Infinity) this.#tellReturned(task, outcome);
       this.#answer(task, (end - start) * 1000, outcome);
       if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
@@ -270,10 +272,19 @@ export class Session {
       if (this.#running !== running) return; // it was cancelled, and answered then
       const end = performance.now();
       this.#running = null;
+      if (deadline !== Infinity) this.#tellReturned(task, outcome);
       this.#answer(task, (end - start) * 1000, outcome);
       if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       this.#continue();
     });
+  }
+
+  /** A timeout is for the function: what encoding and sending its result takes does not count. */
+  #tellReturned(task: number, { value }: Outcome): void {
+    if (this.#closed || !mayBeLarge(value)) return;
+    if (!this.#writer.fits()) this.sendAnswers();
+    this.#writer.write(Kind.Returned, task);
+    this.sendAnswers();
   }
 
   /** After a task: is there more memory in use than there may be? */
@@ -433,6 +444,12 @@ const encoding: EncodeContext = {
   classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
   stackFor: userStack,
 };
+
+/** Whether a value may take long to be encoded, or to be sent. */
+function mayBeLarge(value: unknown): boolean {
+  if (typeof value === "string") return value.length >= OUT_OF_BAND_BYTES;
+  return typeof value === "object" && value !== null;
+}
 
 /** A copy: what was received lies in memory that will be used again. */
 function keep({ format, body, buffers }: Encoded): EncodedAt {

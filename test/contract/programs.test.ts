@@ -43,6 +43,12 @@ describe("programs of their own", () => {
     });
   }
 
+  it("local: a process that takes in what was cancelled meanwhile is not ended", async () => {
+    const { exitCode, stdout } = await runProgram(local, "arriving.ts", { args: ["cancelled"] });
+    expect(linesOf(stdout)).toEqual(["true"]);
+    expect(exitCode).toBe(0);
+  });
+
   for (const mode of families) {
     for (const ranks of [3, 4]) {
       it(`${mode}, ${ranks} ranks: keepUnused lets the ranks outside of the list go on`, async () => {

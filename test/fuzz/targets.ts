@@ -239,6 +239,7 @@ class Hostile implements Surroundings {
       resume() {},
       told: undefined,
       reading: null,
+      received: 0,
       meet() {},
       close: () => void this.#owners.delete(index),
     };

@@ -360,7 +360,7 @@ describe("overdue workers", () => {
     scheduler.started(workers[0]!, late.id, 5);
     expect(scheduler.nextDeadline).toBe(15 + VERDICT_MS);
     expect(scheduler.due(15 + VERDICT_MS - 0.001)).toEqual([]);
-    const verdict = { kind: "expired", task: late, worker: workers[0]!, isBegun: true } as const;
+    const verdict = { kind: "expired", task: late, worker: workers[0]!, stage: "begun" } as const;
     expect(scheduler.due(15 + VERDICT_MS)).toEqual([verdict]);
     expect(scheduler.next(100)).toBeNull();
     expect(scheduler.answered(workers[0]!, late.id, 90_000, 100)).toBeNull();
@@ -433,7 +433,7 @@ test("a deadline counts from the latest word of the task's beginning", () => {
   scheduler.started(worker, task.id, 1);
   scheduler.started(worker, task.id, 6);
   expect(scheduler.due(11 + VERDICT_MS)).toEqual([]);
-  const verdict = { kind: "expired", task, worker, isBegun: true } as const;
+  const verdict = { kind: "expired", task, worker, stage: "begun" } as const;
   expect(scheduler.due(16 + VERDICT_MS)).toEqual([verdict]);
 });
 
@@ -447,8 +447,36 @@ test("what is large may take its time to arrive before its timeout counts", () =
   scheduler.next(0);
   expect(scheduler.nextDeadline).toBe(10 + START_MS + 6);
   expect(scheduler.due(10 + START_MS + 5)).toEqual([]);
-  const verdict = { kind: "expired", task, worker, isBegun: false } as const;
+  const verdict = { kind: "expired", task, worker, stage: "sent" } as const;
   expect(scheduler.due(10 + START_MS + 6)).toEqual([verdict]);
+});
+
+test("who takes in a call has time for that, and who sends its result; a call that runs has its timeout", () => {
+  const { scheduler, workers } = serving(1);
+  const [worker] = workers as [WorkerRecord];
+  const moves = () => true;
+  const submit = () => {
+    const task = newTask(newFunction(1), { timeout: 10 });
+    scheduler.submit(task);
+    scheduler.next(0);
+    return task;
+  };
+  const first = submit();
+  expect(scheduler.due(10 + START_MS, moves)).toEqual([]);
+  expect(scheduler.nextDeadline).toBe(10 + 2 * START_MS);
+  scheduler.started(worker, first.id, 20_000);
+  scheduler.returned(worker, first.id, 20_010);
+  expect(scheduler.due(20_010 + START_MS, moves)).toEqual([]);
+  const late = { kind: "expired", task: first, worker, stage: "returned" } as const;
+  expect(scheduler.due(20_010 + 2 * START_MS)).toEqual([late]);
+  // Nobody waits for it any more; the worker is given time all the same, as long as it moves.
+  expect(scheduler.due(1e6, moves)).toEqual([]);
+  expect(scheduler.due(1e6 + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
+  scheduler.answered(worker, first.id, 1, 2e6);
+  const second = submit();
+  scheduler.started(worker, second.id, 3e6);
+  const over = { kind: "expired", task: second, worker, stage: "begun" } as const;
+  expect(scheduler.due(3e6 + 10 + VERDICT_MS, moves)).toEqual([over]);
 });
 
 test("a deadline that was overtaken does not hold its task, whose result may be large", async () => {

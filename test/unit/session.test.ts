@@ -52,6 +52,7 @@ class Worker {
       resume: (recall) => note.resume(recall),
       told: undefined,
       reading: null,
+      received: 0,
       meet() {},
       close() {},
     };

@@ -122,6 +122,30 @@ timeouts.it("time counts from the start of the function, not from its submission
   assert.equal(await first, "first");
 });
 
+/** What it returns takes longer to be encoded than it had time for. */
+function slowToSend(): { readonly value: number } {
+  return {
+    get value() {
+      Bun.sleepSync(300);
+      return 7;
+    },
+  };
+}
+
+timeouts.it(
+  "time counts to the end of the function, not to the arrival of its result",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const [pid] = await pool.each(() => process.pid);
+    const brief = pool.with({ timeout: 60 });
+    assert.deepEqual(await brief.async(slowToSend), { value: 7 });
+    assert.deepEqual(await brief.async(async () => await Promise.resolve(slowToSend())), {
+      value: 7,
+    });
+    assert.deepEqual(await pool.each(() => process.pid), [pid]);
+  },
+);
+
 timeouts.it("one that is not reached changes nothing", async () => {
   await using pool = await AsyncPool.open(1);
   const view = pool.with({ timeout: 5_000 });
