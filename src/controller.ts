@@ -556,8 +556,8 @@ export class Controller implements TaskOwner {
     if (what === "interrupt") {
       const connection = this.connections[task.record!.index]!;
       this.#outgoing.write(connection, Kind.Cancel, task.id);
-      // From here on: whether it stands is seen a second later.
-      this.#liveness.moves(connection);
+      // It is stuck if it moves nothing from here on.
+      this.#liveness.forget(connection);
     }
     this.#settle(task, "cancelled", error());
     this.#dispatch();
@@ -593,7 +593,7 @@ export class Controller implements TaskOwner {
     }
     const { task, stage } = verdict;
     this.#outgoing.write(connection, Kind.Cancel, task.id);
-    this.#liveness.moves(connection);
+    this.#liveness.forget(connection);
     const { timeout } = task.options;
     const where = describe(connection);
     const message = {

@@ -73,18 +73,26 @@ export class Liveness {
     this.#timer = null;
   }
 
-  /**
-   * Whether anything has gone to it or come from it in the last second, as far as was seen: by this, which
-   * whoever will ask calls a second before, and by the looks.
-   */
+  /** Whether anything has gone to it or come from it within about a second, and since `forget`. */
   moves(connection: Connection): boolean {
     const seen = this.#seenOf(connection);
-    const { reading = null, received = 0 } = connection.link ?? {};
+    const { reading, received } = seen;
+    this.#note(connection, seen);
     const now = performance.now();
     if (reading !== seen.reading || received !== seen.received) seen.movedAt = now;
-    seen.reading = reading;
-    seen.received = received;
     return now - seen.movedAt < LOOK_MS;
+  }
+
+  /** What it has moved until now says nothing. */
+  forget(connection: Connection): void {
+    const seen = this.#seenOf(connection);
+    this.#note(connection, seen);
+    seen.movedAt = -Infinity;
+  }
+
+  #note({ link }: Connection, seen: Seen): void {
+    seen.reading = link?.reading ?? null;
+    seen.received = link?.received ?? 0;
   }
 
   #look(): void {
