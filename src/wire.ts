@@ -79,7 +79,7 @@ export interface Frames {
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
   [Kind.Started]: undefined;
-  /** `task` has ended in time, though its answer may take long: sent for tasks under a deadline. */
+  /** `task` has ended in time, and its result follows: sent for a large one, of tasks under a deadline. */
   [Kind.Returned]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;

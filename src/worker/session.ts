@@ -8,6 +8,7 @@ import {
   encodeValue,
   OUT_OF_BAND_BYTES,
 } from "../codec/value.ts";
+import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, ValueError } from "../errors.ts";
 import {
@@ -259,8 +260,7 @@ export class Session {
     this.#called = null;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
-      if (deadline !== Infinity) this.#tellReturned(task, outcome);
-      this.#answer(task, (end - start) * 1000, outcome);
+      this.#answer(task, (end - start) * 1000, outcome, deadline);
       if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
       // What came during the call.
@@ -272,19 +272,10 @@ export class Session {
       if (this.#running !== running) return; // it was cancelled, and answered then
       const end = performance.now();
       this.#running = null;
-      if (deadline !== Infinity) this.#tellReturned(task, outcome);
-      this.#answer(task, (end - start) * 1000, outcome);
+      this.#answer(task, (end - start) * 1000, outcome, deadline);
       if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
       this.#continue();
     });
-  }
-
-  /** A timeout is for the function: what encoding and sending its result takes does not count. */
-  #tellReturned(task: number, { value }: Outcome): void {
-    if (this.#closed || !mayBeLarge(value)) return;
-    if (!this.#writer.fits()) this.sendAnswers();
-    this.#writer.write(Kind.Returned, task);
-    this.sendAnswers();
   }
 
   /** After a task: is there more memory in use than there may be? */
@@ -367,7 +358,7 @@ export class Session {
     this.#onClosed();
   }
 
-  #answer(task: number, elapsed: number, outcome: Outcome): void {
+  #answer(task: number, elapsed: number, outcome: Outcome, deadline = Infinity): void {
     if (this.#closed) return;
     if (outcome.threw) {
       this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(outcome.value));
@@ -381,7 +372,19 @@ export class Session {
       this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(error));
       return;
     }
+    if (deadline !== Infinity) this.#tellReturned(task, content);
     this.#send(Kind.Result, task, elapsed, content);
+  }
+
+  /**
+   * A timeout is for the function, and for what of the program's runs when its result is encoded; what it takes to
+   * send that does not count.
+   */
+  #tellReturned(task: number, content: Encoded): void {
+    if (bytesOf(content) < OUT_OF_BAND_BYTES) return;
+    if (!this.#writer.fits()) this.sendAnswers();
+    this.#writer.write(Kind.Returned, task);
+    this.sendAnswers();
   }
 
   #send(kind: Kind, task: number, elapsed: number, content: Encoded): void {
@@ -444,12 +447,6 @@ const encoding: EncodeContext = {
   classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
   stackFor: userStack,
 };
-
-/** Whether a value may take long to be encoded, or to be sent. */
-function mayBeLarge(value: unknown): boolean {
-  if (typeof value === "string") return value.length >= OUT_OF_BAND_BYTES;
-  return typeof value === "object" && value !== null;
-}
 
 /** A copy: what was received lies in memory that will be used again. */
 function keep({ format, body, buffers }: Encoded): EncodedAt {
