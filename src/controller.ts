@@ -30,6 +30,7 @@ import {
   wasInVain,
 } from "./losses.ts";
 import type { DrainSettings, PoolLimits } from "./options.ts";
+import { GOODBYE_MS } from "./os/waits.ts";
 import { type InitialCall, Outgoing } from "./outgoing.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
@@ -51,9 +52,6 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
 
 /** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
 const CHECK_ALIVE_MS = 50;
-
-/** ms that `close` waits for a worker to go by itself. */
-const GOODBYE_MS = 2_000;
 
 /**
  * The pool's engine: opens links, asks the scheduler, acts on its answers. The road of a call:

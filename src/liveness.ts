@@ -1,10 +1,10 @@
 import type { Connection, ControlledLink } from "./connection.ts";
 import { At } from "./link/link.ts";
+import { LOOK_MS } from "./os/waits.ts";
 import type { WorkerRecord } from "./task.ts";
 
-/** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks, with so many ms between. */
+/** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks. */
 export const LOOKS = 3;
-export const LOOK_MS = 1_000;
 
 /** What was seen of a connection when it was last looked at. */
 interface Seen {

@@ -2,6 +2,7 @@ import { type Connection, describe } from "./connection.ts";
 import { likelyCause } from "./endings.ts";
 import { BsyncError, WorkerLostError } from "./errors.ts";
 import type { Ending } from "./link/link.ts";
+import { SETTLED_MS } from "./os/waits.ts";
 import type { Task } from "./task.ts";
 
 /** What the end of a worker is for whoever waits: one error for each way in which a task, or all, are lost. */
@@ -11,9 +12,6 @@ export const START_TRIES = 3;
 
 /** How many workers a task may cost that die while they load what it needs. */
 const LOAD_TRIES = 3;
-
-/** ms after which a worker that has had nothing to do has proved that it can live. */
-const SETTLED_MS = 1_000;
 
 /** It was running the task, or held its answer. */
 export function lostWhileRunning(task: Task, worker: Connection, ending: Ending): WorkerLostError {

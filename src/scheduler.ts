@@ -2,6 +2,7 @@ import type { Fifo } from "./fifo.ts";
 import { Front } from "./front.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
+import { START_MS, STUCK_MS } from "./os/waits.ts";
 import { ReadyQueue } from "./ready.ts";
 import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
 
@@ -37,17 +38,11 @@ const SHORTEST_US = 0.25;
 /** ms between a task's deadline on the worker and the controller's own verdict. */
 export const VERDICT_MS = 25;
 
-/** ms that a worker may take from the sending of a task to its start: its module may have to be loaded. */
-export const START_MS = 10_000;
-
 /** Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what they take comes on top. */
 export const BYTES_PER_MS = 10_000;
 
 /** µs that a call is taken to last which has held its worker for so long that those behind it were taken back. */
 const HELD_US = 1_000_000;
-
-/** ms that a local worker may go on with a settled task, or stay when it is let go, before it is killed. */
-export const STUCK_MS = 1_000;
 
 /**
  * What `due` says is to be done: a task has had its time; a worker goes on with what was settled without

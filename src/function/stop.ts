@@ -1,3 +1,4 @@
+import { AFTERMATH_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
 import { isCalledAtAll, moduleRunAgain } from "./reference.ts";
 import { reachedOpen } from "./scope.ts";
@@ -7,9 +8,6 @@ import { reachedOpen } from "./scope.ts";
  * program may catch that, as in `main().catch(() => process.exit(1))`: what it does then about a failure that is
  * none must not end the worker, nor be told of.
  */
-
-/** ms in which a program is likely to do something about it, where it cannot be seen whose code runs. */
-const AFTERMATH_MS = 1_000;
 
 const stops = new WeakSet<Error>();
 /** The main script was stopped just now: what it has started may go on. */

@@ -3,6 +3,7 @@ import { MpiError } from "../errors.ts";
 import { abortByLauncher } from "../mpi/connection.ts";
 import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
+import { LET_GO_MS } from "../os/waits.ts";
 import { servedPlace } from "../place.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
 import { endAtUncaught } from "./uncaught.ts";
@@ -103,9 +104,6 @@ if (isMpich && Bun.isMainThread && process.env.BSYNC_USE_MPI !== "0") {
 }
 
 let lettingGo = false;
-
-/** ms in which a program that ends well, and has opened nothing, meets the others in `MPI_Init`. */
-const LET_GO_MS = 2_000;
 
 /**
  * `open` was refused here before it had started MPI. Should the program end well all the same, and open

@@ -2,6 +2,7 @@ import { closeSync, existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
+import { LINGER_MS } from "../os/waits.ts";
 import { type Place, servedPlace, worksInJob, writeJob, writePlace } from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
@@ -30,9 +31,6 @@ export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
 /** Descriptors of a worker process: its bell, and the memory it shares with its parent. */
 export const BELL_FD = 3;
 export const MEMORY_FD = 4;
-
-/** ms that a process may take to end once it was let go. */
-const LINGER_MS = 2_000;
 
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 

@@ -1,4 +1,5 @@
 import type { Mpi } from "../mpi/mpi.ts";
+import { FAREWELL_MS } from "../os/waits.ts";
 import { type Frame, Kind, MessageWriter, readFrames, type Released } from "../wire.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import type { LinkOwner } from "./link.ts";
@@ -35,9 +36,6 @@ export function isForWorker(source: number, rank: number, tag: number): boolean 
 
 /** Session of the job's own messages. */
 const JOB_SESSION = 0;
-
-/** ms that a process waits at its end for the ranks that serve it. */
-const FAREWELL_MS = 1_500;
 
 /** ms for which it takes in what has come before: pools may be sent things without end. */
 const TAKE_IN_MS = 100;

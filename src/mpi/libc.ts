@@ -17,8 +17,8 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
   return null;
 }
 
-/** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many seconds. */
-export function killAfter(seconds: number): void {
+/** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, in whole seconds. */
+export function killAfter(ms: number): void {
   process.removeAllListeners("SIGALRM");
-  openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(seconds);
+  openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }

@@ -6,6 +6,7 @@ import { endAftermath } from "../function/stop.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
+import { EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
@@ -67,9 +68,6 @@ interface Wait {
   resolve(): void;
   reject(reason: unknown): void;
 }
-
-/** s that the handlers of `exit` of a rank that was let go have, all together, once the job is over. */
-const EXIT_S = 2;
 
 /** Those whose pools are not over. */
 const waits = new Set<Wait>();
@@ -158,7 +156,7 @@ function onDismissed(controller: number): void {
   services!.dismiss();
   seeToEnd();
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
-  job!.roll.onOver = () => killAfter(EXIT_S);
+  job!.roll.onOver = () => killAfter(EXIT_MS);
   process.on("exit", () => killDescendants(process.pid));
   exitProcess(0);
 }

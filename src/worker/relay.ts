@@ -4,8 +4,9 @@ import { readContent, sendFrame } from "../link/frames.ts";
 import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
-import { LOOK_MS, LOOKS } from "../liveness.ts";
+import { LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
+import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
 import type { Place } from "../place.ts";
 import {
   firstKind,
@@ -17,9 +18,6 @@ import {
   readFrames,
   readGreeting,
 } from "../wire.ts";
-
-/** ms that a child has to end by itself when its pool is over. */
-const LINGER_MS = 1_000;
 
 /**
  * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
@@ -125,7 +123,7 @@ export class Relay {
 
   /** The pool is over: a child that does not end by itself is ended. */
   finish(): void {
-    setTimeout(() => this.#child?.kill(), LINGER_MS).unref();
+    setTimeout(() => this.#child?.kill(), CHILD_LINGER_MS).unref();
   }
 
   /** The rank has come to its end, though the pool has not let it go. */

@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
-import { Scheduler, START_MS, STUCK_MS, VERDICT_MS, type Verdict } from "../../src/scheduler.ts";
+import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
+import { Scheduler, VERDICT_MS, type Verdict } from "../../src/scheduler.ts";
 import type { FunctionRecord } from "../../src/function/reference.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
 

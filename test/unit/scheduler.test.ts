@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { BYTES_PER_MS, Scheduler, START_MS, STUCK_MS, VERDICT_MS } from "../../src/scheduler.ts";
+import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
+import { BYTES_PER_MS, Scheduler, VERDICT_MS } from "../../src/scheduler.ts";
 import type { FunctionRecord } from "../../src/function/reference.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
 import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";

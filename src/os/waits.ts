@@ -1,0 +1,53 @@
+/**
+ * How long bsync waits for others before it acts, in ms: every wait of about a second and more that no
+ * option sets. They stand in one place so that tests can shorten them together, and keep their order.
+ */
+
+/** The factor of the tests' own, from above 0 to 1: none but they should set it. */
+const VARIABLE = "BSYNC_TEST_CLOCK";
+
+const factor = readFactor(process.env[VARIABLE]);
+
+function readFactor(text: string | undefined): number {
+  if (text === undefined || text === "") return 1;
+  const number = Number(text);
+  if (number > 0 && number <= 1) return number;
+  throw new RangeError(
+    `Cannot use ${VARIABLE}=${text}: it must be a number above 0, and 1 at most`,
+  );
+}
+
+function scaled(ms: number): number {
+  return ms * factor;
+}
+
+/** Between two looks at whether the workers move, on the controller and on a rank that has a child. */
+export const LOOK_MS = scaled(1_000);
+
+/** After which a worker that has had nothing to do has proved that it can live. */
+export const SETTLED_MS = scaled(1_000);
+
+/** For a local worker that goes on with a settled task, or stays when it is let go, before it is killed. */
+export const STUCK_MS = scaled(1_000);
+
+/** From the sending of a task to its start on the worker: its module may have to be loaded. */
+export const START_MS = scaled(10_000);
+
+/** For a worker to say goodbye when its pool is closed. */
+export const GOODBYE_MS = scaled(2_000);
+
+/** For a process to end by itself: a local worker that was let go, and a rank's child whose pool is over. */
+export const LINGER_MS = scaled(2_000);
+export const CHILD_LINGER_MS = scaled(1_000);
+
+/** For the ranks that serve a process to answer when that has come to its end. */
+export const FAREWELL_MS = scaled(1_500);
+
+/** For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`. */
+export const LET_GO_MS = scaled(2_000);
+
+/** For the handlers of `exit` of a rank that was let go, all together, once the job is over. */
+export const EXIT_MS = scaled(2_000);
+
+/** In which a program is likely to act on the end of its main script's run on a worker. */
+export const AFTERMATH_MS = scaled(1_000);
