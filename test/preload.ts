@@ -1,8 +1,11 @@
 /**
- * Runs before the first test file: both MPIs are there, or the run ends here.
+ * Runs before the first test file: both MPIs are there, or the run ends here; and the clock is the lane's.
  */
 import { afterAll } from "bun:test";
+import { setClock } from "./lane.ts";
 import { ensureMpi, mpiFamilies } from "./setup/mpi.ts";
+
+setClock();
 
 try {
   await ensureMpi();

@@ -37,6 +37,13 @@ export interface MainFunctions {
   readonly countCases: () => number;
 }
 
+/**
+ * What a case depends on, and so in which jobs it is played (`jobs.ts`). "code": on nothing of how calls travel,
+ * as most values, functions and errors. "link": on the way to a worker, and on what kind of process that is. "size":
+ * besides, on how many workers there are.
+ */
+export type Dependence = "code" | "link" | "size";
+
 export interface Options {
   /** Left out of all other modes. */
   readonly modes?: readonly Mode[];
@@ -57,6 +64,7 @@ export interface Options {
 
 export interface Case extends Options {
   readonly name: string;
+  readonly dependsOn: Dependence;
   run(place: Place): Promise<void> | void;
 }
 
@@ -64,14 +72,31 @@ export interface Case extends Options {
 export class Subject {
   readonly cases: Case[] = [];
   readonly #name: string;
+  readonly #dependsOn: Dependence;
 
-  constructor(name: string) {
+  /** `dependsOn` is what its cases depend on that do not say otherwise. */
+  constructor(name: string, dependsOn: Dependence = "link") {
     this.#name = name;
+    this.#dependsOn = dependsOn;
   }
 
   /** Adds a case; the name of the subject and `sentence` are its name. */
   it(sentence: string, run: Case["run"], options: Options = {}): void {
-    this.cases.push({ ...options, name: `${this.#name}: ${sentence}`, run });
+    this.#add(sentence, run, options, this.#dependsOn);
+  }
+
+  /** Adds a case that depends on the link to a worker, where others of the subject do not. */
+  itPerLink(sentence: string, run: Case["run"], options: Options = {}): void {
+    this.#add(sentence, run, options, "link");
+  }
+
+  /** Adds a case that depends on how many workers there are. */
+  itPerSize(sentence: string, run: Case["run"], options: Options = {}): void {
+    this.#add(sentence, run, options, "size");
+  }
+
+  #add(sentence: string, run: Case["run"], options: Options, dependsOn: Dependence): void {
+    this.cases.push({ ...options, name: `${this.#name}: ${sentence}`, dependsOn, run });
   }
 }
 

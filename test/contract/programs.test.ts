@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mpirunProgram } from "../mpi/launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
+import { LANE } from "../setup/variables.ts";
 import { Job, type JobOptions, type Launch } from "./job.ts";
 import type { Line } from "./runner.ts";
 
@@ -101,7 +102,7 @@ describe("programs of their own", () => {
     });
 
     it(`${mode}: BSYNC_CHUNK_BYTES splits what is long`, async () => {
-      const env = { BSYNC_CHUNK_BYTES: "10000" };
+      const env = { BSYNC_CHUNK_BYTES: "10000", [LANE]: "full" };
       const args = [
         "values: buffers about",
         "values: a hundred",

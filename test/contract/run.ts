@@ -8,6 +8,7 @@
  * of processes.
  */
 import { AsyncPool, getRank } from "../../index.ts";
+import { LANE } from "../setup/variables.ts";
 import { mixAllPools, placeOf, runCases } from "./runner.ts";
 // Registers tasks, which the main script has to know.
 import "./fixtures/functions.ts";
@@ -32,7 +33,10 @@ const first = await AsyncPool.open();
 await first.close();
 if (getRank() !== 0) console.log("a rank that serves went on");
 // Workers load this script for its names, and no more of it than comes before `open`.
-const { CASES, MIXED_CASES } = await import("./cases/all.ts");
+// By hand all of it is played.
+process.env[LANE] ??= "full";
+const { CASES } = await import("./cases/all.ts");
+const { casesFor } = await import("./jobs.ts");
 const place = placeOf({ addOffset, addLater, countCases });
 if (place.mixed) mixAllPools(place);
-await runCases(place, place.mixed ? MIXED_CASES : CASES, process.argv.slice(2));
+await runCases(place, casesFor({ ...place, ranks: place.workers + 1 }), process.argv.slice(2));

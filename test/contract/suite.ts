@@ -4,9 +4,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { MpiFamily } from "../setup/mpi.ts";
+import { lane, seed } from "../lane.ts";
+import { LANE, SEED } from "../setup/variables.ts";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
-import { CASES, MIXED_CASES } from "./cases/all.ts";
+import { casesFor } from "./jobs.ts";
 import { Job, type Launch } from "./job.ts";
 import { ISOLATE, type Line, MIX } from "./runner.ts";
 
@@ -18,15 +19,8 @@ const JOB_MS = 1_800_000;
 
 /** The contract in a job started in this way. */
 export function describeContract(launch: Launch): void {
-  const cases = launch.mixed === true ? MIXED_CASES : CASES;
-  describeJob(launch, join(import.meta.dir, "run.ts"), cases);
-}
-
-/** The contract under an MPI: over few and more ranks, with tasks in processes of their own, and in pools of both. */
-export function describeRanks(mode: MpiFamily): void {
-  for (const ranks of [2, 3, 4]) describeContract({ mode, ranks });
-  describeContract({ mode, ranks: 3, isolated: true });
-  describeContract({ mode, ranks: 3, mixed: true });
+  const cases = casesFor(launch);
+  if (cases.length > 0) describeJob(launch, join(import.meta.dir, "run.ts"), cases);
 }
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
@@ -35,7 +29,12 @@ export function describeJob(launch: Launch, script: string, cases: readonly Case
   const workers = mode === "local" ? LOCAL_WORKERS : ranks - 1;
   const title = mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`;
   const kind = isolated ? ", isolated" : mixed ? ", mixed with processes" : "";
-  const env = { ...(isolated ? { [ISOLATE]: "1" } : {}), ...(mixed ? { [MIX]: "1" } : {}) };
+  const env = {
+    [LANE]: lane,
+    [SEED]: `${seed}`,
+    ...(isolated ? { [ISOLATE]: "1" } : {}),
+    ...(mixed ? { [MIX]: "1" } : {}),
+  };
   const die = mode === "local" || isolated || mixed;
   describe(title + kind, () => {
     let job: Job;

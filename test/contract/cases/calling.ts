@@ -14,7 +14,7 @@ async function meet(path: string, me: number, others: number): Promise<number> {
   return process.pid;
 }
 
-calling.it("the program of the documentation prints what it should", async ({ workers }) => {
+calling.itPerSize("the program of the documentation prints what it should", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
   const results = await Promise.all(handles.map((h) => h.get()));
@@ -24,7 +24,7 @@ calling.it("the program of the documentation prints what it should", async ({ wo
   );
 });
 
-calling.it("each of 5000 calls gets its own result", async ({ workers }) => {
+calling.itPerSize("each of 5000 calls gets its own result", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const handles = Array.from({ length: 5000 }, (_, i) => pool.async(square, i));
   for (const [i, handle] of handles.entries()) assert.equal(await handle, i * i);
@@ -86,7 +86,7 @@ calling.it("arguments are copies: what the task does to them is not seen here", 
   assert.deepEqual([map.get("a"), small[0], large[0], large.length], [1, 0, 0, 200_000]);
 });
 
-calling.it(
+calling.itPerSize(
   "all workers work at the same time",
   async ({ workers }) => {
     using gate = new Gate();
@@ -110,16 +110,19 @@ calling.it("one worker runs one task at a time", async () => {
   assert.deepEqual(await Promise.all(overlap), [1, 1, 1, 1, 1]);
 });
 
-calling.it("results call for more work from the callbacks of others", async ({ workers }) => {
-  await using pool = await AsyncPool.open(workers);
-  const chain = async (x: number, steps: number): Promise<number> =>
-    steps === 0 ? x : await chain(await pool.async((y: number) => y + 1, x), steps - 1);
-  const sums = await Promise.all(Array.from({ length: 20 }, (_, i) => chain(i, 20)));
-  assert.deepEqual(
-    sums,
-    Array.from({ length: 20 }, (_, i) => i + 20),
-  );
-});
+calling.itPerSize(
+  "results call for more work from the callbacks of others",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const chain = async (x: number, steps: number): Promise<number> =>
+      steps === 0 ? x : await chain(await pool.async((y: number) => y + 1, x), steps - 1);
+    const sums = await Promise.all(Array.from({ length: 20 }, (_, i) => chain(i, 20)));
+    assert.deepEqual(
+      sums,
+      Array.from({ length: 20 }, (_, i) => i + 20),
+    );
+  },
+);
 
 calling.it("the controller's event loop turns while tasks run", async () => {
   using gate = new Gate();
@@ -145,7 +148,7 @@ calling.it("what a task leaves behind does not harm the next one", async () => {
   assert.equal(await pool.async(square, 3), 9);
 });
 
-calling.it("rank, size and whether there is MPI, on both sides", async (place) => {
+calling.itPerSize("rank, size and whether there is MPI, on both sides", async (place) => {
   const { mode, workers } = place;
   await using pool = await AsyncPool.open(workers);
   const mpi = mode !== "local";
@@ -162,7 +165,7 @@ calling.it("import.meta.main is false on a worker", async () => {
   assert.equal(await pool.async(isMain), false);
 });
 
-calling.it("each: once on every worker, in their order", async ({ workers }) => {
+calling.itPerSize("each: once on every worker, in their order", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const pids = await pool.each(() => process.pid);
   assert.deepEqual(
@@ -175,18 +178,21 @@ calling.it("each: once on every worker, in their order", async ({ workers }) => 
   assert.deepEqual(await pool.each(squareLater, 2), Array(workers).fill(4));
 });
 
-calling.it("each waits for a worker that is busy, and reaches it once", async ({ workers }) => {
-  using gate = new Gate();
-  await using pool = await AsyncPool.open(workers);
-  const first = pool.async(passGate, gate.path);
-  await gate.reached();
-  const all = pool.each(() => process.pid);
-  gate.open();
-  assert.equal(new Set(await all).size, workers);
-  await first;
-});
+calling.itPerSize(
+  "each waits for a worker that is busy, and reaches it once",
+  async ({ workers }) => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(workers);
+    const first = pool.async(passGate, gate.path);
+    await gate.reached();
+    const all = pool.each(() => process.pid);
+    gate.open();
+    assert.equal(new Set(await all).size, workers);
+    await first;
+  },
+);
 
-calling.it("each fails with the first failure, once all have ended", async ({ workers }) => {
+calling.itPerSize("each fails with the first failure, once all have ended", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const fail = (pid: number) => {
     if (process.pid === pid) throw new RangeError(`not on ${pid}`);
@@ -199,7 +205,7 @@ calling.it("each fails with the first failure, once all have ended", async ({ wo
   assert.equal((await pool.each(square, 1)).length, workers);
 });
 
-calling.it("each leaves the order of other calls alone", async ({ workers }) => {
+calling.itPerSize("each leaves the order of other calls alone", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const before = Array.from({ length: 50 }, (_, i) => pool.async(square, i));
   const all = pool.each(square, 5);
@@ -209,7 +215,7 @@ calling.it("each leaves the order of other calls alone", async ({ workers }) => 
   assert.deepEqual(results.slice(0, 50), results.slice(50));
 });
 
-calling.it(
+calling.itPerSize(
   "a rank of a pool of one is the rank asked for",
   async ({ workers }) => {
     await using pool = await AsyncPool.open([workers]);

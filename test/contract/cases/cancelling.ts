@@ -35,7 +35,7 @@ async function endSoon(ms: number, fails: boolean): Promise<number> {
   return ms;
 }
 
-cancelling.it(
+cancelling.itPerSize(
   "its end, its timeout, cancel and abort in the same ms: settled once, with one of the truths",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers);
@@ -221,18 +221,21 @@ cancelling.it("signal: a running task settles at once, and its worker goes on", 
   assert.equal(await pool.async(square, 3), 9);
 });
 
-cancelling.it("signal: one for fifty tasks, queued, running and done", async ({ workers }) => {
-  await using pool = await AsyncPool.open(workers);
-  const controller = new AbortController();
-  const view = pool.with({ signal: controller.signal });
-  const done = await Promise.all([view.async(square, 1), view.async(square, 2)]);
-  const handles = Array.from({ length: 50 }, () => view.async(stuck.wander));
-  const other = pool.async(square, 7);
-  assert.ok(getEventListeners(controller.signal, "abort").length <= 1, "listeners");
-  controller.abort("all of them");
-  for (const handle of handles) assert.equal(await thrownBy(handle), "all of them");
-  assert.deepEqual([done, await other], [[1, 4], 49]);
-});
+cancelling.itPerSize(
+  "signal: one for fifty tasks, queued, running and done",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const controller = new AbortController();
+    const view = pool.with({ signal: controller.signal });
+    const done = await Promise.all([view.async(square, 1), view.async(square, 2)]);
+    const handles = Array.from({ length: 50 }, () => view.async(stuck.wander));
+    const other = pool.async(square, 7);
+    assert.ok(getEventListeners(controller.signal, "abort").length <= 1, "listeners");
+    controller.abort("all of them");
+    for (const handle of handles) assert.equal(await thrownBy(handle), "all of them");
+    assert.deepEqual([done, await other], [[1, 4], 49]);
+  },
+);
 
 cancelling.it("signal: no listener stays when all is settled", async () => {
   await using pool = await AsyncPool.open(1);

@@ -15,7 +15,7 @@ function loopBehind(path: string): void {
   for (;;);
 }
 
-closing.it("close waits for all that was submitted", async ({ workers }) => {
+closing.itPerSize("close waits for all that was submitted", async ({ workers }) => {
   const pool = await AsyncPool.open(workers);
   const handles = numbers(50).map((i) =>
     i % 2 ? pool.async(stuck.rest, 2) : pool.async(square, i),
@@ -69,7 +69,7 @@ closing.it("close may be called again, by anyone, at the same time", async () =>
   assert.equal(await handle, "rested");
 });
 
-closing.it("close of a pool that did nothing", async ({ workers }) => {
+closing.itPerSize("close of a pool that did nothing", async ({ workers }) => {
   const pool = await AsyncPool.open(workers);
   await pool.close();
 });
@@ -165,7 +165,7 @@ closing.it("after close the local workers are gone", async () => {
   }
 });
 
-closing.it(
+closing.itPerSize(
   "after close the ranks wait for the next pool, as the same processes",
   async ({ workers }) => {
     const pids = () => process.pid;
@@ -181,7 +181,7 @@ closing.it(
   { processes: false },
 );
 
-closing.it(
+closing.itPerSize(
   "a pool opened right after terminate is not disturbed by what ran",
   async ({ workers }) => {
     const old = await AsyncPool.open(workers);
@@ -220,7 +220,7 @@ closing.it("results can be had after the pool is closed", async () => {
   assert.equal(good.cancel(), false);
 });
 
-closing.it("after close and after terminate every worker is gone", async ({ workers }) => {
+closing.itPerSize("after close and after terminate every worker is gone", async ({ workers }) => {
   const gone = Array.from({ length: workers }, () => "gone");
   const states = (pool: AsyncPool) => pool.workers.map(({ state }) => state);
   const closed = await AsyncPool.open(workers);

@@ -32,23 +32,26 @@ async function toldLater(ms: number): Promise<Told[]> {
   return [before, await Promise.resolve().then(told)];
 }
 
-contexts.it("id, attempt, worker and rank, in a synchronous function", async ({ workers }) => {
-  await using pool = await AsyncPool.open(workers);
-  const seen = await pool.each(told);
-  assert.deepEqual(
-    seen.map(({ attempt, worker, rank, aborted }) => ({ attempt, worker, rank, aborted })),
-    pool.workers.map(({ index, rank }) => ({ attempt: 1, worker: index, rank, aborted: false })),
-  );
-  assert.equal(new Set(seen.map(({ id }) => id)).size, workers);
-  const handles = Array.from({ length: 20 }, () => pool.async(told));
-  const ids = new Set<number>();
-  for (const handle of handles) {
-    const { id, worker } = await handle;
-    assert.equal(worker, handle.worker);
-    ids.add(id);
-  }
-  assert.equal(ids.size, 20);
-});
+contexts.itPerSize(
+  "id, attempt, worker and rank, in a synchronous function",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const seen = await pool.each(told);
+    assert.deepEqual(
+      seen.map(({ attempt, worker, rank, aborted }) => ({ attempt, worker, rank, aborted })),
+      pool.workers.map(({ index, rank }) => ({ attempt: 1, worker: index, rank, aborted: false })),
+    );
+    assert.equal(new Set(seen.map(({ id }) => id)).size, workers);
+    const handles = Array.from({ length: 20 }, () => pool.async(told));
+    const ids = new Set<number>();
+    for (const handle of handles) {
+      const { id, worker } = await handle;
+      assert.equal(worker, handle.worker);
+      ids.add(id);
+    }
+    assert.equal(ids.size, 20);
+  },
+);
 
 contexts.it("the number is the one that messages name", async () => {
   await using pool = await AsyncPool.open(1);
@@ -87,7 +90,7 @@ function initialize(): void {
   atStart = told();
 }
 
-contexts.it("in an initializer: task 0 of the worker", async ({ workers }) => {
+contexts.itPerSize("in an initializer: task 0 of the worker", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers, { initializer: initialize });
   const seen = await pool.each(() => atStart);
   assert.deepEqual(
@@ -283,12 +286,12 @@ async function openThere(options: PoolOptions): Promise<number> {
   return await pool.async("Math.hypot", 3, 4);
 }
 
-contexts.it("a task's own pool has local processes", async ({ workers }) => {
+contexts.itPerSize("a task's own pool has local processes", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   for (const result of await pool.each(openThere, { mpi: false })) assert.equal(result, 5);
 });
 
-contexts.it(
+contexts.itPerSize(
   "a task on a rank that opens a pool of ranks, or its initializer, is refused",
   async ({ workers, isolated }) => {
     await using pool = await AsyncPool.open(workers);

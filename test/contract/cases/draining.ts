@@ -162,7 +162,7 @@ draining.it("while a pool opens: open rejects", async () => {
   await until("the listener to go", () => listeners() === 0);
 });
 
-draining.it("workers leave the signal to the controller", async ({ workers }) => {
+draining.itPerSize("workers leave the signal to the controller", async ({ workers }) => {
   using gate = new Gate();
   await using pool = await AsyncPool.open(workers, { drainSignals: SIGNAL });
   const running = Array.from({ length: workers }, (_, i) => pool.async(passGate, gate.path, i, i));

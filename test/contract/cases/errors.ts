@@ -19,7 +19,7 @@ import * as failing from "../fixtures/failing.ts";
 import { square } from "../fixtures/functions.ts";
 import { throwsInView } from "../fixtures/view.tsx";
 
-export const errors = new Subject("errors");
+export const errors = new Subject("errors", "code");
 
 const FIXTURES = join(import.meta.dir, "../fixtures");
 
@@ -273,7 +273,7 @@ errors.it("a thrown value that cannot travel is a ValueError that tells what it 
   assert.equal(await pool.async(square, 2), 4);
 });
 
-errors.it(
+errors.itPerLink(
   "the stack: message, a line that names worker, rank, pid and host, frames",
   async ({ mode }) => {
     await using pool = await AsyncPool.open(1);
@@ -406,7 +406,7 @@ errors.it("bsync's own, thrown by a task, arrive as themselves", async () => {
   );
 });
 
-errors.it("a hundred failures among a hundred results", async ({ workers }) => {
+errors.itPerLink("a hundred failures among a hundred results", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const oddly = (i: number) => {
     if (i % 2) throw new RangeError(String(i));

@@ -16,7 +16,7 @@ import { count, shout } from "../fixtures/old.cjs";
 import * as places from "../fixtures/places.ts";
 import { bold, inlineBold } from "../fixtures/view.tsx";
 
-export const functions = new Subject("functions");
+export const functions = new Subject("functions", "code");
 
 const FACTOR = 7;
 

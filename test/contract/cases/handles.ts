@@ -6,7 +6,7 @@ import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
 import { numbers } from "../numbers.ts";
 
-export const handles = new Subject("handles");
+export const handles = new Subject("handles", "code");
 
 handles.it("queued, running, done; and which worker", async () => {
   using gate = new Gate();
@@ -127,7 +127,7 @@ handles.it("a failure that nobody looks at raises no unhandled rejection", async
   assert.deepEqual(stray, []);
 });
 
-handles.it("ready() makes progress, the event loop turning", async () => {
+handles.itPerLink("ready() makes progress, the event loop turning", async () => {
   await using pool = await AsyncPool.open(1);
   const handle = pool.async(stuck.rest, 10);
   let asked = 0;
@@ -140,7 +140,7 @@ handles.it("ready() makes progress, the event loop turning", async () => {
   assert.equal(await handle, "rested");
 });
 
-handles.it("ready() makes progress by itself, the thread being held", async () => {
+handles.itPerLink("ready() makes progress by itself, the thread being held", async () => {
   await using pool = await AsyncPool.open(1);
   const list = numbers(20).map((i) => pool.async(square, i));
   const slow = pool.async(stuck.rest, 10);
@@ -151,7 +151,7 @@ handles.it("ready() makes progress by itself, the thread being held", async () =
   assert.equal(bad.state, "failed");
 });
 
-handles.it("getSync: results, failures, and options", async () => {
+handles.itPerLink("getSync: results, failures, and options", async () => {
   await using pool = await AsyncPool.open(1);
   assert.equal(pool.async(square, 3).getSync(), 9);
   assert.equal(pool.async(stuck.rest, 10).getSync({ timeout: 5_000 }), "rested");
@@ -167,7 +167,7 @@ handles.it("getSync: results, failures, and options", async () => {
   );
 });
 
-handles.it("getSync: its timeout bounds the wait only", async () => {
+handles.itPerLink("getSync: its timeout bounds the wait only", async () => {
   await using pool = await AsyncPool.open(1);
   const handle = pool.async(stuck.rest, 200);
   const start = performance.now();
@@ -177,7 +177,7 @@ handles.it("getSync: its timeout bounds the wait only", async () => {
   assert.equal(handle.getSync(), "rested");
 });
 
-handles.it("getSync: of a task that runs past its timeout", async () => {
+handles.itPerLink("getSync: of a task that runs past its timeout", async () => {
   await using pool = await AsyncPool.open(1);
   const loop = pool.with({ timeout: 50 }).async(stuck.loop);
   assert.throws(() => loop.getSync(), TimeoutError);
@@ -186,14 +186,14 @@ handles.it("getSync: of a task that runs past its timeout", async () => {
   assert.equal(pool.async(square, 3).getSync(), 9);
 });
 
-handles.it("getSync: large values, both ways", async () => {
+handles.itPerLink("getSync: large values, both ways", async () => {
   await using pool = await AsyncPool.open(1);
   const data = new Uint8Array(20_000_000).fill(5);
   const result = pool.async((bytes: Uint8Array) => bytes.map((x) => x + 1), data).getSync();
   assert.deepEqual([result.length, result[19_999_999]], [20_000_000, 6]);
 });
 
-handles.it("getSync: what is settled, cancelled, or never went out", async () => {
+handles.itPerLink("getSync: what is settled, cancelled, or never went out", async () => {
   await using pool = await AsyncPool.open(1);
   const done = pool.async(square, 3);
   await done;
@@ -205,8 +205,11 @@ handles.it("getSync: what is settled, cancelled, or never went out", async () =>
   assert.throws(() => gone.getSync(), { code: "BSYNC_CANCELLED" });
 });
 
-handles.it("getSync: of a call that a callback of its own waits for", async ({ workers }) => {
-  await using pool = await AsyncPool.open(workers);
-  const later = pool.async(square, 3).then((x) => pool.async(square, x).getSync());
-  assert.equal(await later, 81);
-});
+handles.itPerSize(
+  "getSync: of a call that a callback of its own waits for",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    const later = pool.async(square, 3).then((x) => pool.async(square, x).getSync());
+    assert.equal(await later, 81);
+  },
+);

@@ -4,7 +4,7 @@ import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 
 /** What objects inherit is none of their options. */
-export const inheritance = new Subject("inheritance");
+export const inheritance = new Subject("inheritance", "code");
 
 /** Each would fail, hang or change what is called, if it were taken. */
 const POISON: Readonly<Record<string, unknown>> = {

@@ -37,7 +37,7 @@ function leaveLoop(): string {
   return "left";
 }
 
-isolation.it(
+isolation.itPerSize(
   "each rank has a child, and that is the worker",
   async ({ workers }) => {
     const list = numbers(workers, 1);
@@ -175,7 +175,7 @@ isolation.it(
   { modes: MPI },
 );
 
-isolation.it(
+isolation.itPerSize(
   "large buffers both ways, several at a time, and a loss between them",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers, ISOLATED);
@@ -214,7 +214,7 @@ isolation.it(
   { processes: true },
 );
 
-isolation.it(
+isolation.itPerSize(
   "after close and after terminate the children are gone, and the ranks serve on",
   async ({ workers }) => {
     for (const end of ["close", "terminate"] as const) {

@@ -229,7 +229,7 @@ limits.it("queueLimit: past it async throws, and nothing that is queued is lost"
   assert.equal(await submit(), 16);
 });
 
-limits.it("queueLimit 0: nothing waits", async ({ workers }) => {
+limits.itPerSize("queueLimit 0: nothing waits", async ({ workers }) => {
   using gate = new Gate();
   await using pool = await AsyncPool.open(workers, { queueLimit: 0 });
   assert.equal(await pool.async(square, 3), 9);
@@ -258,7 +258,7 @@ limits.it("queueLimit: what is on its way to a worker does not wait", async () =
   });
 });
 
-limits.it("queueLimit: each is for all workers or none", async ({ workers }) => {
+limits.itPerSize("queueLimit: each is for all workers or none", async ({ workers }) => {
   using gate = new Gate();
   await using pool = await AsyncPool.open(workers, { queueLimit: workers - 1 });
   // Workers that are idle begin at once: nothing waits.

@@ -160,7 +160,7 @@ losses.it(
   { ...PROCESSES, workers: 2 },
 );
 
-losses.it(
+losses.itPerSize(
   "all at once",
   async ({ workers }) => {
     using gate = new Gate();
@@ -375,7 +375,7 @@ losses.it(
   PROCESSES,
 );
 
-losses.it(
+losses.itPerSize(
   "all idle ones at once, and again: they are replaced, and serve",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers);

@@ -71,7 +71,7 @@ function refuseOnOne(path: string): void {
   if (isFirst(path)) throw new RangeError("not on this one");
 }
 
-opening.it(
+opening.itPerSize(
   "without a number: every rank but 0, or a process for each core",
   async ({ mode, workers }) => {
     await using pool = await AsyncPool.open();
@@ -80,7 +80,7 @@ opening.it(
   },
 );
 
-opening.it("n workers: the ranks 1 to n, or n processes", async (place) => {
+opening.itPerSize("n workers: the ranks 1 to n, or n processes", async (place) => {
   const { workers } = place;
   const ranks = workersOf(place, workers);
   await using pool = await AsyncPool.open(workers);
@@ -95,14 +95,14 @@ opening.it("n workers: the ranks 1 to n, or n processes", async (place) => {
   assert.equal(new Set(pool.workers.map(({ pid }) => pid)).size, workers);
 });
 
-opening.it("fewer than there are", async ({ workers }) => {
+opening.itPerSize("fewer than there are", async ({ workers }) => {
   for (let n = 1; n <= workers; n++) {
     await using pool = await AsyncPool.open(n);
     assert.equal(pool.size, n);
   }
 });
 
-opening.it(
+opening.itPerSize(
   "a list: exactly these ranks, in that order",
   async ({ workers }) => {
     const lists: WorkerList[] = [
@@ -169,7 +169,7 @@ opening.it(
   { modes: ["local"] },
 );
 
-opening.it(
+opening.itPerSize(
   "more workers than the job has: what mpirun should have been told",
   async ({ workers }) => {
     const error = await failure(AsyncPool.open(workers + 1), RangeError);
@@ -266,7 +266,7 @@ opening.it("an option of the wrong type is a TypeError that names it", async () 
   await failure(AsyncPool.open(1, null as never), TypeError);
 });
 
-opening.it("release is of no effect on the controller", async ({ workers }) => {
+opening.itPerSize("release is of no effect on the controller", async ({ workers }) => {
   for (let again = 0; again < 3; again++) {
     await using pool = await AsyncPool.open(workers, { release: true });
     assert.equal(pool.role, "controller");
@@ -282,7 +282,7 @@ opening.it("options that are undefined are left out", async () => {
   assert.equal(await pool.async(square, 3), 9);
 });
 
-opening.it(
+opening.itPerSize(
   "twenty pools, one after another",
   async ({ workers }) => {
     for (let i = 0; i < 20; i++) {
@@ -293,7 +293,7 @@ opening.it(
   { limit: 30_000 },
 );
 
-opening.it(
+opening.itPerSize(
   "the initializer runs once on each worker, before its first task",
   async ({ workers }) => {
     await AsyncPool.open(workers).then(async (pool) => {
@@ -325,7 +325,7 @@ opening.it("the initializer: async, without arguments, inline, as a text", async
   }
 });
 
-opening.it(
+opening.itPerSize(
   "the initializer throws: open rejects with that error, and a later pool works",
   async ({ workers }) => {
     for (const fn of [refuse, refuseLater]) {
@@ -343,7 +343,7 @@ opening.it(
   },
 );
 
-opening.it(
+opening.itPerSize(
   "the initializer throws on one worker of several",
   async ({ workers }) => {
     using gate = new Gate();
@@ -363,7 +363,7 @@ opening.it("the initializer cannot travel, or has arguments that cannot", async 
   assert.equal(await pool.async(square, 3), 9);
 });
 
-opening.it(
+opening.itPerSize(
   "the initializer hangs on one worker: openTimeout names it, and a later pool works",
   async ({ workers }) => {
     using gate = new Gate();
@@ -442,7 +442,7 @@ opening.it("a folder or a program that cannot be is told", async () => {
   await failure(AsyncPool.open(1, { mpi: false, cwd: "/nowhere/at/all" }), Error);
 });
 
-opening.it("spin is taken as a number of microseconds", async ({ workers }) => {
+opening.itPerSize("spin is taken as a number of microseconds", async ({ workers }) => {
   for (const spin of [0, 50, 2000]) {
     await using pool = await AsyncPool.open(workers, { spin });
     assert.equal(await pool.async(square, spin), spin * spin);

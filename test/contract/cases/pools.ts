@@ -36,7 +36,7 @@ async function allGetOn(floods: readonly Flood[], count: number): Promise<void> 
   await until("all to get on", () => floods.every(({ done }, i) => done >= goals[i]!), 9_000);
 }
 
-pools.it("two at once on the same workers, their calls interleaved", async ({ workers }) => {
+pools.itPerSize("two at once on the same workers, their calls interleaved", async ({ workers }) => {
   await using one = await AsyncPool.open(workers);
   await using two = await AsyncPool.open(workers);
   const handles = numbers(500).flatMap((i) => [one.async(square, i), two.async(cube, i)]);
@@ -61,7 +61,7 @@ pools.it("both progress while a task of the other waits", async () => {
   assert.equal(await waiting, "passed");
 });
 
-pools.it("closing one leaves the other alone, in either order", async ({ workers }) => {
+pools.itPerSize("closing one leaves the other alone, in either order", async ({ workers }) => {
   const one = await AsyncPool.open(workers);
   const two = await AsyncPool.open(workers);
   await one.async(square, 1);
@@ -94,7 +94,7 @@ pools.it("a timeout in one does not touch the other", async () => {
   assert.equal(await good, "rested");
 });
 
-pools.it(
+pools.itPerSize(
   "one for each worker",
   async ({ workers }) => {
     const all = await Promise.all(numbers(workers).map((i) => AsyncPool.open([i + 1])));
@@ -119,7 +119,7 @@ pools.it(
   { processes: false, workers: 2 },
 );
 
-pools.it("eight open at once, closed in another order", async ({ workers }) => {
+pools.itPerSize("eight open at once, closed in another order", async ({ workers }) => {
   const all = await Promise.all(numbers(8).map(() => AsyncPool.open(Math.min(workers, 2))));
   const sums = await Promise.all(all.map((pool, i) => pool.async((x: number) => x + 1, i)));
   assert.deepEqual(
@@ -129,21 +129,24 @@ pools.it("eight open at once, closed in another order", async ({ workers }) => {
   await Promise.all([5, 0, 7, 2, 6, 1, 4, 3].map((i) => all[i]!.close()));
 });
 
-pools.it("each with a tag of its own choice, which is free again after it", async ({ workers }) => {
-  for (let again = 0; again < 3; again++) {
-    await using seven = await AsyncPool.open(workers, { tag: 7 });
-    await using eight = await AsyncPool.open(workers, { tag: 8 });
-    await using other = await AsyncPool.open(workers);
-    const results = [seven, eight, other].map((pool, i) => pool.async(square, i));
-    assert.deepEqual(await Promise.all(results), [0, 1, 4]);
-  }
-  for (const tag of [0, 32_766]) {
-    await using pool = await AsyncPool.open(1, { tag });
-    assert.equal(await pool.async(square, 3), 9);
-  }
-});
+pools.itPerSize(
+  "each with a tag of its own choice, which is free again after it",
+  async ({ workers }) => {
+    for (let again = 0; again < 3; again++) {
+      await using seven = await AsyncPool.open(workers, { tag: 7 });
+      await using eight = await AsyncPool.open(workers, { tag: 8 });
+      await using other = await AsyncPool.open(workers);
+      const results = [seven, eight, other].map((pool, i) => pool.async(square, i));
+      assert.deepEqual(await Promise.all(results), [0, 1, 4]);
+    }
+    for (const tag of [0, 32_766]) {
+      await using pool = await AsyncPool.open(1, { tag });
+      assert.equal(await pool.async(square, 3), 9);
+    }
+  },
+);
 
-pools.it("of processes beside one of ranks", async ({ workers }) => {
+pools.itPerSize("of processes beside one of ranks", async ({ workers }) => {
   await using ranks = await AsyncPool.open(workers);
   await using processes = await AsyncPool.open(2, { mpi: false });
   const handles = numbers(200).map((i) => (i % 2 ? ranks : processes).async(square, i));
@@ -174,19 +177,22 @@ pools.it("one that fails to open does not touch one that is open", async () => {
   assert.equal(await pool.async(square, 3), 9);
 });
 
-pools.it("two that flood the same workers both get on, in proportion", async ({ workers }) => {
-  await using one = await AsyncPool.open(workers);
-  await using two = await AsyncPool.open(workers);
-  const floods = [one, two].map((pool) => new Flood(100, () => pool.async(square, 3)));
-  await allGetOn(floods, 1_000);
-  const before = floods.map(({ done }) => done);
-  await allGetOn(floods, 2_000);
-  const [more = 0, other = 0] = floods.map(({ done }, i) => done - before[i]!);
-  await Promise.all(floods.map((flood) => flood.stop()));
-  assert.ok(more < 20 * other && other < 20 * more, `${more} and ${other} calls`);
-});
+pools.itPerSize(
+  "two that flood the same workers both get on, in proportion",
+  async ({ workers }) => {
+    await using one = await AsyncPool.open(workers);
+    await using two = await AsyncPool.open(workers);
+    const floods = [one, two].map((pool) => new Flood(100, () => pool.async(square, 3)));
+    await allGetOn(floods, 1_000);
+    const before = floods.map(({ done }) => done);
+    await allGetOn(floods, 2_000);
+    const [more = 0, other = 0] = floods.map(({ done }, i) => done - before[i]!);
+    await Promise.all(floods.map((flood) => flood.stop()));
+    assert.ok(more < 20 * other && other < 20 * more, `${more} and ${other} calls`);
+  },
+);
 
-pools.it(
+pools.itPerSize(
   "calls that are long, short and asynchronous, from three pools on the same workers: none starves",
   async ({ workers }) => {
     await using long = await AsyncPool.open(workers);

@@ -5,7 +5,7 @@ import { square } from "../fixtures/functions.ts";
 import { Gate, passGate } from "../gate.ts";
 import { numbers } from "../numbers.ts";
 
-export const priorities = new Subject("priorities");
+export const priorities = new Subject("priorities", "code");
 
 const order: unknown[] = [];
 

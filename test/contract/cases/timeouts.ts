@@ -95,7 +95,7 @@ timeouts.it(
   { processes: true },
 );
 
-timeouts.it(
+timeouts.itPerSize(
   "a rank that is stuck is set aside until it answers",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers);
@@ -179,13 +179,13 @@ timeouts.it("of the pool, for every task; of a view, for its own", async () => {
   await failure(pool.with({ priority: 1 }).async(stuck.never), TimeoutError);
 });
 
-timeouts.it("of each on all workers at once", async ({ workers }) => {
+timeouts.itPerSize("of each on all workers at once", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers, { timeout: 100 });
   await failure(pool.each(stuck.wander), TimeoutError);
   assert.equal((await pool.each(square, 2)).length, workers);
 });
 
-timeouts.it("many tasks, many timeouts, each on its own", async ({ workers }) => {
+timeouts.itPerSize("many tasks, many timeouts, each on its own", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const view = pool.with({ timeout: 20 });
   const handles = Array.from({ length: 20 }, (_, i) =>

@@ -4,7 +4,7 @@ import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as fixture from "../fixtures/values.ts";
 
-export const values = new Subject("values");
+export const values = new Subject("values", "code");
 
 /** 100 MB, in decimal as in the documentation. */
 const LARGE_BYTES = 100_000_000;
@@ -59,7 +59,7 @@ values.it("results are the caller's own to change", async () => {
   assert.deepEqual([one[99], other[99], other.byteLength], [5, 2, 100]);
 });
 
-values.it("a hundred calls at once with arguments of a megabyte", async ({ workers }) => {
+values.itPerSize("a hundred calls at once with arguments of a megabyte", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const make = (fill: number) => new Uint8Array(1_000_000).fill(fill);
   const last = (bytes: Uint8Array) => bytes.at(-1);
@@ -70,7 +70,7 @@ values.it("a hundred calls at once with arguments of a megabyte", async ({ worke
   );
 });
 
-values.it(
+values.itPerSize(
   "100 MB to and from every worker at once",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers);

@@ -1,0 +1,31 @@
+/** Which of the contract's cases are played in a job: by what the cases depend on, and by the lane. */
+import { drawOne, lane } from "../lane.ts";
+import { mpiFamilies } from "../setup/mpi.ts";
+import type { Case, Dependence } from "./case.ts";
+import { CASES, MIXED_CASES } from "./cases/all.ts";
+import type { Launch } from "./job.ts";
+
+/** Ranks of the one job of a family that plays all that depends on its links. */
+const RANKS = 3;
+
+const dependsOn =
+  (...wanted: Dependence[]) =>
+  (entry: Case): boolean =>
+    wanted.includes(entry.dependsOn);
+
+/** The cases for a job; none where its MPI is left out. */
+export function casesFor({ mode, ranks, isolated = false, mixed = false }: Launch): Case[] {
+  if (mode === "local") return [...CASES];
+  if (!mpiFamilies().includes(mode)) return [];
+  if (lane === "full") return [...(mixed ? MIXED_CASES : CASES)];
+  // A mixed pool of one worker is one of a local process.
+  if (mixed) return MIXED_CASES.filter((entry) => entry.dependsOn === "size" || manyOf(entry));
+  if (isolated) return CASES.filter(dependsOn("link", "size"));
+  if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
+  const isDrawn = lane === "middle" && mode === drawOne(mpiFamilies());
+  return isDrawn ? [...CASES] : CASES.filter(dependsOn("link", "size"));
+}
+
+function manyOf({ workers = 1 }: Case): boolean {
+  return workers > 1;
+}

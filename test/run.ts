@@ -1,0 +1,86 @@
+/**
+ * Runs the suite in one of its lanes (`lane.ts`), and tells where the time went.
+ *
+ *   bun test/run.ts [quick|full] [--seed N] [--keep] [FILE ...]
+ *
+ * Without a lane it is the middle one. `--keep` makes this run's times the ones that later runs are compared with.
+ */
+import { existsSync } from "node:fs";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Lane } from "./lane.ts";
+import { nextSeed } from "./setup/seed.ts";
+import { LANE, SEED } from "./setup/variables.ts";
+import { grown, longest, readTimes } from "./setup/times.ts";
+
+/** Test files at a time: half of them wait for clocks and launchers while the others keep the cores busy. */
+const AT_ONCE = 3;
+
+/** ms of a test that has no limit of its own. */
+const TEST_MS = 60_000;
+
+/** What the quick lane plays: no more than one job of an MPI. */
+const QUICK = [
+  "unit",
+  "codec",
+  "source.test.ts",
+  "contract/local.test.ts",
+  "contract/mpich-3.test.ts",
+];
+
+const { values, positionals } = parseArgs({
+  options: { seed: { type: "string" }, keep: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+
+const [first, ...others] = positionals;
+const lane: Lane = first === "quick" || first === "full" ? first : "middle";
+const chosen = lane === "middle" ? positionals : others;
+const seed = values.seed === undefined ? await nextSeed() : Number(values.seed);
+const kept = join(import.meta.dir, "times", `${lane}.json`);
+
+const folder = await mkdtemp(join(tmpdir(), "bsync-test-run-"));
+const times = join(folder, "times.json");
+try {
+  process.exitCode = await run();
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function run(): Promise<number> {
+  if (existsSync(kept)) await cp(kept, times);
+  const files = chosen.length > 0 || lane !== "quick" ? chosen : QUICK;
+  console.log(`the ${lane} lane, seed ${seed}`);
+  const start = performance.now();
+  await using child = Bun.spawn(
+    [
+      ...[process.execPath, "test", `--parallel=${AT_ONCE}`, `--timeout=${TEST_MS}`],
+      ...[`--timings=${times}`, "--update-timings", ...files.map((file) => `test/${file}`)],
+    ],
+    {
+      cwd: join(import.meta.dir, ".."),
+      env: { ...process.env, [LANE]: lane, [SEED]: `${seed}` },
+      stdio: ["ignore", "inherit", "inherit"],
+    },
+  );
+  const exitCode = await child.exited;
+  await tell((performance.now() - start) / 1000);
+  if (exitCode !== 0) console.log(`again: bun test/run.ts ${lane} --seed ${seed}`);
+  return exitCode;
+}
+
+/** Says where the time went, and what has grown. */
+async function tell(seconds: number): Promise<void> {
+  const now = await readTimes(times);
+  const before = existsSync(kept) ? await readTimes(kept) : new Map<string, number>();
+  console.log(`\n${seconds.toFixed(0)} s in the ${lane} lane, seed ${seed}; the longest files:`);
+  for (const [file, ms] of longest(now)) console.log(`  ${(ms / 1000).toFixed(1)} s  ${file}`);
+  for (const { file, from, to } of grown(before, now)) {
+    console.log(
+      `  ${file} has grown: ${(from / 1000).toFixed(1)} s kept, ${(to / 1000).toFixed(1)} s now`,
+    );
+  }
+  if (values.keep) await cp(times, kept);
+}
