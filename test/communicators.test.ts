@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/communicators.ts");
@@ -10,6 +11,7 @@ const END_MS = 30_000;
 const TEST_MS = 60_000;
 
 describe.each(mpiFamilies())("%s", (mode) => {
+  const test = testsUnder(mode);
   async function run(ranks: number, ...args: string[]) {
     await using job = new Job({ mode, ranks }, PROGRAM, { args });
     await job.ended(END_MS);

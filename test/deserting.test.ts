@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/deserting.ts");
@@ -13,6 +14,7 @@ const END_MS = 10_000;
 const TEST_MS = 40_000;
 
 describe.each(mpiFamilies())("%s, 3 ranks", (mode) => {
+  const test = testsUnder(mode);
   async function endOf(...args: string[]) {
     await using job = new Job({ mode, ranks: 3 }, PROGRAM, { args });
     await job.ended(END_MS);

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/draining.ts");
@@ -56,6 +57,7 @@ const launches: Launch[] = [
 for (const launch of launches) {
   const { mode } = launch;
   describe(mode, () => {
+    const test = testsUnder(mode);
     const cases: [Signal, keyof typeof receivers][] = [
       ["SIGTERM", "the controller"],
       ["SIGTERM", "every process but the launcher's"],

@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/ending.ts");
@@ -42,6 +43,7 @@ const launches: Launch[] = [
 for (const launch of launches) {
   const { mode, ranks } = launch;
   describe(mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`, () => {
+    const test = testsUnder(mode);
     const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, TEST_MS);
 
     for (const deed of ["end", "end-closed", "end-after-get", "end-leaving", "end-bare"]) {

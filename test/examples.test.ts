@@ -9,7 +9,9 @@ import { join, resolve } from "node:path";
 import { PNG } from "pngjs";
 import { block, total, verify } from "../examples/nas-ep.ts";
 import { count } from "../examples/primes.ts";
+import type { Mode } from "./contract/case.ts";
 import { mpirun } from "./mpi/launch.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const LIMIT_MS = 60_000;
@@ -29,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-contract("local processes", runLocally);
+contract("local processes", "local", runLocally);
 for (const family of mpiFamilies()) {
   test(
     `heat gives the same field in four bands of a job of ${family} as in one process, and frames`,
@@ -53,13 +55,14 @@ for (const family of mpiFamilies()) {
     LIMIT_MS,
   );
 
-  contract(`${family}, 3 ranks`, (example, ...args) =>
+  contract(`${family}, 3 ranks`, family, (example, ...args) =>
     mpirun(family, 3, join(EXAMPLES, example), args),
   );
 }
 
-function contract(name: string, run: Run): void {
+function contract(name: string, mode: Mode, run: Run): void {
   describe(name, () => {
+    const test = testsUnder(mode);
     test(
       "nas-ep verifies class S, and says so once",
       async () => {

@@ -10,6 +10,7 @@ import { Cluster, commandOf, type HostJob } from "./hosts/cluster.ts";
 import { folder } from "./cli/setup.ts";
 import { until } from "./contract/assert.ts";
 import { whyNoHosts } from "./setup/hosts.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -58,6 +59,8 @@ const SILENCE = {
 };
 
 for (const family of families) {
+  const test = testsUnder(family);
+
   /** No rank is left anywhere, and the launcher has ended, having told `pattern`. */
   const isOver = async (cluster: Cluster, job: HostJob, pattern: RegExp): Promise<void> => {
     await until("all ranks to end", async () => (await cluster.ranks()) === 0, 20_000);

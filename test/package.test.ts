@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json";
 import { mpirunCommand, type Outcome, run } from "./mpi/launch.ts";
+import type { Mode } from "./contract/case.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { type MpiFamily, mpiFamilies } from "./setup/mpi.ts";
 
 const LIMIT_MS = 60_000;
@@ -214,13 +216,18 @@ describe("the tarball", () => {
   });
 });
 
-contract("locally", (...command) => inUser(...command));
+contract("locally", "local", (...command) => inUser(...command));
 for (const family of mpiFamilies()) {
-  contract(`under ${family}`, (...command) => inUser(...launched(family, 5, command)));
+  contract(`under ${family}`, family, (...command) => inUser(...launched(family, 5, command)));
 }
 
-function contract(name: string, start: (...command: string[]) => Promise<Outcome>): void {
+function contract(
+  name: string,
+  mode: Mode,
+  start: (...command: string[]) => Promise<Outcome>,
+): void {
   describe(name, () => {
+    const test = testsUnder(mode);
     test(
       "the first program of the README prints its squares, once",
       async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/releasing.ts");
@@ -16,6 +17,7 @@ interface Outcome {
 }
 
 describe.each(mpiFamilies())("%s", (mode) => {
+  const test = testsUnder(mode);
   async function run(ranks: number, args: string[], act = (_: Job) => {}): Promise<Outcome> {
     await using job = new Job({ mode, ranks }, PROGRAM, { args });
     if (args[0] === "signal") {

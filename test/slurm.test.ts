@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { until } from "./contract/assert.ts";
 import { Gate } from "./contract/gate.ts";
 import type { HostJob } from "./hosts/cluster.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { findMpi, mpiFamilies } from "./setup/mpi.ts";
 import { whyNoSlurm } from "./setup/slurm.ts";
 import { Slurm } from "./slurm/slurm.ts";
@@ -40,6 +41,7 @@ const isOver = async (job: HostJob): Promise<void> => {
 
 for (const family of families) {
   describe(`srun, ${family}`, () => {
+    const test = testsUnder(family);
     const four = ["--nodes=2", "--ntasks=4"];
 
     test("a pool and bsync/mpi across two nodes, isolated too", async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job } from "./contract/job.ts";
+import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/waiting.ts");
@@ -10,6 +11,7 @@ const END_MS = 10_000;
 const TEST_MS = 40_000;
 
 describe.each(mpiFamilies())("%s, 3 ranks", (mode) => {
+  const test = testsUnder(mode);
   async function endOf(deed: string): Promise<{ exitCode: number | null; lines: string[] }> {
     await using job = new Job({ mode, ranks: 3 }, PROGRAM, { args: [deed] });
     await job.ended(END_MS);

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { run as tried } from "../../src/cli/doctor/run.ts";
 import { until } from "../contract/assert.ts";
 import { AS_ROOT, run } from "../mpi/launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import {
   bsync,
@@ -85,6 +86,7 @@ describe("alone", () => {
 });
 
 describe.each(mpiFamilies())("under %s", (family) => {
+  const test = testsUnder(family);
   test("rank 0 reports the job, and nobody else says anything", async () => {
     const { exitCode, stdout, stderr } = await bsync(["doctor", "--json"], {}, ranks(family, 3));
     const { job, ok } = JSON.parse(stdout);

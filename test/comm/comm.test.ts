@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AS_ROOT, mpirun, mpirunProgram, type Outcome, run } from "../mpi/launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { findMpi, mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -23,6 +24,7 @@ function said({ exitCode, stdout, stderr }: Outcome): string {
 }
 
 describe.each(mpiFamilies())("%s", (family) => {
+  const test = testsUnder(family);
   /** What each of three ranks found. */
   async function ask(deed: string, env: Record<string, string> = {}): Promise<unknown[][]> {
     const script = join(import.meta.dir, "rank.ts");

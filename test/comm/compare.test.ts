@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mpirunProgram, run } from "../mpi/launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { findMpi, mpiFamilies } from "../setup/mpi.ts";
 import { casesFor, printed } from "./cases.ts";
 
@@ -30,6 +31,7 @@ interface Options {
 
 for (const family of mpiFamilies()) {
   describe(family, () => {
+    const test = testsUnder(family);
     const peer = (): string => join(folder, `compare-${family}`);
 
     /** What each rank wrote, as lines. */

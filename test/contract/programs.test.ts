@@ -1,11 +1,13 @@
 /** What holds of a whole program, and needs one of its own for each test. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mpirunProgram } from "../mpi/launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import { LANE } from "../setup/variables.ts";
+import type { Mode } from "./case.ts";
 import { Job, type JobOptions, type Launch } from "./job.ts";
 import type { Line } from "./runner.ts";
 
@@ -29,9 +31,14 @@ describe("programs of their own", () => {
   const families = mpiFamilies();
   const local: Launch = { mode: "local", ranks: 1 };
   const everywhere = [local, ...families.map((mode) => ({ mode, ranks: 2 }))];
-  const it = (sentence: string, run: () => Promise<void>) => test(sentence, run, ENDED_MS + 10_000);
+  const itUnder = (mode: Mode) => {
+    const test = testsUnder(mode);
+    return (sentence: string, run: () => Promise<void>) => test(sentence, run, ENDED_MS + 10_000);
+  };
+  const it = itUnder("local");
 
   for (const launch of [local, ...families.map((mode) => ({ mode, ranks: 3 }))]) {
+    const it = itUnder(launch.mode);
     it(`${launch.mode}: a main function that nobody awaits opens its pool once, and none on its workers`, async () => {
       const { exitCode, stdout, stderr } = await runProgram(launch, "unawaited.ts");
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
@@ -52,6 +59,7 @@ describe("programs of their own", () => {
   });
 
   for (const mode of families) {
+    const it = itUnder(mode);
     for (const ranks of [3, 4]) {
       it(`${mode}, ${ranks} ranks: keepUnused lets the ranks outside of the list go on`, async () => {
         const { exitCode, stdout } = await runProgram({ mode, ranks }, "unused.ts");
@@ -146,6 +154,7 @@ describe("programs of their own", () => {
   });
 
   for (const launch of everywhere) {
+    const it = itUnder(launch.mode);
     it(`${launch.mode}: what tasks write goes where the program's own words go`, async () => {
       const { exitCode, stdout, stderr } = await runProgram(launch, "speaking.ts");
       const expected = ["returned", "said by a task", "written by a task"];

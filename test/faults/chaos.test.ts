@@ -1,12 +1,16 @@
-/** Half a minute of chaos in each mode, all at the same time. `bun test/faults/chaos.ts` runs longer. */
-import { expect, test } from "bun:test";
+/** Chaos in each mode, all at the same time. `bun test/faults/chaos.ts` runs longer. */
+import { expect } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "../contract/job.ts";
+import { lane, seed } from "../lane.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "chaos.ts");
+/** Ten rounds take some seconds; in the full lane there are as many as half a minute has. */
 const SECONDS = 30;
-const SEED = 1;
+const LENGTH =
+  lane === "full" ? ["--seconds", `${SECONDS}`] : ["--first", `${10 * seed}`, "--rounds", "10"];
 
 const launches: Launch[] = [
   { mode: "local", ranks: 1 },
@@ -16,13 +20,19 @@ const launches: Launch[] = [
   ]),
 ];
 
+const tests = {
+  local: testsUnder("local"),
+  openmpi: testsUnder("openmpi"),
+  mpich: testsUnder("mpich"),
+};
+
 for (const launch of launches) {
   const mode = launch.isolated ? `${launch.mode}, isolated` : launch.mode;
   const sentence = `${mode}: whatever is killed, stalled and cancelled, each handle tells one truth`;
-  test.concurrent(
+  tests[launch.mode].concurrent(
     sentence,
     async () => {
-      const args = ["--seconds", `${SECONDS}`, "--seed", `${SEED}`];
+      const args = [...LENGTH, "--seed", `${seed}`];
       if (launch.isolated) args.push("--isolate");
       await using job = new Job(launch, PROGRAM, { args });
       await job.ended(1_000 * SECONDS + 60_000);

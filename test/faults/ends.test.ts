@@ -2,9 +2,11 @@
  * How programs end while something is under way, whoever ends them: within five seconds, with the right
  * exit code, nothing left behind. (test/endings.test.ts has the plain cases.)
  */
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "../contract/job.ts";
+import { SHARES } from "../lane.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "fixtures/ends.ts");
@@ -68,6 +70,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGKILL"] as const;
 
 for (const launch of launches) {
   const { mode, ranks } = launch;
+  const test = testsUnder(mode, SHARES);
   const it = (sentence: string, run: () => Promise<void>) =>
     test.concurrent(sentence, run, TEST_MS);
 

@@ -1,7 +1,8 @@
 /** A bounded look for leaks in each mode; `bun test/faults/leaks.ts` looks longer. */
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "../contract/job.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "leaks.ts");
@@ -15,9 +16,15 @@ const launches: Launch[] = [
   ]),
 ];
 
+const tests = {
+  local: testsUnder("local"),
+  openmpi: testsUnder("openmpi"),
+  mpich: testsUnder("mpich"),
+};
+
 for (const launch of launches) {
   const mode = launch.isolated ? `${launch.mode}, isolated` : launch.mode;
-  test(
+  tests[launch.mode](
     `${mode}: tasks, pools and deaths leave nothing`,
     async () => {
       const args = ["--tasks", "10000", "--pools", "20", "--deaths", "20"];

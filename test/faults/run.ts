@@ -9,6 +9,7 @@
  */
 import { AsyncPool } from "../../index.ts";
 import { placeOf, runCases } from "../contract/runner.ts";
+import { LANE } from "../setup/variables.ts";
 
 /** Cells at a time where each has processes of its own. Plain ranks are shared. */
 const AT_ONCE = 5;
@@ -18,8 +19,9 @@ const first = await AsyncPool.open();
 await first.close();
 
 const place = placeOf(null);
-const { CELLS } = await import("./table.ts");
-const { PEERS } = await import("./peers.ts");
+// By hand all of it is played.
+process.env[LANE] ??= "full";
+const { cellsFor } = await import("./jobs.ts");
 const words = process.argv.slice(2);
 const atOnce = place.mode === "local" || place.isolated ? AT_ONCE : 1;
-await runCases(place, place.mixed ? CELLS : [...CELLS, ...PEERS], words, atOnce);
+await runCases(place, cellsFor({ ...place, ranks: place.workers + 1 }), words, atOnce);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exclusively } from "../../src/mpi/lock.ts";
 import { mpirunCommand, run, type Outcome } from "./launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -59,6 +60,7 @@ function countingCompiler(folder: string, family: string): { path: string; calls
 }
 
 describe.each(mpiFamilies())("%s", (family) => {
+  const test = testsUnder(family);
   test("sixteen processes at once on an empty cache: one compiles, all load", async () => {
     const cache = join(emptyFolder(), "not", "there");
     const { path, calls } = countingCompiler(emptyFolder(), family);

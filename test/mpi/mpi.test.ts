@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AS_ROOT, mpirun, mpirunProgram, run, type TestFamily } from "./launch.ts";
+import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
@@ -16,6 +17,7 @@ async function ask(family: TestFamily, ranks: number, ...args: string[]): Promis
 }
 
 describe.each(mpiFamilies())("%s", (family) => {
+  const test = testsUnder(family);
   test("every rank learns its place", async () => {
     expect(await ask(family, 3, "start")).toEqual({
       rank: 0,
