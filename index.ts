@@ -12,9 +12,9 @@ export {
 } from "./src/errors.ts";
 export { task } from "./src/function/registry.ts";
 export { type GetOptions, MessageHandle } from "./src/handle.ts";
-export { getRank, getSize, usingMpi } from "./src/link/job.ts";
+export { getRank, getSize, usingMpi } from "./src/job/environment.ts";
 export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
-export type { PoolRole } from "./src/open.ts";
+export type { PoolRole } from "./src/open/opened.ts";
 export { AsyncPool, type PoolView, type WorkerInfo } from "./src/pool.ts";
 export type { TaskState } from "./src/task.ts";
 export { type TaskContext, taskContext } from "./src/worker/context.ts";

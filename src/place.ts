@@ -1,6 +1,6 @@
 /**
- * For which rank of an MPI job a process works that is none itself: the child of an isolated pool's
- * rank. It knows by a variable, since it has none of the launcher's.
+ * How a worker process knows what it is, by variables and descriptors that its parent has given it; and for which
+ * rank of an MPI job one works that is none itself, the child of an isolated pool's rank.
  */
 
 export interface Place {
@@ -14,6 +14,16 @@ const VARIABLE = "BSYNC_WORKS_FOR_RANK";
 export function writePlace({ rank, size }: Place): Record<string, string> {
   return { [VARIABLE]: `${rank}/${size}` };
 }
+
+/**
+ * Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it.
+ * Its value says what the link is made of.
+ */
+export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
+
+/** Descriptors of a worker process: its bell, and the memory it shares with its parent. */
+export const BELL_FD = 3;
+export const MEMORY_FD = 4;
 
 /** What processes have that work in an MPI job without being a rank of it. */
 const JOB_VARIABLE = "BSYNC_WORKS_IN_JOB";

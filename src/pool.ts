@@ -4,7 +4,8 @@ import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { type Opened, openPool, type PoolRole } from "./open.ts";
+import { openPool } from "./open.ts";
+import type { Opened, PoolRole } from "./open/opened.ts";
 import {
   type CallOptions,
   type PoolOptions,

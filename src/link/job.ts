@@ -1,17 +1,15 @@
 import { hostCores } from "../cores.ts";
 import { MpiError } from "../errors.ts";
-import { abortByLauncher } from "../mpi/connection.ts";
-import { findLauncher, findStrayTask, type Launcher } from "../mpi/launcher.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
-import { LET_GO_MS } from "../os/waits.ts";
-import { servedPlace } from "../place.ts";
+import { refuseStrayTask } from "../job/stray.ts";
+import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
 import { endAtUncaught } from "./uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 
 /**
- * The MPI job this process belongs to: whether there is one, how this process joins it, and what is known of
- * it. Who serves whom there, and how it ends, is `roll.ts`'s.
+ * How this process joins its MPI job, and what is known of that then. Whether there is one is told by
+ * `job/environment.ts`; who serves whom there, and how it ends, is `roll.ts`'s.
  */
 
 /**
@@ -20,62 +18,8 @@ import { JOB_TAG, Roll } from "./roll.ts";
  */
 export const SPIN_US = 300;
 
-/** ms that are as good as for ever: some other rank's program may only come to MPI tomorrow. */
-const PATIENT_MS = 2 ** 31 - 1;
-
 /** What a bell announces may take so many looks to be found. */
 export const BELL_LOOKS = 8;
-
-/** The launcher that a job, of however many ranks, may come from; null where there is none, or shall be none. */
-function wantedLauncher(): Launcher | null {
-  const { BSYNC_USE_MPI: use } = process.env;
-  if (use === "0") return null;
-  const launcher = findLauncher(process.env);
-  if (use === "1" && launcher === null) {
-    throw new MpiError(
-      "Cannot use MPI as BSYNC_USE_MPI=1 says: no launcher started this program; " +
-        "start it with mpirun -n 4 bun run …",
-    );
-  }
-  return launcher;
-}
-
-/**
- * The launcher that makes this process part of an MPI job; null when it is none, or shall be none. Where it does
- * not say how many ranks there are, MPI is started to ask, which takes all of them.
- */
-export function mpiJob(initTimeout = PATIENT_MS): Launcher | null {
-  const launcher = wantedLauncher();
-  if (launcher === null) return null;
-  const size = launcher.size || startForProgram(initTimeout).size;
-  return size > 1 || process.env.BSYNC_USE_MPI === "1" ? { ...launcher, size } : null;
-}
-
-/** Throws where this is one of several copies of the program that know nothing of each other. */
-export function refuseStrayTask(): void {
-  const stray = process.env.BSYNC_USE_MPI === "0" ? null : findStrayTask(process.env);
-  if (stray === null) return;
-  throw new MpiError(
-    `Cannot start as task ${stray.task} of ${stray.tasks}: Slurm's srun has told the tasks nothing of MPI, ` +
-      "and each would be a program of its own; start them with srun --mpi=pmix (Open MPI) or " +
-      "--mpi=pmi2 (MPICH), or with BSYNC_USE_MPI=0 if that is what is wanted",
-  );
-}
-
-/** Whether this process is a rank of an MPI job, or works for one. */
-export function usingMpi(): boolean {
-  return servedPlace() !== null || mpiJob() !== null;
-}
-
-/** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
-export function getRank(): number {
-  return servedPlace()?.rank ?? wantedLauncher()?.rank ?? 0;
-}
-
-/** How many ranks the MPI job has; 1 without MPI. */
-export function getSize(): number {
-  return joined?.mpi.size ?? servedPlace()?.size ?? mpiJob()?.size ?? 1;
-}
 
 export interface Job {
   readonly mpi: Mpi;
@@ -88,20 +32,6 @@ export interface Job {
 }
 
 let joined: Job | null = null;
-
-/**
- * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but MPICH's lets
- * the other ranks wait in `MPI_Init` for as long as they will.
- */
-function endUnjoinedJob(code: number): void {
-  if (runningMpi() === null && code !== 0) abortByLauncher(process.env, code);
-}
-
-// A Worker has an exit of its own, which is not that of the process.
-const isMpich = findLauncher(process.env)?.family === "mpich";
-if (isMpich && Bun.isMainThread && process.env.BSYNC_USE_MPI !== "0") {
-  process.on("exit", endUnjoinedJob);
-}
 
 let lettingGo = false;
 
@@ -126,7 +56,7 @@ export function letGoAtEnd(): void {
  * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and sees
  * to its end. Without a launcher this process is a job of its own.
  */
-export function startForProgram(initTimeout = PATIENT_MS): Mpi {
+export function startForProgram(initTimeout = FOREVER_MS): Mpi {
   refuseStrayTask();
   // Of Node's, and Bun's: true while `exit` handlers run, after which nothing could end it.
   if ((process as { _exiting?: boolean })._exiting === true && runningMpi() === null) {

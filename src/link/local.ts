@@ -3,7 +3,16 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
 import { LINGER_MS } from "../os/waits.ts";
-import { type Place, servedPlace, worksInJob, writeJob, writePlace } from "../place.ts";
+import {
+  BELL_FD,
+  MEMORY_FD,
+  type Place,
+  WORKER_MARK,
+  servedPlace,
+  worksInJob,
+  writeJob,
+  writePlace,
+} from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
@@ -21,16 +30,6 @@ export interface LocalOptions {
   /** The rank it works for, if it does. */
   readonly place: Place | null;
 }
-
-/**
- * Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it.
- * Its value says what the link is made of.
- */
-export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
-
-/** Descriptors of a worker process: its bell, and the memory it shares with its parent. */
-export const BELL_FD = 3;
-export const MEMORY_FD = 4;
 
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 

@@ -14,6 +14,18 @@ export function isOther(launcher: Family, family: Family): boolean {
   return launcher !== "unknown" && family !== "unknown" && launcher !== family;
 }
 
+let mpiSize: number | null = null;
+
+/** MPI has started in this process, in a job of so many ranks. */
+export function noteStarted(size: number): void {
+  mpiSize = size;
+}
+
+/** How many ranks MPI has said that there are; null where it has not started in this process. */
+export function startedSize(): number | null {
+  return mpiSize;
+}
+
 /** The launcher that started this process, and the place it gave it. */
 export interface Launcher {
   readonly family: Family;

@@ -8,7 +8,7 @@ import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
 import { exitProcess } from "../processes.ts";
-import { findLauncher, type Launcher, setting } from "./launcher.ts";
+import { findLauncher, type Launcher, noteStarted, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import { type CommSymbols, setForC, type Shim } from "./symbols.ts";
 
@@ -330,6 +330,7 @@ function start({ initTimeout, alone = false }: StartOptions): Mpi {
   const mpi = new ShimMpi(shim, info);
   debug(`rank ${mpi.rank} of ${mpi.size} has started ${mpi.library}`);
   compare(mpi, launcher, shim);
+  noteStarted(mpi.size);
   return mpi;
 }
 

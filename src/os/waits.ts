@@ -21,6 +21,9 @@ function scaled(ms: number): number {
   return ms * factor;
 }
 
+/** As good as for ever: the longest time that a timer holds, and C's int. */
+export const FOREVER_MS = 2 ** 31 - 1;
+
 /** Between two looks at whether the workers move, on the controller and on a rank that has a child. */
 export const LOOK_MS = scaled(1_000);
 
@@ -43,11 +46,14 @@ export const CHILD_LINGER_MS = scaled(1_000);
 /** For the ranks that serve a process to answer when that has come to its end. */
 export const FAREWELL_MS = scaled(1_500);
 
-/** For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`. */
-export const LET_GO_MS = scaled(2_000);
-
 /** For the handlers of `exit` of a rank that was let go, all together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 
 /** In which a program is likely to act on the end of its main script's run on a worker. */
 export const AFTERMATH_MS = scaled(1_000);
+
+/**
+ * For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`. Never shortened: the
+ * start of MPI takes what it takes.
+ */
+export const LET_GO_MS = 2_000;

@@ -1,0 +1,74 @@
+/**
+ * Whether this process belongs to an MPI job, and its place there, as far as the environment tells. MPI itself,
+ * and all that speaks it, is loaded by those that need it: most of a process's start is the loading of its modules.
+ */
+import { MpiError } from "../errors.ts";
+import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
+import { FOREVER_MS } from "../os/waits.ts";
+import { servedPlace } from "../place.ts";
+
+/** The launcher that a job, of however many ranks, may come from; null where there is none, or shall be none. */
+function wantedLauncher(): Launcher | null {
+  const { BSYNC_USE_MPI: use } = process.env;
+  if (use === "0") return null;
+  const launcher = findLauncher(process.env);
+  if (use === "1" && launcher === null) {
+    throw new MpiError(
+      "Cannot use MPI as BSYNC_USE_MPI=1 says: no launcher started this program; " +
+        "start it with mpirun -n 4 bun run …",
+    );
+  }
+  return launcher;
+}
+
+/**
+ * The launcher that makes this process part of an MPI job; null when it is none, or shall be none. Where it does
+ * not say how many ranks there are, MPI is started to ask, which takes all of them.
+ */
+export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
+  const launcher = wantedLauncher();
+  if (launcher === null) return null;
+  const size = launcher.size || askMpi(initTimeout);
+  return size > 1 || process.env.BSYNC_USE_MPI === "1" ? { ...launcher, size } : null;
+}
+
+function askMpi(initTimeout: number): number {
+  // Its callers cannot wait for an `import()`.
+  const { startForProgram } = require("../link/job.ts") as typeof import("../link/job.ts");
+  return startForProgram(initTimeout).size;
+}
+
+/** Whether this process is a rank of an MPI job, or works for one. */
+export function usingMpi(): boolean {
+  return servedPlace() !== null || mpiJob() !== null;
+}
+
+/** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
+export function getRank(): number {
+  return servedPlace()?.rank ?? wantedLauncher()?.rank ?? 0;
+}
+
+/** How many ranks the MPI job has; 1 without MPI. */
+export function getSize(): number {
+  const served = servedPlace();
+  if (served !== null) return served.size;
+  const job = mpiJob();
+  return job === null ? 1 : (startedSize() ?? job.size);
+}
+
+/**
+ * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but MPICH's lets
+ * the other ranks wait in `MPI_Init` for as long as they will.
+ */
+function endUnjoinedJob(code: number): void {
+  if (startedSize() !== null || code === 0) return;
+  const { abortByLauncher } =
+    require("../mpi/connection.ts") as typeof import("../mpi/connection.ts");
+  abortByLauncher(process.env, code);
+}
+
+// A Worker has an exit of its own, which is not that of the process.
+const isMpich = findLauncher(process.env)?.family === "mpich";
+if (isMpich && Bun.isMainThread && process.env.BSYNC_USE_MPI !== "0") {
+  process.on("exit", endUnjoinedJob);
+}

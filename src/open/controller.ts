@@ -1,0 +1,20 @@
+import { Controller } from "../controller.ts";
+import type { PoolSettings } from "../options.ts";
+import type { Surroundings } from "../surroundings/surroundings.ts";
+import type { Opened } from "./opened.ts";
+
+/** Opens a pool whose controller is here, on `workers` workers of what is around it. */
+export async function openOn(
+  outside: Surroundings,
+  workers: number,
+  { initializer, openTimeout, task, limits, drain }: PoolSettings,
+): Promise<Opened> {
+  const controller = new Controller(outside, limits, drain);
+  try {
+    await controller.open(workers, initializer, openTimeout);
+  } catch (error) {
+    outside.leave();
+    throw error;
+  }
+  return { role: "controller", controller, whose: "", task };
+}

@@ -1,0 +1,76 @@
+import { letGoAtEnd } from "../link/job.ts";
+import {
+  type PoolOptions,
+  type PoolSettings,
+  readPoolOptions,
+  readRanks,
+  type WorkerList,
+} from "../options.ts";
+import { jobRank, type Ranks } from "../ranks.ts";
+import { JobSurroundings, Release, returnTag, takeTag } from "../surroundings/job.ts";
+import { LocalSurroundings } from "../surroundings/local.ts";
+import { MixedSurroundings } from "../surroundings/mixed.ts";
+import type { Surroundings } from "../surroundings/surroundings.ts";
+import type { OpenId } from "../wire.ts";
+import { join } from "../worker/rank.ts";
+import { openOn } from "./controller.ts";
+import { type Opened, openTimeoutOf } from "./opened.ts";
+
+/** `open` on the controller of an MPI job, or of a communicator; it is the `id`th one of these ranks. */
+export async function openInJob(
+  workers: number | WorkerList | undefined,
+  options: PoolOptions,
+  among: Ranks,
+  isReleased: boolean,
+  id: OpenId,
+): Promise<Opened> {
+  if (!isReleased) {
+    let settings: PoolSettings;
+    try {
+      settings = readPoolOptions(options);
+      // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
+      if (among.size > 0) readRanks(workers, among.size, among.comm);
+    } catch (error) {
+      letGoAtEnd();
+      throw error;
+    }
+    return await openAmong(workers, settings, among, null);
+  }
+  // The others wait for what comes of it, whatever is wrong with it.
+  const job = join(openTimeoutOf(options));
+  const release = new Release(job, among, id);
+  try {
+    return await openAmong(workers, readPoolOptions(options), among, release);
+  } catch (error) {
+    release.tell();
+    throw error;
+  }
+}
+
+async function openAmong(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+  among: Ranks,
+  release: Release | null,
+): Promise<Opened> {
+  const tag = takeTag(settings.tag);
+  let outside: Surroundings;
+  let ranks: WorkerList;
+  try {
+    const job = join(settings.openTimeout);
+    ranks = readRanks(workers, among.members?.length ?? job.mpi.size, among.comm);
+    if (release !== null && settings.keepUnused) {
+      release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
+    }
+    const { spin, isolate } = settings;
+    const inJob = new JobSurroundings(job, ranks, tag, { among, spin, isolate, release });
+    const mixed = ranks.includes(null);
+    outside = mixed
+      ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
+      : inJob;
+  } catch (error) {
+    returnTag(tag);
+    throw error;
+  }
+  return await openOn(outside, ranks.length, settings);
+}

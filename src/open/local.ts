@@ -1,0 +1,19 @@
+import { statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { type PoolSettings, readCount, type WorkerList } from "../options.ts";
+import { LocalSurroundings } from "../surroundings/local.ts";
+import { openOn } from "./controller.ts";
+import type { Opened } from "./opened.ts";
+
+/** `open` without MPI: all workers are processes of this machine. */
+export async function openLocal(
+  workers: number | WorkerList | undefined,
+  settings: PoolSettings,
+): Promise<Opened> {
+  const count = readCount(workers, availableParallelism());
+  const { cwd } = settings;
+  if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new RangeError(`Cannot open a pool: its cwd ${JSON.stringify(cwd)} is no folder`);
+  }
+  return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
+}

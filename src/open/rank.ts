@@ -1,0 +1,41 @@
+import { DEFAULT_TASK, type PoolOptions, readRanks, type WorkerList } from "../options.ts";
+import { jobRank, type Ranks } from "../ranks.ts";
+import type { OpenId } from "../wire.ts";
+import { leaveToController } from "../worker/guard.ts";
+import { join, serve } from "../worker/rank.ts";
+import { type Opened, openTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
+
+/**
+ * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say, which
+ * has the same ones: this rank serves then, since the controller may go on and open another pool.
+ */
+export async function joinPool(
+  workers: number | WorkerList | undefined,
+  options: PoolOptions,
+  among: Ranks,
+  isReleased: boolean,
+  id: OpenId,
+): Promise<Opened> {
+  const settings = settingsOf(options);
+  const job = join(openTimeoutOf(options));
+  const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
+  const task = settings?.task ?? DEFAULT_TASK;
+  const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;
+  if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task, whose);
+  if (settings !== null) leaveToController(settings.drain.signals);
+  await serve(job, jobRank(among, 0), isReleased ? id : null);
+  return withoutCalls(isWorker ? "worker" : "unused", task, whose);
+}
+
+/** Whether a rank is one of the workers; null where these cannot be. */
+function isAmong(
+  workers: number | WorkerList | undefined,
+  rank: number,
+  size: number,
+): boolean | null {
+  try {
+    return readRanks(workers, size).includes(rank);
+  } catch {
+    return null;
+  }
+}
