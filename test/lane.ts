@@ -17,8 +17,15 @@ export const SHARES = 5;
 /** The factor of all waits of bsync's own (`src/os/waits.ts`), where the lane does not play them at full length. */
 const SHORT_CLOCK = "0.25";
 
+/** What is played, and by which number it is drawn. */
+export interface Draw {
+  readonly lane: Lane;
+  readonly seed: number;
+}
+
 export const lane = readLane(process.env[LANE] ?? "middle");
 export const seed = Number(process.env[SEED] ?? 1);
+export const DRAW: Draw = { lane, seed };
 
 function readLane(text: string): Lane {
   const found = LANES.find((name) => name === text);
@@ -35,15 +42,15 @@ export function setClock(): void {
 export const REAL_CLOCK: Readonly<Record<string, string>> = { [CLOCK]: "1" };
 
 /** One of `items`: each comes up as the seed goes on. */
-export function drawOne<T>(items: readonly T[], step = seed): T {
-  return items[((step % items.length) + items.length) % items.length]!;
+export function drawOne<T>(items: readonly T[], { seed } = DRAW): T {
+  return items[seed % items.length]!;
 }
 
 /**
- * The items of this run's share: all in the full lane; else those whose place among the others, counted from
- * one that `salt` moves, is the seed's. Neighbours in the list are drawn in different runs.
+ * The items of a run's share: all in the full lane; else one of `SHARES` that follow each other. `salt` keeps
+ * lists of the same items from the same share.
  */
-export function drawShare<T>(items: readonly T[], salt: number): T[] {
+export function drawShare<T>(items: readonly T[], salt: number, { lane, seed } = DRAW): T[] {
   if (lane === "full") return [...items];
   return items.filter((_, i) => (i + salt + seed) % SHARES === 0);
 }

@@ -1,5 +1,5 @@
 /** Which of the contract's cases are played in a job: by what the cases depend on, and by the lane. */
-import { drawOne, lane } from "../lane.ts";
+import { DRAW, drawOne } from "../lane.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import type { Case, Dependence } from "./case.ts";
 import { CASES, MIXED_CASES } from "./cases/all.ts";
@@ -14,15 +14,16 @@ const dependsOn =
     wanted.includes(entry.dependsOn);
 
 /** The cases for a job; none where its MPI is left out. */
-export function casesFor({ mode, ranks, isolated = false, mixed = false }: Launch): Case[] {
+export function casesFor(launch: Launch, draw = DRAW): Case[] {
+  const { mode, ranks, isolated = false, mixed = false } = launch;
   if (mode === "local") return [...CASES];
   if (!mpiFamilies().includes(mode)) return [];
-  if (lane === "full") return [...(mixed ? MIXED_CASES : CASES)];
+  if (draw.lane === "full") return [...(mixed ? MIXED_CASES : CASES)];
   // A mixed pool of one worker is one of a local process.
   if (mixed) return MIXED_CASES.filter((entry) => entry.dependsOn === "size" || manyOf(entry));
   if (isolated) return CASES.filter(dependsOn("link", "size"));
   if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
-  const isDrawn = lane === "middle" && mode === drawOne(mpiFamilies());
+  const isDrawn = draw.lane === "middle" && mode === drawOne(mpiFamilies(), draw);
   return isDrawn ? [...CASES] : CASES.filter(dependsOn("link", "size"));
 }
 

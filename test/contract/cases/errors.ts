@@ -406,7 +406,7 @@ errors.it("bsync's own, thrown by a task, arrive as themselves", async () => {
   );
 });
 
-errors.itPerLink("a hundred failures among a hundred results", async ({ workers }) => {
+errors.itPerSize("a hundred failures among a hundred results", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const oddly = (i: number) => {
     if (i % 2) throw new RangeError(String(i));

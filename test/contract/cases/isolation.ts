@@ -196,7 +196,7 @@ isolation.itPerSize(
   { modes: MPI },
 );
 
-isolation.it(
+isolation.itPerSize(
   "children that die in every state, again and again: every call is settled",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers, ISOLATED);

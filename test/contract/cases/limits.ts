@@ -175,7 +175,7 @@ limits.it(
   PROCESSES,
 );
 
-limits.it(
+limits.itPerSize(
   "maxTasksPerWorker and maxMemoryPerWorker do not concern ranks",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers, {
