@@ -113,9 +113,9 @@ timeouts.it("time counts from the start of the function, not from its submission
   using gate = new Gate();
   await using pool = await AsyncPool.open(1);
   const first = pool.async(passGate, gate.path, "first");
-  const timed = pool.with({ timeout: 150 }).async(square, 3);
+  const timed = pool.with({ timeout: 400 }).async(square, 3);
   await gate.reached();
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(timed.state, "queued");
   gate.open();
   assert.equal(await timed, 9);
@@ -172,10 +172,10 @@ timeouts.it("fractions of a millisecond, and none at all", async () => {
 });
 
 timeouts.it("of the pool, for every task; of a view, for its own", async () => {
-  await using pool = await AsyncPool.open(1, { timeout: 50 });
+  await using pool = await AsyncPool.open(1, { timeout: 250 });
   await failure(pool.async(stuck.loop), TimeoutError);
   assert.equal(await pool.async(square, 3), 9);
-  assert.equal(await pool.with({ timeout: 5_000 }).async(stuck.rest, 120), "rested");
+  assert.equal(await pool.with({ timeout: 5_000 }).async(stuck.rest, 400), "rested");
   await failure(pool.with({ priority: 1 }).async(stuck.never), TimeoutError);
 });
 
