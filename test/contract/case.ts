@@ -54,7 +54,7 @@ export interface Options {
   readonly processes?: boolean;
   /** Left out of jobs with fewer. */
   readonly workers?: number;
-  /** Takes its time: only in the smallest job of each mode. */
+  /** Takes its time, also on a machine that is not busy: left out of the quick lane. */
   readonly slow?: boolean;
   /** ms until it is taken to hang. */
   readonly limit?: number;
@@ -107,8 +107,7 @@ export function applies(
   available: number,
   die = mode === "local",
 ): boolean {
-  const { modes, processes, workers = 1, slow = false } = entry;
-  if (slow && mode !== "local" && available > 1) return false;
+  const { modes, processes, workers = 1 } = entry;
   if (processes !== undefined && processes !== die) return false;
   return (modes?.includes(mode) ?? true) && workers <= available;
 }

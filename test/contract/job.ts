@@ -15,6 +15,8 @@ export interface Launch {
   readonly isolated?: boolean;
   /** Its pools are of ranks and processes, as far as the cases are for that. */
   readonly mixed?: boolean;
+  /** It plays every second case, beginning with the first or the second one; for jobs beside each other. */
+  readonly half?: 0 | 1;
 }
 
 export interface JobOptions {

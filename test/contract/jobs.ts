@@ -1,5 +1,5 @@
 /** Which of the contract's cases are played in a job: by what the cases depend on, and by the lane. */
-import { DRAW, drawOne } from "../lane.ts";
+import { DRAW, type Draw, drawOne } from "../lane.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import type { Case, Dependence } from "./case.ts";
 import { CASES, MIXED_CASES } from "./cases/all.ts";
@@ -15,16 +15,21 @@ const dependsOn =
 
 /** The cases for a job; none where its MPI is left out. */
 export function casesFor(launch: Launch, draw = DRAW): Case[] {
-  const { mode, ranks, isolated = false, mixed = false } = launch;
-  if (mode === "local") return [...CASES];
+  const { half } = launch;
+  const cases = kindsFor(launch, draw).filter(({ slow }) => !slow || draw.lane !== "quick");
+  return half === undefined ? cases : cases.filter((_, i) => i % 2 === half);
+}
+
+function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonly Case[] {
+  if (mode === "local") return CASES;
   if (!mpiFamilies().includes(mode)) return [];
-  if (draw.lane === "full") return [...(mixed ? MIXED_CASES : CASES)];
+  if (draw.lane === "full") return mixed ? MIXED_CASES : CASES;
   // A mixed pool of one worker is one of a local process.
   if (mixed) return MIXED_CASES.filter((entry) => entry.dependsOn === "size" || manyOf(entry));
   if (isolated) return CASES.filter(dependsOn("link", "size"));
   if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
   const isDrawn = draw.lane === "middle" && mode === drawOne(mpiFamilies(), draw);
-  return isDrawn ? [...CASES] : CASES.filter(dependsOn("link", "size"));
+  return isDrawn ? CASES : CASES.filter(dependsOn("link", "size"));
 }
 
 function manyOf({ workers = 1 }: Case): boolean {

@@ -9,7 +9,7 @@
  */
 import { AsyncPool, getRank } from "../../index.ts";
 import { LANE } from "../setup/variables.ts";
-import { mixAllPools, placeOf, runCases } from "./runner.ts";
+import { HALF, mixAllPools, placeOf, runCases } from "./runner.ts";
 // Registers tasks, which the main script has to know.
 import "./fixtures/functions.ts";
 
@@ -39,4 +39,7 @@ const { CASES } = await import("./cases/all.ts");
 const { casesFor } = await import("./jobs.ts");
 const place = placeOf({ addOffset, addLater, countCases });
 if (place.mixed) mixAllPools(place);
-await runCases(place, casesFor({ ...place, ranks: place.workers + 1 }), process.argv.slice(2));
+const { [HALF]: half } = process.env;
+const halved = half === undefined ? {} : ({ half: half === "0" ? 0 : 1 } as const);
+const launch = { ...place, ranks: place.workers + 1, ...halved };
+await runCases(place, casesFor(launch), process.argv.slice(2));

@@ -145,7 +145,7 @@ limits.it(
       assert.equal(isPrepared, true);
     }
   },
-  PROCESSES,
+  { ...PROCESSES, slow: true },
 );
 
 limits.it(
@@ -160,7 +160,7 @@ limits.it(
     assert.equal(new Set(await Promise.all(growing)).size, 4);
     assert.ok(counts.length >= 1);
   },
-  { ...PROCESSES, workers: 2 },
+  { ...PROCESSES, workers: 2, slow: true },
 );
 
 limits.it(

@@ -348,7 +348,7 @@ losses.it(
     assert.equal(pids.length, 4);
     await until("all of them to be gone", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
   },
-  { ...PROCESSES, limit: 30_000 },
+  { ...PROCESSES, limit: 30_000, slow: true },
 );
 
 /** Where it leads to; empty if that is closed by now. */

@@ -378,6 +378,7 @@ opening.itPerSize(
     await using pool = await AsyncPool.open(workers);
     assert.equal((await pool.each(square, 3)).length, workers);
   },
+  { slow: true },
 );
 
 opening.it(
@@ -390,7 +391,7 @@ opening.it(
     await using pool = await AsyncPool.open(2);
     assert.equal((await pool.each(square, 3)).length, 2);
   },
-  { processes: true, workers: 2 },
+  { processes: true, workers: 2, slow: true },
 );
 
 opening.it(

@@ -142,6 +142,7 @@ timeouts.it(
     }
     assert.deepEqual(await pool.each(() => process.pid), [pid]);
   },
+  { slow: true },
 );
 
 timeouts.it("one that is not reached changes nothing", async () => {

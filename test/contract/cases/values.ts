@@ -88,7 +88,7 @@ values.itPerSize(
     }
     assert.equal(await pool.async(square, 3), 9);
   },
-  { limit: 60_000 },
+  { limit: 60_000, slow: true },
 );
 
 for (const [name, { make, path, what }] of Object.entries(fixture.TROUBLE)) {

@@ -1,11 +1,8 @@
-/** The contract over local processes: in a program of its own, and inside of `bun test` itself. */
+/** The contract over local processes inside of `bun test` itself, where the main script is a test file. */
 import { describe, expect, test } from "bun:test";
 import { AsyncPool } from "../../index.ts";
 import { applies, DEFAULT_LIMIT_MS, LOCAL_WORKERS, type Place } from "./case.ts";
 import { CASES } from "./cases/all.ts";
-import { describeContract } from "./suite.ts";
-
-describeContract({ mode: "local", ranks: 1 });
 
 describe("inside of bun test", () => {
   const place: Place = {
