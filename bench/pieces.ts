@@ -1,7 +1,7 @@
 /** The pool's small pieces, each by itself: `bun bench/pieces.ts`. The codec has `bench/codec.ts`. */
 import { bench, do_not_optimize, group, run } from "mitata";
 import type { Encoded } from "../src/codec/value.ts";
-import type { FunctionRecord } from "../src/function/reference.ts";
+import { type KnownFunction, unmeasured } from "../src/estimates.ts";
 import { Heap } from "../src/heap.ts";
 import { ReadyQueue } from "../src/ready.ts";
 import { Scheduler } from "../src/scheduler.ts";
@@ -53,8 +53,9 @@ group("ready queue: one in, one out, with so many in it", () => {
   }
 });
 
-function newFunction(expected: number): FunctionRecord {
-  return { id: 1, label: "f", reference: { kind: "text", text: "f" }, expected };
+function newFunction(expected: number): KnownFunction {
+  const reference = { kind: "text", text: "f" } as const;
+  return { ...unmeasured({ id: 1, label: "f", reference }), expected };
 }
 
 /** A scheduler under full load; a step answers one call, submits one, and starts what it can. */

@@ -13,6 +13,7 @@ import {
   QueueFullError,
   TimeoutError,
 } from "./errors.ts";
+import { Estimates } from "./estimates.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { At, type Ending, takeIn } from "./link/link.ts";
@@ -64,6 +65,7 @@ export class Controller implements TaskOwner {
   readonly #outside: Surroundings;
   readonly #limits: PoolLimits;
   readonly #scheduler = new Scheduler();
+  readonly #estimates = new Estimates();
   readonly #values = new Values();
   readonly #outgoing = new Outgoing(this.#values);
   readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
@@ -158,7 +160,7 @@ export class Controller implements TaskOwner {
     this.#refuseIfClosed(fn);
     if (worker === undefined && this.#scheduler.queued >= this.#limits.queue)
       this.#refuseIfFull(fn);
-    const task = new MessageHandle<unknown>(this.#order++, fn, options, this);
+    const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
     // After a silence the worker sleeps; what is done from here to the sending is done while it wakes.
     if (this.#pending === 0) this.#rouse(worker ?? this.#scheduler.firstIdle);
     try {

@@ -1,6 +1,6 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import { ProcException, TimeoutError } from "./errors.ts";
-import type { FunctionRecord } from "./function/reference.ts";
+import type { KnownFunction } from "./estimates.ts";
 import { Task, type TaskOptions, type TaskState } from "./task.ts";
 
 /** What a handle asks of its pool. */
@@ -40,7 +40,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
   readonly #owner: TaskOwner;
 
   /** @internal Handles are made by `pool.async`. */
-  constructor(order: number, fn: FunctionRecord, options: TaskOptions, owner: TaskOwner) {
+  constructor(order: number, fn: KnownFunction, options: TaskOptions, owner: TaskOwner) {
     super(order, fn, options);
     this.#owner = owner;
   }

@@ -2,6 +2,7 @@ import { bindToProcess } from "./codec/refusal.ts";
 import type { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { isLoading, reachedOpen } from "./function/scope.ts";
+import { unmeasured } from "./estimates.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { openPool } from "./open.ts";
@@ -254,7 +255,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     if (this.#controller === null && isLoading()) {
       // The main script, which is being loaded for its functions, uses a pool that it imports.
       reachedOpen();
-      return new MessageHandle(0, recordOf(fn), options, NOBODY);
+      return new MessageHandle(0, unmeasured(recordOf(fn)), options, NOBODY);
     }
     const controller = this.#requireController("call a function");
     return controller.submit(recordOf(fn), args, options);

@@ -1,6 +1,6 @@
+import { type KnownFunction, LONG_US, observe } from "./estimates.ts";
 import type { Fifo } from "./fifo.ts";
 import { Front } from "./front.ts";
-import type { FunctionRecord } from "./function/reference.ts";
 import { Heap } from "./heap.ts";
 import { START_MS, STUCK_MS } from "./os/waits.ts";
 import { ReadyQueue } from "./ready.ts";
@@ -30,7 +30,7 @@ import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
  * the way of an answer and of the next message (some µs), and bounds by how much an urgent task
  * may have to wait behind less urgent ones.
  */
-const IN_FLIGHT_US = 50;
+const IN_FLIGHT_US = LONG_US;
 
 /** The least that one call is taken to last, since sending and answering it takes that too. */
 const SHORTEST_US = 0.25;
@@ -543,17 +543,9 @@ export class Scheduler {
     worker.load = sum(worker.costs);
   }
 
-  /**
-   * One long call makes a function long at once; it takes several short ones to make it short again. Not
-   * many, or the calls that a busy machine interrupts for some ms would keep it long.
-   */
-  #observe(fn: FunctionRecord, elapsed: number): void {
-    if (!(elapsed >= 0)) return;
-    const wasShort = fn.expected < IN_FLIGHT_US;
-    if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
-    else fn.expected += (elapsed - fn.expected) * 0.5;
+  #observe(fn: KnownFunction, elapsed: number): void {
     // Whoever has such calls in flight is not to be sent more behind them.
-    if (wasShort && fn.expected >= IN_FLIGHT_US) this.#turns++;
+    if (observe(fn, elapsed)) this.#turns++;
   }
 
   #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {

@@ -1,6 +1,6 @@
 import type { Encoded } from "./codec/value.ts";
 import { Fifo } from "./fifo.ts";
-import type { FunctionRecord } from "./function/reference.ts";
+import type { KnownFunction } from "./estimates.ts";
 import { INITIALIZER } from "./wire.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
@@ -39,7 +39,7 @@ export class Task {
   /** @internal Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
   readonly order: number;
   /** @internal */
-  readonly fn: FunctionRecord;
+  readonly fn: KnownFunction;
   /** @internal */
   readonly options: TaskOptions;
   /** @internal Null once settled. */
@@ -60,7 +60,7 @@ export class Task {
   waiter: PromiseWithResolvers<unknown> | null = null;
 
   /** @internal */
-  constructor(order: number, fn: FunctionRecord, options: TaskOptions) {
+  constructor(order: number, fn: KnownFunction, options: TaskOptions) {
     this.order = order;
     this.fn = fn;
     this.options = options;

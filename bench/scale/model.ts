@@ -173,7 +173,7 @@ export class Model implements Surroundings {
   use(lengthUs: number): void {
     const id = ++this.#functions;
     const reference = { kind: "text", text: "f" } as const;
-    this.#fn = { id, label: "f", reference, expected: Infinity };
+    this.#fn = { id, label: "f", reference };
     this.#lengths = spread.map((share) => lengthUs * (0.5 + share));
   }
 

@@ -26,7 +26,7 @@ export type FunctionReference =
     }
   | { readonly kind: "text"; readonly text: string };
 
-/** A function as the controller knows it: what to tell a worker, and how long it takes. */
+/** A function as the controller knows it: what to tell a worker. How long it takes each pool knows for itself (`estimates.ts`). */
 export interface FunctionRecord {
   /** Its number on the wire. */
   readonly id: number;
@@ -34,8 +34,6 @@ export interface FunctionRecord {
   readonly label: string;
   /** What a worker is told, once, to find it. */
   readonly reference: FunctionReference;
-  /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
-  expected: number;
 }
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -100,7 +98,7 @@ function describe(fn: AnyFunction): FunctionRecord {
 }
 
 function newRecord(label: string, reference: FunctionReference): FunctionRecord {
-  return { id: ++count, label, reference, expected: Infinity };
+  return { id: ++count, label, reference };
 }
 
 function refuseWhatCannotTravel(fn: AnyFunction, text: string): void {

@@ -57,7 +57,6 @@ describe("a function that its module exports goes by module and name", () => {
     const record = recordOf(fn);
     expect(record.reference).toEqual({ kind: "export", module: KINDS, name });
     expect(record.label).toBe(fn.name);
-    expect(record.expected).toBe(Infinity);
     expect(await calledThere(record, 10)).toBe(expected);
   });
 

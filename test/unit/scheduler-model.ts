@@ -1,14 +1,15 @@
 import { expect } from "bun:test";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
 import { Scheduler, VERDICT_MS, type Verdict } from "../../src/scheduler.ts";
-import type { FunctionRecord } from "../../src/function/reference.ts";
+import { type KnownFunction, unmeasured } from "../../src/estimates.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
 
 /** µs: what `IN_FLIGHT_US` of the scheduler is; functions below it are short. */
 export const SHORT_US = 50;
 
-export function newFunction(id: number, expected = Infinity): FunctionRecord {
-  return { id, label: `f${id}`, reference: { kind: "text", text: `f${id}` }, expected };
+export function newFunction(id: number, expected = Infinity): KnownFunction {
+  const text = `f${id}`;
+  return { ...unmeasured({ id, label: text, reference: { kind: "text", text } }), expected };
 }
 
 export const DEFAULTS: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };

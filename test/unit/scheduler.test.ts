@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
 import { BYTES_PER_MS, Scheduler, VERDICT_MS } from "../../src/scheduler.ts";
-import type { FunctionRecord } from "../../src/function/reference.ts";
+import type { KnownFunction } from "../../src/estimates.ts";
 import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
 import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";
 
@@ -136,7 +136,7 @@ function watch(records: readonly WorkerRecord[]): () => number {
 }
 
 let order = 1;
-function newTask(fn: FunctionRecord, options: Partial<TaskOptions> = {}): Task {
+function newTask(fn: KnownFunction, options: Partial<TaskOptions> = {}): Task {
   return new Task(order++, fn, { ...DEFAULTS, ...options });
 }
 

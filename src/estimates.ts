@@ -1,0 +1,54 @@
+import type { FunctionRecord } from "./function/reference.ts";
+
+/** A function as one pool knows it: how to name it to a worker, and how long its calls take there. */
+export interface KnownFunction extends FunctionRecord {
+  /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
+  expected: number;
+  /** µs of its longest call so far. */
+  longest: number;
+  /** How many of its calls were short since the last long one. */
+  streak: number;
+}
+
+/** µs from which a call is long: nothing is sent behind it. */
+export const LONG_US = 50;
+
+/**
+ * What one pool has learned of its functions. Pools that share a function call it with arguments of
+ * their own, on workers of their own: what one of them sees says nothing of another's calls.
+ */
+export class Estimates {
+  readonly #known = new WeakMap<FunctionRecord, KnownFunction>();
+  /** Most calls are of the function of the call before. */
+  #last: FunctionRecord | null = null;
+  #lastKnown: KnownFunction | null = null;
+
+  of(fn: FunctionRecord): KnownFunction {
+    if (fn === this.#last) return this.#lastKnown!;
+    let known = this.#known.get(fn);
+    if (known === undefined) this.#known.set(fn, (known = unmeasured(fn)));
+    this.#last = fn;
+    this.#lastKnown = known;
+    return known;
+  }
+}
+
+/** A function of which no call has returned. */
+export function unmeasured({ id, label, reference }: FunctionRecord): KnownFunction {
+  return { id, label, reference, expected: Infinity, longest: 0, streak: 0 };
+}
+
+/**
+ * A call took `elapsed` µs. One long call makes a function long at once; it takes several short ones to
+ * make it short again. Not many, or the calls that a busy machine interrupts for some ms would keep
+ * it long. True if a short function has become long.
+ */
+export function observe(fn: KnownFunction, elapsed: number): boolean {
+  if (!(elapsed >= 0)) return false;
+  const wasShort = fn.expected < LONG_US;
+  if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
+  else fn.expected += (elapsed - fn.expected) * 0.5;
+  if (elapsed > fn.longest) fn.longest = elapsed;
+  fn.streak = elapsed < LONG_US ? fn.streak + 1 : 0;
+  return wasShort && fn.expected >= LONG_US;
+}
