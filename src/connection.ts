@@ -9,6 +9,10 @@ export type ControlledLink = Link & {
   kill?(task?: number): void;
   /** From now on nothing begins of what was sent, where the worker can see that. The number of this recall. */
   recall?(): number;
+  /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
+  readonly isSeen?: boolean;
+  /** Whether all was taken in that the worker had said before it told what it is at. */
+  readonly isCaughtUp?: boolean;
   readonly pid?: number;
   /** What its messages are marked with, where that is not the pool's. */
   readonly session?: number;
@@ -37,8 +41,6 @@ export interface Connection {
   served: boolean;
   /** How many in a row were in its place before it and ended before they had done anything. */
   readonly vain: number;
-  /** What it had told to be at when what it had not begun was recalled; undefined where that is not known. */
-  recalledAt: number | undefined;
 }
 
 type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "vain">;
@@ -59,7 +61,6 @@ export function newConnection({ record, link, rank, host, writer, vain }: Fixed)
     readyAt: Infinity,
     served: false,
     vain,
-    recalledAt: undefined,
   };
 }
 

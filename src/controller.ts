@@ -33,6 +33,7 @@ import {
 import type { DrainSettings, PoolLimits } from "./options.ts";
 import { GOODBYE_MS } from "./os/waits.ts";
 import { type InitialCall, Outgoing } from "./outgoing.ts";
+import { Recalls } from "./recalls.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
 import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
@@ -72,9 +73,14 @@ export class Controller implements TaskOwner {
   readonly #alarm = new Alarm(() => this.#ring());
   readonly #liveness = new Liveness(
     this.connections,
-    () => this.#pending > 0,
-    (connection) => this.#recall(connection),
+    // A worker that does not say that it knows of a recall is replaced, though nobody waits for it.
+    () => this.#pending > 0 || this.connections.some(({ record }) => record.recalled),
+    (connection) => this.#onHolding(connection),
   );
+  readonly #recalls = new Recalls(this.#scheduler, this.connections, {
+    recall: (connection) => this.#recall(connection),
+    takeBack: (connection) => this.#takeBack(connection),
+  });
   readonly #loads = new Loads();
   #initializer: InitialCall | null = null;
   /** ms that a worker may take to answer and to run its initializer. */
@@ -212,7 +218,9 @@ export class Controller implements TaskOwner {
       const now = performance.now();
       if (task.settled || now >= deadline) return;
       const waited = now - start;
-      if (waited > 0.2) this.#outside.wait(Math.min(deadline - now, waited / 8, 5));
+      if (waited <= 0.2) continue;
+      const next = Math.min(deadline, this.#recalls.nextLook);
+      this.#outside.wait(Math.min(Math.max(0, next - now), waited / 8, 5));
     }
   }
 
@@ -328,7 +336,7 @@ export class Controller implements TaskOwner {
       onStanding: (task) => {
         if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
       },
-      onHeld: (at) => this.#takeBack(connection, at),
+      onHeld: (at) => this.#onHeld(connection, at),
       onLost: (ending) => this.#onLost(connection, ending),
     });
     const connection: Connection = newConnection({
@@ -387,7 +395,7 @@ export class Controller implements TaskOwner {
         if (this.#needed) this.#goodbye(connection);
         return this.#changed();
       case Kind.Recalled:
-        if (record.recalled) this.#giveBack(record, frame.task, now);
+        if (record.recalled) this.#giveBack(record, frame.task);
         this.#scheduler.resume(record);
         if (record.left <= 0) this.#retire(connection);
         return;
@@ -427,6 +435,7 @@ export class Controller implements TaskOwner {
   }
 
   #ready(connection: Connection): void {
+    connection.record.isSeen = connection.link?.isSeen ?? false;
     this.#scheduler.ready(connection.record);
     debug(`${describe(connection)} is ready`);
     connection.readyAt = performance.now();
@@ -519,7 +528,8 @@ export class Controller implements TaskOwner {
       this.#outgoing.call(this.connections[task.record!.index]!, task);
     }
     this.#outgoing.flush();
-    this.#alarm.set(this.#scheduler.nextDeadline, now);
+    if (this.#scheduler.mayHelp) this.#recalls.watch(now);
+    this.#setAlarm(now);
     if (this.#pending > 0) this.#outside.wake();
   }
 
@@ -565,10 +575,16 @@ export class Controller implements TaskOwner {
   }
 
   #ring(): void {
-    const verdicts = this.#scheduler.due(performance.now(), this.#moves);
+    const now = performance.now();
+    const verdicts = this.#scheduler.due(now, this.#moves);
     for (const verdict of verdicts) this.#execute(verdict);
-    if (verdicts.length > 0) this.#dispatch();
-    else this.#alarm.set(this.#scheduler.nextDeadline, performance.now());
+    const isTaken = this.#recalls.due(now);
+    if (verdicts.length > 0 || isTaken) this.#dispatch();
+    else this.#setAlarm(now);
+  }
+
+  #setAlarm(now: number): void {
+    this.#alarm.set(Math.min(this.#scheduler.nextDeadline, this.#recalls.nextLook), now);
   }
 
   readonly #moves = (worker: WorkerRecord): boolean => {
@@ -604,37 +620,52 @@ export class Controller implements TaskOwner {
     this.#settle(task, "failed", new TimeoutError(`Cannot finish ${task.label}: ${message}`));
   }
 
-  /**
-   * A worker is held: what it has not begun is recalled. It is taken back when the worker has answered that,
-   * or at the next look if it is seen not to have moved since.
-   */
+  /** A worker is at one call for long, or does not begin any: others do what it was sent besides. */
+  #onHolding(connection: Connection): void {
+    const now = performance.now();
+    this.#recalls.recall(connection, now);
+    this.#setAlarm(now);
+  }
+
+  /** What it was sent and has not begun is recalled. */
   #recall(connection: Connection): void {
-    const { record, link, recalledAt } = connection;
-    const told = link?.told;
-    if (record.recalled) {
-      if (told === undefined || told !== recalledAt) return;
-      takeIn(this.#outside);
-      return this.#takeBack(connection, told);
-    }
-    connection.recalledAt = told;
+    const { record, link } = connection;
     this.#scheduler.recall(record);
     this.#outgoing.flush();
     this.#outgoing.write(connection, Kind.Recall, link?.recall?.() ?? 0);
     this.#outgoing.flush();
   }
 
-  /** A recalled worker has not moved on from `at`, and begins nothing else: others run what it was sent. */
-  #takeBack({ record }: Connection, at: number): void {
-    const isBegun = record.inFlight.at(0)?.id === at;
-    if (!record.recalled || record.inFlight.length === 0 || (!isBegun && at !== At.Nothing)) return;
-    this.#giveBack(record, at, performance.now());
-    this.#dispatch();
+  /** A recalled worker begins nothing more. What it has begun it tells, but not before it has sent the answers before that. */
+  #takeBack(connection: Connection): boolean {
+    const { record, link } = connection;
+    const told = link?.told;
+    if (told === undefined) return true;
+    takeIn(this.#outside);
+    if (!record.recalled) return true;
+    const isBegun = record.inFlight.findIndex(({ id }) => id === told) >= 0;
+    if (!isBegun && !link?.isCaughtUp) return false;
+    this.#giveBack(record, told);
+    return true;
   }
 
-  /** What a worker has not begun is queued again; where nothing more starts, it is cancelled. */
-  #giveBack(record: WorkerRecord, begun: number, now: number): void {
-    this.#scheduler.takeBack(record, begun, now);
+  /** Of what a recalled worker was sent all is queued again that lies behind what it is at; where nothing more starts, it is cancelled. */
+  #giveBack(record: WorkerRecord, at: number): void {
+    const { inFlight } = record;
+    const isLoading = at === At.Loading;
+    // What it loads is for the first one, and would have to be loaded elsewhere, too.
+    const begun = isLoading ? (inFlight.at(0)?.id ?? At.Nothing) : at;
+    const elapsed = isLoading ? NaN : this.#recalls.heldFor(record, performance.now());
+    if (inFlight.findIndex(({ id }) => id === begun) < 0) this.#recalls.wasInVain([...inFlight]);
+    this.#scheduler.takeBack(record, begun, elapsed);
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
+  }
+
+  /** The rank of a recalled worker has seen that it begins nothing behind `at`. */
+  #onHeld({ record }: Connection, at: number): void {
+    if (!record.recalled) return;
+    this.#giveBack(record, at);
+    this.#dispatch();
   }
 
   #disconnect({ link }: Connection): void {
@@ -670,6 +701,7 @@ export class Controller implements TaskOwner {
     for (const { record } of this.connections) this.#scheduler.lose(record);
     this.#alarm.clear();
     this.#liveness.rest();
+    this.#recalls.rest();
     this.#drainSignals.rest();
     this.#outside.leave();
   }

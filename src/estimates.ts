@@ -4,7 +4,7 @@ import type { FunctionRecord } from "./function/reference.ts";
 export interface KnownFunction extends FunctionRecord {
   /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
   expected: number;
-  /** µs of its longest call so far. */
+  /** µs of its longest call; each long one since has halved what that says. */
   longest: number;
   /** How many of its calls were short since the last long one. */
   streak: number;
@@ -48,6 +48,7 @@ export function observe(fn: KnownFunction, elapsed: number): boolean {
   const wasShort = fn.expected < LONG_US;
   if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
   else fn.expected += (elapsed - fn.expected) * 0.5;
+  if (elapsed >= LONG_US) fn.longest /= 2;
   if (elapsed > fn.longest) fn.longest = elapsed;
   fn.streak = elapsed < LONG_US ? fn.streak + 1 : 0;
   return wasShort && fn.expected >= LONG_US;

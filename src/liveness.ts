@@ -31,7 +31,8 @@ interface Seen {
  * left behind keeps their event loop. A process is ended, and so replaced; what it had not begun is queued
  * again. From a rank, which cannot be ended, it is taken back.
  *
- * Those that run one call for long, while others were sent behind it: these are taken back, too.
+ * Those that run one call for long, while others were sent behind it: these are taken back, too. (Where another
+ * worker is idle that takes some ms: `recalls.ts`.)
  */
 export class Liveness {
   readonly #connections: readonly Connection[];
@@ -151,7 +152,7 @@ export class Liveness {
 
   /** Whether what it has not begun is to be taken back. */
   #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, seen: Seen): boolean {
-    if (record.recalled) return true;
+    if (record.recalled) return false;
     // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
     // at once. A local process that begins nothing is ended instead.
     const isProcess = kill !== undefined;

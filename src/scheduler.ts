@@ -41,8 +41,11 @@ export const VERDICT_MS = 25;
 /** Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what they take comes on top. */
 export const BYTES_PER_MS = 10_000;
 
-/** µs that a call is taken to last which has held its worker for so long that those behind it were taken back. */
-const HELD_US = 1_000_000;
+/** µs that are won for each call that is sent ahead to another machine: those of an answer's way, and of the next message's. */
+const AHEAD_US = 100;
+
+/** µs that a call is feared to take, of a function that was never long. */
+const SURPRISE_US = 10_000;
 
 /**
  * What `due` says is to be done: a task has had its time; a worker goes on with what was settled without
@@ -93,6 +96,8 @@ export class Scheduler {
   readonly #firstCalled = new Front(this.#called);
   /** How often a function turned out to be long after all. */
   #turns = 0;
+  /** How many tasks are in flight, to all workers together. */
+  #sent = 0;
   /** For each worker, at which of those counts the costs of what it has in flight were looked up. */
   readonly #pricedAt: number[] = [];
   readonly #deadlines = new Heap<Deadline>();
@@ -116,6 +121,16 @@ export class Scheduler {
   /** How many workers have nothing to do. */
   get idle(): number {
     return this.#idle.size;
+  }
+
+  /** Whether a worker has nothing to do while another may have more than it can begin. */
+  get mayHelp(): boolean {
+    return this.#idle.size > 0 && this.#sent > 0;
+  }
+
+  /** Changes when a function turns out to be long: those who hold calls of it hold more than was thought. */
+  get turns(): number {
+    return this.#turns;
   }
 
   /** The worker that the next task would be sent to, if it is idle. */
@@ -234,7 +249,8 @@ export class Scheduler {
     }
     const task = this.#peekReady();
     if (task === undefined) return null;
-    const worker = this.#firstIdle.peek() ?? (mayWaitBehind(task) ? this.#openWorker() : undefined);
+    const worker =
+      this.#firstIdle.peek() ?? (mayWaitBehind(task) ? this.#openWorker(task) : undefined);
     if (worker === undefined) return null;
     this.#ready.pop();
     return this.#start(worker, task, now);
@@ -266,6 +282,7 @@ export class Scheduler {
     if (index < 0) return null;
     const task = inFlight.remove(index);
     const cost = worker.costs.remove(index);
+    this.#sent--;
     // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
     if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
     else worker.load -= cost;
@@ -340,6 +357,7 @@ export class Scheduler {
     this.#move(worker, this.#gone);
     worker.recalled = false;
     const inFlight = worker.inFlight.takeAll();
+    this.#sent -= inFlight.length;
     worker.costs.takeAll();
     worker.load = 0;
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
@@ -359,26 +377,35 @@ export class Scheduler {
     this.#move(worker, this.#overdue);
   }
 
+  /** µs of work that a worker holds behind its first calls, as many as it has `begun`, and that another could do; 0 for none. */
+  heldBy({ inFlight }: WorkerRecord, begun: number): number {
+    let us = 0;
+    for (let i = begun; i < inFlight.length; i++) {
+      const task = inFlight.at(i)!;
+      if (task.state === "running" && !this.#pins.has(task)) us += costOf(task);
+    }
+    return us;
+  }
+
   /**
-   * Of what a recalled worker was sent it is certain that it begins nothing but `begun` (the number of a
-   * task, 0 for none): the others are queued again, in their old places.
+   * Of what a recalled worker was sent it is certain that it begins nothing behind `begun` (the number of a
+   * task, which takes `elapsed` µs at least; 0 for none): that is queued again, in the old places. What lies
+   * before `begun` is done, and its answers are on their way.
    */
-  takeBack(worker: WorkerRecord, begun: number, now: number): void {
+  takeBack(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.inFlight.takeAll();
     worker.costs.takeAll();
-    const kept = inFlight.find((task) => task.id === begun);
-    if (kept !== undefined) {
-      if (!kept.settled) this.#observe(kept.fn, HELD_US);
-      worker.inFlight.push(kept);
-      worker.costs.push(costOf(kept));
-    }
-    if (kept !== inFlight[0]) {
-      worker.stuckAt = Infinity;
-      this.#await(worker, now);
+    const kept = inFlight.splice(0, 1 + inFlight.findIndex(({ id }) => id === begun));
+    const last = kept.at(-1);
+    if (last === undefined) worker.stuckAt = Infinity;
+    else if (!last.settled) this.#observe(last.fn, elapsed);
+    for (const task of kept) {
+      worker.inFlight.push(task);
+      worker.costs.push(costOf(task));
     }
     worker.load = sum(worker.costs);
+    this.#sent -= inFlight.length;
     for (const task of inFlight) {
-      if (task === kept) continue;
       worker.left++;
       if (task.state === "running") this.submitAgain(task);
     }
@@ -430,14 +457,31 @@ export class Scheduler {
     }
   }
 
-  /** A worker that may be sent more behind what it has. */
-  #openWorker(): WorkerRecord | undefined {
+  /** A worker that may be sent this behind what it has. */
+  #openWorker(task: Task): WorkerRecord | undefined {
     for (;;) {
       const worker = this.#firstOpen.peek();
-      if (worker === undefined || this.#pricedAt[worker.index] === this.#turns) return worker;
-      this.#place(worker);
-      if (worker.set === this.#open) return worker;
+      if (worker === undefined) return undefined;
+      if (this.#pricedAt[worker.index] !== this.#turns) {
+        this.#place(worker);
+        if (worker.set !== this.#open) continue;
+      }
+      if (worker.isSeen || this.#mayGoAhead(task, worker)) return worker;
+      // Until it has answered something.
+      this.#move(worker, this.#full);
     }
+  }
+
+  /**
+   * Whether a call may be sent behind others from where it cannot be taken back. No more than an even share
+   * of all there is, so that calls that turn out to be long are spread; and only where that wins more than it
+   * is likely to cost: after so many short calls in a row one in so many and two is likely to be long,
+   * and would keep it for as long as such calls were.
+   */
+  #mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
+    const workers = this.#idle.size + this.#open.size + this.#full.size;
+    if (inFlight.length * workers >= this.queued + this.#sent) return false;
+    return Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * (fn.streak + 2);
   }
 
   /** Takes a task from those of one worker; false if it isn't one of them. */
@@ -458,6 +502,7 @@ export class Scheduler {
     task.record = worker;
     const cost = costOf(task);
     worker.left--;
+    this.#sent++;
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;

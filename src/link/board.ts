@@ -3,10 +3,11 @@ import { createMemory, mapMemory } from "./memory.ts";
 import { Note } from "./note.ts";
 
 const BYTES = 64;
-/** Where the note's two words are, the key, and the count of readings. */
+/** Where the note's two words are, the key, and the counts of readings and of messages sent. */
 const NOTE = 0;
 const KEY = 2;
 const READ = 3;
+const SENT = 4;
 
 /**
  * What a rank that serves tells without a message: some bytes that it shares with its controller, where both are
@@ -25,6 +26,16 @@ export class Board {
   /** The rank looks for what is missing of a message that comes in parts. */
   read(): void {
     this.#words[READ]!++;
+  }
+
+  /** The rank has sent so many messages on this link: told before it tells anything else. */
+  tellSent(messages: number): void {
+    Atomics.store(this.#words, SENT, messages | 0);
+  }
+
+  /** How many messages are, or will be, to be found by the controller. MPI may take its time to show them. */
+  get sent(): number {
+    return Atomics.load(this.#words, SENT) >>> 0;
   }
 
   /** While this changes, the rank takes in a message that comes in parts. */

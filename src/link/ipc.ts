@@ -59,6 +59,7 @@ export class IpcLink implements Link {
   readonly reading = null;
   received = 0;
   readonly unread = false;
+  readonly isCaughtUp = true;
 
   meet(): void {}
 

@@ -22,6 +22,8 @@ export class IsolatedLink implements Link {
   readonly rank: number;
   readonly session: number;
   readonly reading = null;
+  /** Its rank sees it. */
+  readonly isSeen = true;
   readonly #link: MpiLink;
   readonly #owner: LinkOwner;
   #pid = 0;

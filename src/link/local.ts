@@ -135,6 +135,14 @@ export class LocalLink implements Link {
     return this.#channel.recall();
   }
 
+  get isSeen(): boolean {
+    return this.#channel.told !== undefined;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#channel.isCaughtUp;
+  }
+
   get reading(): number | null {
     return this.#channel.reading;
   }

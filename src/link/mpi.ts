@@ -292,6 +292,9 @@ export class MpiLink implements Link {
   /** The memory of `#board`, while the other side may not have found it. */
   #offer: BoardOffer | null = null;
   #received = 0;
+  /** Messages that were sent, and that were handed over. */
+  #sent = 0;
+  #handedOver = 0;
   /** To be told once all has been sent. */
   #nothingNext = false;
   /** False between a message and the end of its poll. */
@@ -315,6 +318,7 @@ export class MpiLink implements Link {
 
   send(message: MessageWriter): void {
     if (this.#owner === DEAF) return;
+    this.#board?.tellSent(++this.#sent);
     this.outbox.send(message);
     if (!this.outbox.empty) this.#hub.isSending(this);
     this.rouse();
@@ -360,6 +364,14 @@ export class MpiLink implements Link {
 
   recall(): number {
     return this.#found?.note.recall() ?? 0;
+  }
+
+  get isSeen(): boolean {
+    return this.#found !== null;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.#found?.sent === this.#handedOver >>> 0;
   }
 
   get received(): number {
@@ -473,6 +485,7 @@ export class MpiLink implements Link {
   }
 
   #handOver(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    this.#handedOver++;
     if (this.#paused) this.#hub.heard(this);
     this.#paused = false;
     try {

@@ -158,6 +158,11 @@ export class SharedLink implements Link {
     return this.#outbox.length > 0 || !this.#out.drained;
   }
 
+  /** Whether all is taken in that the other side has written until now. */
+  get isCaughtUp(): boolean {
+    return !this.#in.readable && this.#incoming === null;
+  }
+
   meet(): void {}
 
   close(): void {

@@ -4,6 +4,7 @@ import { readContent, sendFrame } from "../link/frames.ts";
 import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
+import { CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
@@ -18,6 +19,9 @@ import {
   readFrames,
   readGreeting,
 } from "../wire.ts";
+
+/** ms in which a child that reads what it was sent has read some of it. */
+const READ_MS = 2;
 
 /**
  * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
@@ -38,12 +42,11 @@ export class Relay {
   /** How far it had read when that was last seen, and how often in a row it was seen there. */
   #read: number | null = null;
   #looks = 0;
-  /** What the child told when it was last recalled, while it has told nothing else; and looks since. */
-  #recalledAt: number | undefined;
-  #recallLooks = 0;
   #recalls = 0;
-  /** The message of a recall that was not passed on yet. */
+  /** The message of a recall that was not passed on yet, and how far the child had read when that was last seen. */
   #recallDue: Uint8Array | null = null;
+  #recallRead: number | null = null;
+  #recallTimer: ReturnType<typeof setTimeout> | null = null;
 
   /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
@@ -90,6 +93,7 @@ export class Relay {
     }
     if (kind === Kind.Recall) {
       this.#recallDue = bytes.slice(0, length);
+      this.#recallRead = null;
       return this.#recall(child);
     }
     this.#passDown(child, bytes, length, buffers);
@@ -139,13 +143,36 @@ export class Relay {
 
   /** Passes on the recall that is due, unless the child still reads: of that it would begin nothing, and have to get it again. */
   #recall(child: LocalLink): void {
-    const message = this.#recallDue;
-    if (message === null || (child.told === At.Nothing && child.unread)) return;
+    const message = this.#recallDue!;
+    const { told, unread, reading } = child;
+    const stands = reading !== null && reading === this.#recallRead;
+    this.#recallRead = reading;
+    if (told === At.Nothing && unread && !stands) {
+      return this.#after(READ_MS, (child) => this.#recall(child));
+    }
     this.#recallDue = null;
     this.#recalls = child.recall();
-    this.#recalledAt = child.told;
-    this.#recallLooks = 0;
     this.#passDown(child, message, message.length, []);
+    if (told !== undefined) this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
+  }
+
+  /** Says what the child has begun, since it begins nothing more of what it was sent. */
+  #tellHeld(child: LocalLink): void {
+    const { told } = child;
+    takeIn(child);
+    const isCertain = told !== At.Nothing || child.isCaughtUp;
+    if (isCertain) this.#say(Kind.Held, told!, this.#recalls);
+    else this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
+  }
+
+  /** What is to be done next about a recall, unless there is another one by then, or no child. */
+  #after(ms: number, deed: (child: LocalLink) => void): void {
+    if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
+    this.#recallTimer = setTimeout(() => {
+      this.#recallTimer = null;
+      if (this.#child !== null) deed(this.#child);
+    }, ms);
+    this.#recallTimer.unref();
   }
 
   #passUp(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
@@ -170,14 +197,7 @@ export class Relay {
   #look(): void {
     const child = this.#child;
     if (child === null) return;
-    this.#recall(child);
     const { reading, told, unread } = child;
-    if (told !== this.#recalledAt) this.#recalledAt = undefined;
-    // The second look is one after a second at least.
-    else if (told !== undefined && ++this.#recallLooks === 2) {
-      takeIn(child);
-      this.#say(Kind.Held, told, this.#recalls);
-    }
     const busy = told === At.Loading || told === INITIALIZER;
     const stands = unread && !busy && reading !== null && reading === this.#read;
     this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
@@ -205,7 +225,9 @@ export class Relay {
 
   #leave(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
     this.#timer = null;
+    this.#recallTimer = null;
     this.#child = null;
     this.#onOver();
   }

@@ -118,7 +118,7 @@ export class Model {
       expect(task).toBe(urgent!);
       this.#queue.splice(this.#queue.indexOf(task), 1);
       if (idle.length > 0) expect(idle).toContain(seat);
-      else this.#judgeBehind(seat, task);
+      else this.#judgeBehind(seat, task, this.#queue.length + 1);
     }
     seat.inFlight.push(task);
     if (task.options.timeout !== Infinity) {
@@ -128,9 +128,17 @@ export class Model {
     return true;
   }
 
-  /** A task was sent behind others. */
-  #judgeBehind(seat: Seat, task: Task): void {
+  /** A task was sent behind others, when so many waited. */
+  #judgeBehind(seat: Seat, task: Task, waiting: number): void {
     expect(mayWait(task)).toBeTrue();
+    if (!seat.record.isSeen) {
+      const serving = this.#seats.filter((seat) => seat.state === "serving" && !isOverdue(seat));
+      const flying = sum(this.#seats.map(({ inFlight }) => inFlight.length));
+      const left = waiting + flying + sum(this.#seats.map(({ pinned }) => pinned.length));
+      const placed = serving.filter((seat) => !isSpent(seat)).length;
+      expect(seat.inFlight.length).toBeLessThan(left / placed);
+      expect(Math.max(task.fn.longest, 10_000)).toBeLessThanOrEqual(100 * (task.fn.streak + 2));
+    }
     expect(seat.pinned).toEqual([]);
     for (const before of seat.inFlight) expect(before.fn.expected).toBeLessThan(SHORT_US);
     const { costs } = seat.record;
@@ -252,18 +260,28 @@ export class Model {
     seat.recalled = true;
   }
 
-  /** It is certain what a recalled worker has begun: one of those in flight, or nothing. */
-  takeBack(worker: number, which: number): void {
+  /** It is certain how far a recalled worker has begun what is in flight: so many of them, or nothing. */
+  takeBack(worker: number, which: number, elapsed: number): void {
     const seat = pick(this.#seats, worker);
     if (!seat.recalled) return;
-    const kept = which === 0 ? undefined : pick(seat.inFlight, which);
-    const inFlight = seat.inFlight.splice(0);
-    this.scheduler.takeBack(seat.record, kept?.id ?? 0, this.now);
-    const back = inFlight.filter((task) => task !== kept);
-    if (kept !== undefined) seat.inFlight.push(kept);
-    if (kept !== inFlight[0]) this.#look(seat);
+    const count = which % (seat.inFlight.length + 1);
+    const last = seat.inFlight[count - 1];
+    const others = seat.inFlight
+      .slice(count)
+      .filter((task) => !task.settled && !this.#pins.has(task));
+    expect(this.scheduler.heldBy(seat.record, count) > 0).toBe(others.length > 0);
+    this.scheduler.takeBack(seat.record, last?.id ?? 0, elapsed);
+    if (last !== undefined && !last.settled && elapsed >= SHORT_US) {
+      expect(last.fn.expected).toBeGreaterThanOrEqual(SHORT_US);
+    }
+    const back = seat.inFlight.splice(count);
     seat.left += back.length;
     this.#takeBack(back.filter((task) => !task.settled));
+  }
+
+  /** What it has begun can be seen from now on, or cannot. */
+  see(worker: number, isSeen: boolean): void {
+    pick(this.#seats, worker).record.isSeen = isSeen;
   }
 
   /** The worker knows of it. */
@@ -429,6 +447,7 @@ function isSpent(seat: Seat): boolean {
 /** Whether more has to be sent behind what it has: one that was full is filled again from half on. */
 function isOpen(seat: Seat): boolean {
   if (seat.state !== "serving" || isIdle(seat) || isOverdue(seat)) return false;
+  if (!seat.record.isSeen) return false; // it may be
   if (seat.pinned.length > 0 || seat.left <= 0) return false;
   if (!seat.inFlight.every(({ fn }) => fn.expected < SHORT_US)) return false;
   // Costs are those of the time of sending: as they are now they may be higher, and that will do too.

@@ -81,7 +81,11 @@ const deeds = fc.oneof(
   },
   { weight: 2, arbitrary: deed("replace", fc.tuple(some, late), (m, ...a) => m.replace(...a)) },
   { weight: 2, arbitrary: deed("recall", fc.tuple(some), (m, w) => m.recall(w)) },
-  { weight: 3, arbitrary: deed("takeBack", fc.tuple(some, some), (m, ...a) => m.takeBack(...a)) },
+  {
+    weight: 3,
+    arbitrary: deed("takeBack", fc.tuple(some, some, elapsed), (m, ...a) => m.takeBack(...a)),
+  },
+  { weight: 1, arbitrary: deed("see", fc.tuple(some, fc.boolean()), (m, ...a) => m.see(...a)) },
   { weight: 2, arbitrary: deed("resume", fc.tuple(some), (m, w) => m.resume(w)) },
   {
     weight: 1,
