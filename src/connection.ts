@@ -11,6 +11,8 @@ export type ControlledLink = Link & {
   recall?(): number;
   /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
   readonly isSeen?: boolean;
+  /** Of a worker that its rank sees: it does not begin what it was sent. */
+  readonly stands?: boolean;
   /** Whether all was taken in that the worker had said before it told what it is at. */
   readonly isCaughtUp?: boolean;
   readonly pid?: number;

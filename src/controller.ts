@@ -661,10 +661,9 @@ export class Controller implements TaskOwner {
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
   }
 
-  /** The rank of a recalled worker has seen that it begins nothing behind `at`. */
+  /** The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing behind that. */
   #onHeld({ record }: Connection, at: number): void {
-    if (!record.recalled) return;
-    this.#giveBack(record, at);
+    if (record.recalled) this.#giveBack(record, at);
     this.#dispatch();
   }
 

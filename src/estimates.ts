@@ -6,8 +6,8 @@ export interface KnownFunction extends FunctionRecord {
   expected: number;
   /** µs of its longest call; each long one since has halved what that says. */
   longest: number;
-  /** How many of its calls were short since the last long one. */
-  streak: number;
+  /** How many of its calls were short; each long one halves that. One in about so many is likely to be long. */
+  trust: number;
 }
 
 /** µs from which a call is long: nothing is sent behind it. */
@@ -35,7 +35,7 @@ export class Estimates {
 
 /** A function of which no call has returned. */
 export function unmeasured({ id, label, reference }: FunctionRecord): KnownFunction {
-  return { id, label, reference, expected: Infinity, longest: 0, streak: 0 };
+  return { id, label, reference, expected: Infinity, longest: 0, trust: 0 };
 }
 
 /**
@@ -48,8 +48,11 @@ export function observe(fn: KnownFunction, elapsed: number): boolean {
   const wasShort = fn.expected < LONG_US;
   if (fn.expected === Infinity || elapsed > fn.expected) fn.expected = elapsed;
   else fn.expected += (elapsed - fn.expected) * 0.5;
-  if (elapsed >= LONG_US) fn.longest /= 2;
+  if (elapsed < LONG_US) fn.trust++;
+  else {
+    fn.trust /= 2;
+    fn.longest /= 2;
+  }
   if (elapsed > fn.longest) fn.longest = elapsed;
-  fn.streak = elapsed < LONG_US ? fn.streak + 1 : 0;
   return wasShort && fn.expected >= LONG_US;
 }

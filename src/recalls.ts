@@ -1,14 +1,11 @@
 import type { Connection } from "./connection.ts";
 import { At } from "./link/link.ts";
-import { CERTAIN_MS } from "./link/note.ts";
+import { BEGIN_MS, CERTAIN_MS } from "./link/note.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Task, WorkerRecord } from "./task.ts";
 
 /** ms between two looks. */
 const LOOK_MS = 2;
-
-/** ms in which a worker that is awake begins what it was sent; twice as many whenever that was taken back in vain. */
-const BEGIN_MS = 4;
 
 /** ms after which a call to another machine, where both sides nap between two messages, is taken to hold its worker. */
 const FAR_MS = 20;
@@ -149,16 +146,21 @@ export class Recalls {
   /** ms until what a worker has not begun is to be recalled, unless it moves; Infinity where there is nothing. */
   #patience(connection: Connection, now: number): number {
     const { record, link } = connection;
-    const { inFlight } = record;
     const begun = begunOf(connection);
     const us = this.#scheduler.heldBy(record, begun);
     if (us === 0 || link === null) return Infinity;
     const seen = this.#seenOf(record);
     this.#compare(connection, seen, now);
     if (begun > 0 && us >= WORTH_US && link.isSeen) return 0;
-    const vain = begun > 0 ? 0 : (this.#vain.get(inFlight.at(0)!) ?? 0);
-    const limit = !link.isSeen ? FAR_MS : begun > 0 ? LOOK_MS : BEGIN_MS * 2 ** vain;
+    const limit = !link.isSeen ? FAR_MS : begun > 0 ? LOOK_MS : this.#beginMs(connection);
     return limit - (now - seen.since);
+  }
+
+  /** ms that a worker has to begin the first one: twice as many whenever that was taken back in vain. */
+  #beginMs({ record, link }: Connection): number {
+    const times = 2 ** (this.#vain.get(record.inFlight.at(0)!) ?? 0);
+    // Its rank has given it the first of them.
+    return BEGIN_MS * (link?.stands ? times - 1 : times);
   }
 
   #seenOf(record: WorkerRecord): Seen {
@@ -190,6 +192,7 @@ export class Recalls {
  */
 function begunOf({ record, link }: Connection): number {
   const told = link?.told;
+  if (link?.stands) return 0;
   if (told === undefined || told === At.Loading) return 1;
   return 1 + record.inFlight.findIndex(({ id }) => id === told);
 }

@@ -41,7 +41,7 @@ export const VERDICT_MS = 25;
 /** Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what they take comes on top. */
 export const BYTES_PER_MS = 10_000;
 
-/** µs that are won for each call that is sent ahead to another machine: those of an answer's way, and of the next message's. */
+/** µs that are won by calls that are sent ahead to another machine: those of an answer's way, and of the next message's. */
 const AHEAD_US = 100;
 
 /** µs that a call is feared to take, of a function that was never long. */
@@ -466,22 +466,26 @@ export class Scheduler {
         this.#place(worker);
         if (worker.set !== this.#open) continue;
       }
-      if (worker.isSeen || this.#mayGoAhead(task, worker)) return worker;
+      if (worker.isSeen) return worker;
+      if (this.#mayGoAhead(task, worker)) {
+        // Each in turn, so that calls that turn out to be long are spread.
+        this.#firstOpen.pass();
+        return worker;
+      }
       // Until it has answered something.
       this.#move(worker, this.#full);
     }
   }
 
   /**
-   * Whether a call may be sent behind others from where it cannot be taken back. No more than an even share
-   * of all there is, so that calls that turn out to be long are spread; and only where that wins more than it
-   * is likely to cost: after so many short calls in a row one in so many and two is likely to be long,
-   * and would keep it for as long as such calls were.
+   * Whether a call may be sent behind others from where it cannot be taken back: as one of no more than an even
+   * share of all there is; and as long as what is lost if one of them is long (the time it may take, by
+   * how likely it is among so many) is less than what is won.
    */
   #mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
     const workers = this.#idle.size + this.#open.size + this.#full.size;
     if (inFlight.length * workers >= this.queued + this.#sent) return false;
-    return Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * (fn.streak + 2);
+    return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
   }
 
   /** Takes a task from those of one worker; false if it isn't one of them. */

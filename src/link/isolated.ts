@@ -10,7 +10,7 @@ import {
   readGreeting,
 } from "../wire.ts";
 import { readContent, sendFrame } from "./frames.ts";
-import type { Link, LinkOwner } from "./link.ts";
+import { At, type Link, type LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
 /**
@@ -29,6 +29,7 @@ export class IsolatedLink implements Link {
   #pid = 0;
   #told: number | undefined;
   #recalls = 0;
+  #stands = false;
 
   /** Has the rank start a child. `us` is how this side introduces itself. */
   constructor(
@@ -79,6 +80,11 @@ export class IsolatedLink implements Link {
     return this.#told;
   }
 
+  /** As its rank has told since it last said something. */
+  get stands(): boolean {
+    return this.#stands;
+  }
+
   get received(): number {
     return this.#link.received;
   }
@@ -105,7 +111,10 @@ export class IsolatedLink implements Link {
     const kind = firstKind(bytes, length);
     if (kind === Kind.Spawned || kind === Kind.Lost || isSeen(kind)) {
       this.#takeFrames(bytes, length, buffers);
-    } else this.#owner.onMessage(bytes, length, buffers);
+      return;
+    }
+    this.#stands = false;
+    this.#owner.onMessage(bytes, length, buffers);
   }
 
   #takeFrames(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
@@ -130,8 +139,9 @@ export class IsolatedLink implements Link {
     }
     if (frame.kind === Kind.Held) {
       // One that was recalled once more since was asked anew.
-      if (frame.number === this.#recalls) this.#owner.onHeld?.(frame.task);
-      return;
+      if (frame.number !== this.#recalls) return;
+      this.#stands = frame.task === At.Nothing;
+      return this.#owner.onHeld?.(frame.task);
     }
     if (frame.kind === Kind.Stands) return this.#owner.onStanding?.(frame.task);
     const { told, ...ending } = readContent(frame) as LostChild;

@@ -71,8 +71,8 @@ export interface LinkOwner {
    */
   onStanding?(task: number): void;
   /**
-   * The other side has not moved on from `at` since it was recalled: it begins nothing else. Of a link that
-   * cannot be asked for what it was told.
+   * The other side was recalled, and begins nothing but what it was at, `at`; or it was not, and does not begin
+   * what it was sent. Of a link that cannot be asked for what it was told.
    */
   onHeld?(at: number): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */

@@ -3,6 +3,9 @@ import { At } from "./link.ts";
 /** ms after a recall from which on what a worker tells is certain. */
 export const CERTAIN_MS = 1;
 
+/** ms in which a worker that is awake begins what it was sent. */
+export const BEGIN_MS = 4;
+
 /**
  * What a worker is at, in memory that it shares with its controller, who can read it at any time, even
  * when the worker is held or gone; and how often the controller has taken back what was sent and not

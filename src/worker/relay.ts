@@ -4,7 +4,7 @@ import { readContent, sendFrame } from "../link/frames.ts";
 import { At, type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
-import { CERTAIN_MS } from "../link/note.ts";
+import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
@@ -47,6 +47,9 @@ export class Relay {
   #recallDue: Uint8Array | null = null;
   #recallRead: number | null = null;
   #recallTimer: ReturnType<typeof setTimeout> | null = null;
+  /** Looks whether the child begins what it was last sent; and how far it had read when it was found to begin nothing. */
+  #glance: ReturnType<typeof setTimeout> | null = null;
+  #stood: number | null = null;
 
   /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
@@ -93,7 +96,7 @@ export class Relay {
     }
     if (kind === Kind.Recall) {
       this.#recallDue = bytes.slice(0, length);
-      this.#recallRead = null;
+      this.#recallRead = this.#stood;
       return this.#recall(child);
     }
     this.#passDown(child, bytes, length, buffers);
@@ -139,6 +142,31 @@ export class Relay {
   #passDown(child: LocalLink, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     this.#downward.load(bytes, length, buffers);
     child.send(this.#downward);
+    this.#glance ??= this.#glanceSoon(child.reading);
+  }
+
+  #glanceSoon(read: number | null): ReturnType<typeof setTimeout> {
+    const timer = setTimeout(() => this.#lookAtStart(read), BEGIN_MS);
+    timer.unref();
+    return timer;
+  }
+
+  /** A child that has not begun what it was sent, nor read on, is told of: another one may be idle. */
+  #lookAtStart(read: number | null): void {
+    this.#glance = null;
+    const child = this.#child;
+    if (child === null) return;
+    const { told, unread, reading } = child;
+    this.#stood = null;
+    if (told !== At.Nothing || !unread || !this.#answered) return;
+    // What it has answered goes before what is said of it.
+    takeIn(child);
+    if (reading === null || reading !== read || !child.isCaughtUp) {
+      this.#glance = this.#glanceSoon(reading);
+      return;
+    }
+    this.#stood = reading;
+    this.#say(Kind.Held, At.Nothing, this.#recalls);
   }
 
   /** Passes on the recall that is due, unless the child still reads: of that it would begin nothing, and have to get it again. */
@@ -226,8 +254,10 @@ export class Relay {
   #leave(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
+    if (this.#glance !== null) clearTimeout(this.#glance);
     this.#timer = null;
     this.#recallTimer = null;
+    this.#glance = null;
     this.#child = null;
     this.#onOver();
   }

@@ -48,10 +48,10 @@ describe("an estimate", () => {
     expect(calls).toBeLessThan(8);
   });
 
-  test("counts the short calls since the last long one", () => {
+  test("is trusted as often as it was short, half as much after each long call", () => {
     const fn = unmeasured(record(1));
     for (const us of [1, 2, 900, 1, 60, 1, 1, 1]) observe(fn, us);
-    expect(fn.streak).toBe(3);
+    expect(fn.trust).toBe(4);
   });
 
   test("remembers the longest call, the less the more long ones have come since", () => {
@@ -66,6 +66,6 @@ describe("an estimate", () => {
   test("learns nothing from what is no length", () => {
     const fn = unmeasured(record(1));
     for (const us of [NaN, -1]) expect(observe(fn, us)).toBeFalse();
-    expect([fn.expected, fn.longest, fn.streak]).toEqual([Infinity, 0, 0]);
+    expect([fn.expected, fn.longest, fn.trust]).toEqual([Infinity, 0, 0]);
   });
 });

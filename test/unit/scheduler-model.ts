@@ -137,7 +137,8 @@ export class Model {
       const left = waiting + flying + sum(this.#seats.map(({ pinned }) => pinned.length));
       const placed = serving.filter((seat) => !isSpent(seat)).length;
       expect(seat.inFlight.length).toBeLessThan(left / placed);
-      expect(Math.max(task.fn.longest, 10_000)).toBeLessThanOrEqual(100 * (task.fn.streak + 2));
+      const lost = seat.inFlight.length * Math.max(task.fn.longest, 10_000);
+      expect(lost).toBeLessThanOrEqual(100 * task.fn.trust);
     }
     expect(seat.pinned).toEqual([]);
     for (const before of seat.inFlight) expect(before.fn.expected).toBeLessThan(SHORT_US);

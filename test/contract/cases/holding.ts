@@ -38,6 +38,16 @@ function leaveMark(folder: string, number: number): void {
   if (number < UNMARKED) appendFileSync(join(folder, "marks"), `${number}\n`);
 }
 
+/** Takes so many ms, without the processor. */
+function last(ms: number): number {
+  if (ms > 0) Bun.sleepSync(ms);
+  return ms;
+}
+
+function lastAsync(ms: number): number | Promise<number> {
+  return ms > 0 ? Bun.sleep(ms).then(() => ms) : ms;
+}
+
 /** Takes the thread from a timer on, until the gate is opened, or for `ms`. */
 function leaveHolder(folder: string): void {
   setTimeout(() => blockAtGate(folder), 1);
@@ -173,3 +183,97 @@ holding.it(
   },
   { workers: 2, processes: false },
 );
+
+/** Calls that all turn out to be long, of a function that was short so far: most of them sent to one worker. */
+async function pileUp(
+  pool: AsyncPool,
+  fn: typeof last | typeof lastAsync,
+  ms: number,
+): Promise<MessageHandle<number>[]> {
+  for (let tries = 0; tries < 200; tries++) {
+    await Promise.all(numbers(50, 0).map(() => pool.async(fn, 0)));
+    const handles = numbers(12, 0).map((): MessageHandle<number> => pool.async(fn, ms));
+    await Promise.resolve(); // then they are sent
+    if (Math.max(...countsOf(pool, handles)) > 6) return handles;
+    // Something interrupted one of the calls, which made the function long.
+    for (const handle of handles) handle.cancel();
+  }
+  throw new Error("nothing was ever sent behind another call");
+}
+
+/** How many of the calls each worker has, or had. */
+function countsOf({ size }: AsyncPool, handles: readonly MessageHandle<number>[]): number[] {
+  return numbers(size, 0).map((i) => handles.filter(({ worker }) => worker === i).length);
+}
+
+for (const fn of [last, lastAsync]) {
+  const how = fn === last ? "hold the thread" : "await";
+  holding.itPerSize(
+    `calls of a function that was short, which turn out to ${how}, are shared out among all`,
+    async () => {
+      await using pool = await AsyncPool.open(2);
+      // Each shorter than any look at who is held.
+      const handles = await pileUp(pool, fn, 60);
+      await Promise.all(handles);
+      assert.ok(Math.min(...countsOf(pool, handles)) >= 3, `${countsOf(pool, handles)}`);
+      assert.deepEqual(await pool.each(square, 3), [9, 9]);
+    },
+    { workers: 2 },
+  );
+}
+
+holding.it(
+  "they are shared out, too, while the program's thread waits for each",
+  async () => {
+    await using pool = await AsyncPool.open(2);
+    const handles = await pileUp(pool, last, 60);
+    for (const handle of handles) assert.equal(handle.getSync({ timeout: 15_000 }), 60);
+    assert.ok(Math.min(...countsOf(pool, handles)) >= 3, `${countsOf(pool, handles)}`);
+  },
+  { workers: 2 },
+);
+
+holding.it(
+  "and while it asks whether they are done",
+  async () => {
+    await using pool = await AsyncPool.open(2);
+    const handles = await pileUp(pool, last, 60);
+    while (!handles.every((handle) => handle.ready())) Bun.sleepSync(1);
+    assert.ok(Math.min(...countsOf(pool, handles)) >= 3, `${countsOf(pool, handles)}`);
+  },
+  { workers: 2 },
+);
+
+holding.it(
+  "a worker whose thread an earlier task keeps: another does what it was sent, and it stays",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(2);
+    await pool.each(square, 1);
+    const pids = pool.workers.map(({ pid }) => pid);
+    await pool.async(leaveHolder, gate.path);
+    await gate.reached();
+    const handles = numbers(10, 0).map((x) => pool.async(square, x));
+    assert.deepEqual(await Promise.all(handles), numbers(10, 0).map(square));
+    gate.open();
+    assert.deepEqual(await pool.each(square, 3), [9, 9]);
+    assert.deepEqual(
+      pool.workers.map(({ pid }) => pid),
+      pids,
+    );
+  },
+  { workers: 2 },
+);
+
+holding.it("what one pool knows of a function is no other pool's", async () => {
+  await using pool = await AsyncPool.open(1);
+  await using other = await AsyncPool.open(1, { mpi: false });
+  for (let i = 0; i < 3; i++) await pool.async(last, 5);
+  for (let tries = 0; tries < 20; tries++) {
+    await Promise.all(numbers(50, 0).map(() => other.async(last, 0)));
+  }
+  const handles = numbers(6, 0).map(() => pool.async(last, 5));
+  await Promise.resolve(); // then they are sent
+  assert.equal(handles.filter(({ state }) => state === "running").length, 1);
+  await Promise.all(handles);
+});
