@@ -9,6 +9,7 @@ export interface Quantity {
 
 const inUs = { unit: "µs", of: "median" } as const;
 const perSecond = { unit: "calls/s", of: "median" } as const;
+const share = { unit: "%", of: "median" } as const;
 const ofACore = { unit: "% of a core", of: "mean" } as const;
 
 export const QUANTITIES = {
@@ -34,6 +35,10 @@ export const QUANTITIES = {
   waitingController: { title: "pool awaiting a long task, its controller", ...ofACore },
   waitingWorker: { title: "pool awaiting a long task, its worker", ...ofACore },
   crowd: { title: "16 workers, tasks of 1 ms, of busy cores' work", unit: "%", of: "median" },
+  uneven: { title: "lengths from 10 µs to 25 ms, of greedy scheduling's time", ...share },
+  unevenGrowing: { title: "lengths that grow to 25 ms, of greedy scheduling's time", ...share },
+  unevenBimodal: { title: "one in ten takes 25 ms, of greedy scheduling's time", ...share },
+  unevenFirst: { title: "slow for the first time, of greedy scheduling's time", ...share },
   late: { title: "interval of 5 ms at full rate, off by", unit: "ms", of: "median" },
   late99: { title: "interval of 5 ms, 99th percentile", unit: "ms", of: "p99" },
   lateMost: { title: "interval of 5 ms, at most", unit: "ms", of: "max" },

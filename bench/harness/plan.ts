@@ -129,18 +129,28 @@ export function planRound(modes: readonly Mode[], surroundings: Surroundings): S
   ];
 }
 
-/** What takes so long to start that it has its rounds within one job. */
+/** What has many workers, or takes long, and so has its rounds within one job. */
 export function planOnce(modes: readonly Mode[]): Step[] {
-  return modes.map(({ who, command }) => [
-    {
-      who,
-      name: "crowd",
-      command: command(16, "crowd.ts"),
-      seconds: 90,
-      yields: { efficiency: "crowd", us: "cost16" },
-      once: true,
-    },
-  ]);
+  const once = (program: string, workers: number, yields: Job["yields"]): Step[] =>
+    modes.map(({ who, command }) => [
+      {
+        who,
+        name: program,
+        command: command(workers, `${program}.ts`),
+        seconds: 90,
+        yields,
+        once: true,
+      },
+    ]);
+  return [
+    ...once("crowd", 16, { efficiency: "crowd", us: "cost16" }),
+    ...once("uneven", 4, {
+      uneven: "uneven",
+      growing: "unevenGrowing",
+      bimodal: "unevenBimodal",
+      first: "unevenFirst",
+    }),
+  ];
 }
 
 /** bsync/mpi and the same in C, in turn. */

@@ -104,6 +104,9 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
       add(id, who, "under 1 %", (x) => x < 1);
     }
     add("crowd", who, "at least 90 %", (x) => x >= 90);
+    for (const id of ["uneven", "unevenGrowing", "unevenBimodal", "unevenFirst"] as const) {
+      add(id, who, "at most 110 %", (x) => x <= 110);
+    }
     add("late99", who, "under 2 ms", (x) => x < 2);
   }
   return verdicts;
