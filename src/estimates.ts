@@ -4,7 +4,7 @@ import type { FunctionRecord } from "./function/reference.ts";
 export interface KnownFunction extends FunctionRecord {
   /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
   expected: number;
-  /** µs of its longest call; each long one since has halved what that says. */
+  /** µs of its longest call, halved by each long one since; 0 before there was a long one. */
   longest: number;
   /** How many of its calls were short; each long one halves that. One in about so many is likely to be long. */
   trust: number;
@@ -50,9 +50,8 @@ export function observe(fn: KnownFunction, elapsed: number): boolean {
   else fn.expected += (elapsed - fn.expected) * 0.5;
   if (elapsed < LONG_US) fn.trust++;
   else {
-    fn.trust /= 2;
-    fn.longest /= 2;
+    fn.trust = Math.floor(fn.trust / 2);
+    fn.longest = Math.max(elapsed, fn.longest / 2);
   }
-  if (elapsed > fn.longest) fn.longest = elapsed;
   return wasShort && fn.expected >= LONG_US;
 }
