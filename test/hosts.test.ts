@@ -236,6 +236,17 @@ for (const family of families) {
       });
     });
 
+    test("calls of a function that was short, and is long now, are shared out", async () => {
+      await using cluster = await Cluster.open(2);
+      await using job = cluster.start(family, ["node1", "node2", "node2"], [fixture("sharing.ts")]);
+      const { counts } = (await told(job)) as { counts: number[][] };
+      expect(counts.length).toBe(2);
+      for (const [first, second] of counts) {
+        expect(first! + second!).toBe(12);
+        expect(Math.min(first!, second!)).toBeGreaterThanOrEqual(4);
+      }
+    });
+
     test("ranks that come to their end at different times, more of them than cores", async () => {
       await using cluster = await Cluster.open(2);
       const hosts = Array.from({ length: 8 }, (_, i) => (i < 4 ? "node1" : "node2"));
