@@ -8,7 +8,7 @@
  */
 import { CLOCK, LANE, SEED } from "./setup/variables.ts";
 
-const LANES = ["quick", "middle", "full"] as const;
+export const LANES = ["quick", "middle", "full"] as const;
 export type Lane = (typeof LANES)[number];
 
 /** In so many runs of the middle lane, with seeds that follow each other, everything is drawn at least once. */

@@ -1,7 +1,7 @@
 /**
  * Runs the suite in one of its lanes (`lane.ts`), and tells where the time went.
  *
- *   bun test/run.ts [quick|full] [--seed N] [--keep] [FILE ...]
+ *   bun test/run.ts [quick|middle|full] [--seed N] [--keep] [FILE ...]
  *
  * Without a lane it is the middle one. `--keep` makes this run's times the ones that later runs are compared with.
  */
@@ -10,12 +10,12 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Lane } from "./lane.ts";
+import { LANES } from "./lane.ts";
 import { nextSeed } from "./setup/seed.ts";
-import { LANE, SEED } from "./setup/variables.ts";
 import { grown, longest, readTimes } from "./setup/times.ts";
+import { LANE, SEED } from "./setup/variables.ts";
 
-/** Test files at a time: half of them wait for clocks and launchers while the others keep the cores busy. */
+/** Test files at a time: some wait for clocks and launchers while others keep the cores busy. */
 const AT_ONCE = 3;
 
 /** ms of a test that has no limit of its own. */
@@ -32,10 +32,16 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
-const [first, ...others] = positionals;
-const lane: Lane = first === "quick" || first === "full" ? first : "middle";
-const chosen = lane === "middle" ? positionals : others;
+const named = LANES.find((name) => name === positionals[0]);
+const lane = named ?? "middle";
+const chosen = named === undefined ? positionals : positionals.slice(1);
 const seed = values.seed === undefined ? await nextSeed() : Number(values.seed);
+if (!Number.isSafeInteger(seed) || seed < 0) {
+  console.error(`Cannot draw by --seed ${values.seed}: it must be a whole number`);
+  process.exit(2);
+}
+
+/** The times that this lane is known to take. */
 const kept = join(import.meta.dir, "times", `${lane}.json`);
 
 const folder = await mkdtemp(join(tmpdir(), "bsync-test-run-"));
@@ -47,8 +53,9 @@ try {
 }
 
 async function run(): Promise<number> {
+  // The longest files start first.
   if (existsSync(kept)) await cp(kept, times);
-  const files = chosen.length > 0 || lane !== "quick" ? chosen : QUICK;
+  const files = chosen.length === 0 && lane === "quick" ? QUICK : chosen;
   console.log(`the ${lane} lane, seed ${seed}`);
   const start = performance.now();
   await using child = Bun.spawn(
@@ -73,11 +80,15 @@ async function tell(seconds: number): Promise<void> {
   const now = await readTimes(times);
   const before = existsSync(kept) ? await readTimes(kept) : new Map<string, number>();
   console.log(`\n${seconds.toFixed(0)} s in the ${lane} lane, seed ${seed}; the longest files:`);
-  for (const [file, ms] of longest(now)) console.log(`  ${(ms / 1000).toFixed(1)} s  ${file}`);
+  for (const [file, ms] of longest(now)) console.log(`  ${inSeconds(ms)}  ${file}`);
   for (const { file, from, to } of grown(before, now)) {
     console.log(
-      `  ${file} has grown: ${(from / 1000).toFixed(1)} s kept, ${(to / 1000).toFixed(1)} s now`,
+      `  ${file} has grown: ${inSeconds(to)}, where ${inSeconds(from)} were to be expected`,
     );
   }
   if (values.keep) await cp(times, kept);
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }
