@@ -1,4 +1,6 @@
-/** How long each test file took, as `bun test --timings` keeps it; pure, but for the reading. */
+/** How long each test file took, as `bun test --timings` keeps it. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 
 /** Files that are told of as the longest. */
 const LONGEST = 10;
@@ -9,11 +11,14 @@ const GROWTH = 1.5;
 /** ms below which a file's time is that of its process, and says nothing. */
 const LEAST_MS = 2_000;
 
+const ROOT = join(import.meta.dir, "../..");
+
 export type Times = ReadonlyMap<string, number>;
 
+/** Those of the files that are still there. */
 export async function readTimes(path: string): Promise<Times> {
   const { files } = (await Bun.file(path).json()) as { files: Record<string, number> };
-  return new Map(Object.entries(files));
+  return new Map(Object.entries(files).filter(([file]) => existsSync(join(ROOT, file))));
 }
 
 /** The files that took longest, the longest first. */
