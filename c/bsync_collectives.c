@@ -1,13 +1,13 @@
 /* Collectives: see bsync_comm.h. */
 #include "bsync_comm.h"
+#include "bsync_guard.h"
 #include "bsync_mpi.h"
-#include "bsync_shape.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-static MPI_Op operation(int op)
+MPI_Op bsync_operation(int op)
 {
   switch (op) {
   case BSYNC_SUM: return MPI_SUM;
@@ -23,20 +23,23 @@ static MPI_Op operation(int op)
   }
 }
 
-/* ---- Collectives -------------------------------------------------------- */
+/* Declares [mpi_comm], on which the caller is about to block. */
+#define TOGETHER(mpi_comm, number)                                             \
+  FIND(mpi_comm, number);                                                      \
+  bsync_post()
 
 int bsync_comm_barrier(int comm)
 {
-  FIND(on, comm);
+  TOGETHER(on, comm);
   CHECK(MPI_Barrier(on));
   return 0;
 }
 
-int bsync_comm_bcast(void *data, int64_t count, int type, int root, int comm)
+int bsync_plain_bcast(void *data, int64_t count, int type, int root, MPI_Comm
+  on)
 {
   struct shape part;
   int code;
-  FIND(on, comm);
   if (root < 0) return -MPI_ERR_ROOT;
   code = bsync_shape_of(count, type, &part);
   if (code < 0) return code;
@@ -67,21 +70,45 @@ static int needs_copy(int kind, int in_place, int root)
     bsync_mpi_family() == BSYNC_FAMILY_MPICH;
 }
 
+#if BSYNC_GUARDS
+
+/*
+ * As [bsync_agree_reduction]. What travels with its length is combined as
+ * MPI_Allreduce does it, in whose order no other reduction has to go.
+ */
+static int agree(int kind, const void *sent, void *data, int64_t count,
+  int type, int op, int root, MPI_Comm on)
+{
+  int size;
+  CHECK(MPI_Comm_size(on, &size));
+  if (root >= size) return -MPI_ERR_ROOT;
+  if (kind != ALLREDUCE) sent = NULL;
+  return bsync_agree_reduction(sent, data, count, type, op, on);
+}
+
+#endif
+
 static int reduce(int kind, const void *sent, void *data, int64_t count,
   int type, int op, int root, int in_place, int comm)
 {
   MPI_Datatype element = bsync_datatype(type);
-  MPI_Op operator = operation(op);
+  MPI_Op operator = bsync_operation(op);
   int64_t at = 0, block;
   void *copy = NULL;
   int width, code = MPI_SUCCESS;
-  FIND(on, comm);
+  TOGETHER(on, comm);
   if (root < 0) return -MPI_ERR_ROOT;
   if (element == MPI_DATATYPE_NULL) return -MPI_ERR_TYPE;
   if (operator == MPI_OP_NULL) return -MPI_ERR_OP;
   /* The standard's word (6.9.2). MPICH may end the process over it. */
   if (type >= BSYNC_FLOAT && op >= BSYNC_LAND) return -MPI_ERR_OP;
   if (count < 0) return -MPI_ERR_COUNT;
+#if BSYNC_GUARDS
+  if (bsync_agrees(comm)) {
+    code = agree(kind, in_place ? data : sent, data, count, type, op, root, on);
+    if (code != 0) return code < 0 ? code : 0;
+  }
+#endif
   width = bsync_widths[type];
   block = bsync_block_of(width);
   if (needs_copy(kind, in_place, root)) {
@@ -119,12 +146,11 @@ int bsync_comm_scan(const void *sent, void *data, int64_t count, int type,
   return reduce(SCAN, sent, data, count, type, op, 0, in_place, comm);
 }
 
-int bsync_comm_gather(const void *sent, void *data, int64_t count, int type,
-  int root, int comm)
+int bsync_plain_gather(const void *sent, void *data, int64_t count, int type,
+  int root, MPI_Comm on)
 {
   struct shape part;
   int code;
-  FIND(on, comm);
   if (root < 0) return -MPI_ERR_ROOT;
   code = bsync_shape_of(count, type, &part);
   if (code < 0) return code;
@@ -132,12 +158,11 @@ int bsync_comm_gather(const void *sent, void *data, int64_t count, int type,
     part.units, part.type, root, on));
 }
 
-int bsync_comm_scatter(const void *sent, void *data, int64_t count, int type,
-  int root, int comm)
+int bsync_plain_scatter(const void *sent, void *data, int64_t count, int type,
+  int root, MPI_Comm on)
 {
   struct shape part;
   int code;
-  FIND(on, comm);
   if (root < 0) return -MPI_ERR_ROOT;
   code = bsync_shape_of(count, type, &part);
   if (code < 0) return code;
@@ -145,24 +170,22 @@ int bsync_comm_scatter(const void *sent, void *data, int64_t count, int type,
     part.units, part.type, root, on));
 }
 
-int bsync_comm_allgather(const void *sent, void *data, int64_t count, int type,
-  int comm)
+int bsync_plain_allgather(const void *sent, void *data, int64_t count, int type,
+  MPI_Comm on)
 {
   struct shape part;
   int code;
-  FIND(on, comm);
   code = bsync_shape_of(count, type, &part);
   if (code < 0) return code;
   return bsync_done(&part, MPI_Allgather(sent, part.units, part.type, data,
     part.units, part.type, on));
 }
 
-int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
-  int comm)
+int bsync_plain_alltoall(const void *sent, void *data, int64_t count, int type,
+  MPI_Comm on)
 {
   struct shape part;
   int code;
-  FIND(on, comm);
   code = bsync_shape_of(count, type, &part);
   if (code < 0) return code;
   return bsync_done(&part, MPI_Alltoall(sent, part.units, part.type, data,
@@ -170,91 +193,6 @@ int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
 }
 
 /* ---- Parts of different lengths ----------------------------------------- */
-
-/*
- * Counts and places of every rank as MPI wants them: in 32 bits, of [type],
- * which is [unit] elements in one where they would not fit otherwise.
- */
-struct parts {
-  MPI_Datatype type;
-  int made;
-  int *counts;
-  int *places;
-};
-
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-  while (b != 0) {
-    int64_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
-static void free_parts(struct parts *parts)
-{
-  free(parts->counts);
-  if (parts->made) MPI_Type_free(&parts->type);
-  parts->counts = NULL;
-  parts->made = 0;
-}
-
-/* The divisor to count by: 1, where the numbers are small as they are. */
-static int64_t unit_of(int size, const double *counts, const double *places,
-  int64_t limit)
-{
-  int64_t unit = 0, most = 0;
-  int i;
-  for (i = 0; i < size; i++) {
-    int64_t count = (int64_t)counts[i], place = (int64_t)places[i];
-    if (count > most) most = count;
-    if (place > most) most = place;
-    unit = common_divisor(common_divisor(unit, count), place);
-  }
-  return most <= limit || unit == 0 ? 1 : unit;
-}
-
-/* Returns 0, or what to answer; then there is nothing to free. */
-static int parts_of(int size, const double *counts, const double *places,
-  int type, struct parts *parts)
-{
-  int64_t unit;
-  struct shape whole;
-  int i, code;
-  parts->made = 0;
-  parts->counts = NULL;
-  parts->type = bsync_datatype(type);
-  if (parts->type == MPI_DATATYPE_NULL) return -MPI_ERR_TYPE;
-  for (i = 0; i < size; i++)
-    if (counts[i] < 0 || places[i] < 0) return -MPI_ERR_COUNT;
-  unit = unit_of(size, counts, places, bsync_block_of(bsync_widths[type]));
-  for (i = 0; i < size; i++)
-    if (counts[i] / (double)unit > INT_MAX ||
-        places[i] / (double)unit > INT_MAX)
-      return -BSYNC_E_LARGE;
-  if (unit > 1) {
-    code = bsync_shape_of(unit, type, &whole);
-    if (code < 0) return code;
-    if (whole.made) parts->type = whole.type;
-    else {
-      CHECK(MPI_Type_contiguous(whole.units, whole.type, &parts->type));
-      CHECK(MPI_Type_commit(&parts->type));
-    }
-    parts->made = 1;
-  }
-  parts->counts = malloc((size_t)size * 2 * sizeof *parts->counts);
-  if (parts->counts == NULL) {
-    free_parts(parts);
-    return -BSYNC_E_MEMORY;
-  }
-  parts->places = parts->counts + size;
-  for (i = 0; i < size; i++) {
-    parts->counts[i] = (int)((int64_t)counts[i] / unit);
-    parts->places[i] = (int)((int64_t)places[i] / unit);
-  }
-  return 0;
-}
 
 static const struct parts no_parts = {MPI_DATATYPE_NULL, 0, NULL, NULL};
 
@@ -269,85 +207,157 @@ static int at_root(int root, MPI_Comm on, int *yes, int *size)
   return 0;
 }
 
-int bsync_comm_gatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, int root, int comm)
+int bsync_plain_gatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int root, MPI_Comm on)
 {
   struct parts all = no_parts;
   struct shape own;
   int yes, size, code;
-  FIND(on, comm);
   code = at_root(root, on, &yes, &size);
   if (code < 0) return code;
   code = bsync_shape_of(count, type, &own);
   if (code < 0) return code;
-  if (yes) code = parts_of(size, counts, places, type, &all);
+  if (yes) code = bsync_parts_of(size, counts, places, type, &all);
   if (code < 0) {
     bsync_unshape(&own);
     return code;
   }
   code = MPI_Gatherv(sent, own.units, own.type, data, all.counts, all.places,
     yes ? all.type : own.type, root, on);
-  free_parts(&all);
+  bsync_free_parts(&all);
   return bsync_done(&own, code);
 }
 
-int bsync_comm_scatterv(const void *sent, const double *counts,
-  const double *places, void *data, int64_t count, int type, int root, int comm)
+int bsync_plain_scatterv(const void *sent, const double *counts,
+  const double *places, void *data, int64_t count, int type, int root,
+  MPI_Comm on)
 {
   struct parts all = no_parts;
   struct shape own;
   int yes, size, code;
-  FIND(on, comm);
   code = at_root(root, on, &yes, &size);
   if (code < 0) return code;
   code = bsync_shape_of(count, type, &own);
   if (code < 0) return code;
-  if (yes) code = parts_of(size, counts, places, type, &all);
+  if (yes) code = bsync_parts_of(size, counts, places, type, &all);
   if (code < 0) {
     bsync_unshape(&own);
     return code;
   }
   code = MPI_Scatterv(sent, all.counts, all.places, yes ? all.type : own.type,
     data, own.units, own.type, root, on);
-  free_parts(&all);
+  bsync_free_parts(&all);
   return bsync_done(&own, code);
 }
 
-int bsync_comm_allgatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, int comm)
+int bsync_plain_allgatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, MPI_Comm on)
 {
   struct parts all = no_parts;
   int rank, size, code;
-  FIND(on, comm);
   CHECK(MPI_Comm_rank(on, &rank));
   CHECK(MPI_Comm_size(on, &size));
-  code = parts_of(size, counts, places, type, &all);
+  code = bsync_parts_of(size, counts, places, type, &all);
   if (code < 0) return code;
   /* Sent as it is received: Open MPI chooses the way by the type that is sent,
    * and all ranks have to choose the same. */
   if ((double)count != counts[rank]) code = MPI_ERR_COUNT;
   else code = MPI_Allgatherv(sent, all.counts[rank], all.type, data, all.counts,
     all.places, all.type, on);
-  free_parts(&all);
+  bsync_free_parts(&all);
   return code == MPI_SUCCESS ? 0 : bsync_refused(code);
+}
+
+int bsync_plain_alltoallv(const void *sent, const double *sent_counts,
+  const double *sent_places, void *data, const double *counts,
+  const double *places, int type, MPI_Comm on)
+{
+  struct parts out = no_parts, in = no_parts;
+  int size, code;
+  CHECK(MPI_Comm_size(on, &size));
+  code = bsync_parts_of(size, sent_counts, sent_places, type, &out);
+  if (code < 0) return code;
+  code = bsync_parts_of(size, counts, places, type, &in);
+  if (code == 0)
+    code = MPI_Alltoallv(sent, out.counts, out.places, out.type, data,
+      in.counts, in.places, in.type, on);
+  else code = -code;
+  bsync_free_parts(&out);
+  bsync_free_parts(&in);
+  return code == MPI_SUCCESS ? 0 : bsync_refused(code);
+}
+
+/* ---- With the guard ----------------------------------------------------- */
+
+#if BSYNC_GUARDS
+#define TOLD(comm, name, ...)                                                  \
+  (bsync_agrees(comm) ? bsync_agreed_##name(__VA_ARGS__)                       \
+                      : bsync_plain_##name(__VA_ARGS__))
+#else
+#define TOLD(comm, name, ...) bsync_plain_##name(__VA_ARGS__)
+#endif
+
+int bsync_comm_bcast(void *data, int64_t count, int type, int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, bcast, data, count, type, root, on);
+}
+
+int bsync_comm_gather(const void *sent, void *data, int64_t count, int type, int
+  root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, gather, sent, data, count, type, root, on);
+}
+
+int bsync_comm_scatter(const void *sent, void *data, int64_t count, int type,
+  int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, scatter, sent, data, count, type, root, on);
+}
+
+int bsync_comm_allgather(const void *sent, void *data, int64_t count, int type,
+  int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, allgather, sent, data, count, type, on);
+}
+
+int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
+  int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, alltoall, sent, data, count, type, on);
+}
+
+int bsync_comm_gatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, gatherv, sent, count, data, counts, places, type, root, on);
+}
+
+int bsync_comm_scatterv(const void *sent, const double *counts,
+  const double *places, void *data, int64_t count, int type, int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, scatterv, sent, counts, places, data, count, type, root,
+    on);
+}
+
+int bsync_comm_allgatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, allgatherv, sent, count, data, counts, places, type, on);
 }
 
 int bsync_comm_alltoallv(const void *sent, const double *sent_counts,
   const double *sent_places, void *data, const double *counts,
   const double *places, int type, int comm)
 {
-  struct parts out = no_parts, in = no_parts;
-  int size, code;
-  FIND(on, comm);
-  CHECK(MPI_Comm_size(on, &size));
-  code = parts_of(size, sent_counts, sent_places, type, &out);
-  if (code < 0) return code;
-  code = parts_of(size, counts, places, type, &in);
-  if (code == 0)
-    code = MPI_Alltoallv(sent, out.counts, out.places, out.type, data,
-      in.counts, in.places, in.type, on);
-  else code = -code;
-  free_parts(&out);
-  free_parts(&in);
-  return code == MPI_SUCCESS ? 0 : bsync_refused(code);
+  TOGETHER(on, comm);
+  return TOLD(comm, alltoallv, sent, sent_counts, sent_places, data, counts,
+    places, type, on);
 }

@@ -1,7 +1,7 @@
 /* See bsync_comm.h, which is the manual. */
 #include "bsync_comm.h"
+#include "bsync_guard.h"
 #include "bsync_mpi.h"
-#include "bsync_shape.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -14,7 +14,14 @@ int bsync_refused(int code)
 
 /* ---- Numbers for handles ------------------------------------------------ */
 
-static MPI_Comm *comms;
+struct open_comm {
+  MPI_Comm comm; /* null: the number is free */
+  int agrees;    /* see [bsync_agrees]; UNKNOWN until it is asked */
+};
+
+#define UNKNOWN (-1)
+
+static struct open_comm *comms;
 static int comm_count;
 static int64_t limit_bytes; /* 0: none but that of an int */
 
@@ -22,20 +29,20 @@ MPI_Comm bsync_find_comm(int comm, int *answer)
 {
   *answer = bsync_mpi_running();
   if (*answer < 0) return MPI_COMM_NULL;
-  if (comm < 1 || comm > comm_count || comms[comm - 1] == MPI_COMM_NULL)
+  if (comm < 1 || comm > comm_count || comms[comm - 1].comm == MPI_COMM_NULL)
     *answer = -MPI_ERR_COMM;
-  return *answer < 0 ? MPI_COMM_NULL : comms[comm - 1];
+  return *answer < 0 ? MPI_COMM_NULL : comms[comm - 1].comm;
 }
 
 static int number_for(MPI_Comm made)
 {
+  struct open_comm *grown, entry = {made, UNKNOWN};
   int i;
-  MPI_Comm *grown;
   if (made == MPI_COMM_NULL) return 0;
   MPI_Comm_set_errhandler(made, MPI_ERRORS_RETURN);
   for (i = 0; i < comm_count; i++) {
-    if (comms[i] != MPI_COMM_NULL) continue;
-    comms[i] = made;
+    if (comms[i].comm != MPI_COMM_NULL) continue;
+    comms[i] = entry;
     return i + 1;
   }
   grown = realloc(comms, (size_t)(comm_count + 1) * sizeof *grown);
@@ -44,8 +51,15 @@ static int number_for(MPI_Comm made)
     return -BSYNC_E_MEMORY;
   }
   comms = grown;
-  comms[comm_count] = made;
+  comms[comm_count] = entry;
   return ++comm_count;
+}
+
+int bsync_agrees(int comm)
+{
+  struct open_comm *it = &comms[comm - 1];
+  if (it->agrees == UNKNOWN) it->agrees = bsync_all_programs(it->comm);
+  return it->agrees;
 }
 
 MPI_Datatype bsync_datatype(int type)
@@ -217,6 +231,7 @@ int bsync_comm_dup(int comm)
 {
   MPI_Comm made;
   FIND(on, comm);
+  bsync_post();
   CHECK(MPI_Comm_dup(on, &made));
   return number_for(made);
 }
@@ -225,6 +240,7 @@ int bsync_comm_split(int comm, int color, int key)
 {
   MPI_Comm made;
   FIND(on, comm);
+  bsync_post();
   CHECK(MPI_Comm_split(on, color < 0 ? MPI_UNDEFINED : color, key, &made));
   return number_for(made);
 }
@@ -235,6 +251,7 @@ int bsync_comm_group(int comm, const int32_t *ranks, int count, int tag)
   MPI_Comm made;
   int code;
   FIND(on, comm);
+  bsync_post();
   if (count < 1) return -MPI_ERR_GROUP;
   CHECK(MPI_Comm_group(on, &all));
   code = MPI_Group_incl(all, count, ranks, &some);
@@ -250,7 +267,8 @@ int bsync_comm_free(int comm)
 {
   FIND(on, comm);
   if (comm == BSYNC_COMM_WORLD) return -MPI_ERR_COMM;
-  comms[comm - 1] = MPI_COMM_NULL;
+  bsync_post(); /* MPI keeps it until they are done */
+  comms[comm - 1].comm = MPI_COMM_NULL;
   CHECK(MPI_Comm_free(&on));
   return 0;
 }

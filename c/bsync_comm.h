@@ -24,6 +24,9 @@
  * the answer is -MPI_ERR_TYPE). Doubles, since they carry every count, and
  * JavaScript has no other numbers.
  *
+ * A message that is longer than the place for it is -MPI_ERR_TRUNCATE, under
+ * every MPI, and nothing is written beyond that place: see bsync_guard.h.
+ *
  * An address is not kept after the call, but for those given to
  * [bsync_comm_isend] and [bsync_comm_irecv]. Calls block where MPI's do.
  *
@@ -138,7 +141,7 @@ int bsync_comm_free(int comm);
 int bsync_comm_send(const void *data, int64_t count, int type, int dest,
   int tag, int comm);
 
-/* MPI_Recv, section 3.2.4. A message that is longer is -MPI_ERR_TRUNCATE. */
+/* MPI_Recv, section 3.2.4. */
 int bsync_comm_recv(void *data, int64_t count, int type, int source, int tag,
   int comm, double status[3]);
 

@@ -1,7 +1,7 @@
 /* Messages and requests: see bsync_comm.h. */
 #include "bsync_comm.h"
+#include "bsync_guard.h"
 #include "bsync_mpi.h"
-#include "bsync_shape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,48 +49,10 @@ int bsync_comm_send(const void *data, int64_t count, int type, int dest,
   if (tag < 0) return -MPI_ERR_TAG;
   code = bsync_shape_of(count, type, &sent);
   if (code < 0) return code;
-  return bsync_done(&sent, MPI_Send(data, sent.units, sent.type, to, tag, on));
+  return bsync_done(&sent, bsync_send(data, &sent, to, tag, on));
 }
 
-#if defined(OPEN_MPI)
-
-/* A message of so many bytes, which has come, of which [room] bytes fit. */
-static int receive_part(void *data, int64_t room, int64_t bytes,
-  MPI_Status *found, MPI_Comm on)
-{
-  struct shape whole;
-  int code;
-  void *memory = malloc((size_t)bytes);
-  if (memory == NULL) return BSYNC_E_MEMORY;
-  code = bsync_shape_of(bytes, BSYNC_BYTE, &whole);
-  if (code < 0) {
-    free(memory);
-    return -code;
-  }
-  code = MPI_Recv(memory, whole.units, whole.type, found->MPI_SOURCE,
-    found->MPI_TAG, on, found);
-  bsync_unshape(&whole);
-  memcpy(data, memory, (size_t)room);
-  free(memory);
-  return code == MPI_SUCCESS ? MPI_ERR_TRUNCATE : code;
-}
-
-/*
- * MPI_Recv into [bytes] bytes. Open MPI 4.1 writes what is longer than 4 KiB
- * to its end, past that of [data], before it tells of it: so its length is
- * asked for first, which takes 50 ns.
- */
-static int receive(void *data, int64_t bytes, struct shape *room, int from,
-  int tag, MPI_Comm on, MPI_Status *found)
-{
-  MPI_Count length = 0;
-  int code = MPI_Probe(from, tag, on, found);
-  if (code != MPI_SUCCESS) return code;
-  MPI_Get_elements_x(found, MPI_BYTE, &length);
-  if (length > bytes) return receive_part(data, bytes, length, found, on);
-  return MPI_Recv(data, room->units, room->type, found->MPI_SOURCE,
-    found->MPI_TAG, on, found);
-}
+#if BSYNC_GUARDS
 
 static int exchange(const void *sent, struct shape *out, int to, int sent_tag,
   void *data, int64_t bytes, struct shape *in, int from, int tag, MPI_Comm on,
@@ -103,19 +65,12 @@ static int exchange(const void *sent, struct shape *out, int to, int sent_tag,
   if (code != MPI_SUCCESS) return code;
   code = MPI_Isend(sent, out->units, out->type, to, sent_tag, on, &request);
   if (code != MPI_SUCCESS) return code;
-  code = receive(data, bytes, in, from, tag, on, found);
-  end = MPI_Wait(&request, MPI_STATUS_IGNORE);
+  code = bsync_receive(data, bytes, in, from, tag, on, found);
+  end = bsync_settle(&request, MPI_STATUS_IGNORE);
   return code == MPI_SUCCESS ? end : code;
 }
 
 #else
-
-static int receive(void *data, int64_t bytes, struct shape *room, int from,
-  int tag, MPI_Comm on, MPI_Status *found)
-{
-  (void)bytes;
-  return MPI_Recv(data, room->units, room->type, from, tag, on, found);
-}
 
 static int exchange(const void *sent, struct shape *out, int to, int sent_tag,
   void *data, int64_t bytes, struct shape *in, int from, int tag, MPI_Comm on,
@@ -139,7 +94,7 @@ int bsync_comm_recv(void *data, int64_t count, int type, int source, int tag,
   if (tag < BSYNC_ANY) return -MPI_ERR_TAG;
   code = bsync_shape_of(count, type, &room);
   if (code < 0) return code;
-  code = receive(data, count * bsync_widths[type], &room, from,
+  code = bsync_receive(data, count * bsync_widths[type], &room, from,
     tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &found);
   if (code == MPI_SUCCESS) code = tell(&found, &room, status);
   else code = bsync_refused(code);
@@ -188,8 +143,8 @@ int bsync_comm_probe(int source, int tag, int comm, double status[3])
   if (!peer(source, 1, &from)) return -MPI_ERR_RANK;
   if (tag < BSYNC_ANY) return -MPI_ERR_TAG;
   return told_probe(
-    MPI_Probe(from, tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &found), &found,
-    status);
+    bsync_probe(from, tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &found),
+    &found, status);
 }
 
 int bsync_comm_iprobe(int source, int tag, int comm, double status[3])
@@ -199,7 +154,7 @@ int bsync_comm_iprobe(int source, int tag, int comm, double status[3])
   FIND(on, comm);
   if (!peer(source, 1, &from)) return -MPI_ERR_RANK;
   if (tag < BSYNC_ANY) return -MPI_ERR_TAG;
-  code = MPI_Iprobe(from, tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &flag,
+  code = bsync_iprobe(from, tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &flag,
     &found);
   if (code == MPI_SUCCESS && !flag) return 0;
   code = told_probe(code, &found, status);
@@ -210,13 +165,12 @@ int bsync_comm_iprobe(int source, int tag, int comm, double status[3])
 
 /* Request n is slot n - 1; free ones form a list through [next]. */
 struct open_request {
-  MPI_Request request;
-  struct shape shape;
-  int receives; /* and, if FROM_NOBODY, there is but one thing to tell */
+  MPI_Request request;     /* of a send */
+  struct shape sent;
+  struct receive *receive; /* null for a send */
+  int is_empty;            /* there is but one thing to tell: from nobody */
   int next;
 };
-
-#define FROM_NOBODY 2
 
 #define IN_USE (-2)
 #define LAST (-1)
@@ -238,48 +192,68 @@ static int grow_requests(void)
   return 0;
 }
 
-/* A request in the first free slot, or what to answer. */
-static int keep(MPI_Request request, struct shape *of, int receives)
+/* The first free slot, whose number is to be told. */
+static struct open_request *keep(struct receive *receive)
 {
-  int index = free_request;
-  free_request = requests[index].next;
-  requests[index].next = IN_USE;
-  requests[index].request = request;
-  requests[index].shape = *of;
-  requests[index].receives = receives;
-  return index + 1;
+  struct open_request *slot = &requests[free_request];
+  free_request = slot->next;
+  slot->next = IN_USE;
+  slot->receive = receive;
+  slot->request = MPI_REQUEST_NULL;
+  slot->is_empty = 0;
+  return slot;
+}
+
+static int request_number(const struct open_request *slot)
+{
+  return (int)(slot - requests) + 1;
+}
+
+/* What is told of a receive that is over. */
+static int told_receive(struct open_request *over, MPI_Status *found,
+  double status[3])
+{
+  if (!over->is_empty) return tell(found, &over->receive->room, status);
+  /* MPICH 4.0 tells of rank 0 and tag 0. */
+  status[0] = BSYNC_PROC_NULL;
+  status[1] = BSYNC_ANY;
+  status[2] = 0;
+  return 0;
+}
+
+/* Frees a slot, and all that it holds. */
+static void let_go(struct open_request *over)
+{
+  if (over->receive != NULL) bsync_receive_end(over->receive);
+  else {
+    if (over->request != MPI_REQUEST_NULL) MPI_Request_free(&over->request);
+    bsync_unshape(&over->sent);
+  }
+  over->next = free_request;
+  free_request = (int)(over - requests);
 }
 
 /* It is over: frees its slot, fills [status] for a receive, and answers. */
-static int finish(int index, int code, MPI_Status *found, double status[3])
+static int finish(struct open_request *over, int code, MPI_Status *found,
+  double status[3])
 {
-  struct open_request *over = &requests[index];
-  if (code != MPI_SUCCESS) {
-    code = bsync_refused(code);
-    if (over->request != MPI_REQUEST_NULL) MPI_Request_free(&over->request);
-  } else if (over->receives == FROM_NOBODY) {
-    /* MPICH 4.0 tells of rank 0 and tag 0. */
-    status[0] = BSYNC_PROC_NULL;
-    status[1] = BSYNC_ANY;
-    status[2] = 0;
-  } else if (over->receives) {
-    code = tell(found, &over->shape, status);
-  }
-  bsync_unshape(&over->shape);
-  over->next = free_request;
-  free_request = index;
+  if (code != MPI_SUCCESS) code = bsync_refused(code);
+  else if (over->receive != NULL) code = told_receive(over, found, status);
+  let_go(over);
   return code < 0 ? code : 1;
 }
 
-#define FIND_REQUEST(index, number)                                            \
-  int index = (number) - 1;                                                    \
+#define FIND_REQUEST(slot, number)                                             \
+  struct open_request *slot;                                                   \
   if (bsync_mpi_running() < 0) return bsync_mpi_running();                     \
-  if (index < 0 || index >= request_count || requests[index].next != IN_USE)   \
-    return -BSYNC_E_REQUEST
+  if ((number) < 1 || (number) > request_count) return -BSYNC_E_REQUEST;       \
+  slot = &requests[(number) - 1];                                              \
+  if (slot->next != IN_USE) return -BSYNC_E_REQUEST
 
 int bsync_comm_isend(const void *data, int64_t count, int type, int dest,
   int tag, int comm)
 {
+  struct open_request *slot;
   struct shape sent;
   MPI_Request request;
   int to, code;
@@ -291,78 +265,76 @@ int bsync_comm_isend(const void *data, int64_t count, int type, int dest,
   if (code < 0) return code;
   code = MPI_Isend(data, sent.units, sent.type, to, tag, on, &request);
   if (code != MPI_SUCCESS) return bsync_done(&sent, code);
-  return keep(request, &sent, 0);
+  slot = keep(NULL);
+  slot->request = request;
+  slot->sent = sent;
+  return request_number(slot);
 }
 
 int bsync_comm_irecv(void *data, int64_t count, int type, int source, int tag,
   int comm)
 {
-  struct shape room;
-  MPI_Request request;
+  struct open_request *slot;
+  struct receive *made;
   int from, code;
   FIND(on, comm);
   if (!peer(source, 1, &from)) return -MPI_ERR_RANK;
   if (tag < BSYNC_ANY) return -MPI_ERR_TAG;
   if (free_request == LAST && grow_requests() < 0) return -BSYNC_E_MEMORY;
-  code = bsync_shape_of(count, type, &room);
-  if (code < 0) return code;
-  code = MPI_Irecv(data, room.units, room.type, from,
-    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on, &request);
-  if (code != MPI_SUCCESS) return bsync_done(&room, code);
-  return keep(request, &room, from == MPI_PROC_NULL ? FROM_NOBODY : 1);
+  code = bsync_receive_start(&made, data, count, type, from,
+    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, on);
+  if (code != MPI_SUCCESS) return bsync_refused(code);
+  slot = keep(made);
+  slot->is_empty = from == MPI_PROC_NULL;
+  return request_number(slot);
 }
 
 int bsync_comm_test(int request, double status[3])
 {
   MPI_Status found;
-  int flag = 0, code;
-  FIND_REQUEST(index, request);
-  code = MPI_Test(&requests[index].request, &flag, &found);
-  if (code == MPI_SUCCESS && !flag) return 0;
-  return finish(index, code, &found, status);
+  int done = 0, code;
+  FIND_REQUEST(slot, request);
+  code = slot->receive != NULL
+    ? bsync_receive_test(slot->receive, &done, &found)
+    : bsync_test(&slot->request, &done, &found);
+  if (code == MPI_SUCCESS && !done) return 0;
+  return finish(slot, code, &found, status);
 }
 
 int bsync_comm_wait(int request, double status[3])
 {
   MPI_Status found;
   int code;
-  FIND_REQUEST(index, request);
-  code = MPI_Wait(&requests[index].request, &found);
-  return finish(index, code, &found, status);
+  FIND_REQUEST(slot, request);
+  code = slot->receive != NULL ? bsync_receive_wait(slot->receive, &found)
+                               : bsync_settle(&slot->request, &found);
+  return finish(slot, code, &found, status);
 }
 
 int bsync_comm_cancel(int request, double status[3])
 {
   MPI_Status found;
   int cancelled = 0, code;
-  FIND_REQUEST(index, request);
-  if (!requests[index].receives) return -MPI_ERR_REQUEST;
-  CHECK(MPI_Cancel(&requests[index].request));
-  code = MPI_Wait(&requests[index].request, &found);
-  if (code == MPI_SUCCESS) MPI_Test_cancelled(&found, &cancelled);
+  FIND_REQUEST(slot, request);
+  if (slot->receive == NULL) return -MPI_ERR_REQUEST;
+  code = bsync_receive_cancel(slot->receive, &cancelled, &found);
   if (cancelled) {
-    requests[index].receives = 0; /* nothing to tell */
-    finish(index, MPI_SUCCESS, &found, status);
+    let_go(slot);
     return 1;
   }
-  code = finish(index, code, &found, status);
+  code = finish(slot, code, &found, status);
   return code < 0 ? code : 0;
 }
 
 void bsync_comm_stop(void)
 {
-  int i;
+  MPI_Status found;
+  int i, cancelled;
   for (i = 0; i < request_count; i++) {
     struct open_request *left = &requests[i];
     if (left->next != IN_USE) continue;
-    if (left->receives) {
-      MPI_Cancel(&left->request);
-      MPI_Wait(&left->request, MPI_STATUS_IGNORE);
-    } else {
-      MPI_Request_free(&left->request);
-    }
-    bsync_unshape(&left->shape);
-    left->next = free_request;
-    free_request = i;
+    if (left->receive != NULL)
+      bsync_receive_cancel(left->receive, &cancelled, &found);
+    let_go(left);
   }
 }

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* dladdr, RTLD_NOLOAD */
 #include "bsync_mpi.h"
 #include "bsync_comm.h"
+#include "bsync_guard.h"
 #include "bsync_watch.h"
 #include "bsync_watchdog.h"
 
@@ -210,6 +211,24 @@ int bsync_mpi_init(int timeout_ms, int silent_s, int32_t info[8])
   return 0;
 }
 
+int bsync_all_programs(MPI_Comm on)
+{
+  MPI_Group members, some;
+  int i, size, rank, all = 1;
+  MPI_Comm_size(programs, &size);
+  if (size == facts[1]) return 1;
+  if (MPI_Comm_group(on, &members) != MPI_SUCCESS) return 0;
+  MPI_Comm_group(programs, &some);
+  MPI_Group_size(members, &size);
+  for (i = 0; i < size && all; i++) {
+    MPI_Group_translate_ranks(members, 1, &i, some, &rank);
+    all = rank != MPI_UNDEFINED;
+  }
+  MPI_Group_free(&some);
+  MPI_Group_free(&members);
+  return all;
+}
+
 int bsync_mpi_leave(void)
 {
   int all = 0, code;
@@ -300,7 +319,8 @@ int bsync_mpi_abort(int code)
 #define NONE (-1)
 
 struct slot {
-  MPI_Request request;
+  MPI_Request request;     /* of a send */
+  struct receive *receive; /* or this */
   int next;
   char *copy;
 };
@@ -318,6 +338,7 @@ static int more_slots(void)
   slots = grown;
   for (i = slot_count; i < count; i++) {
     slots[i].request = MPI_REQUEST_NULL;
+    slots[i].receive = NULL;
     slots[i].next = i + 1 < count ? i + 1 : NONE;
     slots[i].copy = NULL;
   }
@@ -335,6 +356,8 @@ static void take(struct slot *slot)
 
 static void give_back(int index)
 {
+  if (slots[index].receive != NULL) bsync_receive_end(slots[index].receive);
+  slots[index].receive = NULL;
   slots[index].next = free_slot;
   free_slot = index;
   pending--;
@@ -347,12 +370,15 @@ int bsync_mpi_pending(void)
 
 int bsync_mpi_test(int request)
 {
+  MPI_Status found;
   int index, done = 0, code;
   if (state != OPEN) return not_open();
   if (request < 1 || request > slot_count || slots[request - 1].next != USED)
     return -BSYNC_E_REQUEST;
   index = request - 1;
-  code = MPI_Test(&slots[index].request, &done, MPI_STATUS_IGNORE);
+  code = slots[index].receive != NULL
+    ? bsync_receive_test(slots[index].receive, &done, &found)
+    : bsync_test(&slots[index].request, &done, MPI_STATUS_IGNORE);
   if (code == MPI_SUCCESS && !done) return 0;
   if (code != MPI_SUCCESS && slots[index].request != MPI_REQUEST_NULL)
     MPI_Request_free(&slots[index].request);
@@ -367,7 +393,7 @@ static int look(int source, int tag, int32_t status[3])
 {
   MPI_Status found;
   int flag = 0, bytes = 0, code;
-  code = MPI_Iprobe(source == BSYNC_ANY ? MPI_ANY_SOURCE : source,
+  code = bsync_iprobe(source == BSYNC_ANY ? MPI_ANY_SOURCE : source,
     tag == BSYNC_ANY ? MPI_ANY_TAG : tag, comm, &flag, &found);
   if (code != MPI_SUCCESS) return answer(code);
   if (!flag) return 0;
@@ -408,9 +434,9 @@ int bsync_mpi_receive(void *buffer, int bytes, int source, int tag)
     return -BSYNC_E_ARGUMENT;
   if (free_slot == NONE && more_slots() < 0) return -BSYNC_E_MEMORY;
   slot = &slots[free_slot];
-  code = MPI_Irecv(buffer, bytes, MPI_BYTE,
+  code = bsync_receive_start(&slot->receive, buffer, bytes, BSYNC_BYTE,
     source == BSYNC_ANY ? MPI_ANY_SOURCE : source,
-    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, comm, &slot->request);
+    tag == BSYNC_ANY ? MPI_ANY_TAG : tag, comm);
   if (code != MPI_SUCCESS) return answer(code);
   take(slot);
   return (int)(slot - slots) + 1;

@@ -10,8 +10,9 @@ export type Counts = readonly number[] | Int32Array | Uint32Array | Float64Array
  * What all ranks of a communicator do together, with arrays. Every rank calls it, with the same root
  * and operation and arrays of the same kind; each call blocks the thread until this rank's part is done.
  *
- * An array that does not fit, or has no datatype, is an `MpiError` on the rank that gave it. The others learn
- * nothing of it, as in C, and may wait for that rank: left uncaught it ends the job.
+ * An array that has no datatype, or does not go with the others of the same call, is an `MpiError` on the rank
+ * that gave it. The others learn nothing of it, as in C, and may wait for that rank: left uncaught it ends the job.
+ * One that is too short for what other ranks send is `MPI_ERR_TRUNCATE`, and nothing is written beyond it.
  *
  * Where an array to receive into may be left out, a new one is made; it is returned in either case.
  */

@@ -81,8 +81,7 @@ export abstract class Messages extends Handle {
    * Starts to receive (MPI_Irecv, MPI 4.0 section 3.7.2); the request's result is the `Status`. Leave
    * `view` alone until it is done: do not transfer or resize its buffer either.
    *
-   * A message that is longer than `view` fails with `MPI_ERR_TRUNCATE`. But Open MPI 4 has written it to its end by
-   * then, over whatever lies behind `view`, as it does in C: where lengths are not known use `probe` and `recv`.
+   * A message that is longer than `view` fails with `MPI_ERR_TRUNCATE`, as with `recv`.
    *
    * @example
    * const first = world.irecv(a, 1);

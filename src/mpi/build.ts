@@ -11,6 +11,12 @@ import source from "../../c/bsync_mpi.c" with { type: "text" };
 import commHeader from "../../c/bsync_comm.h" with { type: "text" };
 import commSource from "../../c/bsync_comm.c" with { type: "text" };
 import shapeHeader from "../../c/bsync_shape.h" with { type: "text" };
+import guardHeader from "../../c/bsync_guard.h" with { type: "text" };
+import receiveSource from "../../c/bsync_receive.c" with { type: "text" };
+import agreeHeader from "../../c/bsync_agree.h" with { type: "text" };
+import agreeSource from "../../c/bsync_agree.c" with { type: "text" };
+import arrivalSource from "../../c/bsync_arrival.c" with { type: "text" };
+import partsSource from "../../c/bsync_parts.c" with { type: "text" };
 import messagesSource from "../../c/bsync_messages.c" with { type: "text" };
 import collectivesSource from "../../c/bsync_collectives.c" with { type: "text" };
 import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
@@ -37,6 +43,12 @@ const FILES = {
   "bsync_comm.h": commHeader,
   "bsync_comm.c": commSource,
   "bsync_shape.h": shapeHeader,
+  "bsync_guard.h": guardHeader,
+  "bsync_receive.c": receiveSource,
+  "bsync_agree.h": agreeHeader,
+  "bsync_agree.c": agreeSource,
+  "bsync_arrival.c": arrivalSource,
+  "bsync_parts.c": partsSource,
   "bsync_messages.c": messagesSource,
   "bsync_collectives.c": collectivesSource,
   "bsync_watch.h": watchHeader,
