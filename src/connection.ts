@@ -1,5 +1,6 @@
 import type { Link } from "./link/link.ts";
-import type { FunctionRecord } from "./function/reference.ts";
+import { type FunctionRecord, textWeight } from "./function/reference.ts";
+import { Recent } from "./recent.ts";
 import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";
 
@@ -20,6 +21,9 @@ export type ControlledLink = Link & {
   readonly session?: number;
 };
 
+/** Functions that a worker is told of before it forgets those that it was not called with for as long. */
+const RECENT_FUNCTIONS = 2048;
+
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
 export interface Connection {
   readonly record: WorkerRecord;
@@ -28,8 +32,8 @@ export interface Connection {
   /** The name of the machine it is on. */
   readonly host: string;
   readonly writer: MessageWriter;
-  /** Numbers of the functions it was told of, and the one of them that it was last called with. */
-  readonly told: Set<number>;
+  /** The functions it knows, by their numbers, and the one of them that it was last called with. */
+  readonly told: Recent<number, FunctionRecord>;
   lastCalled: number;
   /** Something was written for it, and not sent. */
   unsent: boolean;
@@ -55,7 +59,7 @@ export function newConnection({ record, link, rank, host, writer, vain }: Fixed)
     rank,
     host,
     writer,
-    told: new Set(),
+    told: new Recent(RECENT_FUNCTIONS, textWeight),
     lastCalled: 0,
     unsent: false,
     greeting: null,
@@ -71,19 +75,4 @@ export function describe({ record, rank, host, greeting }: Connection): string {
   const where = rank === null ? [] : [`rank ${rank}`];
   if (greeting !== null) where.push(`pid ${greeting.pid}`);
   return `worker ${record.index} (${[...where, `host ${host}`].join(", ")})`;
-}
-
-/** Those of a call's functions that the worker was not told of yet; from now on it was. */
-export function tell(
-  { told }: Connection,
-  fn: FunctionRecord,
-  others: readonly FunctionRecord[],
-): FunctionRecord[] {
-  const news: FunctionRecord[] = [];
-  for (const record of [fn, ...others]) {
-    if (told.has(record.id)) continue;
-    told.add(record.id);
-    news.push(record);
-  }
-  return news;
 }

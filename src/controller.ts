@@ -16,7 +16,7 @@ import {
 import { Estimates } from "./estimates.ts";
 import type { FunctionRecord } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { At, type Ending, takeIn } from "./link/link.ts";
+import { type Ending, takeIn } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
 import { isNeighbour } from "./neighbours.ts";
 import {
@@ -39,15 +39,8 @@ import { Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
-import {
-  type Frame,
-  INITIALIZER,
-  Kind,
-  MessageWriter,
-  readFrames,
-  readGreeting,
-  type Rules,
-} from "./wire.ts";
+import { type Frame, Kind, MessageWriter, readFrames, readGreeting, type Rules } from "./wire.ts";
+import { At, firstOrder, INITIALIZER } from "./wire/task-id.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
@@ -85,7 +78,7 @@ export class Controller implements TaskOwner {
   #initializer: InitialCall | null = null;
   /** ms that a worker may take to answer and to run its initializer. */
   #openTimeout = Infinity;
-  #order = 1;
+  #order = firstOrder();
   #pending = 0;
   #flushing = false;
   /** Every worker has served. */

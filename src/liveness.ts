@@ -1,7 +1,7 @@
 import type { Connection, ControlledLink } from "./connection.ts";
-import { At } from "./link/link.ts";
 import { LOOK_MS } from "./os/waits.ts";
 import type { WorkerRecord } from "./task.ts";
+import { At } from "./wire/task-id.ts";
 
 /** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks. */
 export const LOOKS = 3;

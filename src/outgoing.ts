@@ -1,9 +1,10 @@
 import type { Encoded } from "./codec/value.ts";
-import { type Connection, tell } from "./connection.ts";
-import type { FunctionRecord } from "./function/reference.ts";
+import type { Connection } from "./connection.ts";
+import { type FunctionRecord, textWeight } from "./function/reference.ts";
 import type { Task } from "./task.ts";
 import type { Values } from "./values.ts";
-import { INITIALIZER, Kind } from "./wire.ts";
+import { Kind } from "./wire.ts";
+import { INITIALIZER } from "./wire/task-id.ts";
 
 /** A function and its encoded arguments, to be called on each worker before anything else. */
 export interface InitialCall {
@@ -31,13 +32,14 @@ export class Outgoing {
     this.#tell(connection, task.fn, this.#values.functionsOf(payload));
     const content = this.#values.encodePayload(payload);
     const timeout = task.isPlain ? Infinity : task.options.timeout;
-    this.write(connection, Kind.Call, task.id, task.fn.id, content, timeout, task.losses + 1);
+    const attempt = task.losses + 1;
+    this.write(connection, Kind.Call, task.id, task.fn.id, content, timeout, attempt, task.order);
   }
 
   /** Writes the call of the initializer. */
   initialize(connection: Connection, { fn, content }: InitialCall): void {
     this.#tell(connection, fn, this.#values.functionsOf(content));
-    this.write(connection, Kind.Call, INITIALIZER, fn.id, content);
+    this.write(connection, Kind.Call, INITIALIZER, fn.id, content, Infinity, 1, 0);
   }
 
   /** Writes one frame; the fields are those of `MessageWriter.write`. */
@@ -49,10 +51,11 @@ export class Outgoing {
     content?: Encoded,
     deadline = Infinity,
     attempt = 1,
+    order = -1,
   ): void {
     const { writer, link } = connection;
     if (!writer.fits(content)) link?.send(writer);
-    writer.write(kind, task, number, content, 0, deadline, attempt);
+    writer.write(kind, task, number, content, deadline, attempt, order);
     if (connection.unsent) return;
     connection.unsent = true;
     this.#unsent.push(connection);
@@ -71,10 +74,39 @@ export class Outgoing {
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
   #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
     if (others.length === 0 && connection.lastCalled === fn.id) return;
-    connection.lastCalled = fn.id;
-    for (const { id, reference, label } of tell(connection, fn, others)) {
-      const told = this.#values.encode({ reference, label }, "function");
-      this.write(connection, Kind.Function, id, 0, told);
+    const { told } = connection;
+    if (told.isFull) this.#forget(connection);
+    for (const record of [fn, ...others]) {
+      if (told.get(record.id) !== undefined) continue;
+      const { id, reference, label } = record;
+      this.write(
+        connection,
+        Kind.Function,
+        0,
+        0,
+        this.#values.encode({ id, reference, label }, "function"),
+      );
+      told.set(id, record);
     }
+    connection.lastCalled = fn.id;
+  }
+
+  /** A worker forgets what it was not called with for long, but for what calls in flight still name. */
+  #forget(connection: Connection): void {
+    const { told, record } = connection;
+    const gone = new Map<number, FunctionRecord>();
+    for (const fn of told.turn()) gone.set(fn.id, fn);
+    const keep = (fn: FunctionRecord) => {
+      if (gone.delete(fn.id)) told.set(fn.id, fn);
+    };
+    for (const fn of gone.values()) if (textWeight(fn) === 0) keep(fn);
+    for (const { fn, payload } of record.inFlight) {
+      keep(fn);
+      if (payload !== null) this.#values.functionsOf(payload).forEach(keep);
+    }
+    connection.lastCalled = 0;
+    const numbers = [...gone.keys()];
+    if (numbers.length === 0) return;
+    this.write(connection, Kind.Forget, 0, 0, this.#values.encode(numbers, "functions"));
   }
 }

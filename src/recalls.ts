@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { At } from "./link/link.ts";
+import { At } from "./wire/task-id.ts";
 import { BEGIN_MS, CERTAIN_MS } from "./link/note.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Task, WorkerRecord } from "./task.ts";

@@ -1,6 +1,7 @@
 import type { Encoded } from "./codec/value.ts";
 import { BsyncError, ValueError } from "./errors.ts";
 import type { FunctionReference } from "./function/reference.ts";
+import { LAST_ID } from "./wire/task-id.ts";
 
 /**
  * What controller and worker say to each other: one table of messages, read by both ends, and how
@@ -28,6 +29,7 @@ export const Kind = {
   Kill: 9,
   Recall: 10,
   Release: 11,
+  Forget: 12,
   /** Worker → controller. */
   Ready: 16,
   Started: 17,
@@ -52,8 +54,10 @@ export type Kind = (typeof Kind)[keyof typeof Kind];
 export interface Frames {
   /** `task` is the worker's index, `number` its rank, -1 for a local process. */
   [Kind.Open]: Opening & Rules;
-  /** `task` is the function's number; the body what the worker needs to find it. */
+  /** What the worker needs to find a function. */
   [Kind.Function]: FunctionTold;
+  /** Numbers of functions that no call names any more, unless they are told of again. */
+  [Kind.Forget]: readonly number[];
   /** `task`; `number` is the function; the body the arguments. */
   [Kind.Call]: unknown[];
   /** `task` was settled without the worker: drop it, or abandon it. */
@@ -158,6 +162,8 @@ export interface Rules {
 
 /** What a worker is told of a function, before the first call of it. */
 export interface FunctionTold {
+  /** Its number in calls. */
+  readonly id: number;
   readonly reference: FunctionReference;
   /** For messages. */
   readonly label: string;
@@ -175,9 +181,6 @@ export interface Greeting {
   readonly board?: { readonly fd: number; readonly key: number } | undefined;
 }
 
-/** The task number of the initializer, which is called as a task is, before any of them. */
-export const INITIALIZER = 0xffff_ffff;
-
 /** Bits of a frame's `flags`. */
 export const Flag = {
   /** The body is the first of the frame's buffers. */
@@ -186,6 +189,8 @@ export const Flag = {
   Deadline: 2,
   /** Call: not the first attempt; which one stands after the body, as f64, before any deadline. */
   Again: 4,
+  /** Call: the numbers of task and function stand after the body, as f64, before all else: one is too large for its field. */
+  Far: 8,
 } as const;
 
 /** The longest message; see the head of this file. */
@@ -200,6 +205,12 @@ const BUFFER_BYTES = 2 ** 32;
 /** The most buffers of one frame: their lengths have to fit the message. */
 const BUFFERS = 4096;
 
+/** The highest number up to which an f32 holds every whole one. */
+const EXACT = 2 ** 24;
+
+/** Bytes that may stand after a body: numbers of task and function, attempt, deadline. */
+const AFTER_BODY = 32;
+
 const MESSAGE_HEADER = 8;
 const FRAME_HEADER = 20;
 
@@ -211,6 +222,8 @@ export class Frame {
   kind = 0;
   flags = 0;
   task = 0;
+  /** Of a call: the task's number in its pool, of which `task` has 32 bits. */
+  order = 0;
   number = 0;
   deadline = Infinity;
   attempt = 1;
@@ -257,23 +270,28 @@ export class MessageWriter {
   fits(content: Encoded = NOTHING): boolean {
     const body = content.body.length < BODY_BYTES ? content.body.length : 0;
     const trailer = 8 * (this.#buffers.length + content.buffers.length + 1);
-    return this.empty || this.#length + FRAME_HEADER + body + 16 + trailer <= MESSAGE_BYTES;
+    return this.empty || this.#length + FRAME_HEADER + body + AFTER_BODY + trailer <= MESSAGE_BYTES;
   }
 
-  /** Adds a frame. The body is copied, the buffers are not: they are read when the link sends them. */
+  /**
+   * Adds a frame. The body is copied, the buffers are not: they are read when the link sends them. `order` is
+   * the task's number in its pool, of a call; 0 of one that is no task's.
+   */
   write(
     kind: Kind,
     task: number,
     number = 0,
     content: Encoded = NOTHING,
-    flags = 0,
     deadline = Infinity,
     attempt = 1,
+    order = -1,
   ): void {
     const behind = content.body.length >= BODY_BYTES;
     const timed = deadline !== Infinity;
     const again = attempt > 1;
-    const bodyBytes = (behind ? 0 : content.body.length) + (timed ? 8 : 0) + (again ? 8 : 0);
+    const far = order > LAST_ID || (number > EXACT && order >= 0);
+    const after = (timed ? 8 : 0) + (again ? 8 : 0) + (far ? 16 : 0);
+    const bodyBytes = (behind ? 0 : content.body.length) + after;
     const bufferCount = content.buffers.length + (behind ? 1 : 0);
     this.#reserve(FRAME_HEADER + bodyBytes + 8 * (this.#buffers.length + bufferCount));
     const view = this.#view;
@@ -281,10 +299,10 @@ export class MessageWriter {
     view.setUint8(at, kind);
     view.setUint8(at + 1, content.format);
     const bits =
-      flags |
       (behind ? Flag.BodyBehind : 0) |
       (timed ? Flag.Deadline : 0) |
-      (again ? Flag.Again : 0);
+      (again ? Flag.Again : 0) |
+      (far ? Flag.Far : 0);
     view.setUint16(at + 2, bits, true);
     view.setUint32(at + 4, task, true);
     view.setFloat32(at + 8, number, true);
@@ -295,6 +313,10 @@ export class MessageWriter {
     else copy(content.body, this.#bytes, body);
     if (timed) view.setFloat64(body + bodyBytes - 8, deadline, true);
     if (again) view.setFloat64(body + bodyBytes - (timed ? 16 : 8), attempt, true);
+    if (far) {
+      view.setFloat64(body + bodyBytes - after, order, true);
+      view.setFloat64(body + bodyBytes - after + 8, number, true);
+    }
     if (content.buffers.length > 0) this.#buffers.push(...content.buffers);
     this.#length = body + bodyBytes;
   }
@@ -415,23 +437,24 @@ export function readFrames(
     const timed = (flags & Flag.Deadline) !== 0;
     const again = (flags & Flag.Again) !== 0;
     const behind = (flags & Flag.BodyBehind) !== 0;
+    const far = (flags & Flag.Far) !== 0;
     const last = body + bodyBytes - (timed ? 8 : 0);
+    const bodyEnd = last - (again ? 8 : 0) - (far ? 16 : 0);
     if (body + bodyBytes > end) throw malformed("a body runs past its end");
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
-    if (bodyBytes < (timed ? 8 : 0) + (again ? 8 : 0)) {
-      throw malformed("a frame lacks its deadline, or its attempt");
-    }
+    if (bodyEnd < body) throw malformed("a frame lacks its deadline, its attempt, or its numbers");
     if (behind && bufferCount === 0) throw malformed("a frame lacks its body");
     frame.kind = view.getUint8(at);
     frame.format = view.getUint8(at + 1);
     frame.flags = flags;
     frame.task = view.getUint32(at + 4, true);
-    frame.number = view.getFloat32(at + 8, true);
+    frame.order = far ? view.getFloat64(bodyEnd, true) : frame.task;
+    frame.number = far ? view.getFloat64(bodyEnd + 8, true) : view.getFloat32(at + 8, true);
     frame.deadline = timed ? view.getFloat64(last, true) : Infinity;
     frame.attempt = again ? view.getFloat64(last - 8, true) : 1;
     frame.bytes = behind ? buffers[next]! : bytes;
     frame.start = behind ? 0 : body;
-    frame.end = behind ? frame.bytes.length : last - (again ? 8 : 0);
+    frame.end = behind ? frame.bytes.length : bodyEnd;
     frame.buffers =
       bufferCount === 0 ? NO_BUFFERS : buffers.slice(next + (behind ? 1 : 0), next + bufferCount);
     onFrame(frame);

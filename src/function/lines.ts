@@ -16,7 +16,8 @@ export interface InlineText {
   readonly line: number;
 }
 
-const inlines: InlineText[] = [];
+const inlines = new Map<number, InlineText>();
+let count = 0;
 const lines = new Map<number, readonly number[]>();
 
 /** Behind a module's path, and with a number after it, in the frames of an inline function. */
@@ -24,31 +25,39 @@ export const INLINE_QUERY = "?bsync-inline-";
 
 /** Numbers an inline function, for the name of its source. */
 export function registerInline(inline: InlineText): number {
-  return inlines.push(inline) - 1;
+  inlines.set(count, inline);
+  return count++;
+}
+
+/** One that is called no more; what it has left behind, and fails later, is told in lines of its text. */
+export function forgetInline(id: number): void {
+  inlines.delete(id);
+  lines.delete(id);
 }
 
 /** True if `findLines` has something left to do for this one. */
 export function needsLines(id: number): boolean {
-  return !lines.has(id);
+  return inlines.has(id) && !lines.has(id);
 }
 
 /** The line of the file that line `line` of an inline function stands in. */
 export function lineInFile(id: number, line: number): number {
-  const inline = inlines[id];
+  const inline = inlines.get(id);
   if (inline === undefined) return line;
   return lines.get(id)?.[line - 1] ?? inline.line + line - 1;
 }
 
 /** Finds the lines of an inline function, for `lineInFile`. Never rejects: it may find none. */
 export async function findLines(id: number): Promise<void> {
-  lines.set(id, []);
-  const inline = inlines[id];
+  const inline = inlines.get(id);
   if (inline === undefined) return;
+  lines.set(id, []);
   try {
     const printings = await Promise.all([true, false].map((short) => print(inline.module, short)));
     const located = printings.map((printed) =>
       printed === null ? NOWHERE : locate(inline, printed),
     );
+    if (!inlines.has(id)) return;
     // Of two that are as good the first: functions are printed like that as a rule.
     lines.set(id, located.reduce((a, b) => (b.found > a.found ? b : a)).lines);
   } catch {

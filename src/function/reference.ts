@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
+import { Recent } from "../recent.ts";
 import { registeredName } from "./registry.ts";
 import { isOwnFile, mainScript, plainPath, QUERY, isLoading } from "./scope.ts";
 import { codeOf } from "./text.ts";
@@ -28,7 +29,7 @@ export type FunctionReference =
 
 /** A function as the controller knows it: what to tell a worker. How long it takes each pool knows for itself (`estimates.ts`). */
 export interface FunctionRecord {
-  /** Its number on the wire. */
+  /** Its number on the wire, from 1. */
   readonly id: number;
   /** For messages: its name, or the beginning of its text. */
   readonly label: string;
@@ -39,8 +40,26 @@ export interface FunctionRecord {
 type AnyFunction = (...args: never[]) => unknown;
 
 const byFunction = new WeakMap<AnyFunction, FunctionRecord>();
-const byText = new Map<string, FunctionRecord>();
+
+/** Texts that were lately called are known by their text; a program may make as many as it has inputs. */
+const RECENT_TEXTS = 4096;
+/** Long ones count for more. */
+const USUAL_TEXT = 1024;
+
+const byText = new Recent<string, FunctionRecord>(RECENT_TEXTS, textWeight);
+/** No number is given twice: a text that was forgotten has another one when it comes again. */
 let count = 0;
+
+/** What a function costs whoever keeps it: one that is found in a module nothing, as the module is there. */
+export function textWeight({ reference }: FunctionRecord): number {
+  if (reference.kind !== "source" && reference.kind !== "text") return 0;
+  return Math.max(1, reference.text.length / USUAL_TEXT);
+}
+
+function keepText(key: string, record: FunctionRecord): void {
+  if (byText.isFull) byText.turn();
+  byText.set(key, record);
+}
 
 /**
  * The record of a function, or of a text that stands for one. Throws `FunctionError` for what
@@ -70,7 +89,7 @@ function recordOfText(text: string): FunctionRecord {
       throw new FunctionError(`Cannot call "${shorten(text)}": it does not parse (${error})`);
     }
     record = newRecord(shorten(text), { kind: "text", text });
-    byText.set(key, record);
+    keepText(key, record);
   }
   return record;
 }
@@ -92,9 +111,14 @@ function describe(fn: AnyFunction): FunctionRecord {
     const { name } = fn;
     const reference = { kind: "source", modules, name, text, expression, line } as const;
     record = newRecord(name || shorten(text), reference);
-    byText.set(key, record);
+    keepText(key, record);
   }
   return record;
+}
+
+/** For tests: functions that come from now on have numbers above that. */
+export function countFunctionsFrom(number: number): void {
+  count = Math.max(count, number);
 }
 
 function newRecord(label: string, reference: FunctionReference): FunctionRecord {

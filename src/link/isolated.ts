@@ -10,7 +10,8 @@ import {
   readGreeting,
 } from "../wire.ts";
 import { readContent, sendFrame } from "./frames.ts";
-import { At, type Link, type LinkOwner } from "./link.ts";
+import { At } from "../wire/task-id.ts";
+import type { Link, LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
 /**

@@ -52,9 +52,6 @@ export function takeIn(from: { poll(): boolean }): void {
   for (let i = 0; i < POLLS && from.poll(); i++);
 }
 
-/** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
-export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
-
 /** Whom a link serves. None of these may throw. */
 export interface LinkOwner {
   /**

@@ -9,8 +9,9 @@ import {
   readHead,
 } from "../wire.ts";
 import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
-import { At, type Link, type LinkOwner } from "./link.ts";
+import type { Link, LinkOwner } from "./link.ts";
 import { MpiOutbox } from "./outbox.ts";
+import { At } from "../wire/task-id.ts";
 
 /**
  * The links of one rank to others: each is a pair of peer and tag, all on one communicator.

@@ -1,4 +1,4 @@
-import { At } from "./link.ts";
+import { At } from "../wire/task-id.ts";
 
 /** ms after a recall from which on what a worker tells is certain. */
 export const CERTAIN_MS = 1;

@@ -33,7 +33,9 @@ export interface Workplace {
 
 /** A call that has begun. Cheap to make: what a task may ask for is made when it asks. */
 export class RunningCall {
-  /** 0 for an initializer. */
+  /** Its number on the wire. */
+  readonly id: number;
+  /** The task's number in its pool; 0 for an initializer. */
   readonly task: number;
   readonly #attempt: number;
   readonly #place: Workplace;
@@ -42,7 +44,8 @@ export class RunningCall {
   #context: TaskContext | null = null;
   #reason: TimeoutError | CancelledError | null = null;
 
-  constructor(task: number, attempt: number, place: Workplace, fn: string) {
+  constructor(id: number, task: number, attempt: number, place: Workplace, fn: string) {
+    this.id = id;
     this.task = task;
     this.#attempt = attempt;
     this.#place = place;

@@ -1,7 +1,7 @@
 import { PROGRAM_OVER } from "../endings.ts";
 import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/frames.ts";
-import { At, type Ending, takeIn } from "../link/link.ts";
+import { type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
@@ -12,13 +12,13 @@ import type { Place } from "../place.ts";
 import {
   firstKind,
   type Greeting,
-  INITIALIZER,
   Kind,
   type LostChild,
   MessageWriter,
   readFrames,
   readGreeting,
 } from "../wire.ts";
+import { At, INITIALIZER } from "../wire/task-id.ts";
 
 /** ms in which a child that reads what it was sent has read some of it. */
 const READ_MS = 2;

@@ -2,11 +2,11 @@ import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
 import { PROGRAM_OVER } from "../endings.ts";
 import { sendFrame } from "../link/frames.ts";
-import { At } from "../link/link.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
 import { exitProcess } from "../processes.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
+import { At } from "../wire/task-id.ts";
 
 /** What a service needs of its rank. */
 export interface Host {

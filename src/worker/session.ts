@@ -17,16 +17,16 @@ import {
   type Resolved,
   resolveFunction,
 } from "../function/resolve.ts";
+import { forgetInline } from "../function/lines.ts";
 import { setMainScript } from "../function/scope.ts";
 import { userStack } from "../function/stack.ts";
-import { At, type Link } from "../link/link.ts";
+import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";
 import {
   type Frame,
   Kind,
   type FunctionTold,
   type Greeting,
-  INITIALIZER,
   MessageWriter,
   type Opening,
   type Rules,
@@ -36,6 +36,7 @@ import {
 import { call, type Outcome } from "./call.ts";
 import { RunningCall, type Workplace } from "./context.ts";
 import { leaveToController } from "./guard.ts";
+import { At, INITIALIZER } from "../wire/task-id.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
@@ -43,14 +44,15 @@ const FLUSH_MS = 0.015;
 /** ms between two looks at the memory that is used, at least: one takes 3 µs. */
 const MEMORY_LOOK_MS = 0.5;
 
-/** A function the controller has told of: found, or why not. */
+/** A function the controller has told of: found, or why not; null while its module is being loaded. */
 interface Known {
   readonly label: string;
-  readonly found: Resolved | FunctionError;
+  found: Resolved | FunctionError | null;
 }
 
 interface Call {
   readonly task: number;
+  readonly order: number;
   readonly fn: number;
   readonly deadline: number;
   readonly attempt: number;
@@ -143,13 +145,15 @@ export class Session {
         return this.#open(frame);
       case Kind.Function:
         return this.#define(frame);
+      case Kind.Forget:
+        return this.#forget(frame);
       case Kind.Call: {
         // Another one's by now, which its predecessor in this message has taken in; or nobody's.
         if (this.#recallsBefore !== this.#recalls) return;
-        const { task, number, deadline, attempt } = frame;
+        const { task, order, number, deadline, attempt } = frame;
         if (this.#cancelled.delete(task)) return this.#drop(task);
-        if (this.#canStart()) return this.#start(task, number, deadline, attempt, frame);
-        this.#queue.push({ task, fn: number, deadline, attempt, args: keep(frame.content) });
+        if (this.#canStart()) return this.#start(task, order, number, deadline, attempt, frame);
+        this.#queue.push({ task, order, fn: number, deadline, attempt, args: keep(frame.content) });
         return;
       }
       case Kind.Cancel:
@@ -176,8 +180,9 @@ export class Session {
   }
 
   #define(frame: Frame): void {
-    const { reference, label } = decodeAt(frame, this.#decoding) as FunctionTold;
-    const id = frame.task;
+    const { id, reference, label } = decodeAt(frame, this.#decoding) as FunctionTold;
+    const known: Known = { label, found: null };
+    this.#functions.set(id, known);
     this.#resolving++;
     // A call that awaits is what this worker is at, whatever is loaded meanwhile.
     if (!this.#isBusy) this.#link?.tell(At.Loading);
@@ -186,10 +191,21 @@ export class Session {
         error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
       )
       .then((found) => {
-        this.#functions.set(id, { label, found });
+        known.found = found;
         this.#resolving--;
         this.#continue();
       });
+  }
+
+  /** No call that is not begun names them, nor will one before they are told of anew. */
+  #forget(frame: Frame): void {
+    for (const id of decodeAt(frame, this.#decoding) as number[]) {
+      const found = this.#functions.get(id)?.found;
+      this.#functions.delete(id);
+      if (found && !(found instanceof FunctionError) && found.inline !== null) {
+        forgetInline(found.inline.id);
+      }
+    }
   }
 
   #find(id: number): Resolved | FunctionError {
@@ -215,13 +231,20 @@ export class Session {
     while (!this.#isBusy && this.#resolving === 0 && !this.#closed) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      this.#start(next.task, next.fn, next.deadline, next.attempt, next.args);
+      this.#start(next.task, next.order, next.fn, next.deadline, next.attempt, next.args);
     }
     this.#isContinuing = false;
     this.#flush();
   }
 
-  #start(task: number, fn: number, deadline: number, attempt: number, encoded: EncodedAt): void {
+  #start(
+    task: number,
+    order: number,
+    fn: number,
+    deadline: number,
+    attempt: number,
+    encoded: EncodedAt,
+  ): void {
     // Told until its answer is on its way: should this process end, be it by the arguments, it is
     // known what it had begun. What was taken back meanwhile is another worker's.
     if (this.#link?.tell(task) === false) return;
@@ -237,31 +260,27 @@ export class Session {
       this.#writer.write(Kind.Started, task);
       this.sendAnswers();
     }
+    const { label } = this.#functions.get(fn)!;
+    const number = task === INITIALIZER ? 0 : order;
+    const running = new RunningCall(task, number, attempt, this.#place, label);
     if (this.#link?.hold?.()) {
-      this.#held = { task, run: () => this.#run(task, fn, found, args, deadline, attempt) };
+      this.#held = { task, run: () => this.#run(running, found, args, deadline) };
     } else {
-      this.#run(task, fn, found, args, deadline, attempt);
+      this.#run(running, found, args, deadline);
     }
   }
 
-  #run(
-    task: number,
-    fn: number,
-    found: Resolved,
-    args: unknown[],
-    deadline: number,
-    attempt: number,
-  ): void {
+  #run(running: RunningCall, found: Resolved, args: unknown[], deadline: number): void {
     const start = performance.now();
-    const id = task === INITIALIZER ? 0 : task;
-    const running = new RunningCall(id, attempt, this.#place, this.#functions.get(fn)!.label);
+    const task = running.id;
+    const isTask = running.task > 0;
     this.#called = task;
     const outcome = running.run(call, found, args, deadline, running);
     this.#called = null;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
       this.#answer(task, (end - start) * 1000, outcome, deadline);
-      if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
+      if (this.#maxMemory !== Infinity && isTask) this.#lookAtMemory(end);
       if (end - this.#flushed > FLUSH_MS) this.#flush(end);
       // What came during the call.
       if (this.#queue.length > 0) this.#continue();
@@ -273,7 +292,7 @@ export class Session {
       const end = performance.now();
       this.#running = null;
       this.#answer(task, (end - start) * 1000, outcome, deadline);
-      if (this.#maxMemory !== Infinity && id > 0) this.#lookAtMemory(end);
+      if (this.#maxMemory !== Infinity && isTask) this.#lookAtMemory(end);
       this.#continue();
     });
   }
@@ -290,7 +309,7 @@ export class Session {
 
   #cancel(task: number): void {
     const waiting = this.#queue.findIndex((call) => call.task === task);
-    const running = this.#running?.task === task ? this.#running : null;
+    const running = this.#running?.id === task ? this.#running : null;
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     else if (this.#held?.task === task) this.#held = null;
     else if (running === null) {
@@ -319,7 +338,7 @@ export class Session {
     this.#queue.length = 0;
     this.#link?.resume(recall);
     if (!this.#writer.fits()) this.#flush();
-    const begun = this.#running?.task ?? this.#held?.task ?? this.#called ?? 0;
+    const begun = this.#running?.id ?? this.#held?.task ?? this.#called ?? 0;
     this.#writer.write(Kind.Recalled, begun);
   }
 

@@ -73,7 +73,7 @@ function message(random: Random): { bytes: Uint8Array; buffers: Uint8Array[] } {
     const content = random.oneIn(4) ? undefined : random.pick(SAMPLES);
     if (!writer.fits(content)) break;
     const deadline = random.oneIn(3) ? random.below(1_000) : Infinity;
-    writer.write(random.pick(KINDS), random.nasty(), random.word(), content, 0, deadline);
+    writer.write(random.pick(KINDS), random.nasty(), random.word(), content, deadline);
   }
   const { bytes, length, buffers } = writer.take();
   return { bytes: bytes.slice(0, length), buffers };

@@ -77,7 +77,7 @@ async function open(deed: (word: string) => void): Promise<Worker> {
   worker.take((message) => message.write(Kind.Open, 0, 1, encoded({ ...introduce(0), ...rules })));
   const reference = { kind: "text", text: `(word) => globalThis["${DEED}"](word)` };
   worker.take((message) => {
-    message.write(Kind.Function, 1, 0, encoded({ reference, label: "deed" }));
+    message.write(Kind.Function, 0, 0, encoded({ id: 1, reference, label: "deed" }));
     message.write(Kind.Call, 9, 1, encoded(["first"]));
   });
   // The function is found in later turns.

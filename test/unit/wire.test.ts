@@ -12,6 +12,7 @@ import {
   readFrames,
   readHead,
 } from "../../src/wire.ts";
+import { At, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
 
 const HEADER_BYTES = 8;
 const FRAME_BYTES = 20;
@@ -19,7 +20,7 @@ const FRAME_BYTES = 20;
 /** A frame as it was received, kept. */
 type Received = Pick<
   Frame,
-  "kind" | "flags" | "task" | "number" | "deadline" | "attempt" | "content"
+  "kind" | "flags" | "task" | "order" | "number" | "deadline" | "attempt" | "content"
 >;
 
 /** A frame as it is written. */
@@ -29,6 +30,7 @@ interface Written {
   readonly number: number;
   readonly deadline: number;
   readonly attempt?: number;
+  readonly order?: number;
   readonly content: Encoded;
 }
 
@@ -48,9 +50,9 @@ function deliver(writer: MessageWriter): Message {
 function send(frames: readonly Written[], session = 7): Message[] {
   const writer = new MessageWriter(session);
   const messages: Message[] = [];
-  for (const { kind, task, number, content, deadline, attempt } of frames) {
+  for (const { kind, task, number, content, deadline, attempt, order } of frames) {
     if (!writer.fits(content)) messages.push(deliver(writer));
-    writer.write(kind, task, number, content, 0, deadline, attempt);
+    writer.write(kind, task, number, content, deadline, attempt, order);
   }
   if (!writer.empty) messages.push(deliver(writer));
   return messages;
@@ -59,9 +61,9 @@ function send(frames: readonly Written[], session = 7): Message[] {
 function receive({ bytes, buffers }: Message): Received[] {
   const frames: Received[] = [];
   readFrames(bytes, bytes.length, buffers, (frame) => {
-    const { kind, flags, task, number, deadline, attempt, content } = frame;
+    const { kind, flags, task, order, number, deadline, attempt, content } = frame;
     const kept = { ...content, body: content.body.slice() };
-    frames.push({ kind, flags, task, number, deadline, attempt, content: kept });
+    frames.push({ kind, flags, task, order, number, deadline, attempt, content: kept });
   });
   return frames;
 }
@@ -80,10 +82,18 @@ const lengths = (max: number) =>
     { weight: 1, arbitrary: fc.constantFrom(0, 1, 65_535, 65_536, 65_537, 131_072, 200 * 1024) },
   );
 const bytes = (max: number) => fc.tuple(lengths(max), fc.nat(255)).map(([n, s]) => patterned(n, s));
-const frame: fc.Arbitrary<Written> = fc.record({
+/** A call, and what is none. */
+const numbered = fc.oneof(
+  fc.record({ task: fc.nat(0xffff_ffff), number: fc.float({ noNaN: true }) }),
+  fc
+    .record({ order: fc.integer({ min: 1, max: 2 ** 50 }), number: fc.maxSafeNat() })
+    .map((call) => ({
+      ...call,
+      task: idOf(call.order),
+    })),
+);
+const rest = fc.record({
   kind: fc.constantFrom(...Object.values(Kind)),
-  task: fc.nat(0xffff_ffff),
-  number: fc.float({ noNaN: true }),
   deadline: fc.oneof(fc.constant(Infinity), fc.double({ noNaN: true })),
   attempt: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 2 ** 40 })),
   content: fc.record({
@@ -92,12 +102,16 @@ const frame: fc.Arbitrary<Written> = fc.record({
     buffers: fc.array(bytes(4096), { maxLength: 5 }),
   }),
 });
+const frame: fc.Arbitrary<Written> = fc
+  .tuple(numbered, rest)
+  .map(([numbers, rest]) => ({ ...numbers, ...rest }));
 
 function expectSame(received: readonly Received[], sent: readonly Written[]): void {
   expect(received.length).toBe(sent.length);
-  for (const [i, { kind, task, number, deadline, attempt = 1, content }] of sent.entries()) {
+  for (const [i, written] of sent.entries()) {
+    const { kind, task, order = task, number, deadline, attempt = 1, content } = written;
     const frame = received[i]!;
-    expect([frame.kind, frame.task]).toEqual([kind, task]);
+    expect([frame.kind, frame.task, frame.order]).toEqual([kind, task, order]);
     expect([frame.deadline, frame.attempt]).toEqual([deadline, attempt]);
     expect(Object.is(frame.number, number)).toBeTrue();
     expect(frame.content.format).toBe(content.format);
@@ -373,4 +387,20 @@ describe("damage", () => {
     expect(refused).toBeGreaterThan(CASES / 10);
     expect(refused).toBeLessThan(CASES - CASES / 10);
   }, 30_000);
+});
+
+describe("numbers of tasks", () => {
+  const TURN = 2 ** 32;
+
+  test("none is a reserved one, and a turn long none comes again", () => {
+    for (const from of [1, TURN - 10, 2 * TURN - 20, 2 ** 45]) {
+      const ids = Array.from({ length: 40 }, (_, i) => idOf(from + i));
+      for (const id of ids) {
+        expect([At.Nothing, At.Loading, INITIALIZER]).not.toContain(id);
+        expect(id >>> 0).toBe(id);
+      }
+      expect(new Set(ids).size).toBe(ids.length);
+    }
+    expect([1, TURN - 3, TURN - 2, TURN - 1].map(idOf)).toEqual([1, TURN - 3, 1, 2]);
+  });
 });

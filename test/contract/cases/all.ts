@@ -13,6 +13,7 @@ import { holding } from "./holding.ts";
 import { inheritance } from "./inheritance.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
+import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
@@ -34,6 +35,7 @@ export const CASES: readonly Case[] = [
   holding,
   isolation,
   limits,
+  numbering,
   draining,
   inheritance,
   pools,

@@ -1,0 +1,30 @@
+/**
+ * The numbers of tasks on the wire and in shared memory, which hold 32 bits each. Three of them mean no task;
+ * tasks have the others, again and again, in the order of their submission.
+ */
+
+/** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
+export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
+
+/** The number of the initializer, which is called as a task is, before any of them. */
+export const INITIALIZER = 0xffff_ffff;
+
+/** The highest number of a task: the orders up to here are numbers themselves. */
+export const LAST_ID = 0xffff_fffd;
+
+/** The number of the task that was submitted as the `order`-th, counted from 1. */
+export function idOf(order: number): number {
+  return order <= LAST_ID ? order : 1 + ((order - 1) % LAST_ID);
+}
+
+let first = 1;
+
+/** The order of a pool's first task. */
+export function firstOrder(): number {
+  return first;
+}
+
+/** For tests: pools that are opened from now on count their tasks from there. */
+export function countTasksFrom(order: number): void {
+  first = order;
+}
