@@ -72,7 +72,6 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
 
   /**
    * The same as `get`, blocking the calling thread: nothing else in this process runs meanwhile.
-   * (Where `/dev/shm` is missing, a local worker's answer cannot be received in that way.)
    *
    * @example
    * const sum = pool.async((a: number, b: number) => a + b, 1, 2).getSync(); // 3

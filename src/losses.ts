@@ -2,6 +2,7 @@ import { type Connection, describe } from "./connection.ts";
 import { likelyCause } from "./endings.ts";
 import { BsyncError, WorkerLostError } from "./errors.ts";
 import type { Ending } from "./link/link.ts";
+import { NoMemoryError } from "./link/memory.ts";
 import { SETTLED_MS } from "./os/waits.ts";
 import type { Task } from "./task.ts";
 
@@ -52,7 +53,8 @@ function refusedBySystem(what: string, error: unknown): unknown {
   if (error instanceof BsyncError || !Error.isError(error)) return error;
   const limit = LIMITS[String(Reflect.get(error, "code"))];
   const cure = limit === undefined ? "" : `; raise the limit (${limit}), or open fewer`;
-  return new BsyncError("BSYNC_START", `${what} (${error.message})${cure}`, { cause: error });
+  const advice = error instanceof NoMemoryError ? `; ${error.cure}` : cure;
+  return new BsyncError("BSYNC_START", `${what} (${error.message})${advice}`, { cause: error });
 }
 
 /** What raises the limits of which the system speaks. */

@@ -15,10 +15,7 @@ export function writePlace({ rank, size }: Place): Record<string, string> {
   return { [VARIABLE]: `${rank}/${size}` };
 }
 
-/**
- * Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it.
- * Its value says what the link is made of.
- */
+/** Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it. */
 export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
 
 /** Descriptors of a worker process: its bell, and the memory it shares with its parent. */

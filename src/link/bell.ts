@@ -23,10 +23,14 @@ export class Bell {
     };
     // Bun's types do not know of connections that are there already; its sockets do.
     const connect = Bun.connect as unknown as (options: object) => Promise<Bun.Socket>;
-    void connect({ fd, socket }).then((socket) => {
+    const opened = (socket: Bun.Socket) => {
       this.#socket = socket;
       socket.unref();
       if (this.#closed) socket.terminate();
+    };
+    // The other side may be gone by now: whoever watches the process knows.
+    void connect({ fd, socket }).then(opened, () => {
+      this.#closed = true;
     });
   }
 

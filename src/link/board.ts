@@ -1,5 +1,5 @@
-import { closeSync, readlinkSync, statSync } from "node:fs";
-import { createMemory, mapMemory } from "./memory.ts";
+import { closeSync, statSync } from "node:fs";
+import { createMemory, NoMemoryError, type SharedMemory } from "./memory.ts";
 import { Note } from "./note.ts";
 
 const BYTES = 64;
@@ -52,9 +52,15 @@ export interface BoardOffer {
 
 /** Made by a rank; null where there is no such memory. The descriptor is its to close once it was found. */
 export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer } | null {
-  const fd = createMemory(BYTES);
-  if (fd === null) return null;
-  const words = wordsOf(mapMemory(fd));
+  let shared: SharedMemory;
+  try {
+    shared = createMemory(BYTES);
+  } catch (error) {
+    if (error instanceof NoMemoryError) return null;
+    throw error;
+  }
+  const { fd, memory } = shared;
+  const words = wordsOf(memory);
   const key = crypto.getRandomValues(new Uint32Array(1))[0]!;
   words[KEY] = key;
   return { board: new Board(words), offer: { fd, key } };
@@ -64,8 +70,9 @@ export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer
 export function findBoard(pid: number, { fd, key }: BoardOffer): Board | null {
   const path = `/proc/${pid}/fd/${fd}`;
   try {
-    const isMemory = readlinkSync(path).startsWith("/dev/shm/") && statSync(path).size === BYTES;
-    if (!isMemory) return null;
+    const { nlink, size } = statSync(path);
+    // A file without a name, of that size: nothing else is touched.
+    if (nlink !== 0 || size !== BYTES) return null;
     const words = wordsOf(Bun.mmap(path, { shared: true }));
     return words[KEY]! >>> 0 === key ? new Board(words) : null;
   } catch {

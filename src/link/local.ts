@@ -16,9 +16,8 @@ import {
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { Bell } from "./bell.ts";
-import { IpcLink } from "./ipc.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";
-import { createMemory, mapMemory } from "./memory.ts";
+import { createMemory } from "./memory.ts";
 import { endAtUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
@@ -54,14 +53,13 @@ function killAtExit(link: LocalLink): void {
 /**
  * A link to a process on this machine, started here: the same Bun, with bsync's own entry as its
  * script (in a bundled program, where no such file is, with the program itself). Messages go
- * through shared memory where the system has it, else over Bun's IPC channel, which is there in
- * any case: it tells either side when the other is gone.
+ * through shared memory. Bun's IPC channel carries none: it tells either side when the other is gone.
  */
 export class LocalLink implements Link {
   readonly rank = null;
   readonly #process: Bun.Subprocess;
-  readonly #channel: SharedLink | IpcLink;
-  readonly #bell: Bell | null;
+  readonly #channel: SharedLink;
+  readonly #bell: Bell;
   #owner: LinkOwner;
   #gone = false;
   /** Kills a process that was let go and does not end. */
@@ -70,10 +68,10 @@ export class LocalLink implements Link {
   /** `onBell` is called when the worker rings, `onBacklog` when there is something left to send. */
   constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
     this.#owner = owner;
-    const memory = createMemory(SHARED_BYTES);
+    const { fd, memory } = createMemory(SHARED_BYTES);
     let child: Bun.Subprocess | null = null;
     try {
-      child = this.#process = this.#start(options, memory);
+      child = this.#process = this.#start(options, fd);
       this.#process.unref();
       killAtExit(this);
       const handOver: LinkOwner = {
@@ -81,27 +79,16 @@ export class LocalLink implements Link {
         onPause: () => this.#owner.onPause(),
         onLost: (ending) => this.#malformed(ending),
       };
-      if (memory === null) {
-        this.#bell = null;
-        this.#channel = new IpcLink((message) => this.#process.send(message), handOver);
-      } else {
-        const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);
-        this.#bell = bell;
-        this.#channel = new SharedLink(
-          mapMemory(memory),
-          0,
-          handOver,
-          () => bell.ring(),
-          onBacklog,
-        );
-      }
+      const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);
+      this.#bell = bell;
+      this.#channel = new SharedLink(memory, 0, handOver, () => bell.ring(), onBacklog);
     } catch (error) {
       // Nobody will ever have this link.
       this.#gone = true;
       child?.kill("SIGKILL");
       throw error;
     } finally {
-      if (memory !== null) closeSync(memory);
+      closeSync(fd);
     }
   }
 
@@ -165,7 +152,7 @@ export class LocalLink implements Link {
       this.#lastResort.unref();
     }
     this.#channel.close();
-    this.#bell?.close();
+    this.#bell.close();
   }
 
   kill(): void {
@@ -198,20 +185,16 @@ export class LocalLink implements Link {
     this.#lose(end);
   }
 
-  #start(options: LocalOptions, memory: number | null): Bun.Subprocess {
+  #start(options: LocalOptions, memory: number): Bun.Subprocess {
     return Bun.spawn(command(), {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: environment(options, memory === null ? "ipc" : "memory"),
-      stdio:
-        memory === null
-          ? ["ignore", "inherit", "inherit"]
-          : ["ignore", "inherit", "inherit", "pipe", memory],
+      env: environment(options),
+      stdio: ["ignore", "inherit", "inherit", "pipe", memory],
       serialization: "advanced",
       // A session and a group of its own: a Ctrl-C at the terminal is for the parent to understand.
       detached: true,
-      ipc: (message) => {
-        if (this.#channel instanceof IpcLink) this.#channel.receive(message);
-      },
+      // Nothing is said on it: that it is there tells the worker when this process is gone.
+      ipc: () => {},
       onExit: (_, exitCode) => {
         // What it said before it went counts.
         if (!this.#gone) while (this.#channel.poll());
@@ -232,7 +215,7 @@ export class LocalLink implements Link {
     this.#gone = true;
     // What its tasks have started would hold what it has inherited, a launcher's pipes among that.
     killGroup(this.#process.pid);
-    this.#bell?.close();
+    this.#bell.close();
     this.#owner.onLost(ending);
   }
 }
@@ -284,17 +267,14 @@ function command(): string[] {
   return [process.execPath, "--no-orphans", ...flags, ...script, ...process.argv.slice(2)];
 }
 
-function environment(
-  { env, place }: LocalOptions,
-  link: string,
-): Record<string, string | undefined> {
+function environment({ env, place }: LocalOptions): Record<string, string | undefined> {
   return {
     ...withoutLauncher(env ?? process.env),
     ...(place === null ? {} : writePlace(place)),
     ...(isInJob() ? writeJob() : {}),
     // Seven marker threads a process are more than a machine full of workers needs.
     BUN_JSC_numberOfGCMarkers: "1",
-    [WORKER_MARK]: link,
+    [WORKER_MARK]: "1",
   };
 }
 

@@ -1,38 +1,99 @@
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /**
- * Memory that two processes share: a file in memory that never has a name (`O_TMPFILE`, open(2)), so
- * that nobody else can open it, and nothing is left of it when both are gone, however they go. Both
- * close their descriptors once it is mapped: to make it shorter, which nothing then can, would end
- * whoever touches what was cut off.
+ * Memory that two processes share: a file without a name, so that nobody else can open it, and nothing is left
+ * of it when both are gone, however they go. Both close their descriptors once it is mapped: to make it
+ * shorter, which nothing then can, would end whoever touches what was cut off.
+ *
+ * As a rule it lies in `/dev/shm`, which is memory. Where that is missing, full or read-only, the temporary folder
+ * serves: the two map the same pages of the system's cache, and only the disk has something to write now and then.
  */
 
-// Linux; Node's constants do not have it. The flag includes O_DIRECTORY.
-const O_TMPFILE = 0o20200000;
+/** A file that never has a name (`O_TMPFILE`, open(2)). Linux; Node's constants do not have it. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /** Where Linux keeps shared memory. */
 export const MEMORY_FOLDER = "/dev/shm";
 
-/** A descriptor for `bytes` bytes of it, for this process and one that inherits it; null where there is none. */
-export function createMemory(bytes: number): number | null {
-  if (process.platform !== "linux") return null;
-  let fd: number;
-  try {
-    fd = openSync(MEMORY_FOLDER, constants.O_RDWR | O_TMPFILE, 0o600);
-  } catch {
-    return null;
+/** Shared memory of this process, and a descriptor for one that inherits it: close it when that has it. */
+export interface SharedMemory {
+  readonly fd: number;
+  readonly memory: Uint8Array;
+}
+
+/** There is none to be had: what each folder says, and what to do about it. */
+export class NoMemoryError extends Error {
+  readonly cure: string;
+
+  constructor(bytes: number, refusals: readonly string[]) {
+    super(`there is no memory for it to share: ${refusals.join("; ")}`);
+    const size = `${Math.round(bytes / 2 ** 20)} MiB`;
+    this.cure =
+      `a worker takes ${size}: make ${MEMORY_FOLDER} larger (docker run --shm-size=1g), or name a folder ` +
+      "with room by TMPDIR";
   }
-  try {
-    // Written, not merely made that long: where there is no room left, to touch it would be fatal.
-    if (writeSync(fd, new Uint8Array(bytes)) === bytes) return fd;
-  } catch {
-    // No room: the caller has another way.
+}
+
+/** Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there is none. */
+export function createMemory(bytes: number): SharedMemory {
+  const refusals: string[] = [];
+  for (const folder of [MEMORY_FOLDER, tmpdir()]) {
+    try {
+      return createMemoryIn(folder, bytes);
+    } catch (error) {
+      // Nor has any other folder a descriptor for it.
+      if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
+      refusals.push(`${folder} has none (${error instanceof Error ? error.message : error})`);
+    }
   }
-  closeSync(fd);
-  return null;
+  throw new NoMemoryError(bytes, refusals);
+}
+
+/** The same in one folder; throws what the system says. */
+export function createMemoryIn(folder: string, bytes: number): SharedMemory {
+  const fd = openNameless(folder);
+  try {
+    fill(fd, bytes);
+    return { fd, memory: mapMemory(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** The memory behind a descriptor, which may be closed afterwards. */
 export function mapMemory(fd: number): Uint8Array {
   return Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+}
+
+function openNameless(folder: string): number {
+  try {
+    return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o600);
+  } catch (error) {
+    // Other file systems than Linux's own can't do that, nor old kernels.
+    if (!/^(EOPNOTSUPP|ENOTSUP|EISDIR|EINVAL)$/.test(codeOf(error))) throw error;
+  }
+  const path = join(folder, `bsync-${crypto.randomUUID()}`);
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
+
+function codeOf(error: unknown): string {
+  return String(Reflect.get(Object(error), "code"));
+}
+
+/** Written, not merely made that long: where there is no room left, to touch it would be fatal. */
+function fill(fd: number, bytes: number): void {
+  const zeros = new Uint8Array(bytes);
+  for (let done = 0; done < bytes;) done += writeSync(fd, zeros, done);
+  // Some file systems look for room only when they write to the disk.
+  fsyncSync(fd);
 }

@@ -1,5 +1,4 @@
 import { closeSync } from "node:fs";
-import { IpcLink } from "../link/ipc.ts";
 import type { LinkOwner } from "../link/link.ts";
 import { Bell } from "../link/bell.ts";
 import { mapMemory } from "../link/memory.ts";
@@ -16,7 +15,6 @@ const SPIN_US = 100;
 
 /** Serves the process that started this one. Returns at once; the event loop does the rest. */
 export function serveParent(): void {
-  const kind = process.env[WORKER_MARK];
   delete process.env[WORKER_MARK]; // it is not for what this process starts in turn
   const place = takePlace();
   const whose = place === null ? "local worker" : `worker of rank ${place.rank}`;
@@ -24,8 +22,7 @@ export function serveParent(): void {
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
   process.on("SIGINT", () => {});
   process.on("disconnect", () => exitProcess(0));
-  if (kind === "ipc") serveIpc();
-  else serveMemory();
+  serveMemory();
 }
 
 function serveMemory(): void {
@@ -57,15 +54,7 @@ function serveMemory(): void {
   pump.wake();
 }
 
-function serveIpc(): void {
-  const link: IpcLink = new IpcLink(
-    (message) => process.send?.(message),
-    ownerOf(() => link),
-  );
-  process.on("message", (message: unknown) => link.receive(message));
-}
-
-function ownerOf(link: () => SharedLink | IpcLink): LinkOwner {
+function ownerOf(link: () => SharedLink): LinkOwner {
   let session: Session | null = null;
   return {
     onMessage(bytes, length, buffers) {

@@ -3,6 +3,7 @@ import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/frames.ts";
 import { type Ending, takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local.ts";
+import { NoMemoryError } from "../link/memory.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
@@ -77,8 +78,7 @@ export class Relay {
         wake,
       );
     } catch (error) {
-      const text = `could not be started (${textOf(error)})`;
-      return this.#lose({ exitCode: null, signal: null, text });
+      return this.#lose(notStarted(error));
     }
     sendFrame(this.#up, Kind.Spawned, this.#child.pid, this.#us);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
@@ -261,4 +261,12 @@ export class Relay {
     this.#child = null;
     this.#onOver();
   }
+}
+
+function notStarted(error: unknown): Ending {
+  const ending = { exitCode: null, signal: null };
+  if (error instanceof NoMemoryError) {
+    return { ...ending, text: `could not be started (${error.message})`, cause: error.cure };
+  }
+  return { ...ending, text: `could not be started (${textOf(error)})` };
 }

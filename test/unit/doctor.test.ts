@@ -20,7 +20,7 @@ const WELL: Findings = {
     cores: 64,
     coresHere: 64,
     memoryBytes: 2 ** 38,
-    sharedMemory: { folder: "/dev/shm", usable: true, freeBytes: 2 ** 37 },
+    sharedMemory: { folder: "/dev/shm", usable: true, freeBytes: 2 ** 37, instead: "/tmp" },
   },
   cache: { folder: "/home/ada/.cache/bsync", writable: "/home/ada/.cache/bsync", shims: [] },
   settings: {},

@@ -1,9 +1,9 @@
 /** What there is without MPI: Bun, the cores, the memory. */
 import { closeSync, readFileSync, statfsSync } from "node:fs";
-import { availableParallelism, hostname, release, totalmem, type } from "node:os";
+import { availableParallelism, hostname, release, tmpdir, totalmem, type } from "node:os";
 import manifest from "../../../package.json" with { type: "json" };
 import { hostCores } from "../../cores.ts";
-import { createMemory, mapMemory, MEMORY_FOLDER } from "../../link/memory.ts";
+import { createMemoryIn, MEMORY_FOLDER } from "../../link/memory.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
 /** Is `version` at least the one in `required`, as ">=1.4.5"? One of a canary build counts as what it leads to. */
@@ -53,13 +53,16 @@ function examineSharedMemory(): SharedMemoryFacts {
   } catch {
     // There is none.
   }
-  const fd = createMemory(TRIAL_BYTES);
-  if (fd === null) return { folder, usable: false, freeBytes };
+  const usable = isUsable(folder);
+  const instead = tmpdir();
+  return { folder, usable, freeBytes, instead: isUsable(instead) ? instead : null };
+}
+
+function isUsable(folder: string): boolean {
   try {
-    return { folder, usable: mapMemory(fd).byteLength === TRIAL_BYTES, freeBytes };
+    closeSync(createMemoryIn(folder, TRIAL_BYTES).fd);
+    return true;
   } catch {
-    return { folder, usable: false, freeBytes };
-  } finally {
-    closeSync(fd);
+    return false;
   }
 }

@@ -53,7 +53,7 @@ function* ofBun({ bun }: Findings): Iterable<Problem> {
 }
 
 function* ofMemory({ machine }: Findings): Iterable<Problem> {
-  const { folder, usable, freeBytes } = machine.sharedMemory;
+  const { folder, usable, freeBytes, instead } = machine.sharedMemory;
   if (usable) return;
   const found =
     freeBytes === null
@@ -61,10 +61,15 @@ function* ofMemory({ machine }: Findings): Iterable<Problem> {
       : `cannot be used (${Math.floor(freeBytes / 2 ** 20)} MiB are free there)`;
   yield warning(
     "SHARED_MEMORY",
-    `${folder} ${found}: local workers fall back on Bun's IPC, which is some fifty times slower, and ` +
-      `getSync cannot wait there; mount a tmpfs at ${folder}, or give the container more of it ` +
-      `(docker run --shm-size=1g)`,
+    `${folder} ${found}: ${consequence(instead)}; mount a tmpfs at ${folder}, or give the container ` +
+      `more of it (docker run --shm-size=1g)`,
   );
+}
+
+function consequence(instead: string | null): string {
+  return instead === null
+    ? "nor can the temporary folder, and pools of local workers cannot be opened"
+    : `what local workers share lies in ${instead}, and its disk has that to write now and then`;
 }
 
 function* ofCache(cache: CacheFacts): Iterable<Problem> {

@@ -49,10 +49,12 @@ export interface MachineFacts {
 
 export interface SharedMemoryFacts {
   readonly folder: string;
-  /** Could a file without a name (O_TMPFILE) be made there, written to and mapped? */
+  /** Could a file without a name be made there, written to and mapped? */
   readonly usable: boolean;
   /** null where there is no such folder. */
   readonly freeBytes: number | null;
+  /** The folder that serves in its place; null where none does. */
+  readonly instead: string | null;
 }
 
 export interface CacheFacts {
