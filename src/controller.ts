@@ -31,11 +31,12 @@ import {
   wasInVain,
 } from "./losses.ts";
 import type { DrainSettings, PoolLimits } from "./options.ts";
+import { hasStack, needStack } from "./os/stack.ts";
 import { GOODBYE_MS } from "./os/waits.ts";
 import { type InitialCall, Outgoing } from "./outgoing.ts";
 import { Recalls } from "./recalls.ts";
 import { Scheduler, type Verdict } from "./scheduler.ts";
-import { Signals } from "./signals.ts";
+import { isAborted, reasonOf, Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { Values } from "./values.ts";
@@ -80,7 +81,10 @@ export class Controller implements TaskOwner {
   #openTimeout = Infinity;
   #order = firstOrder();
   #pending = 0;
+  /** A dispatch is due, in a microtask. */
   #flushing = false;
+  /** It was not done in another way since. */
+  #mayStart = false;
   /** Every worker has served. */
   #opened = false;
   #checkedAlive = 0;
@@ -150,35 +154,21 @@ export class Controller implements TaskOwner {
     );
   }
 
-  submit(
-    fn: FunctionRecord,
-    args: unknown[],
-    options: TaskOptions,
-    worker?: WorkerRecord,
-  ): MessageHandle<unknown> {
+  submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
     this.#refuseIfClosed(fn);
-    if (worker === undefined && this.#scheduler.queued >= this.#limits.queue)
-      this.#refuseIfFull(fn);
+    this.#refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
     // After a silence the worker sleeps; what is done from here to the sending is done while it wakes.
-    if (this.#pending === 0) this.#rouse(worker ?? this.#scheduler.firstIdle);
+    if (this.#pending === 0) this.#rouse(this.#scheduler.firstIdle);
     try {
       task.payload = this.#values.keep(args);
     } catch (error) {
-      this.#refuse(task, "failed", error);
+      refuse(task, "failed", error);
       return task;
     }
-    const { signal } = options;
-    if (signal?.aborted) {
-      this.#refuse(task, "cancelled", signal.reason);
-      return task;
-    }
-    if (signal) this.#signals.watch(signal, task);
-    if (this.#pending++ === 0) this.#liveness.watch();
-    if (worker === undefined) this.#scheduler.submit(task);
-    else this.#scheduler.submitTo(worker, task);
-    if (this.#scheduler.hasIdle) this.#dispatch();
-    else this.#dispatchSoon();
+    // Getters among the arguments have submitted others.
+    if (task.order !== this.#order - 1) this.#refuseIfFull(fn);
+    this.#admit(task);
     return task;
   }
 
@@ -186,14 +176,63 @@ export class Controller implements TaskOwner {
     if (worker !== undefined) this.connections[worker.index]!.link?.rouse();
   }
 
-  /** Submits a call to every worker; in the order of the workers. */
+  /** Submits a call to every worker; in the order of the workers. Throws before any is submitted. */
   submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
+    needStack();
     this.#refuseIfClosed(fn);
-    this.#refuseIfFull(fn, this.#scheduler.workers.length);
-    return this.#scheduler.workers.map((worker) => this.submit(fn, args, options, worker));
+    const payload = this.#values.keep(args);
+    const workers = [...this.#scheduler.workers];
+    this.#refuseIfFull(fn, workers.length);
+    const known = this.#estimates.of(fn);
+    return workers.map((worker) => {
+      const task = new MessageHandle<unknown>(this.#order++, known, options, this);
+      task.payload = payload;
+      this.#admit(task, worker);
+      return task;
+    });
+  }
+
+  /**
+   * Queues a task, as a whole or not at all. What has run until now to read its arguments may have closed the pool,
+   * or aborted its signal: then the handle tells. From here on none of the program's code runs.
+   */
+  #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
+    if (this.#closed !== "open" || this.#broken !== null) {
+      return refuse(task, "failed", this.#broken?.error ?? this.#closedError(task.fn));
+    }
+    const { signal } = task.options;
+    if (signal !== null && isAborted(signal)) return refuse(task, "cancelled", reasonOf(signal));
+    try {
+      if (signal !== null) this.#signals.watch(signal, task);
+      if (this.#pending === 0) this.#liveness.watch();
+      if (worker === undefined) this.#scheduler.submit(task);
+      else this.#scheduler.submitTo(worker, task);
+    } catch (error) {
+      // The stack is full. No call is made here: there may be no room for one.
+      task.state = "failed";
+      task.outcome = error;
+      task.payload = null;
+      throw error;
+    }
+    this.#pending++;
+    try {
+      if (!this.#scheduler.hasIdle) return this.#dispatchSoon();
+      const now = performance.now();
+      if (hasStack(now)) this.#dispatch(now);
+      else this.#dispatchSoon();
+    } catch {
+      this.#mayStart = true;
+      queueMicrotask(this.#catchUp);
+    }
   }
 
   progress(): void {
+    if (hasStack()) this.#progress();
+  }
+
+  #progress(): void {
+    // What waits for the end of this turn, which may not come before the result.
+    if (this.#mayStart) this.#dispatch();
     this.#outside.poll();
     this.#ring();
     const now = performance.now();
@@ -204,10 +243,11 @@ export class Controller implements TaskOwner {
   }
 
   waitFor(task: Task, deadline: number): void {
+    needStack();
     // Answers of short calls come within µs; for others, naps that grow to 5 ms cost little.
     const start = performance.now();
     for (;;) {
-      this.progress();
+      this.#progress();
       const now = performance.now();
       if (task.settled || now >= deadline) return;
       const waited = now - start;
@@ -227,6 +267,7 @@ export class Controller implements TaskOwner {
   }
 
   cancel(task: Task, reason: unknown): boolean {
+    needStack();
     const options = reason === undefined ? undefined : { cause: reason };
     return this.#stop(task, () => new CancelledError(`${task.label} was cancelled`, options));
   }
@@ -292,21 +333,25 @@ export class Controller implements TaskOwner {
 
   #refuseIfClosed(fn: FunctionRecord): void {
     if (this.#broken !== null) throw this.#broken.error;
-    if (this.#closed === "open") return;
+    if (this.#closed !== "open") throw this.#closedError(fn);
+  }
+
+  #closedError(fn: FunctionRecord): PoolClosedError {
     const how =
       this.#drained !== null
         ? `closed by ${this.#drained.signal}`
         : this.#closed === "closing"
           ? "closed"
           : "terminated";
-    throw new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
+    return new PoolClosedError(`Cannot call ${fn.label}: the pool was ${how}`);
   }
 
   /** `calls` more: each waits in the queue that no idle worker can take. */
   #refuseIfFull(fn: FunctionRecord, calls = 1): void {
     const { queue } = this.#limits;
-    if (queue === Infinity) return;
+    if (this.#scheduler.queued + calls <= queue) return;
     // Workers with short calls in flight may be about to be sent more.
+    needStack();
     this.#dispatch();
     const { queued, idle } = this.#scheduler;
     if (queued + Math.max(0, calls - idle) <= queue) return;
@@ -314,12 +359,6 @@ export class Controller implements TaskOwner {
       `Cannot call ${fn.label}: ${queued} tasks wait for a worker, and queueLimit is ${queue}; ` +
         "wait until some are settled, or raise it",
     );
-  }
-
-  #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
-    task.state = state;
-    task.outcome = error;
-    task.payload = null;
   }
 
   #connect(record: WorkerRecord, vain = 0): void {
@@ -430,9 +469,9 @@ export class Controller implements TaskOwner {
   #ready(connection: Connection): void {
     connection.record.isSeen = connection.link?.isSeen ?? false;
     this.#scheduler.ready(connection.record);
-    debug(`${describe(connection)} is ready`);
     connection.readyAt = performance.now();
     this.#changed();
+    debug(`${describe(connection)} is ready`);
   }
 
   /** A worker that has had all the tasks it may have is let go, once it has answered the last one. */
@@ -515,10 +554,10 @@ export class Controller implements TaskOwner {
   }
 
   /** Starts what can be started, and sends what was written. */
-  #dispatch(): void {
-    const now = performance.now();
+  #dispatch(now = performance.now()): void {
+    this.#mayStart = false;
     for (let task = this.#scheduler.next(now); task !== null; task = this.#scheduler.next(now)) {
-      this.#outgoing.call(this.connections[task.record!.index]!, task);
+      this.#send(task);
     }
     this.#outgoing.flush();
     if (this.#scheduler.mayHelp) this.#recalls.watch(now);
@@ -526,26 +565,41 @@ export class Controller implements TaskOwner {
     if (this.#pending > 0) this.#outside.wake();
   }
 
+  /** Sends a task, or fails it where its arguments cannot be sent any more. */
+  #send(task: Task): void {
+    try {
+      this.#outgoing.call(this.connections[task.record!.index]!, task);
+    } catch (error) {
+      this.#scheduler.withdraw(task);
+      this.#settle(task, "failed", error);
+    }
+  }
+
   #dispatchSoon(): void {
     if (this.#flushing || !this.#scheduler.hasRoom) return;
     this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#dispatch();
-    });
+    this.#mayStart = true;
+    queueMicrotask(this.#catchUp);
   }
+
+  readonly #catchUp = (): void => {
+    this.#flushing = false;
+    this.#dispatch();
+  };
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
     task.state = state;
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
+    // First: to resolve a promise with an object runs what `then` of it is, be it a getter.
+    const isLast = --this.#pending === 0;
     const { waiter } = task;
     if (waiter !== null) {
       if (state === "done") waiter.resolve(outcome);
       else waiter.reject(outcome);
     }
-    if (--this.#pending === 0) this.#changed();
+    if (isLast) this.#changed();
   }
 
   #abort(task: Task, reason: unknown): void {
@@ -553,7 +607,10 @@ export class Controller implements TaskOwner {
   }
 
   /** Settles a task that is not wanted any more; false if it was settled. */
-  #stop(task: Task, error: () => unknown): boolean {
+  #stop(task: Task, makeError: () => unknown): boolean {
+    if (task.settled) return false;
+    // Before anything is changed: errors are made with what the program has made of `Error`.
+    const error = makeError();
     const what = this.#scheduler.cancel(task, performance.now());
     if (what === "settled") return false;
     if (what === "interrupt") {
@@ -562,7 +619,7 @@ export class Controller implements TaskOwner {
       // It is stuck if it moves nothing from here on.
       this.#liveness.forget(connection);
     }
-    this.#settle(task, "cancelled", error());
+    this.#settle(task, "cancelled", error);
     this.#dispatch();
     return true;
   }
@@ -706,4 +763,11 @@ export class Controller implements TaskOwner {
     this.#changes.announce();
     if (!this.due) this.#outside.rest();
   }
+}
+
+/** A task that was never queued. */
+function refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
+  task.state = state;
+  task.outcome = error;
+  task.payload = null;
 }

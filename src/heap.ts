@@ -49,10 +49,12 @@ export class Heap<T> {
 
   push(item: T, key: number, order: number): void {
     if (this.#size === this.#slots.length) this.#resize(2 * this.#size);
-    const place = this.#size++;
+    const place = this.#size;
     const slot = this.#slots[place]!;
-    this.#items[slot] = item;
+    // First: a call that finds the stack full leaves all as it was.
     this.#siftUp(place, slot, key, order);
+    this.#items[slot] = item;
+    this.#size = place + 1;
   }
 
   pop(): T | undefined {

@@ -14,6 +14,7 @@ import {
   type TaskFunction,
   type WorkerList,
 } from "./options.ts";
+import { needStack } from "./os/stack.ts";
 import type { TaskOptions } from "./task.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
@@ -223,6 +224,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * handle.getSync(); // 5
    */
   close(): Promise<void> {
+    needStack();
     this.#closing ??= this.#controller?.close() ?? Promise.resolve();
     return this.#terminating === null
       ? this.#closing
@@ -242,6 +244,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * process.once("SIGUSR1", () => void pool.terminate("told to stop"));
    */
   terminate(reason?: unknown): Promise<void> {
+    needStack();
     this.#terminating ??= this.#controller?.terminate(reason) ?? Promise.resolve();
     return this.#terminating;
   }

@@ -256,6 +256,19 @@ export class Scheduler {
     return this.#start(worker, task, now);
   }
 
+  /** A task that `next` has returned cannot be sent: its worker has never heard of it. */
+  withdraw(task: Task): void {
+    const worker = task.record!;
+    const index = worker.inFlight.findIndex((other) => other === task);
+    worker.inFlight.remove(index);
+    worker.costs.remove(index);
+    worker.load = sum(worker.costs);
+    worker.left++;
+    task.record = null;
+    task.state = "failed";
+    this.#place(worker);
+  }
+
   /** A worker has said that it began a task: its time counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.inFlight.find((task) => task.id === id);

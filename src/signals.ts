@@ -1,4 +1,22 @@
+import { hasStack } from "./os/stack.ts";
 import type { Task } from "./task.ts";
+
+/** The engine's own: a signal may have others of these names, which are the program's code. */
+const { addEventListener, removeEventListener } = EventTarget.prototype;
+const aborted = getterOf("aborted") as (this: AbortSignal) => boolean;
+const reason = getterOf("reason");
+
+function getterOf(name: "aborted" | "reason"): (this: AbortSignal) => unknown {
+  return Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)!.get!;
+}
+
+export function isAborted(signal: AbortSignal): boolean {
+  return aborted.call(signal);
+}
+
+export function reasonOf(signal: AbortSignal): unknown {
+  return reason.call(signal);
+}
 
 /** Tasks under `AbortSignal`s: one listener a signal, however many tasks share it. */
 export class Signals {
@@ -13,13 +31,15 @@ export class Signals {
     let entry = this.#watched.get(signal);
     if (entry === undefined) {
       const tasks = new Set<Task>();
-      // A copy: each task that is settled takes itself off the set.
       const listener = () => {
-        for (const task of [...tasks]) this.#abort(task, signal.reason);
+        // Whoever aborts it hears of no error: what finds too little stack is done when it is empty.
+        if (!hasStack()) return queueMicrotask(listener);
+        // A copy: each task that is settled takes itself off the set.
+        for (const task of [...tasks]) this.#abort(task, reasonOf(signal));
       };
       entry = { tasks, listener };
+      addEventListener.call(signal, "abort", listener, { once: true });
       this.#watched.set(signal, entry);
-      signal.addEventListener("abort", listener, { once: true });
     }
     entry.tasks.add(task);
   }
@@ -29,7 +49,7 @@ export class Signals {
     if (entry === undefined) return;
     entry.tasks.delete(task);
     if (entry.tasks.size > 0) return;
-    signal.removeEventListener("abort", entry.listener);
     this.#watched.delete(signal);
+    removeEventListener.call(signal, "abort", entry.listener);
   }
 }

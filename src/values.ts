@@ -74,10 +74,17 @@ export class Values {
 
   /** Encodes into memory of its own. */
   encodeKept(args: unknown[], root: string): EncodedCall {
-    this.#met = [];
-    const { format, body, buffers } = encodeValue(args, root, this.#encoding);
-    checkBuffers(buffers.length, root);
-    return { format, body: body.slice(), buffers, functions: this.#met };
+    // A getter among them may submit a call of its own.
+    const outer = this.#met;
+    const functions: FunctionRecord[] = [];
+    this.#met = functions;
+    try {
+      const { format, body, buffers } = encodeValue(args, root, this.#encoding);
+      checkBuffers(buffers.length, root);
+      return { format, body: body.slice(), buffers, functions };
+    } finally {
+      this.#met = outer;
+    }
   }
 
   /** Encodes what is written at once: the body is good until the next one is encoded. */

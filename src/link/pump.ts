@@ -1,3 +1,5 @@
+import { stackIsFresh } from "../os/stack.ts";
+
 /** What a pump looks after. */
 export interface Pumped {
   /** Takes in what has come; true if anything did, or moved. */
@@ -113,6 +115,7 @@ export class Pump {
     // What came may have led to a call, and that to `wake`.
     if (this.#immediate !== null) return;
     const now = performance.now();
+    stackIsFresh(now);
     if (moved) this.#lastMoved = now;
     if (moved && !wasAsleep) this.#limitMs = this.#spinMs;
     const quiet = now - this.#lastMoved;

@@ -17,6 +17,7 @@ import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
+import { reentering } from "./reentering.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
 
@@ -35,6 +36,7 @@ export const CASES: readonly Case[] = [
   holding,
   isolation,
   limits,
+  reentering,
   numbering,
   draining,
   inheritance,
