@@ -39,7 +39,7 @@ import { Scheduler, type Verdict } from "./scheduler.ts";
 import { isAborted, reasonOf, Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
-import { Values } from "./values.ts";
+import { pathOf, torn, Values } from "./values.ts";
 import { type Frame, Kind, MessageWriter, readFrames, readGreeting, type Rules } from "./wire.ts";
 import { At, firstOrder, INITIALIZER } from "./wire/task-id.ts";
 
@@ -369,6 +369,7 @@ export class Controller implements TaskOwner {
         if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
       },
       onHeld: (at) => this.#onHeld(connection, at),
+      onTorn: (buffer) => this.#onTorn(connection, buffer),
       onLost: (ending) => this.#onLost(connection, ending),
     });
     const connection: Connection = newConnection({
@@ -606,8 +607,24 @@ export class Controller implements TaskOwner {
     this.#stop(task, () => reason);
   }
 
+  /**
+   * A task's memory is gone while it is being sent: it fails. Its worker, which takes in zeros in the place of what is
+   * missing, begins nothing that it was sent, where it can see that.
+   */
+  #onTorn(connection: Connection, buffer: Uint8Array): void {
+    const { record } = connection;
+    const found = record.inFlight.find(({ payload }) => pathOf(payload, buffer) !== null);
+    if (found === undefined) return;
+    if (!record.recalled) this.#recall(connection);
+    this.#stop(found, () => torn(buffer, pathOf(found.payload, buffer)!), "failed");
+  }
+
   /** Settles a task that is not wanted any more; false if it was settled. */
-  #stop(task: Task, makeError: () => unknown): boolean {
+  #stop(
+    task: Task,
+    makeError: () => unknown,
+    state: "cancelled" | "failed" = "cancelled",
+  ): boolean {
     if (task.settled) return false;
     // Before anything is changed: errors are made with what the program has made of `Error`.
     const error = makeError();
@@ -619,7 +636,7 @@ export class Controller implements TaskOwner {
       // It is stuck if it moves nothing from here on.
       this.#liveness.forget(connection);
     }
-    this.#settle(task, "cancelled", error);
+    this.#settle(task, state, error);
     this.#dispatch();
     return true;
   }

@@ -69,7 +69,8 @@ export class Values {
       this.#single[0] = payload;
       return encodeValue(this.#single, "args", this.#encoding);
     }
-    return isList(payload) ? encodeValue(payload, "args", this.#encoding) : payload;
+    if (isList(payload)) return encodeValue(payload, "args", this.#encoding);
+    return payload.paths === undefined ? payload : whole(payload, payload.paths);
   }
 
   /** Encodes into memory of its own. */
@@ -79,9 +80,9 @@ export class Values {
     const functions: FunctionRecord[] = [];
     this.#met = functions;
     try {
-      const { format, body, buffers } = encodeValue(args, root, this.#encoding);
-      checkBuffers(buffers.length, root);
-      return { format, body: body.slice(), buffers, functions };
+      const encoded = encodeValue(args, root, this.#encoding);
+      checkBuffers(encoded.buffers.length, root);
+      return { ...encoded, body: encoded.body.slice(), functions };
     } finally {
       this.#met = outer;
     }
@@ -101,6 +102,35 @@ export class Values {
     if (typeof payload !== "object" || isList(payload)) return NO_FUNCTIONS;
     return (payload as Partial<EncodedCall>).functions ?? NO_FUNCTIONS;
   }
+}
+
+/**
+ * Throws for a value whose buffers are not what they were when the call was made: a view of memory that is gone, or was
+ * made too small for it, has no length. What may yet become smaller is sent as a copy.
+ */
+function whole(encoded: Encoded, paths: readonly string[]): Encoded {
+  const { format, body } = encoded;
+  const buffers = encoded.buffers.map((bytes, i) => {
+    if (bytes.byteLength === 0) throw torn(bytes, paths[i]!);
+    return (bytes.buffer as ArrayBuffer).resizable ? bytes.slice() : bytes;
+  });
+  return { format, body, buffers };
+}
+
+/** The memory of a buffer that was to be sent is not there any more. */
+export function torn(bytes: Uint8Array, path: string): ValueError {
+  const isGone = (bytes.buffer as ArrayBuffer).detached;
+  const what = isGone ? "transferred elsewhere" : "made smaller";
+  return new ValueError(
+    `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until the task ` +
+      "is settled, or pass a copy",
+  );
+}
+
+/** Where a buffer stands among the arguments; null if it is none of theirs. */
+export function pathOf(payload: Payload | null, buffer: Uint8Array): string | null {
+  if (payload === null || typeof payload !== "object" || isList(payload)) return null;
+  return payload.paths?.[payload.buffers.indexOf(buffer)] ?? null;
 }
 
 const NO_FUNCTIONS: readonly FunctionRecord[] = [];

@@ -17,6 +17,8 @@ type ViewNode = [number, number, number, number, number];
 
 interface Window {
   readonly buffer: ArrayBuffer;
+  /** The node that it was first met in. */
+  readonly node: number;
   whole: boolean;
   from: number;
   to: number;
@@ -27,6 +29,8 @@ interface Window {
 /** Collects what the writer meets. */
 export class MemoryWriter {
   readonly buffers: Uint8Array[] = [];
+  /** The node that each of the buffers was first met in; -1 for memory that is the writer's own. */
+  readonly nodes: number[] = [];
   readonly #windows = new Map<ArrayBuffer, number>();
   readonly #memories: (Window | Uint8Array)[] = [];
 
@@ -35,16 +39,16 @@ export class MemoryWriter {
     return this.#memories.push(bytes) - 1;
   }
 
-  /** The whole of an ArrayBuffer. */
-  whole(buffer: ArrayBuffer): number {
-    const index = this.#window(buffer);
+  /** The whole of an ArrayBuffer, met in node `at`. */
+  whole(buffer: ArrayBuffer, at: number): number {
+    const index = this.#window(buffer, at);
     (this.#memories[index] as Window).whole = true;
     return index;
   }
 
-  /** Adds to `node` the memory, the offset and the length of a view of `type`. */
-  view(node: ViewNode, view: ArrayBufferView<ArrayBuffer>, type: number): void {
-    const index = this.#window(view.buffer);
+  /** Adds to `node`, which is the one at `at`, the memory, the offset and the length of a view of `type`. */
+  view(node: ViewNode, view: ArrayBufferView<ArrayBuffer>, type: number, at: number): void {
+    const index = this.#window(view.buffer, at);
     const window = this.#memories[index] as Window;
     const size = bytesPerElement(type);
     node[2] = index;
@@ -57,11 +61,12 @@ export class MemoryWriter {
     window.alignment = Math.max(window.alignment, size);
   }
 
-  #window(buffer: ArrayBuffer): number {
+  #window(buffer: ArrayBuffer, node: number): number {
     let index = this.#windows.get(buffer);
     if (index === undefined) {
       const window: Window = {
         buffer,
+        node,
         whole: false,
         from: Infinity,
         to: 0,
@@ -77,12 +82,12 @@ export class MemoryWriter {
   /** The memories for the wire; moves the offsets of all view nodes. */
   finish(): Memory[] {
     return this.#memories.map((memory) =>
-      memory instanceof Uint8Array ? this.#place(memory) : this.#cut(memory),
+      memory instanceof Uint8Array ? this.#place(memory, -1) : this.#cut(memory),
     );
   }
 
   #cut(window: Window): Memory {
-    const { buffer, alignment } = window;
+    const { buffer, alignment, node } = window;
     let { from, to } = window;
     if (window.whole) {
       from = 0;
@@ -90,14 +95,16 @@ export class MemoryWriter {
     } else {
       from = to === 0 ? 0 : from - (from % alignment);
       // An empty view may lie outside; where it points to does not matter.
-      for (const node of window.views) node[3] = node[4] === 0 ? 0 : node[3] - from;
+      for (const view of window.views) view[3] = view[4] === 0 ? 0 : view[3] - from;
     }
-    const placed = this.#place(new Uint8Array(buffer, from, to - from));
+    const placed = this.#place(new Uint8Array(buffer, from, to - from), node);
     return window.whole && buffer.resizable ? [placed, buffer.maxByteLength] : placed;
   }
 
-  #place(bytes: Uint8Array): Uint8Array | number {
-    return bytes.byteLength < OUT_OF_BAND_BYTES ? bytes : this.buffers.push(bytes) - 1;
+  #place(bytes: Uint8Array, node: number): Uint8Array | number {
+    if (bytes.byteLength < OUT_OF_BAND_BYTES) return bytes;
+    this.nodes.push(node);
+    return this.buffers.push(bytes) - 1;
   }
 }
 

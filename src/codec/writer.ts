@@ -65,7 +65,12 @@ export class GraphWriter {
       }
     }
     const body = encodeCbor([root, this.#nodes, this.#memory.finish()]);
-    return { format: Format.Graph, body, buffers: this.#memory.buffers };
+    const { buffers, nodes } = this.#memory;
+    if (buffers.length === 0) return { format: Format.Graph, body, buffers };
+    const paths = nodes.map((at) =>
+      at < 0 ? "" : this.#pathTo(this.#parents[at]!, this.#slots[at]!),
+    );
+    return { format: Format.Graph, body, buffers, paths };
   }
 
   /** What `value` becomes inside the current node. */
@@ -124,7 +129,11 @@ export class GraphWriter {
 
   /** Where the value is that comes next in the current node. */
   #path(): string {
-    return pathOf(this.#root, this.#at, this.#node.length, {
+    return this.#pathTo(this.#at, this.#node.length);
+  }
+
+  #pathTo(at: number, slot: number): string {
+    return pathOf(this.#root, at, slot, {
       nodes: this.#nodes,
       parents: this.#parents,
       slots: this.#slots,
@@ -162,7 +171,7 @@ export class GraphWriter {
     } else if (types.isRegExp(value)) {
       this.#node.push(Kind.RegExp, this.#text(value.source), value.flags);
     } else if (types.isArrayBuffer(value)) {
-      this.#node.push(Kind.Memory, this.#memory.whole(value));
+      this.#node.push(Kind.Memory, this.#memory.whole(value, this.#at));
     } else if (value instanceof Blob) {
       this.#fillBlob(value);
     } else if (types.isBoxedPrimitive(value)) {
@@ -236,7 +245,7 @@ export class GraphWriter {
     const name = viewName.call(view) as string | undefined;
     const type = Buffer.isBuffer(view) ? BUFFER : viewTypes.get(name ?? "DataView")!;
     const node: [number, number, number, number, number] = [Kind.View, type, 0, 0, 0];
-    this.#memory.view(node, view, type);
+    this.#memory.view(node, view, type, this.#at);
     this.#node = node;
     this.#nodes[this.#at] = node;
   }

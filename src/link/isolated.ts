@@ -47,6 +47,7 @@ export class IsolatedLink implements Link {
     this.#link = hub.connect(rank, tag, session, {
       onMessage: (bytes, length, buffers) => this.#receive(bytes, length, buffers),
       onPause: () => owner.onPause(),
+      onTorn: (buffer) => owner.onTorn?.(buffer),
       onLost: (ending) => owner.onLost(ending),
     });
     const { pid, host, pidSpace, spinUs } = us;

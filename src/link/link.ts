@@ -63,6 +63,11 @@ export interface LinkOwner {
   /** What had to leave this process first (`hold`) has left it. */
   onSent?(): void;
   /**
+   * The memory of a buffer that is being sent is gone: transferred, or made smaller. Zeros are sent in the place of
+   * what is left of it once this has returned.
+   */
+  onTorn?(buffer: Uint8Array): void;
+  /**
    * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot be
    * asked for what it was told; it is to be ended unless that task is still to be answered.
    */

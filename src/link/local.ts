@@ -77,6 +77,7 @@ export class LocalLink implements Link {
       const handOver: LinkOwner = {
         onMessage: (bytes, length, buffers) => this.#owner.onMessage(bytes, length, buffers),
         onPause: () => this.#owner.onPause(),
+        onTorn: (buffer) => this.#owner.onTorn?.(buffer),
         onLost: (ending) => this.#malformed(ending),
       };
       const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);

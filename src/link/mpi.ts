@@ -175,6 +175,8 @@ export class MpiHub {
     let moved = false;
     for (const [key, outbox] of this.#sending) {
       if (outbox.advance()) moved = true;
+      if (outbox.torn.length > 0)
+        for (const buffer of outbox.torn.splice(0)) this.#links.get(key)?.tear(buffer);
       if (!outbox.empty) continue;
       this.#sending.delete(key);
       this.#links.get(key)?.sent();
@@ -348,6 +350,11 @@ export class MpiLink implements Link {
     // Not before its answer has left: should something hold this rank now, it was begun.
     this.#nothingNext = at === At.Nothing && !this.outbox.empty;
     return this.#nothingNext || this.#board.note.tell(at);
+  }
+
+  /** The memory of a buffer that is being sent is gone. */
+  tear(buffer: Uint8Array): void {
+    this.#owner.onTorn?.(buffer);
   }
 
   /** All that was on its way out has left. */

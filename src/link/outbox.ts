@@ -10,6 +10,9 @@ const SPARE = 64;
 
 interface Send {
   readonly bytes: Uint8Array;
+  readonly size: number;
+  /** Of a piece of a buffer: that, whose memory the program may have taken away since. */
+  readonly buffer: Uint8Array | null;
   /** The bytes are a message's, whose memory is written again once they are sent. */
   readonly ours: boolean;
 }
@@ -24,6 +27,9 @@ export class MpiOutbox {
   readonly #spare: Uint8Array[];
   readonly #inFlight: (Send & { readonly request: number })[] = [];
   readonly #waiting = new Fifo<Send>();
+  /** Buffers whose memory is gone: nothing more is sent of them until they were taken from here. */
+  readonly torn: Uint8Array[] = [];
+  #lastTorn: Uint8Array | null = null;
 
   constructor(mpi: Mpi, rank: number, tag: number, chunkBytes: number, spare: Uint8Array[]) {
     this.#mpi = mpi;
@@ -42,18 +48,18 @@ export class MpiOutbox {
   send(message: MessageWriter): void {
     const { bytes, length, buffers } = message.take();
     if (this.#waiting.length > 0 || this.#inFlight.length >= IN_FLIGHT) {
-      this.#waiting.push({ bytes: bytes.slice(0, length), ours: false });
+      this.#waiting.push(sendOf(bytes.slice(0, length)));
     } else {
       const request = this.#mpi.send(bytes, length, this.#rank, this.#tag);
       if (request !== 0) {
-        this.#inFlight.push({ request, bytes, ours: true });
+        this.#inFlight.push({ request, bytes, size: length, buffer: null, ours: true });
         message.renew(this.#spare.pop());
       }
     }
     for (const buffer of buffers) {
       for (let at = 0; at < buffer.length; at += this.#chunkBytes) {
         const end = Math.min(buffer.length, at + this.#chunkBytes);
-        this.#waiting.push({ bytes: buffer.subarray(at, end), ours: false });
+        this.#waiting.push(sendOf(buffer.subarray(at, end), buffer));
       }
     }
     if (buffers.length > 0) this.advance();
@@ -65,17 +71,39 @@ export class MpiOutbox {
     // In order: MPI may finish a later one before, but it is not missed when it is found later.
     for (let first = this.#inFlight[0]; first && this.#mpi.test(first.request);) {
       this.#inFlight.shift();
+      // What MPI has read of it meanwhile may be anything.
+      if (first.buffer !== null) this.#isTorn(first);
       if (first.ours && this.#spare.length < SPARE) this.#spare.push(first.bytes);
       first = this.#inFlight[0];
       moved = true;
     }
     while (this.#inFlight.length < IN_FLIGHT) {
-      const send = this.#waiting.shift();
-      if (send === undefined) break;
+      const next = this.#waiting.at(0);
+      if (next === undefined || this.#isTorn(next)) break;
+      this.#waiting.shift();
+      const send = whole(next);
       const request = this.#mpi.send(send.bytes, send.bytes.length, this.#rank, this.#tag);
       if (request !== 0) this.#inFlight.push({ ...send, request });
       moved = true;
     }
     return moved;
   }
+
+  /** Whether somebody is to be told first that its memory is gone. */
+  #isTorn({ bytes, buffer, size }: Send): boolean {
+    if (buffer === null || bytes.length === size) return false;
+    if (this.#lastTorn !== buffer) this.torn.push(buffer);
+    this.#lastTorn = buffer;
+    return this.torn.length > 0;
+  }
+}
+
+/** The other side has to get what was announced; zeros, if need be. */
+function whole(send: Send): Send {
+  const { bytes, size, buffer } = send;
+  return buffer === null || bytes.length === size ? send : sendOf(new Uint8Array(size));
+}
+
+function sendOf(bytes: Uint8Array, buffer: Uint8Array | null = null): Send {
+  return { bytes, size: bytes.length, buffer, ours: false };
 }

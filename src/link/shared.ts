@@ -25,9 +25,14 @@ export const SHARED_BYTES = 2 * (RING_HEADER + RING_BYTES);
 interface Outgoing {
   readonly kind: number;
   readonly bytes: Uint8Array;
+  /** Its length when it was sent: the program may have taken the memory away since. */
+  readonly size: number;
   /** How much of it was written. */
   done: number;
 }
+
+/** What takes the place of memory that is gone. */
+const ZEROS = new Uint8Array(PIECE_BYTES);
 
 /** A message whose buffers are on their way. */
 interface Incoming {
@@ -52,6 +57,9 @@ export class SharedLink implements Link {
   #closed = false;
   /** What is wrong with the memory, found while writing; whoever polls is told of it. */
   #broken: BsyncError | null = null;
+  /** What is being sent though its memory is gone: of which the owner is to be told, and the last one. */
+  #torn: Outgoing | null = null;
+  #lastTorn: Outgoing | null = null;
   /** To be told once nothing is left here. */
   #nothingNext = false;
   /** The owner waits for all of the outbox to leave. */
@@ -81,14 +89,18 @@ export class SharedLink implements Link {
     const { bytes, length, buffers } = message.take();
     if (this.#closed) return;
     if (this.#outbox.length > 0 || !this.#write(Piece.Message, bytes, 0, length)) {
-      this.#outbox.push({ kind: Piece.Message, bytes: bytes.slice(0, length), done: 0 });
+      this.#leave(Piece.Message, bytes.slice(0, length));
     }
     for (const bytes of buffers) {
-      if (bytes.length > 0) this.#outbox.push({ kind: Piece.Buffer, bytes, done: 0 });
+      if (bytes.length > 0) this.#leave(Piece.Buffer, bytes);
     }
     if (this.#outbox.length > 0) this.#push();
     if (this.#out.takeAsleep()) this.#ringBell();
     if (this.#outbox.length > 0) this.#onBacklog();
+  }
+
+  #leave(kind: number, bytes: Uint8Array): void {
+    this.#outbox.push({ kind, bytes, size: bytes.length, done: 0 });
   }
 
   /** One that wakes and finds nothing sleeps again at once: it is woken when something is there. */
@@ -101,6 +113,12 @@ export class SharedLink implements Link {
       return true;
     }
     let moved = this.#outbox.length > 0 && this.#push();
+    if (this.#torn !== null) {
+      const { bytes } = this.#torn;
+      this.#owner.onTorn?.(bytes);
+      this.#torn = null;
+      moved = true;
+    }
     if (this.#holds && this.#outbox.length === 0) {
       this.#holds = false;
       this.#owner.onSent?.();
@@ -169,6 +187,8 @@ export class SharedLink implements Link {
   close(): void {
     this.#closed = true;
     this.#outbox.length = 0;
+    this.#torn = null;
+    this.#lastTorn = null;
   }
 
   /**
@@ -194,19 +214,30 @@ export class SharedLink implements Link {
   #push(): boolean {
     let moved = false;
     for (let next = this.#outbox[0]; next !== undefined; next = this.#outbox[0]) {
-      const left = next.bytes.length - next.done;
+      if (next.bytes.length !== next.size && !this.#tear(next)) break;
+      const left = next.size - next.done;
       const length =
         next.kind === Piece.Message ? left : this.#longest(Math.min(left, PIECE_BYTES));
       // A short piece, only because the ring is nearly full, would cost as much as a long one.
       if (length < left && length < PIECE_BYTES / 4) break;
-      if (!this.#write(next.kind, next.bytes, next.done, length)) break;
+      const isTorn = next.bytes.length !== next.size;
+      const from = isTorn ? ZEROS : next.bytes;
+      if (!this.#write(next.kind, from, isTorn ? 0 : next.done, length)) break;
       moved = true;
       next.done += length;
-      if (next.done === next.bytes.length) this.#outbox.shift();
+      if (next.done === next.size) this.#outbox.shift();
     }
     if (moved && this.#out.takeAsleep()) this.#ringBell();
     if (this.#nothingNext && this.#outbox.length === 0) this.tell(At.Nothing);
     return moved;
+  }
+
+  /** Memory is gone; false while the owner was not told of it, which a poll does. */
+  #tear(next: Outgoing): boolean {
+    if (this.#lastTorn === next) return this.#torn === null;
+    this.#lastTorn = next;
+    this.#torn = next;
+    return false;
   }
 
   #write(kind: number, bytes: Uint8Array, start: number, length: number): boolean {

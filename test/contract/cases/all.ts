@@ -1,5 +1,6 @@
 /** All cases, in the order in which they run. */
 import type { Case } from "../case.ts";
+import { buffers } from "./buffers.ts";
 import { calling } from "./calling.ts";
 import { cancelling } from "./cancelling.ts";
 import { closing } from "./closing.ts";
@@ -26,6 +27,7 @@ export const CASES: readonly Case[] = [
   calling,
   functions,
   values,
+  buffers,
   errors,
   timeouts,
   priorities,
