@@ -83,7 +83,7 @@ for (const [name, make] of Object.entries(TORN)) {
   });
 }
 
-buffers.it("each of a torn buffer fails, and the workers go on", async ({ workers }) => {
+buffers.itPerSize("each of a torn buffer fails, and the workers go on", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const gates = Array.from({ length: workers }, () => new Gate());
   const running = gates.map(({ path }) => pool.async(passGate, path));
