@@ -96,9 +96,10 @@ export class Scheduler {
   readonly #firstCalled = new Front(this.#called);
   /** How often a function turned out to be long after all. */
   #turns = 0;
-  /** How many tasks are in flight, to all workers together. */
-  #sent = 0;
-  /** For each worker, at which of those counts the costs of what it has in flight were looked up. */
+  /**
+   * For each worker, at which of those counts the costs of what it has in flight were looked up; the complement
+   * of that for one out of sight: a single comparison finds whether it may be sent more without further questions.
+   */
   readonly #pricedAt: number[] = [];
   readonly #deadlines = new Heap<Deadline>();
   #deadlineCount = 0;
@@ -123,9 +124,9 @@ export class Scheduler {
     return this.#idle.size;
   }
 
-  /** Whether a worker has nothing to do while another may have more than it can begin. */
+  /** Whether a worker has nothing to do, and another may hold what it has not begun. */
   get mayHelp(): boolean {
-    return this.#idle.size > 0 && this.#sent > 0;
+    return this.#idle.size > 0 && this.#idle.size < this.workers.length;
   }
 
   /** Changes when a function turns out to be long: those who hold calls of it hold more than was thought. */
@@ -174,6 +175,7 @@ export class Scheduler {
   ready(worker: WorkerRecord): void {
     if (worker.set !== this.#starting) return;
     worker.stuckAt = Infinity;
+    this.#reprice(worker);
     this.#move(worker, this.#idle);
   }
 
@@ -295,7 +297,6 @@ export class Scheduler {
     if (index < 0) return null;
     const task = inFlight.remove(index);
     const cost = worker.costs.remove(index);
-    this.#sent--;
     // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
     if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
     else worker.load -= cost;
@@ -370,7 +371,6 @@ export class Scheduler {
     this.#move(worker, this.#gone);
     worker.recalled = false;
     const inFlight = worker.inFlight.takeAll();
-    this.#sent -= inFlight.length;
     worker.costs.takeAll();
     worker.load = 0;
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
@@ -417,7 +417,6 @@ export class Scheduler {
       worker.costs.push(costOf(task));
     }
     worker.load = sum(worker.costs);
-    this.#sent -= inFlight.length;
     for (const task of inFlight) {
       worker.left++;
       if (task.state === "running") this.submitAgain(task);
@@ -474,31 +473,18 @@ export class Scheduler {
   #openWorker(task: Task): WorkerRecord | undefined {
     for (;;) {
       const worker = this.#firstOpen.peek();
-      if (worker === undefined) return undefined;
-      if (this.#pricedAt[worker.index] !== this.#turns) {
+      if (worker === undefined || this.#pricedAt[worker.index] === this.#turns) return worker;
+      if (this.#pricedAt[worker.index] !== ~this.#turns) {
         this.#place(worker);
-        if (worker.set !== this.#open) continue;
-      }
-      if (worker.isSeen) return worker;
-      if (this.#mayGoAhead(task, worker)) {
+      } else if (mayGoAhead(task, worker)) {
         // Each in turn, so that calls that turn out to be long are spread.
         this.#firstOpen.pass();
         return worker;
+      } else {
+        // Until it has answered something.
+        this.#move(worker, this.#full);
       }
-      // Until it has answered something.
-      this.#move(worker, this.#full);
     }
-  }
-
-  /**
-   * Whether a call may be sent behind others from where it cannot be taken back: as one of no more than an even
-   * share of all there is; and as long as what is lost if one of them is long (the time it may take, by
-   * how likely it is among so many) is less than what is won.
-   */
-  #mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
-    const workers = this.#idle.size + this.#open.size + this.#full.size;
-    if (inFlight.length * workers >= this.queued + this.#sent) return false;
-    return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
   }
 
   /** Takes a task from those of one worker; false if it isn't one of them. */
@@ -519,7 +505,6 @@ export class Scheduler {
     task.record = worker;
     const cost = costOf(task);
     worker.left--;
-    this.#sent++;
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;
@@ -587,7 +572,8 @@ export class Scheduler {
   #place(worker: WorkerRecord): void {
     if (worker.set === this.#overdue && isOwing(worker)) return;
     if (worker.left <= 0) return this.#move(worker, this.#spent);
-    if (this.#pricedAt[worker.index] !== this.#turns) this.#reprice(worker);
+    const pricedAt = this.#pricedAt[worker.index];
+    if (pricedAt !== this.#turns && pricedAt !== ~this.#turns) this.#reprice(worker);
     // One that was full is filled again when half of it is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) this.#move(worker, this.#idle);
@@ -598,7 +584,7 @@ export class Scheduler {
 
   /** What is in flight costs what such calls are known to take by now. */
   #reprice(worker: WorkerRecord): void {
-    this.#pricedAt[worker.index] = this.#turns;
+    this.#pricedAt[worker.index] = worker.isSeen ? this.#turns : ~this.#turns;
     for (let i = 0; i < worker.inFlight.length; i++) {
       worker.costs.set(i, costOf(worker.inFlight.at(i)!));
     }
@@ -629,6 +615,14 @@ export class Scheduler {
 /** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
 function mayWaitBehind(task: Task): boolean {
   return task.isPlain && task.fn.expected < IN_FLIGHT_US;
+}
+
+/**
+ * Whether a call may be sent behind others from where it cannot be taken back: as long as what is lost if one of
+ * them is long (the time it may take, by how likely it is among so many) is less than what is won.
+ */
+function mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
+  return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
 }
 
 /** The task that a deadline is for, if it runs still, and has no other deadline by now. */

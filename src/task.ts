@@ -109,7 +109,7 @@ export class WorkerRecord {
   left = Infinity;
   /** How far it has come with a call that has a timeout, as it has told. */
   stage: Stage = "sent";
-  /** What it has begun can be seen, so that the rest can be taken back while a call holds its thread. */
+  /** What it has begun can be seen, so that the rest can be taken back while a call holds its thread. Known before it serves. */
   isSeen = true;
   /** What it had not begun was taken back, and it has not said yet that it knows. */
   recalled = false;
