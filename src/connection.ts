@@ -17,6 +17,8 @@ export type ControlledLink = Link & {
   /** Whether all was taken in that the worker had said before it told what it is at. */
   readonly isCaughtUp?: boolean;
   readonly pid?: number;
+  /** The reader of its standard output keeps it from going on: it is not stuck. */
+  readonly isHeldByWrite?: boolean;
   /** What its messages are marked with, where that is not the pool's. */
   readonly session?: number;
 };

@@ -656,7 +656,8 @@ export class Controller implements TaskOwner {
 
   readonly #moves = (worker: WorkerRecord): boolean => {
     const connection = this.connections[worker.index]!;
-    return connection.record === worker && this.#liveness.moves(connection);
+    if (connection.record !== worker) return false;
+    return this.#liveness.moves(connection) || connection.link?.isHeldByWrite === true;
   };
 
   #execute(verdict: Verdict): void {
@@ -744,7 +745,8 @@ export class Controller implements TaskOwner {
   async #letGo(now: boolean): Promise<void> {
     const left = this.connections.filter((connection) => !connection.farewell);
     for (const connection of left) {
-      if (now) connection.link?.kill?.();
+      // One that does nothing goes by itself, and so does what it has written.
+      if (now && this.stateOf(connection) !== "idle") connection.link?.kill?.();
       this.#outgoing.write(connection, Kind.Close, 0);
     }
     this.#outgoing.flush();
@@ -761,7 +763,7 @@ export class Controller implements TaskOwner {
     };
     await this.#changes.until(allGone, performance.now() + wait);
     for (const connection of left) {
-      if (!connection.farewell) connection.link?.kill?.();
+      if (!connection.farewell && !connection.link?.isHeldByWrite) connection.link?.kill?.();
       this.#disconnect(connection);
     }
     for (const { record } of this.connections) this.#scheduler.lose(record);

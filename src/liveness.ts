@@ -129,7 +129,7 @@ export class Liveness {
     const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
     const waits = record.inFlight.length > 0 && told !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
-    if (seen.idleLooks >= LOOKS) link?.kill?.();
+    if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) link?.kill?.();
   }
 
   /** Is the first call in flight the one of the last look, though nothing more of it arrives? */
@@ -146,7 +146,7 @@ export class Liveness {
       if (this.#isHeld(record, link, seen)) this.#onHeld(connection);
     } else if (record.recalled && seen.headLooks >= LOOKS) {
       // All it was sent was taken back, and it does not say that it knows.
-      link.kill?.();
+      if (!link.isHeldByWrite) link.kill?.();
     }
   }
 

@@ -1,5 +1,5 @@
+import { exitOnceWritten } from "../os/output.ts";
 import { AFTERMATH_MS } from "../os/waits.ts";
-import { exitProcess } from "../processes.ts";
 import { isCalledAtAll, moduleRunAgain } from "./reference.ts";
 import { reachedOpen } from "./scope.ts";
 
@@ -42,7 +42,7 @@ export function stopMain(error: Error, call: string, isTask: () => boolean): nev
     // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that returns another's call.
     const isAgain = moduleRunAgain() !== undefined || (isAfter && !isCalledAtAll());
     if (isAgain && !isTask()) throw error;
-    return exitProcess(Number(code ?? process.exitCode ?? 0));
+    return exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   };
   reachedOpen(call);
   throw error;

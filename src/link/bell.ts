@@ -10,11 +10,17 @@ export class Bell {
   #socket: Bun.Socket | null = null;
   #closed = false;
 
-  /** `fd` is this process's end of a socket pair; `onRing` is called after one or more rings. */
-  constructor(fd: number, onRing: () => void) {
+  /**
+   * `fd` is this process's end of a socket pair; `onRing` is called after one or more rings, `onToll` when
+   * the other side has come to its end.
+   */
+  constructor(fd: number, onRing: () => void, onToll: () => void = () => {}) {
     this.#fd = fd;
     const socket = {
-      data: onRing,
+      data: (_: Bun.Socket, strokes: Uint8Array) => {
+        if (strokes.includes(TOLL[0]!)) onToll();
+        else onRing();
+      },
       open: () => {},
       close: () => {
         this.#closed = true;
@@ -36,9 +42,18 @@ export class Bell {
 
   /** Wakes the other side. Never waits, never fails: a full socket has woken it already. */
   ring(): void {
+    this.#strike(STROKE);
+  }
+
+  /** Tells the other side that this one has come to its end, where no event loop turns any more. */
+  toll(): void {
+    this.#strike(TOLL);
+  }
+
+  #strike(stroke: Uint8Array): void {
     if (this.#closed) return;
     try {
-      writeSync(this.#fd, STROKE);
+      writeSync(this.#fd, stroke);
     } catch {
       // It is full, or the other side is gone: then whoever watches the process knows.
     }
@@ -51,3 +66,4 @@ export class Bell {
 }
 
 const STROKE = new Uint8Array([1]);
+const TOLL = new Uint8Array([2]);

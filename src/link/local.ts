@@ -1,8 +1,10 @@
-import { closeSync, existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
-import { LINGER_MS } from "../os/waits.ts";
+import { HeldWrite, Writing } from "../os/output.ts";
+import { statOf } from "../os/proc.ts";
+import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";
 import {
   BELL_FD,
   MEMORY_FD,
@@ -15,6 +17,7 @@ import {
 } from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
+import { At } from "../wire/task-id.ts";
 import { Bell } from "./bell.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";
 import { createMemory } from "./memory.ts";
@@ -39,14 +42,25 @@ const INHERITED_FLAGS =
 const alive = new Set<LocalLink>();
 let watching = false;
 
-/** Workers go with the program, whatever they are doing. */
-function killAtExit(link: LocalLink): void {
+/** ms between two looks at whether they have gone. */
+const SEE_OFF_MS = 2;
+
+/** ms in which one that runs a task hears that the program is over, unless the task holds its thread. */
+const HEARS_MS = 100;
+
+/** Workers go with the program, whatever they are doing, but for what they have written and nobody has read yet. */
+function endAtExit(link: LocalLink): void {
   alive.add(link);
   if (watching) return;
   watching = true;
   endAtUncaught();
   process.on("exit", () => {
-    for (const link of alive) link.kill();
+    for (const link of alive) link.dismiss();
+    for (;;) {
+      for (const link of alive) if (link.isOver()) alive.delete(link);
+      if (alive.size === 0) return;
+      Bun.sleepSync(SEE_OFF_MS);
+    }
   });
 }
 
@@ -63,7 +77,14 @@ export class LocalLink implements Link {
   #owner: LinkOwner;
   #gone = false;
   /** Kills a process that was let go and does not end. */
-  #lastResort: ReturnType<typeof setTimeout> | null = null;
+  #lastResort: ReturnType<typeof setInterval> | null = null;
+  /** When it is killed that was let go, unless it writes. */
+  #lateAt = Infinity;
+  /** When it is killed if it has not heard that it is to go. */
+  #deafAt = Infinity;
+  /** From then on. */
+  #writing: Writing | null = null;
+  readonly #heldWrite: HeldWrite;
 
   /** `onBell` is called when the worker rings, `onBacklog` when there is something left to send. */
   constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
@@ -72,8 +93,9 @@ export class LocalLink implements Link {
     let child: Bun.Subprocess | null = null;
     try {
       child = this.#process = this.#start(options, fd);
+      this.#heldWrite = new HeldWrite(child.pid);
       this.#process.unref();
-      killAtExit(this);
+      endAtExit(this);
       const handOver: LinkOwner = {
         onMessage: (bytes, length, buffers) => this.#owner.onMessage(bytes, length, buffers),
         onPause: () => this.#owner.onPause(),
@@ -148,10 +170,7 @@ export class LocalLink implements Link {
 
   close(): void {
     this.#owner = { onMessage() {}, onPause() {}, onLost() {} };
-    if (!this.#gone && this.#lastResort === null) {
-      this.#lastResort = setTimeout(() => this.kill(), LINGER_MS);
-      this.#lastResort.unref();
-    }
+    this.endWithin(LINGER_MS);
     this.#channel.close();
     this.#bell.close();
   }
@@ -161,6 +180,48 @@ export class LocalLink implements Link {
     if (this.#gone) return;
     this.#process.kill("SIGKILL");
     killGroup(this.#process.pid);
+  }
+
+  /** It has so many ms to end, unless what its tasks have written before is still on its way. */
+  endWithin(ms: number): void {
+    if (this.#gone || this.#lastResort !== null) return;
+    this.#lateAt = performance.now() + ms;
+    const writing = new Writing(this.#process.pid);
+    this.#writing = writing;
+    this.#lastResort = setInterval(() => {
+      if (!writing.goesOn) this.kill();
+    }, ms);
+    this.#lastResort.unref();
+  }
+
+  /** Whether it cannot go on just now, since it writes: not, if it is a loop that does. */
+  get isHeldByWrite(): boolean {
+    return !this.#gone && this.#heldWrite.goesOn;
+  }
+
+  /** This process has come to its end: it is to end, too, once what its tasks have written has left. */
+  dismiss(): void {
+    if (this.#gone || this.#lateAt !== Infinity) return;
+    const now = performance.now();
+    this.#lateAt = now + CHILD_LINGER_MS;
+    this.#deafAt = now + HEARS_MS;
+    this.#writing = new Writing(this.#process.pid);
+    if (this.#bell !== null) this.#bell.toll();
+    else this.#process.disconnect();
+  }
+
+  /** Whether it has ended, without the event loop, which would tell; one that is late is killed. */
+  isOver(): boolean {
+    if (this.#gone) return true;
+    if (endOf(this.#process.pid) === null && this.#mayStay(performance.now())) return false;
+    this.kill();
+    return true;
+  }
+
+  #mayStay(now: number): boolean {
+    const hasHeard = (this.#channel.told ?? At.Nothing) === At.Nothing;
+    if (now >= this.#deafAt && !hasHeard) return false;
+    return now < this.#lateAt || this.#writing?.goesOn === true;
   }
 
   /** Before this process sleeps; false if there is something to do. */
@@ -211,7 +272,7 @@ export class LocalLink implements Link {
 
   #lose(ending: Ending): void {
     alive.delete(this);
-    if (this.#lastResort !== null) clearTimeout(this.#lastResort);
+    if (this.#lastResort !== null) clearInterval(this.#lastResort);
     if (this.#gone) return;
     this.#gone = true;
     // What its tasks have started would hold what it has inherited, a launcher's pipes among that.
@@ -236,20 +297,21 @@ const STATUS_FIELD = 52 - 3;
  * runs. The status is that of wait(2): exit code << 8, or the signal.
  */
 function endOf(pid: number): Ending | null {
-  let fields: string[];
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    fields = stat
-      .slice(stat.lastIndexOf(")") + 2)
-      .trimEnd()
-      .split(" ");
-  } catch {
-    return process.platform === "linux" ? { exitCode: null, signal: null, text: "ended" } : null;
-  }
+  const fields = statOf(pid);
+  if (fields === null) return isThere(pid) ? null : { exitCode: null, signal: null, text: "ended" };
   if (!/^[ZXx]/.test(fields[0]!)) return null;
   const status = Number(fields[STATUS_FIELD]);
   const signal = SIGNAL_NAMES.get(status & 0x7f);
   return signal === undefined ? ending((status >> 8) & 0xff, null) : ending(null, signal);
+}
+
+/** Whether there is such a process, for where nothing else tells. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 function command(): string[] {

@@ -52,6 +52,18 @@ export const EXIT_MS = scaled(2_000);
 /** In which a program is likely to act on the end of its main script's run on a worker. */
 export const AFTERMATH_MS = scaled(1_000);
 
+/** For a reader of standard output who takes in nothing, until what is left is given up: it may be a person's pager. */
+export const WRITING_MS = scaled(600_000);
+
+/** For all that a process has left to write when it comes to its end: some of that may never end. */
+export const WRITTEN_MS = scaled(3_600_000);
+
+/**
+ * For a process at its end that writes one thing after another, to a reader who takes in each at once: what a
+ * task has left behind may print for ever.
+ */
+export const LAST_WRITES_MS = scaled(1_000);
+
 /**
  * For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`. Never shortened: the
  * start of MPI takes what it takes.

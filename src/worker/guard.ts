@@ -1,4 +1,5 @@
 import { isStop } from "../function/stop.ts";
+import { isLeave } from "../os/output.ts";
 import { exitProcess } from "../processes.ts";
 
 /**
@@ -8,7 +9,7 @@ import { exitProcess } from "../processes.ts";
  */
 export function surviveStrayErrors(name: string): () => void {
   const tell = (error: unknown) => {
-    if (isStop(error)) return;
+    if (isStop(error) || isLeave(error)) return;
     const text = error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error);
     process.stderr.write(`bsync: ${name}: an error outside of any task: ${text}\n`);
   };

@@ -4,11 +4,14 @@ import { Bell } from "../link/bell.ts";
 import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
 import { SharedLink } from "../link/shared.ts";
+import { exitOnceWritten, written } from "../os/output.ts";
 import { BELL_FD, MEMORY_FD, takePlace, WORKER_MARK } from "../place.ts";
 import { exitProcess } from "../processes.ts";
+import { At } from "../wire/task-id.ts";
 import { readHead } from "../wire.ts";
 import { surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
+import { writeAtOnce } from "./stdio.ts";
 
 /** µs that a worker looks for its next call before it sleeps. */
 const SPIN_US = 100;
@@ -21,8 +24,26 @@ export function serveParent(): void {
   surviveStrayErrors(`${whose} (pid ${process.pid})`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
   process.on("SIGINT", () => {});
-  process.on("disconnect", () => exitProcess(0));
+  process.on("disconnect", end);
+  process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
+  writeAtOnce();
   serveMemory();
+}
+
+/** Until the parent lets this process go, or goes itself. */
+let isServing = true;
+/** Takes back what holds this process for its parent. */
+let letGo: () => void = () => {};
+
+/** What the parent waits for no longer comes. The process ends as any does: once nothing is left to do or to write. */
+function end(): void {
+  if (!isServing) return;
+  isServing = false;
+  process.off("disconnect", end);
+  process.removeAllListeners("message");
+  if (process.connected) process.disconnect?.();
+  letGo();
+  void written(false).then(() => exitProcess(0));
 }
 
 function serveMemory(): void {
@@ -39,7 +60,7 @@ function serveMemory(): void {
   const pump = new Pump(
     {
       poll: () => link.poll(),
-      due: () => true,
+      due: () => isServing,
       sleep: () => link.sleep(),
       awake: () => link.awake(),
       nap: () => Infinity,
@@ -48,7 +69,13 @@ function serveMemory(): void {
     },
     SPIN_US,
   );
-  const bell = new Bell(BELL_FD, pump.onBell);
+  const bell = new Bell(BELL_FD, pump.onBell, end);
+  letGo = () => {
+    link.tell(At.Nothing);
+    link.close();
+    bell.close();
+    pump.rest();
+  };
   // The IPC channel carries nothing here, but listening to it is what tells when the parent is gone.
   process.on("message", () => {});
   pump.wake();
@@ -59,7 +86,7 @@ function ownerOf(link: () => SharedLink): LinkOwner {
   return {
     onMessage(bytes, length, buffers) {
       if (session === null) {
-        session = new Session(readHead(bytes, length).session, SPIN_US, () => exitProcess(0));
+        session = new Session(readHead(bytes, length).session, SPIN_US, end);
         session.serve(link());
         process.on("exit", () => session?.sendAnswers());
       }

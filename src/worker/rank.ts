@@ -6,6 +6,7 @@ import { endAftermath } from "../function/stop.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
+import { exitOnceWritten, written } from "../os/output.ts";
 import { EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
@@ -77,6 +78,8 @@ const released = new Map<string, Released>();
 const leaving = new Map<Wait, Released>();
 /** A controller whose pools this rank has waited for is gone: the process ends when all are. */
 let isOrphan = false;
+/** Nobody wants anything more of this rank, which ends once it has written all. */
+let isEnding = false;
 /** Takes back what this rank has done to its process in order to serve. */
 let stopServing: (() => void) | null = null;
 
@@ -152,8 +155,16 @@ function onDismissed(controller: number): void {
     isOrphan = true;
   }
   if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
+  isEnding = true;
   job!.roll.onDesertion = null;
   services!.dismiss();
+  // Whoever opens a pool meanwhile is told that this rank has come to its end. It goes on to look for messages.
+  services!.leave();
+  void written().then(endServing);
+}
+
+/** What tasks have written here has left. */
+function endServing(): void {
   seeToEnd();
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   job!.roll.onOver = () => killAfter(EXIT_MS);
@@ -165,7 +176,8 @@ function onDismissed(controller: number): void {
 function startServing({ mpi, roll, onBell }: Job): () => void {
   const onRing = () => ring?.();
   const [, script] = process.argv;
-  const { exitCode } = process;
+  const { exit, exitCode } = process;
+  process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   const surviveNoMore = surviveStrayErrors(`rank ${mpi.rank}`);
   roll.onDesertion = (code) => sayWhy(mpi.rank, code);
   onBell.add(onRing);
@@ -176,6 +188,7 @@ function startServing({ mpi, roll, onBell }: Job): () => void {
     onBell.delete(onRing);
     setMainScript(null);
     process.argv[1] = script!;
+    process.exit = exit;
     endAftermath();
     // What tasks have set is theirs.
     setExitCode(exitCode);
@@ -234,6 +247,11 @@ async function serveWhileWaiting(job: Job): Promise<void> {
     }
     if (hub.busy) {
       await turn(0);
+      continue;
+    }
+    if (isEnding) {
+      // What is left to write wants the event loop.
+      await turn(1);
       continue;
     }
     const quiet = performance.now() - last;

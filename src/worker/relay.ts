@@ -130,12 +130,12 @@ export class Relay {
 
   /** The pool is over: a child that does not end by itself is ended. */
   finish(): void {
-    setTimeout(() => this.#child?.kill(), CHILD_LINGER_MS).unref();
+    this.#child?.endWithin(CHILD_LINGER_MS);
   }
 
   /** The rank has come to its end, though the pool has not let it go. */
   leave(): void {
-    this.#child?.kill();
+    this.#child?.dismiss();
     this.#lose(PROGRAM_OVER);
   }
 
@@ -215,7 +215,9 @@ export class Relay {
     const hasGoneOn =
       told !== undefined &&
       (told === At.Nothing ? !child.unread : told !== At.Loading && told !== task);
-    if (task === 0 || !hasGoneOn) child.kill();
+    if (task !== 0 && hasGoneOn) return;
+    if (child.isHeldByWrite) child.endWithin(CHILD_LINGER_MS);
+    else child.kill();
   }
 
   /**
@@ -231,7 +233,7 @@ export class Relay {
     this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
     this.#read = reading;
     if (this.#looks < LOOKS || told === undefined) return;
-    if (told === At.Nothing) return child.kill();
+    if (told === At.Nothing) return child.isHeldByWrite ? undefined : child.kill();
     this.#say(Kind.Stands, told);
   }
 

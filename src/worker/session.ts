@@ -22,6 +22,7 @@ import { setMainScript } from "../function/scope.ts";
 import { userStack } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";
+import { isLeaving } from "../os/output.ts";
 import {
   type Frame,
   Kind,
@@ -276,6 +277,8 @@ export class Session {
     const isTask = running.task > 0;
     this.#called = task;
     const outcome = running.run(call, found, args, deadline, running);
+    // It has ended the process, which is as good as gone: what was told stays.
+    if (isLeaving()) return;
     this.#called = null;
     if (!(outcome instanceof Promise)) {
       const end = performance.now();
@@ -289,6 +292,7 @@ export class Session {
     this.#running = running;
     void outcome.then((outcome) => {
       if (this.#running !== running) return; // it was cancelled, and answered then
+      if (isLeaving()) return;
       const end = performance.now();
       this.#running = null;
       this.#answer(task, (end - start) * 1000, outcome, deadline);

@@ -1,0 +1,62 @@
+/**
+ * Linux's /proc, as far as it speaks of this process's own world: of another pid namespace's, as a container
+ * may have it mounted, the numbers mean other processes; and there may be none at all.
+ */
+import { readFileSync, readlinkSync } from "node:fs";
+
+const ROOT = "/proc";
+
+let isOwn: boolean | undefined;
+
+/** The folder that tells of a process; null where it would tell of another one, or of none. */
+export function procOf(pid: number): string | null {
+  isOwn ??= isProcOf(process.pid, ROOT);
+  return isOwn ? `${ROOT}/${pid}` : null;
+}
+
+/** Whether what is mounted at `root` names this process as it names itself. */
+export function isProcOf(pid: number, root: string): boolean {
+  try {
+    if (readlinkSync(`${root}/self`) !== String(pid)) return false;
+    // In all namespaces from that of this /proc to its own, which may happen to have the same number.
+    const numbers = /^NSpid:(.*)$/m.exec(readFileSync(`${root}/self/status`, "latin1"))?.[1];
+    return numbers === undefined || numbers.trim() === String(pid);
+  } catch {
+    return false;
+  }
+}
+
+/** The text of a file that tells of a process; null where there is none to be believed. */
+export function readProc(pid: number, file: string): string | null {
+  const folder = procOf(pid);
+  if (folder === null) return null;
+  try {
+    return readFileSync(`${folder}/${file}`, "latin1");
+  } catch {
+    return null;
+  }
+}
+
+/** What a link that tells of a process leads to; null where there is none to be believed. */
+export function linkOfProc(pid: number, file: string): string | null {
+  const folder = procOf(pid);
+  if (folder === null) return null;
+  try {
+    return readlinkSync(`${folder}/${file}`);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The fields of a process's `stat` from the third on, its state (proc(5)): "pid (name) state …", where the
+ * name may hold anything, brackets too.
+ */
+export function statOf(pid: number): string[] | null {
+  const stat = readProc(pid, "stat");
+  if (stat === null) return null;
+  return stat
+    .slice(stat.lastIndexOf(")") + 2)
+    .trimEnd()
+    .split(" ");
+}
