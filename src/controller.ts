@@ -156,7 +156,7 @@ export class Controller implements TaskOwner {
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
     this.#refuseIfClosed(fn);
-    this.#refuseIfFull(fn);
+    if (this.#limits.queue !== Infinity) this.#refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
     // After a silence the worker sleeps; what is done from here to the sending is done while it wakes.
     if (this.#pending === 0) this.#rouse(this.#scheduler.firstIdle);
