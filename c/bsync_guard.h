@@ -41,6 +41,8 @@
  * that follows moves the queue on; what blocks in MPI calls [bsync_post]
  * before.
  */
+#define BSYNC_LITTLE 64
+
 struct receive {
   MPI_Request request;
   MPI_Comm on;
@@ -51,6 +53,8 @@ struct receive {
   int waits;         /* in the queue */
   int code;          /* what went wrong when it left that */
   struct receive *before, *after;
+  int is_little;
+  char little[2 * BSYNC_LITTLE]; /* where a short one is received */
 };
 
 /*

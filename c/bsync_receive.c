@@ -2,6 +2,7 @@
 #include "bsync_guard.h"
 #include "bsync_mpi.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #if BSYNC_GUARDS
@@ -34,6 +35,20 @@ static int64_t length_of(MPI_Status *found)
   MPI_Count length = 0;
   MPI_Get_elements_x(found, MPI_BYTE, &length);
   return length;
+}
+
+/* What comes for a short array, and a gap behind it: one type for all. */
+static int little_type(MPI_Datatype *type)
+{
+  static MPI_Datatype made = MPI_DATATYPE_NULL;
+  int lengths[2] = {BSYNC_LITTLE, 1}, places[2] = {0, BSYNC_LITTLE + GAP};
+  int code = MPI_SUCCESS;
+  if (made == MPI_DATATYPE_NULL) {
+    code = MPI_Type_indexed(2, lengths, places, MPI_BYTE, &made);
+    if (code == MPI_SUCCESS) code = MPI_Type_commit(&made);
+  }
+  *type = made;
+  return code;
 }
 
 /* Open MPI cuts off without a word what a rank sends to itself. */
@@ -122,6 +137,27 @@ static int post_bounded(struct receive *one)
   return code;
 }
 
+/* The same without a type of its own, for one that is short. */
+static int post_little(struct receive *one)
+{
+  MPI_Datatype type;
+  int code = little_type(&type);
+  if (code != MPI_SUCCESS) return code;
+  one->is_little = 1;
+  return MPI_Irecv(one->little, 1, type, one->source, one->tag, one->on,
+    &one->request);
+}
+
+/* The end of one: what [code] says of it, or what its length does. */
+static int arrived(struct receive *one, int code, MPI_Status *found)
+{
+  const int64_t length = code == MPI_SUCCESS ? length_of(found) : 0;
+  if (one->is_little && length > 0)
+    memcpy(one->data, one->little,
+      (size_t)(length < one->bytes ? length : one->bytes));
+  return is_whole(code, found, one->bytes);
+}
+
 /* Gives it to MPI together with its message, which was [found]. */
 static int post_found(struct receive *one, MPI_Status *found)
 {
@@ -201,7 +237,7 @@ static int begin(struct receive *one)
       one->tag, one->on, &one->request);
   if (waiting >= MOST) bsync_post();
   if (one->bytes <= BSYNC_SMALL && !has_waiting(one->on))
-    return post_bounded(one);
+    return one->bytes <= BSYNC_LITTLE ? post_little(one) : post_bounded(one);
   enqueue(one);
   advance();
   if (one->waits || one->code == MPI_SUCCESS) return MPI_SUCCESS;
@@ -216,7 +252,7 @@ int bsync_receive_test(struct receive *one, int *done, MPI_Status *found)
   if (one->waits) return MPI_SUCCESS;
   if (one->code != MPI_SUCCESS) return one->code;
   code = MPI_Test(&one->request, done, found);
-  return *done ? is_whole(code, found, one->bytes) : code;
+  return *done ? arrived(one, code, found) : code;
 }
 
 int bsync_receive_wait(struct receive *one, MPI_Status *found)
@@ -225,7 +261,7 @@ int bsync_receive_wait(struct receive *one, MPI_Status *found)
   while (one->waits) advance();
   if (one->code != MPI_SUCCESS) return one->code;
   code = bsync_settle(&one->request, found);
-  return is_whole(code, found, one->bytes);
+  return arrived(one, code, found);
 }
 
 int bsync_receive_cancel(struct receive *one, int *cancelled,
@@ -243,7 +279,7 @@ int bsync_receive_cancel(struct receive *one, int *cancelled,
   if (code != MPI_SUCCESS) return code;
   code = bsync_settle(&one->request, found);
   if (code == MPI_SUCCESS) MPI_Test_cancelled(found, cancelled);
-  return *cancelled ? code : is_whole(code, found, one->bytes);
+  return *cancelled ? code : arrived(one, code, found);
 }
 
 /* ---- The others --------------------------------------------------------- */
@@ -379,7 +415,7 @@ int bsync_receive_start(struct receive **made, void *data, int64_t count,
   if (one != NULL) spare_receives = one->after;
   else one = malloc(sizeof *one);
   if (one == NULL) return BSYNC_E_MEMORY;
-  memset(one, 0, sizeof *one);
+  memset(one, 0, offsetof(struct receive, little));
   one->request = MPI_REQUEST_NULL;
   one->on = on;
   one->source = source;
