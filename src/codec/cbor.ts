@@ -8,6 +8,8 @@
  */
 import { Encoder } from "cbor-x/index-no-eval";
 import { ValueError } from "../errors.ts";
+import { readItems } from "./items.ts";
+import { lookAbove } from "./own.ts";
 
 /** cbor-x: reuse the room that this message took for the next one. Its types do not name it. */
 const RESET_BUFFER_MODE = 1024;
@@ -41,7 +43,7 @@ export function encodeCbor(value: unknown): Uint8Array {
 export function decodeCbor(bytes: Uint8Array, byteStrings: boolean): unknown {
   checkCbor(bytes, byteStrings);
   try {
-    return codec.decode(bytes);
+    return lookAbove() ? codec.decode(bytes) : readItems(bytes);
   } catch (cause) {
     throw new ValueError("Cannot decode a value: its bytes are damaged", { cause });
   }

@@ -6,6 +6,7 @@
  * knows for an error (`Error.isError`, the console), which `Object.create` would not.
  */
 import * as own from "../errors.ts";
+import { define } from "./own.ts";
 import { isNative } from "./refusal.ts";
 import type { ClassReference, DecodeContext, EncodeContext } from "./types.ts";
 
@@ -167,9 +168,4 @@ function construct(known: ErrorClass, target: Function, message: string, name: s
   } finally {
     if (limit?.writable) Error.stackTraceLimit = limit.value;
   }
-}
-
-/** Defines an own property as assignment in a constructor would, whatever the prototypes say. */
-export function define(target: object, key: string, value: unknown, enumerable: boolean): void {
-  Object.defineProperty(target, key, { value, enumerable, writable: true, configurable: true });
 }

@@ -7,6 +7,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { bytesPerElement } from "./nodes.ts";
+import { append } from "./own.ts";
 import { OUT_OF_BAND_BYTES } from "./types.ts";
 
 /** On the wire: bytes, or the index of a buffer; in a pair with maxByteLength if resizable. */
@@ -36,7 +37,7 @@ export class MemoryWriter {
 
   /** A memory of its own; `bytes` are not copied. */
   own(bytes: Uint8Array): number {
-    return this.#memories.push(bytes) - 1;
+    return append(this.#memories, bytes) - 1;
   }
 
   /** The whole of an ArrayBuffer, met in node `at`. */
@@ -54,7 +55,7 @@ export class MemoryWriter {
     node[2] = index;
     node[3] = view.byteOffset;
     node[4] = view.byteLength / size;
-    window.views.push(node);
+    append(window.views, node);
     if (view.byteLength === 0) return;
     window.from = Math.min(window.from, view.byteOffset);
     window.to = Math.max(window.to, view.byteOffset + view.byteLength);
@@ -73,7 +74,7 @@ export class MemoryWriter {
         alignment: 1,
         views: [],
       };
-      index = this.#memories.push(window) - 1;
+      index = append<Window | Uint8Array>(this.#memories, window) - 1;
       this.#windows.set(buffer, index);
     }
     return index;
@@ -103,8 +104,8 @@ export class MemoryWriter {
 
   #place(bytes: Uint8Array, node: number): Uint8Array | number {
     if (bytes.byteLength < OUT_OF_BAND_BYTES) return bytes;
-    this.nodes.push(node);
-    return this.buffers.push(bytes) - 1;
+    append(this.nodes, node);
+    return append(this.buffers, bytes) - 1;
   }
 }
 
@@ -112,7 +113,7 @@ export class MemoryWriter {
 export class MemoryReader {
   readonly #memories: readonly unknown[];
   readonly #buffers: readonly Uint8Array[];
-  readonly #made: (ArrayBuffer | undefined)[] = [];
+  readonly #made = new Map<number, ArrayBuffer>();
   readonly #taken = new Set<number>();
 
   constructor(memories: readonly unknown[], buffers: readonly Uint8Array[]) {
@@ -122,7 +123,11 @@ export class MemoryReader {
 
   buffer(index: unknown): ArrayBuffer {
     const memory = this.#memory(index);
-    return (this.#made[index as number] ??= this.#make(memory));
+    const known = this.#made.get(index as number);
+    if (known !== undefined) return known;
+    const made = this.#make(memory);
+    this.#made.set(index as number, made);
+    return made;
   }
 
   /** For reading at once: the bytes may lie in the body. */

@@ -4,6 +4,7 @@
  * the copies are handed over, so that no getter runs twice.
  */
 import { Elements, elementsOf } from "./arrays.ts";
+import { append, isInherited } from "./own.ts";
 import { OUT_OF_BAND_BYTES } from "./types.ts";
 
 /** Fewer objects than this are found faster one by one. */
@@ -26,8 +27,8 @@ export class Copies {
       this.#map.set(original, copy);
       return;
     }
-    this.#copies.push(copy);
-    if (this.#originals.push(original) < FEW) return;
+    append(this.#copies, copy);
+    if (append(this.#originals, original) < FEW) return;
     this.#map = new Map();
     for (let i = 0; i < FEW; i++) this.#map.set(this.#originals[i]!, this.#copies[i]!);
   }
@@ -57,7 +58,8 @@ function copy(value: object, copies: Copies, levels: number): object | null {
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
     const child = result[key];
-    if (key === "__proto__" || !isSound(key)) return null;
+    // What it is given where it is decoded, the prototype there may refuse.
+    if (isInherited(key) || !isSound(key)) return null;
     if (typeof child === "object" && child !== null) {
       const inner = copy(child, copies, levels + 1);
       if (inner === null) return null;

@@ -2,9 +2,10 @@
 import { BsyncError, ValueError } from "../errors.ts";
 import { isIndex } from "./arrays.ts";
 import { decodeCbor } from "./cbor.ts";
-import { define, rebuildError } from "./failures.ts";
+import { rebuildError } from "./failures.ts";
 import { MemoryReader } from "./memory.ts";
 import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
+import { append, define, set, setElement } from "./own.ts";
 import type { ClassReference, DecodeContext, Encoded } from "./types.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -38,7 +39,7 @@ class GraphReader {
 
   /** First every object, still empty, then what they hold: cycles need nothing more. */
   read(): unknown {
-    for (const node of this.#nodes) this.#values.push(this.#make(list(node)));
+    for (const node of this.#nodes) append(this.#values, this.#make(list(node)));
     const root = this.#cell(this.#root);
     for (let i = 0; i < this.#nodes.length; i++) this.#fill(this.#nodes[i]!, this.#values[i]);
     return root;
@@ -90,7 +91,7 @@ class GraphReader {
         : new Float64Array(buffer, byteOffset, byteLength / 8);
     // Five times as fast as Array.from.
     const array = new Array<number>(packed.length);
-    for (let i = 0; i < packed.length; i++) array[i] = packed[i]!;
+    for (let i = 0; i < packed.length; i++) setElement(array, i, packed[i]!);
     return array;
   }
 
@@ -141,10 +142,10 @@ class GraphReader {
     switch (node[0]) {
       case Kind.Object:
       case Kind.Bare:
-        this.#fillObject(node, value as Record<string, unknown>);
+        this.#fillObject(node, value as object);
         break;
       case Kind.Array:
-        for (let i = 1; i < node.length; i++) (value as unknown[]).push(this.#cell(node[i]));
+        for (let i = 1; i < node.length; i++) append(value as unknown[], this.#cell(node[i]));
         break;
       case Kind.Sparse:
         this.#fillSparse(node, value as unknown[]);
@@ -164,13 +165,12 @@ class GraphReader {
     }
   }
 
-  #fillObject(node: unknown[], value: Record<string, unknown>): void {
+  #fillObject(node: unknown[], value: object): void {
     if (node.length % 2 === 0) throw damaged();
     for (let i = 1; i < node.length; i += 2) {
       const key = this.#text(node[i]);
       const child = this.#cell(node[i + 1]);
-      if (key === "__proto__") define(value, key, child, true);
-      else value[key] = child;
+      set(value, key, child);
     }
   }
 
@@ -182,7 +182,7 @@ class GraphReader {
       const child = this.#cell(node[i + 1]);
       if (typeof key === "number") {
         if (!Number.isInteger(key) || key < 0 || key >= length) throw damaged();
-        value[key] = child;
+        setElement(value, key, child);
       } else {
         const name = this.#text(key);
         if (name === "length" || isIndex(name)) throw damaged();

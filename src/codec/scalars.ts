@@ -7,6 +7,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { Elements, elementsOf } from "./arrays.ts";
+import { append, lookAbove } from "./own.ts";
 import { type Encoded, Format, NO_BUFFERS } from "./types.ts";
 
 const SINGLE = 255;
@@ -51,7 +52,8 @@ export function encodeScalars(value: unknown, fresh: boolean): Encoded | null {
   }
   if (!Array.isArray(value) || value.length > MOST_ELEMENTS) return null;
   const count = value.length;
-  if (!fresh && elementsOf(value) !== Elements.Stored) return null;
+  // Where there are elements above it, a hole shows those.
+  if (!fresh && (elementsOf(value) !== Elements.Stored || !lookAbove())) return null;
   bytes[0] = count;
   let at = 1;
   for (let i = 0; i < count; i++) {
@@ -139,12 +141,32 @@ export function decodeScalars(body: Uint8Array, start = 0, end = body.length): u
     value = take(body);
   } else {
     if (count > MOST_ELEMENTS) throw damaged();
-    const array: unknown[] = [];
-    for (let i = 0; i < count; i++) array.push(take(body));
-    value = array;
+    value = count === 1 ? [take(body)] : takeArray(body, count);
   }
   if (at !== end) throw damaged();
   return value;
+}
+
+/** The elements of a literal are defined, where those of a loop are assigned; most calls have a few. */
+function takeArray(body: Uint8Array, count: number): unknown[] {
+  switch (count) {
+    case 0:
+      return [];
+    case 2:
+      return [take(body), take(body)];
+    case 3:
+      return [take(body), take(body), take(body)];
+    case 4:
+      return [take(body), take(body), take(body), take(body)];
+    case 5:
+      return [take(body), take(body), take(body), take(body), take(body)];
+    case 6:
+      return [take(body), take(body), take(body), take(body), take(body), take(body)];
+  }
+  lookAbove();
+  const array: unknown[] = [];
+  for (let i = 0; i < count; i++) append(array, take(body));
+  return array;
 }
 
 /** Where `take` reads; a variable of the module, so that it can return the value alone. */

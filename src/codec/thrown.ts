@@ -1,7 +1,7 @@
 /** What a task threw, on its way to whoever waits for it: an error, or anything else. */
 import { ValueError } from "../errors.ts";
-import { define } from "./failures.ts";
 import { isError } from "./kinds.ts";
+import { define } from "./own.ts";
 import { Copies } from "./plain.ts";
 import { encodeScalars } from "./scalars.ts";
 import type { DecodeContext, EncodeContext, Encoded } from "./types.ts";

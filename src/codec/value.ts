@@ -14,6 +14,7 @@
  */
 import { ValueError } from "../errors.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { lookAbove } from "./own.ts";
 import { Copies, copyPlain, isPlainScalar } from "./plain.ts";
 import { readGraph } from "./reader.ts";
 import { decodeScalars, encodeScalars } from "./scalars.ts";
@@ -47,7 +48,7 @@ export function encodeValue(value: unknown, root: string, context: EncodeContext
   const scalars = encodeScalars(value, fresh);
   if (scalars !== null) return scalars;
   const copies = new Copies();
-  const plain = plainOf(value, copies, fresh);
+  const plain = lookAbove() ? plainOf(value, copies, fresh) : undefined;
   if (plain !== undefined) {
     return { format: Format.Plain, body: encodeCbor(plain), buffers: NO_BUFFERS };
   }

@@ -7,6 +7,7 @@ import { describeError, HIDDEN, runtimeDetails } from "./failures.ts";
 import { bytesOf, hasHole, isCarried, isError, packNumbers, unbox } from "./kinds.ts";
 import { MemoryWriter } from "./memory.ts";
 import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
+import { append, appendAll, lookAbove, nothingAbove } from "./own.ts";
 import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
 import { refuse } from "./refusal.ts";
@@ -54,10 +55,11 @@ export class GraphWriter {
   }
 
   write(value: unknown): Encoded {
+    lookAbove();
     const root = this.#cell(value);
     for (this.#at = 0; this.#at < this.#sources.length; this.#at++) {
       this.#node = [];
-      this.#nodes.push(this.#node);
+      append(this.#nodes, this.#node);
       try {
         this.#fill(this.#sources[this.#at]!);
       } catch (cause) {
@@ -115,9 +117,9 @@ export class GraphWriter {
     const known = this.#ids.get(value);
     if (known !== undefined) return [known];
     if (!isCarried(value)) return this.#refused(value);
-    this.#ids.set(value, this.#sources.push(value) - 1);
-    this.#parents.push(this.#at);
-    this.#slots.push(this.#node.length);
+    this.#ids.set(value, append(this.#sources, value) - 1);
+    append(this.#parents, this.#at);
+    append(this.#slots, this.#node.length);
     return NEXT;
   }
 
@@ -144,9 +146,9 @@ export class GraphWriter {
   #fillFailed(cause: unknown): void {
     if (this.#lenient) {
       const node = this.#node;
-      if (node.length === 0) node.push(Kind.Object);
+      if (node.length === 0) append(node, Kind.Object);
       // What was named already stays, for names are counted; a key must have a value.
-      if (isValueDue(node)) node.push(`[reading it threw ${told(cause)}]`);
+      if (isValueDue(node)) append(node, `[reading it threw ${told(cause)}]`);
       return;
     }
     // Refusals have their path already.
@@ -167,15 +169,15 @@ export class GraphWriter {
     if (types.isMap(value)) return this.#fillMap(value);
     if (types.isSet(value)) return this.#fillSet(value);
     if (types.isDate(value)) {
-      this.#node.push(Kind.Date, Date.prototype.getTime.call(value));
+      appendAll(this.#node, Kind.Date, Date.prototype.getTime.call(value));
     } else if (types.isRegExp(value)) {
-      this.#node.push(Kind.RegExp, this.#text(value.source), value.flags);
+      appendAll(this.#node, Kind.RegExp, this.#text(value.source), value.flags);
     } else if (types.isArrayBuffer(value)) {
-      this.#node.push(Kind.Memory, this.#memory.whole(value, this.#at));
+      appendAll(this.#node, Kind.Memory, this.#memory.whole(value, this.#at));
     } else if (value instanceof Blob) {
       this.#fillBlob(value);
     } else if (types.isBoxedPrimitive(value)) {
-      this.#node.push(Kind.Boxed, this.#cell(unbox(value)));
+      appendAll(this.#node, Kind.Boxed, this.#cell(unbox(value)));
     } else {
       this.#fillObject(Kind.Object, value);
     }
@@ -183,13 +185,13 @@ export class GraphWriter {
 
   #fillObject(kind: number, value: object): void {
     const node = this.#node;
-    node.push(kind);
+    append(node, kind);
     const keys = Object.keys(value);
     for (let i = 0; i < keys.length; i++) this.#property(value, keys[i]!);
   }
 
   #property(value: object, key: string): void {
-    this.#node.push(this.#text(key));
+    append(this.#node, this.#text(key));
     let child: unknown;
     try {
       child = (value as Record<string, unknown>)[key];
@@ -197,29 +199,30 @@ export class GraphWriter {
       if (!this.#lenient) throw cause;
       child = `[reading it threw ${told(cause)}]`;
     }
-    this.#node.push(this.#cell(child));
+    append(this.#node, this.#cell(child));
   }
 
   #fillArray(value: readonly unknown[]): void {
     const node = this.#node;
     const elements = elementsOf(value);
-    const many = elements === Elements.Stored && value.length >= MANY_NUMBERS;
+    const isStored = elements === Elements.Stored && nothingAbove();
+    const many = isStored && value.length >= MANY_NUMBERS;
     const numbers = many ? packNumbers(value) : null;
     if (numbers !== null) {
       const type = numbers instanceof Int32Array ? INT32 : FLOAT64;
-      node.push(Kind.Numbers, type, this.#memory.own(new Uint8Array(numbers.buffer)));
+      appendAll(node, Kind.Numbers, type, this.#memory.own(new Uint8Array(numbers.buffer)));
       return;
     }
     if (elements !== Elements.AndMore && !hasHole(value, many)) {
-      node.push(Kind.Array);
-      for (let i = 0; i < value.length; i++) node.push(this.#cell(value[i]));
+      append(node, Kind.Array);
+      for (let i = 0; i < value.length; i++) append(node, this.#cell(value[i]));
       return;
     }
-    node.push(Kind.Sparse, value.length);
+    appendAll(node, Kind.Sparse, value.length);
     for (const key of Object.keys(value)) {
       if (isIndex(key)) {
-        node.push(Number(key));
-        node.push(this.#cell(value[Number(key)]));
+        append(node, Number(key));
+        append(node, this.#cell(value[Number(key)]));
       } else {
         this.#property(value, key);
       }
@@ -227,17 +230,17 @@ export class GraphWriter {
   }
 
   #fillMap(value: Map<unknown, unknown>): void {
-    this.#node.push(Kind.Map);
+    append(this.#node, Kind.Map);
     Map.prototype.forEach.call(value, (item, key) => {
-      this.#node.push(this.#cell(key));
-      this.#node.push(this.#cell(item));
+      append(this.#node, this.#cell(key));
+      append(this.#node, this.#cell(item));
     });
   }
 
   #fillSet(value: Set<unknown>): void {
-    this.#node.push(Kind.Set);
+    append(this.#node, Kind.Set);
     Set.prototype.forEach.call(value, (item) => {
-      this.#node.push(this.#cell(item));
+      append(this.#node, this.#cell(item));
     });
   }
 
@@ -251,8 +254,8 @@ export class GraphWriter {
   }
 
   #fillBlob(blob: Blob): void {
-    this.#node.push(Kind.Blob, this.#memory.own(bytesOf(blob)!), this.#text(blob.type));
-    if (blob instanceof File) this.#node.push(this.#text(blob.name), blob.lastModified);
+    appendAll(this.#node, Kind.Blob, this.#memory.own(bytesOf(blob)!), this.#text(blob.type));
+    if (blob instanceof File) appendAll(this.#node, this.#text(blob.name), blob.lastModified);
   }
 
   #fillError(error: object): void {
@@ -262,10 +265,15 @@ export class GraphWriter {
       return property !== undefined && !property.enumerable;
     });
     const node = this.#node;
-    node.push(Kind.Error, base, reference === null ? null : [reference.module, reference.name]);
-    node.push(flags, this.#text(message), this.#text(name));
-    node.push(stack === null ? null : this.#text(stack));
-    node.push(hidden.length);
+    appendAll(
+      node,
+      Kind.Error,
+      base,
+      reference === null ? null : [reference.module, reference.name],
+    );
+    appendAll(node, flags, this.#text(message), this.#text(name));
+    append(node, stack === null ? null : this.#text(stack));
+    append(node, hidden.length);
     for (const key of hidden) this.#property(error, key);
     for (const key of Object.keys(error)) {
       if (key !== "message" && key !== "name" && key !== "stack") this.#property(error, key);
