@@ -1,3 +1,5 @@
+import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
+
 /**
  * Those who wait for something to become true, and look again whenever something has changed. What
  * changes, and what they look at, is their affair.

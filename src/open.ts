@@ -13,6 +13,7 @@ import {
   readRelease,
   type WorkerList,
 } from "./options.ts";
+import { Promise } from "./os/natives.ts";
 import { WORKER_MARK } from "./place.ts";
 import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { currentCall } from "./worker/context.ts";

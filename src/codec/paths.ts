@@ -1,5 +1,6 @@
 /** Paths for messages: `args[0].socket`, `result["odd key"]`, `args[1].get("a").cause`. */
 import { Kind } from "./nodes.ts";
+import { JSON } from "../os/natives.ts";
 
 /** What the writer knows when it stops: nodes, and where each was first met. */
 export interface Trail {

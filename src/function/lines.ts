@@ -1,4 +1,5 @@
 import { SourceMap } from "node:module";
+import { JSON, Promise } from "../os/natives.ts";
 
 /**
  * Where the lines of an inline function stand in its file.

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { FunctionError } from "../errors.ts";
+import { clearTimeout, JSON, newPromise, Promise, setTimeout } from "../os/natives.ts";
 import { codeOf } from "./text.ts";
 
 /**
@@ -158,7 +159,7 @@ async function load(path: string): Promise<void> {
 
 /** Imports a module; undefined if it has not run to its end, but to `AsyncPool.open`. */
 async function importGuarded(specifier: string): Promise<Record<string, unknown> | undefined> {
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  const { promise, resolve, reject } = newPromise<undefined>();
   const path = plainPath(specifier);
   if (path === mainScript()) shared.onOpen = () => resolve(undefined);
   shared.loading++;

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from "../os/natives.ts";
 import { exitOnceWritten } from "../os/output.ts";
 import { AFTERMATH_MS } from "../os/waits.ts";
 import { isCalledAtAll, moduleRunAgain } from "./reference.ts";

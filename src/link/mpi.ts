@@ -1,5 +1,6 @@
 import type { Mpi } from "../mpi/mpi.ts";
 import { isNeighbour } from "../neighbours.ts";
+import { performance } from "../os/natives.ts";
 import {
   allocate,
   type Greeting,

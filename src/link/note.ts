@@ -1,3 +1,4 @@
+import { Atomics } from "../os/natives.ts";
 import { At } from "../wire/task-id.ts";
 
 /** ms after a recall from which on what a worker tells is certain. */

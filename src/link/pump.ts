@@ -1,3 +1,11 @@
+import {
+  clearInterval,
+  clearTimeout,
+  performance,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} from "../os/natives.ts";
 import { stackIsFresh } from "../os/stack.ts";
 
 /** What a pump looks after. */

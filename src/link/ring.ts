@@ -1,3 +1,4 @@
+import { Atomics } from "../os/natives.ts";
 import { malformed } from "../wire.ts";
 import { Note } from "./note.ts";
 

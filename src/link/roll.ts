@@ -1,4 +1,5 @@
 import type { Mpi } from "../mpi/mpi.ts";
+import { performance } from "../os/natives.ts";
 import { FAREWELL_MS } from "../os/waits.ts";
 import { type Frame, Kind, MessageWriter, readFrames, type Released } from "../wire.ts";
 import { readContent, sendFrame } from "./frames.ts";

@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSy
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { textOf } from "../errors.ts";
 import { setting, type Environment, type Family } from "./launcher.ts";
+import { JSON } from "../os/natives.ts";
 import { parentOf } from "../processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
 

@@ -8,6 +8,7 @@ import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
 import { isOther, type Environment, type Family, type Launcher } from "./launcher.ts";
+import { performance } from "../os/natives.ts";
 import { open, type Shim } from "./symbols.ts";
 import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
 

@@ -1,0 +1,34 @@
+/**
+ * What bsync calls of the runtime, as it was when bsync was loaded. A program replaces globals later: test runners do
+ * so with timers and clocks, libraries with promises, tasks with whatever they like. What the pool waits by is none
+ * of theirs. Files that use one of these import it under the name of the global, and read as ever.
+ */
+export const {
+  clearImmediate,
+  clearInterval,
+  clearTimeout,
+  Promise,
+  queueMicrotask,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} = globalThis;
+
+const { now } = globalThis.performance;
+const { add, compareExchange, exchange, load, notify, store, wait } = globalThis.Atomics;
+const { parse, stringify } = globalThis.JSON;
+
+export const performance = Object.freeze({ now });
+export const Atomics = Object.freeze({ add, compareExchange, exchange, load, notify, store, wait });
+export const JSON = Object.freeze({ parse, stringify });
+
+export const { isError } = Error;
+
+/** `process.memoryUsage.rss`. */
+export const { rss } = process.memoryUsage;
+
+/** `Promise.withResolvers`. */
+export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => PromiseWithResolvers<T>;
+
+/** `Promise.resolve`. */
+export const toPromise = Promise.resolve.bind(Promise) as (value: unknown) => Promise<unknown>;
