@@ -31,7 +31,9 @@ import {
   wasInVain,
 } from "./losses.ts";
 import type { DrainSettings, PoolLimits } from "./options.ts";
+import { newPromise, performance, Promise, queueMicrotask } from "./os/natives.ts";
 import { hasStack, needStack } from "./os/stack.ts";
+import { isWatched, whole } from "./os/whole.ts";
 import { GOODBYE_MS } from "./os/waits.ts";
 import { type InitialCall, Outgoing } from "./outgoing.ts";
 import { Recalls } from "./recalls.ts";
@@ -227,10 +229,10 @@ export class Controller implements TaskOwner {
   }
 
   progress(): void {
-    if (hasStack()) this.#progress();
+    if (hasStack()) this.#lookAround();
   }
 
-  #progress(): void {
+  readonly #lookAround = (): void => {
     // What waits for the end of this turn, which may not come before the result.
     if (this.#mayStart) this.#dispatch();
     this.#outside.poll();
@@ -240,14 +242,15 @@ export class Controller implements TaskOwner {
     if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
     this.#checkedAlive = now;
     this.#outside.checkAlive();
-  }
+  };
 
   waitFor(task: Task, deadline: number): void {
     needStack();
     // Answers of short calls come within µs; for others, naps that grow to 5 ms cost little.
     const start = performance.now();
     for (;;) {
-      this.#progress();
+      if (isWatched) whole(this.#lookAround);
+      else this.#lookAround();
       const now = performance.now();
       if (task.settled || now >= deadline) return;
       const waited = now - start;
@@ -262,7 +265,7 @@ export class Controller implements TaskOwner {
     if (task.settled) {
       return task.state === "done" ? Promise.resolve(task.outcome) : Promise.reject(task.outcome);
     }
-    task.waiter = Promise.withResolvers<unknown>();
+    task.waiter = newPromise<unknown>();
     return task.waiter.promise;
   }
 

@@ -1,3 +1,6 @@
+import { performance, setTimeout } from "./os/natives.ts";
+import { whole } from "./os/whole.ts";
+
 /** The longest delay of a timer, in ms: a longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -38,7 +41,8 @@ export class DrainSignals {
     if (this.#state !== "on") return;
     this.#state = "heard";
     this.#graceEnds = performance.now() + this.#graceMs;
-    this.#onFirst(signal);
+    // A task may emit it.
+    whole(() => this.#onFirst(signal));
   };
 
   #stop(): void {

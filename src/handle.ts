@@ -1,6 +1,8 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import { ProcException, TimeoutError } from "./errors.ts";
 import type { KnownFunction } from "./estimates.ts";
+import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
+import { isWatched, whole } from "./os/whole.ts";
 import { Task, type TaskOptions, type TaskState } from "./task.ts";
 
 /** What a handle asks of its pool. */
@@ -91,7 +93,10 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
    * while (!handle.ready()) Bun.sleepSync(1);
    */
   ready(): boolean {
-    if (!this.settled) this.#owner.progress();
+    if (!this.settled) {
+      if (isWatched) whole(() => this.#owner.progress());
+      else this.#owner.progress();
+    }
     return this.settled;
   }
 
@@ -105,7 +110,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
    * handle.state; // "cancelled"
    */
   cancel(reason?: unknown): boolean {
-    return this.#owner.cancel(this, reason);
+    return whole(() => this.#owner.cancel(this, reason));
   }
 
   /** Index of the worker that has or had the task; null before it was sent to one. */

@@ -14,7 +14,9 @@ import {
   type TaskFunction,
   type WorkerList,
 } from "./options.ts";
+import { Promise } from "./os/natives.ts";
 import { needStack } from "./os/stack.ts";
+import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import type { TaskOptions } from "./task.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
@@ -79,6 +81,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   readonly #options: TaskOptions;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
+  /** What a task may be in the midst of is gone with the pool. */
+  readonly #vacate: () => void;
 
   private constructor(opened: Opened) {
     if (typeof opened !== "object") {
@@ -88,6 +92,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     this.#controller = opened.controller;
     this.#whose = opened.whose;
     this.#options = opened.task;
+    this.#vacate = opened.controller === null ? () => {} : occupy();
   }
 
   /**
@@ -119,6 +124,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     workers?: number | WorkerList,
     options: PoolOptions<I> = {},
   ): Promise<AsyncPool> {
+    // A task that has a timeout goes first: it could be interrupted in the midst of it.
+    if (isTimed) await null;
     return new AsyncPool(await openPool(workers, options));
   }
 
@@ -225,7 +232,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    */
   close(): Promise<void> {
     needStack();
-    this.#closing ??= this.#controller?.close() ?? Promise.resolve();
+    this.#closing ??= this.#over(this.#controller?.close());
     return this.#terminating === null
       ? this.#closing
       : Promise.all([this.#closing, this.#terminating]).then(() => {});
@@ -245,8 +252,13 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    */
   terminate(reason?: unknown): Promise<void> {
     needStack();
-    this.#terminating ??= this.#controller?.terminate(reason) ?? Promise.resolve();
+    this.#terminating ??= this.#over(this.#controller?.terminate(reason));
     return this.#terminating;
+  }
+
+  async #over(end: Promise<void> | undefined): Promise<void> {
+    await end;
+    this.#vacate();
   }
 
   /** `await using` closes. */
@@ -261,7 +273,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
       return new MessageHandle(0, unmeasured(recordOf(fn)), options, NOBODY);
     }
     const controller = this.#requireController("call a function");
-    return controller.submit(recordOf(fn), args, options);
+    if (!isWatched) return controller.submit(recordOf(fn), args, options);
+    return whole(() => controller.submit(recordOf(fn), args, options));
   };
 
   #requireController(deed: string): Controller {
@@ -292,6 +305,9 @@ class View {
     return this.#submit(fn, args, this.#options);
   }
 }
+
+// But for the calls, which come by the million.
+keepWhole([AsyncPool.prototype], ["async", "with"]);
 
 bindToProcess(AsyncPool, "call its methods where it was opened");
 bindToProcess(View, "call its methods where its pool was opened");

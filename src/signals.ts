@@ -1,4 +1,6 @@
+import { queueMicrotask } from "./os/natives.ts";
 import { hasStack } from "./os/stack.ts";
+import { whole } from "./os/whole.ts";
 import type { Task } from "./task.ts";
 
 /** The engine's own: a signal may have others of these names, which are the program's code. */
@@ -34,8 +36,10 @@ export class Signals {
       const listener = () => {
         // Whoever aborts it hears of no error: what finds too little stack is done when it is empty.
         if (!hasStack()) return queueMicrotask(listener);
-        // A copy: each task that is settled takes itself off the set.
-        for (const task of [...tasks]) this.#abort(task, reasonOf(signal));
+        // A copy: each task that is settled takes itself off the set. Whoever aborts it may be a task.
+        whole(() => {
+          for (const task of [...tasks]) this.#abort(task, reasonOf(signal));
+        });
       };
       entry = { tasks, listener };
       addEventListener.call(signal, "abort", listener, { once: true });

@@ -9,6 +9,7 @@ import {
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
 import { exportedBy, exporterOf, type FunctionRecord, recordOf } from "./function/reference.ts";
+import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";
 
@@ -60,7 +61,9 @@ export class Values {
   keep(args: unknown[]): Payload {
     // Most calls have one argument, a number or a text: without the list it is one object less a task.
     if (args.length === 1 && isPrimitive(args[0])) return args[0];
-    return args.every(isImmutable) ? args : this.encodeKept(args, "args");
+    if (args.every(isImmutable)) return args;
+    // What the program has among them runs now, as getters do: there a task's time may be over.
+    return isWatched ? aside(() => this.encodeKept(args, "args")) : this.encodeKept(args, "args");
   }
 
   /** What `keep` kept, as it is sent. */

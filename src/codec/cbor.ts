@@ -8,6 +8,7 @@
  */
 import { Encoder } from "cbor-x/index-no-eval";
 import { ValueError } from "../errors.ts";
+import { isWatched, whole } from "../os/whole.ts";
 import { readItems } from "./items.ts";
 import { lookAbove } from "./own.ts";
 
@@ -30,9 +31,13 @@ const codec = new Encoder({
   tagUint8Array: false,
 }) as unknown as Codec;
 
+function write(value: unknown): Uint8Array {
+  return codec.encode(value, RESET_BUFFER_MODE);
+}
+
 /** The result is overwritten by the next call. */
 export function encodeCbor(value: unknown): Uint8Array {
-  const bytes = codec.encode(value, RESET_BUFFER_MODE);
+  const bytes = isWatched ? whole(() => write(value)) : write(value);
   // What cbor-x writes into must be a Buffer.
   if (bytes.length > KEPT_BYTES) codec.useBuffer(Buffer.allocUnsafeSlow(8192));
   // Not a Buffer, whose `slice` would not copy.

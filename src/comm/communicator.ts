@@ -1,8 +1,10 @@
 import { bindToProcess } from "../codec/refusal.ts";
-import type { Counts } from "./collectives.ts";
+import { keepWhole, occupy } from "../os/whole.ts";
+import { Collectives, type Counts } from "./collectives.ts";
 import { ObjectForms } from "./forms.ts";
-import { isInt, Mistake } from "./handle.ts";
+import { Handle, isInt, Mistake } from "./handle.ts";
 import { MEMBERS } from "./members.ts";
+import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";
 
 /**
@@ -125,6 +127,17 @@ export class Communicator extends ObjectForms {
     return new Communicator(`${this.name}.${how}`, id, this.mpi);
   }
 }
+
+/** What methods ask of each other, within what is whole. */
+const INNER = ["lib", "mpi", "isPromised", "error", "failure", "mistake", "data", "refuseShared"];
+const CLASSES = [Handle, Messages, Collectives, ObjectForms, Communicator, Request];
+keepWhole(
+  CLASSES.map(({ prototype }) => prototype),
+  [...INNER, "checkRoot", "progress", MEMBERS],
+);
+keepWhole([Request]);
+// Whatever has loaded this can be called by a task.
+occupy();
 
 bindToProcess(Communicator, "`world` is there on each rank: make it there in the same way");
 bindToProcess(Request, "await it first");

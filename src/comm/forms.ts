@@ -1,4 +1,5 @@
 import { ValueError } from "../errors.ts";
+import { breathe } from "../os/whole.ts";
 import { Collectives } from "./collectives.ts";
 import type { MpiBuffer } from "./datatypes.ts";
 import { Mistake } from "./handle.ts";
@@ -38,6 +39,7 @@ export abstract class ObjectForms extends Collectives {
     while (this.isPromised) {
       const found = this.iprobe(source, tag);
       if (found !== null) return found;
+      breathe();
     }
     return super.probe(source, tag);
   }

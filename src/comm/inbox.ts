@@ -1,4 +1,5 @@
 import { decodeFrom } from "./objects.ts";
+import { breathe } from "../os/whole.ts";
 import { type Course, type Outcome, outcomeOf, Request, unposted } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
@@ -130,7 +131,7 @@ class ObjectCourse implements Course<unknown> {
   }
 
   wait(): unknown {
-    while (!this.#isStarted) this.#inbox.advance();
+    for (; !this.#isStarted; breathe()) this.#inbox.advance();
     return this.#end();
   }
 

@@ -1,6 +1,7 @@
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
 import { exportedOnWorker, exporterOnWorker } from "../function/resolve.ts";
+import { aside } from "../os/whole.ts";
 import { PROC_NULL } from "./status.ts";
 
 /**
@@ -35,7 +36,7 @@ const DECODING = {
 
 /** The bytes of a value. Throws `ValueError` with the path of what cannot travel. */
 export function encodeObject(value: unknown): Uint8Array {
-  const { format, body, buffers } = encodeValue(value, ROOT, ENCODING);
+  const { format, body, buffers } = aside(() => encodeValue(value, ROOT, ENCODING));
   let length = HEAD + 8 * buffers.length + body.byteLength;
   for (const buffer of buffers) length += buffer.byteLength;
   const bytes = new Uint8Array(new ArrayBuffer(length));

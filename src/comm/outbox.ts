@@ -1,4 +1,6 @@
 import { SMALL_BYTES } from "../mpi/mpi.ts";
+import { clearInterval, setInterval } from "../os/natives.ts";
+import { breathe } from "../os/whole.ts";
 import { type Course, lookAfter, type Outcome, type Request } from "./request.ts";
 import { EMPTY, type Status } from "./status.ts";
 
@@ -59,7 +61,7 @@ function move(): void {
 
 /** Blocks the thread until there is room. */
 export function waitForRoom(): void {
-  while (!hasRoom()) lookAfter();
+  for (; !hasRoom(); breathe()) lookAfter();
 }
 
 /** What a program has of a value that is being sent: it is done when there is room for the next one. */

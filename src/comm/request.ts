@@ -2,6 +2,8 @@ import { CancelledError, type MpiError } from "../errors.ts";
 import { Pump } from "../link/pump.ts";
 import { spinOf } from "../link/job.ts";
 import { type Mpi, runningMpi } from "../mpi/mpi.ts";
+import { newPromise } from "../os/natives.ts";
+import { breathe } from "../os/whole.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** What a request stands for, while it is open. `test` and `wait` throw what went wrong with it, once. */
@@ -108,7 +110,7 @@ export class Request<T = Status> implements PromiseLike<T> {
     onRejected?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     if (this.#settled === null) {
-      this.#settled = Promise.withResolvers();
+      this.#settled = newPromise();
       if (this.#outcome === null) watch(this, this.#mpi);
       else this.#resolve(this.#outcome);
     }
@@ -144,7 +146,7 @@ export class Request<T = Status> implements PromiseLike<T> {
   static waitAny(requests: Iterable<Request<unknown>>): number {
     const all = [...requests];
     const left = all.filter((request) => !request.#isTold);
-    while (left.length > 0) {
+    for (; left.length > 0; breathe()) {
       const done = left.find((request) => request.test());
       if (done !== undefined) return all.indexOf(done);
     }
@@ -153,7 +155,7 @@ export class Request<T = Status> implements PromiseLike<T> {
 
   /** Blocks until it is over. */
   #end(): void {
-    while (unposted.size > 0 && !this.progress()) lookAfter();
+    for (; unposted.size > 0 && !this.progress(); breathe()) lookAfter();
     if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
   }
 

@@ -1,3 +1,4 @@
+import { whole } from "../os/whole.ts";
 import { Communicator } from "./communicator.ts";
 
 /**
@@ -20,7 +21,9 @@ const NAME_BYTES = 1024;
  * console.log(`${wtime() - start} s`);
  */
 export function wtime(): number {
-  const seconds = world.mpi.comm().bsync_comm_wtime();
+  const seconds = whole(() => world.mpi)
+    .comm()
+    .bsync_comm_wtime();
   if (seconds < 0) throw world.failure(seconds, "tell the time");
   return seconds;
 }
@@ -28,7 +31,9 @@ export function wtime(): number {
 /** The name of the machine, as MPI has it (MPI_Get_processor_name, MPI 4.0 section 9.1.2). */
 export function processorName(): string {
   const text = new Uint8Array(NAME_BYTES);
-  const length = world.mpi.comm().bsync_comm_processor_name(text, text.byteLength);
+  const length = whole(() => world.mpi)
+    .comm()
+    .bsync_comm_processor_name(text, text.byteLength);
   if (length < 0) throw world.failure(length, "tell the name of the machine");
   return new TextDecoder().decode(text.subarray(0, length));
 }

@@ -11,12 +11,22 @@ import { endOfMain, loadScope, mainScript, plainPath, scopeOf, scopedModules } f
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
-/** A function that was found, and whether it is a text evaluated here rather than the module's own. */
-export interface Resolved {
+/**
+ * A function that was found, and whether it is a text evaluated here rather than the module's own. It inherits nothing: a
+ * promise asks what it comes to for a `then`, which all objects may have been given.
+ */
+export class Resolved {
   readonly fn: AnyFunction;
   /** The text that was evaluated, and its number in `lines.ts`; null for a function of the module. */
   readonly inline: { readonly text: string; readonly id: number } | null;
+
+  constructor(fn: AnyFunction, inline: Resolved["inline"] = null) {
+    this.fn = fn;
+    this.inline = inline;
+  }
 }
+
+Object.setPrototypeOf(Resolved.prototype, null);
 
 /** Finds a function; rejects with `FunctionError` that says what was looked for, and where. */
 export async function resolveFunction(
@@ -25,9 +35,9 @@ export async function resolveFunction(
 ): Promise<Resolved> {
   switch (reference.kind) {
     case "task":
-      return { fn: await findTask(reference.name, main), inline: null };
+      return await findTask(reference.name, main);
     case "export":
-      return { fn: await findExport(reference.module, reference.name), inline: null };
+      return await findExport(reference.module, reference.name);
     case "source":
       return await findSource(reference);
     case "text":
@@ -35,10 +45,10 @@ export async function resolveFunction(
   }
 }
 
-async function findTask(name: string, main: string): Promise<AnyFunction> {
+async function findTask(name: string, main: string): Promise<Resolved> {
   if (registeredFunction(name) === undefined) await loadModule(main, `task "${name}"`);
   const fn = registeredFunction(name);
-  if (fn !== undefined) return fn as AnyFunction;
+  if (fn !== undefined) return new Resolved(fn as AnyFunction);
   const known = registeredNames().join(", ") || "none";
   throw new FunctionError(
     `Cannot find task "${name}" on this worker: ${main} registers ${known}; ` +
@@ -46,10 +56,10 @@ async function findTask(name: string, main: string): Promise<AnyFunction> {
   );
 }
 
-async function findExport(module: string, name: string): Promise<AnyFunction> {
+async function findExport(module: string, name: string): Promise<Resolved> {
   await loadModule(module, `"${name}"`);
   const value = readExport(module, name);
-  if (typeof value === "function") return value as AnyFunction;
+  if (typeof value === "function") return new Resolved(value as AnyFunction);
   throw new FunctionError(`Cannot find the export "${name}" of ${module} on this worker`);
 }
 
@@ -62,7 +72,7 @@ async function findSource(
     await loadModule(module, name === "" ? "an inline function" : `"${name}"`);
     const value = readExport(module, name) ?? readName(module, name);
     if (typeof value === "function" && String(value) === text) {
-      return { fn: value as AnyFunction, inline: null };
+      return new Resolved(value as AnyFunction);
     }
     if (name === "") break; // an inline function has no name to be found by
   }
@@ -75,7 +85,7 @@ async function findSource(
     const fn = evaluate(
       `${source}\n//# sourceURL=${encodeURI(home)}${INLINE_QUERY}${id}`,
     ) as AnyFunction;
-    return { fn, inline: { text, id } };
+    return new Resolved(fn, { text, id });
   } catch (error) {
     throw refused(name || text, error);
   }
@@ -95,7 +105,7 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
     }
   }
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
-    return { fn: value as AnyFunction, inline: null };
+    return new Resolved(value as AnyFunction);
   }
   throw new FunctionError(
     `Cannot call "${text}": in ${main} it is ${Bun.inspect(value)}, not a function`,

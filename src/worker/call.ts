@@ -1,86 +1,99 @@
-import { Script } from "node:vm";
-import { FunctionError, TimeoutError } from "../errors.ts";
+import { BsyncError, FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
 import { endOfMain, mainScript } from "../function/scope.ts";
+import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "./context.ts";
+import { runWithin } from "./watchdog.ts";
 
 /** How a call ended. */
 export interface Outcome {
   readonly threw: boolean;
   /** What it returned, or threw. */
   readonly value: unknown;
+  /** Its time was over: `value` says so. What it has begun is to be told. */
+  readonly isLate: boolean;
+}
+
+/** A call that is not over. No promise stands for its outcome: one asks what it is given for a `then`. */
+export class Pending {
+  readonly promise: Promise<unknown>;
+  /** How it has ended, when `promise` is kept; null if that is what it comes to. */
+  readonly outcome: Outcome | null;
+
+  constructor(promise: Promise<unknown>, outcome: Outcome | null = null) {
+    this.promise = promise;
+    this.outcome = outcome;
+  }
 }
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * Calls a function under a deadline of `timeout` ms, Infinity for none. Synchronous code that runs
- * past it is interrupted (`node:vm` does that, whatever the code catches); a promise that is still
- * pending is abandoned: its function may go on, and nobody listens. `running` is told, in either
- * case. Never throws or rejects.
+ * Calls a function under a deadline of `timeout` ms, Infinity for none: to be done in the context of `running`, which is
+ * told when the time will be over. Synchronous code that runs past it is interrupted. What has come back later has
+ * timed out all the same, by the clock. Never throws.
  */
 export function call(
   { fn, inline }: Resolved,
   args: unknown[],
   timeout: number,
   running: RunningCall,
-): Outcome | Promise<Outcome> {
-  const start = timeout === Infinity ? 0 : performance.now();
-  const outcome = timeout === Infinity ? invoke(fn, args) : invokeWithin(fn, args, timeout);
-  if (outcome === null) {
-    const error = tooLong(running, timeout);
-    running.abandon(error);
-    return { threw: true, value: error };
-  }
-  if (!outcome.threw && isThenable(outcome.value)) {
-    const left = timeout === Infinity ? Infinity : timeout - (performance.now() - start);
-    const expire = () => tooLong(running, timeout);
-    return settle(outcome.value, left, running, expire, inline);
-  }
-  return outcome.threw ? explain(outcome, inline, running) : outcome;
+): Outcome | Pending {
+  const outcome =
+    timeout === Infinity ? invoke(fn, args) : invokeWithin(fn, args, timeout, running);
+  if (outcome.isLate) return outcome;
+  if (outcome.threw) return explain(outcome, inline, running);
+  return isThenable(outcome.value) ? awaited(outcome.value) : outcome;
 }
 
 function invoke(fn: AnyFunction, args: unknown[]): Outcome {
   try {
-    return { threw: false, value: fn(...args) };
+    return { threw: false, value: fn(...args), isLate: false };
   } catch (error) {
-    return { threw: true, value: error };
+    return thrown(error);
   }
 }
 
-// What `node:vm` runs is a text, so the call it is to make is handed over by these.
-const slot = Symbol.for("bsync.call");
-let pending: (() => void) | null = null;
-let script: Script | null = null;
+/** The outcome of a call that has thrown, or could not be made. */
+export function thrown(error: unknown): Outcome {
+  return { threw: true, value: error, isLate: false };
+}
 
-/** null when the deadline passed before the function returned. */
-function invokeWithin(fn: AnyFunction, args: unknown[], timeout: number): Outcome | null {
+function invokeWithin(
+  fn: AnyFunction,
+  args: unknown[],
+  timeout: number,
+  running: RunningCall,
+): Outcome {
   let outcome: Outcome | null = null;
-  const outer = pending;
-  pending = () => {
+  const interruption = runWithin(timeout, running, () => {
     outcome = invoke(fn, args);
-  };
-  try {
-    script ??= prepare();
-    // Whole ms, at least 1; beyond 24 days the controller's own clock has to do.
-    const within = Math.min(Math.max(1, Math.ceil(timeout)), 2_147_483_647);
-    script.runInThisContext({ timeout: within });
-  } catch (error) {
-    const code = (error as { code?: unknown } | null)?.code;
-    // One that returned at that very moment has returned: what it promised is not to be dropped.
-    if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return outcome;
-    // Code generation is forbidden altogether: the controller's clock alone watches this call.
-    outcome ??= invoke(fn, args);
-  } finally {
-    pending = outer;
+  });
+  // Written in a function that may not have come so far.
+  const found = outcome as Outcome | null;
+  if (!isOver(running)) {
+    if (interruption === "signal") return thrown(stopped(running));
+    if (found !== null) return found;
   }
-  return outcome;
+  // Nobody waits for what it has promised, nor hears of its failure.
+  if (found !== null && !found.threw && isThenable(found.value)) ignore(found.value);
+  return late(running, timeout);
 }
 
-function prepare(): Script {
-  Object.defineProperty(globalThis, slot, { value: () => pending?.() });
-  return new Script(`globalThis[Symbol.for("bsync.call")]()`, { filename: import.meta.path });
+/** Whether its time is over, by the clock. */
+export function isOver({ dueAt }: RunningCall): boolean {
+  return performance.now() > dueAt;
+}
+
+/** The outcome of a call whose time is over. */
+export function late({ label }: RunningCall, timeout: number): Outcome {
+  const message = `Cannot finish ${label}: it ran longer than its timeout of ${timeout} ms`;
+  return { threw: true, value: new TimeoutError(message), isLate: true };
+}
+
+function stopped({ label }: RunningCall): BsyncError {
+  return new BsyncError("BSYNC_INTERRUPTED", `Cannot finish ${label}: SIGINT came while it ran`);
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -93,70 +106,118 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   }
 }
 
-function settle(
-  promise: PromiseLike<unknown>,
-  left: number,
-  running: RunningCall,
-  expire: () => TimeoutError,
-  inline: Resolved["inline"],
-): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const expired = () => {
-      const error = expire();
-      // In this order: what the signal stops must not settle the call in its own way.
-      resolve({ threw: true, value: error });
-      running.abandon(error);
-    };
-    const timer =
-      left === Infinity ? null : setTimeout(expired, Math.min(Math.max(0, left), 2_147_483_647));
-    const done = (outcome: Outcome) => {
-      if (timer !== null) clearTimeout(timer);
-      resolve(outcome);
-    };
-    Promise.resolve(promise).then(
-      (value) => done({ threw: false, value }),
-      (error) => resolveAfter(done, explain({ threw: true, value: error }, inline, running)),
-    );
-  });
+/** Here, in the context of the call: one that is no promise is asked for what it comes to. */
+function awaited(value: PromiseLike<unknown>): Outcome | Pending {
+  try {
+    return new Pending(toPromise(value));
+  } catch (error) {
+    return thrown(error);
+  }
 }
 
-function resolveAfter(
-  done: (outcome: Outcome) => void,
-  explained: Outcome | Promise<Outcome>,
+function ignore(value: PromiseLike<unknown>): void {
+  const pending = awaited(value);
+  if (pending instanceof Pending) void listen(pending.promise, nothing, nothing);
+}
+
+function nothing(): void {}
+
+/** Calls one of the two, later. `await` asks a promise for no `then`, which may be anybody's. */
+async function listen(
+  promise: Promise<unknown>,
+  onDone: (value: unknown) => void,
+  onFailed: (error: unknown) => void,
+): Promise<void> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return onFailed(error);
+  }
+  onDone(value);
+}
+
+/**
+ * Waits for the end of a call, outside of its context; `settled` is told of it, once and later, and throws nothing. A
+ * promise that is still pending when the time is over is abandoned: its function may go on, and nobody listens.
+ */
+export function follow(
+  pending: Pending,
+  { inline }: Resolved,
+  timeout: number,
+  running: RunningCall,
+  settled: (outcome: Outcome) => void,
 ): void {
-  if (explained instanceof Promise) void explained.then(done);
-  else done(explained);
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let isSettled = false;
+  const settle = (outcome: Outcome): void => {
+    if (isSettled) return;
+    isSettled = true;
+    if (timer !== null) clearTimeout(timer);
+    settled(outcome);
+  };
+  const end = (outcome: Outcome): void => {
+    if (isSettled) return;
+    if (isOver(running)) return settle(late(running, timeout));
+    const explained = outcome.threw ? explain(outcome, inline, running) : outcome;
+    if (explained instanceof Pending) wait(explained, settle);
+    else settle(explained);
+  };
+  if (pending.outcome !== null) return wait(pending, settle);
+  if (timeout !== Infinity) {
+    const left = Math.min(Math.max(0, running.dueAt - performance.now()), 2_147_483_647);
+    // A timer may ring a little early.
+    timer = setTimeout(() => settle(late(running, timeout)), left);
+  }
+  void listen(
+    pending.promise,
+    (value) => end({ threw: false, value, isLate: false }),
+    (error) => end(thrown(error)),
+  );
+}
+
+/** Of a call whose outcome is known: until what else there is to be found is. */
+function wait({ promise, outcome }: Pending, settle: (outcome: Outcome) => void): void {
+  const end = () => settle(outcome!);
+  void listen(promise, end, end);
+}
+
+/** Never fails: what it meets there is thrown in the place of what was. */
+function explain(
+  outcome: Outcome,
+  inline: Resolved["inline"],
+  running: RunningCall,
+): Outcome | Pending {
+  try {
+    return explained(outcome, inline, running);
+  } catch (error) {
+    return thrown(error);
+  }
 }
 
 /**
  * A function that has thrown. One that lacks a variable of the main script, or, if it is inline, of the
  * function it was written in says which; of an inline one the lines of its stack are found, the first time.
  */
-function explain(
+function explained(
   outcome: Outcome,
   inline: Resolved["inline"],
   { label }: RunningCall,
-): Outcome | Promise<Outcome> {
+): Outcome | Pending {
   const unreached = unreachedVariable(outcome.value);
   if (unreached !== null) {
     const message =
       `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this worker, where ` +
       `${mainScript()} goes no further than ${endOfMain()}; move "${unreached}" above that line, or ` +
       "pass it as an argument";
-    return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
+    return thrown(new FunctionError(message, { cause: outcome.value }));
   }
   if (inline === null) return outcome;
   const { text, id } = inline;
   const name = missingVariable(outcome.value, text);
-  if (name === null) return needsLines(id) ? findLines(id).then(() => outcome) : outcome;
+  if (name === null) return needsLines(id) ? new Pending(findLines(id), outcome) : outcome;
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
     "it was written in, which does not travel with it; pass it as an argument";
-  return { threw: true, value: new FunctionError(message, { cause: outcome.value }) };
-}
-
-function tooLong({ label }: RunningCall, timeout: number): TimeoutError {
-  return new TimeoutError(
-    `Cannot finish ${label}: it ran longer than its timeout of ${timeout} ms`,
-  );
+  return thrown(new FunctionError(message, { cause: outcome.value }));
 }

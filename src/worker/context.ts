@@ -37,6 +37,8 @@ export class RunningCall {
   readonly id: number;
   /** The task's number in its pool; 0 for an initializer. */
   readonly task: number;
+  /** When its time is over, on `performance.now()`; not before its function is called. */
+  dueAt = Infinity;
   readonly #attempt: number;
   readonly #place: Workplace;
   readonly #fn: string;

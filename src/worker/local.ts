@@ -9,7 +9,7 @@ import { BELL_FD, MEMORY_FD, takePlace, WORKER_MARK } from "../place.ts";
 import { exitProcess } from "../processes.ts";
 import { At } from "../wire/task-id.ts";
 import { readHead } from "../wire.ts";
-import { surviveStrayErrors } from "./guard.ts";
+import { guarded, surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";
 
@@ -57,12 +57,13 @@ function serveMemory(): void {
     () => bell.ring(),
     () => pump.wake(),
   );
+  const poll = () => link.poll();
   const pump = new Pump(
     {
-      poll: () => link.poll(),
+      poll: () => guarded(poll),
       due: () => isServing,
-      sleep: () => link.sleep(),
-      awake: () => link.awake(),
+      sleep: () => guarded(() => link.sleep()),
+      awake: () => guarded(() => link.awake()),
       nap: () => Infinity,
       yield: () => {},
       announces: true,
@@ -83,12 +84,19 @@ function serveMemory(): void {
 
 function ownerOf(link: () => SharedLink): LinkOwner {
   let session: Session | null = null;
+  const sayLast = (): void => {
+    try {
+      session?.sendAnswers();
+    } catch {
+      // What has ended it may keep it from that, too.
+    }
+  };
   return {
     onMessage(bytes, length, buffers) {
       if (session === null) {
         session = new Session(readHead(bytes, length).session, SPIN_US, end);
         session.serve(link());
-        process.on("exit", () => session?.sendAnswers());
+        process.on("exit", sayLast);
       }
       session.receive(bytes, length, buffers);
     },

@@ -1,17 +1,26 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { debug } from "../debug.ts";
+import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/scope.ts";
 import { endAftermath } from "../function/stop.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
+import {
+  clearTimeout,
+  newPromise,
+  performance,
+  Promise,
+  setImmediate,
+  setTimeout,
+} from "../os/natives.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
 import { EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
-import { surviveStrayErrors, takeSignalsBack } from "./guard.ts";
+import { endWorker, surviveStrayErrors, takeSignalsBack } from "./guard.ts";
 import { Services } from "./service.ts";
 
 /**
@@ -115,7 +124,7 @@ export function join(initTimeout: number): Job {
  * when its controller has.
  */
 export function serve(job: Job, controller: number, id: OpenId | null): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = newPromise<void>();
   const wait: Wait = { controller, id, resolve, reject };
   const name = id === null ? "" : nameOf(id);
   debug(`rank ${job.mpi.rank} serves in open`);
@@ -196,8 +205,9 @@ function startServing({ mpi, roll, onBell }: Job): () => void {
   };
 }
 
-/** MPI has failed. */
+/** MPI has failed. All else is this rank's own. */
 function giveUp(error: unknown): void {
+  if (!(error instanceof BsyncError)) endWorker(error);
   for (const wait of [...waits, ...leaving.keys()]) wait.reject(error);
   waits.clear();
   leaving.clear();

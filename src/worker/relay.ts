@@ -8,6 +8,7 @@ import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
+import { clearInterval, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
 import type { Place } from "../place.ts";
 import {
@@ -20,6 +21,7 @@ import {
   readGreeting,
 } from "../wire.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
+import { guarded } from "./guard.ts";
 
 /** ms in which a child that reads what it was sent has read some of it. */
 const READ_MS = 2;
@@ -70,9 +72,10 @@ export class Relay {
       this.#child = new LocalLink(
         { env: undefined, cwd: undefined, place },
         {
-          onMessage: (bytes, length, buffers) => this.#passUp(bytes, length, buffers),
+          onMessage: (bytes, length, buffers) =>
+            guarded(() => this.#passUp(bytes, length, buffers)),
           onPause() {},
-          onLost: (ending) => this.#lose(ending),
+          onLost: (ending) => guarded(() => this.#lose(ending)),
         },
         wake,
         wake,
@@ -81,7 +84,7 @@ export class Relay {
       return this.#lose(notStarted(error));
     }
     sendFrame(this.#up, Kind.Spawned, this.#child.pid, this.#us);
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => guarded(() => this.#look()), LOOK_MS);
     this.#timer.unref();
   }
 

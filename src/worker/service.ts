@@ -4,6 +4,7 @@ import { PROGRAM_OVER } from "../endings.ts";
 import { sendFrame } from "../link/frames.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
 import { exitProcess } from "../processes.ts";
+import { guarded } from "./guard.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
 import { At } from "../wire/task-id.ts";
@@ -44,9 +45,9 @@ class Service {
     this.#host = host;
     this.#services = services;
     this.link = host.hub.connect(source, tag, session, {
-      onMessage: (bytes, length, buffers) => this.#receive(bytes, length, buffers),
-      onPause: () => this.served?.answer(),
-      onSent: () => this.served?.onSent(),
+      onMessage: (bytes, length, buffers) => guarded(() => this.#receive(bytes, length, buffers)),
+      onPause: () => guarded(() => this.served?.answer()),
+      onSent: () => guarded(() => this.served?.onSent()),
       onLost: ({ text }) => {
         process.stderr.write(`bsync: rank ${host.hub.mpi.rank}: rank ${source} ${text}\n`);
         exitProcess(1);

@@ -8,16 +8,19 @@ import {
   encodeValue,
   OUT_OF_BAND_BYTES,
 } from "../codec/value.ts";
+import { performance, rss } from "../os/natives.ts";
 import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
-import { FunctionError, ValueError } from "../errors.ts";
+import { FunctionError, type TimeoutError, ValueError } from "../errors.ts";
+import { Fifo } from "../fifo.ts";
 import {
   exportedOnWorker,
   exporterOnWorker,
-  type Resolved,
+  Resolved,
   resolveFunction,
 } from "../function/resolve.ts";
 import { forgetInline } from "../function/lines.ts";
+import type { FunctionReference } from "../function/reference.ts";
 import { setMainScript } from "../function/scope.ts";
 import { userStack } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
@@ -34,10 +37,11 @@ import {
   readFrames,
   checkBuffers,
 } from "../wire.ts";
-import { call, type Outcome } from "./call.ts";
+import { call, follow, isOver, late, type Outcome, Pending, thrown } from "./call.ts";
 import { RunningCall, type Workplace } from "./context.ts";
-import { leaveToController } from "./guard.ts";
+import { guarded, leaveToController } from "./guard.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
+import { prepareWatchdog } from "./watchdog.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
@@ -49,6 +53,12 @@ const MEMORY_LOOK_MS = 0.5;
 interface Known {
   readonly label: string;
   found: Resolved | FunctionError | null;
+}
+
+/** A call under a deadline, in ms. */
+interface Timed {
+  readonly running: RunningCall;
+  readonly deadline: number;
 }
 
 interface Call {
@@ -77,11 +87,13 @@ export class Session {
   readonly #functions = new Map<number, Known>();
   /** Functions whose modules are being loaded: no call starts before they are there. */
   #resolving = 0;
-  readonly #queue: Call[] = [];
+  readonly #queue = new Fifo<Call>();
   /** A call that is begun, and waits until what was sent before has left. */
   #held: { readonly task: number; run(): void } | null = null;
   /** The task whose function is being called: messages may be taken in by it, in a `getSync` of its rank's own pool. */
   #called: number | null = null;
+  /** The call that is being started, or answered: should that fail, it is answered with the failure. */
+  #unanswered: number | null = null;
   /** Calls that wait are being started. */
   #isContinuing = false;
   /** How often this worker was recalled, and how often it had been when the message came that is being read. */
@@ -135,7 +147,7 @@ export class Session {
   onSent(): void {
     const held = this.#held;
     this.#held = null;
-    held?.run();
+    if (held !== null) this.#go(held);
     this.#continue();
   }
 
@@ -187,15 +199,21 @@ export class Session {
     this.#resolving++;
     // A call that awaits is what this worker is at, whatever is loaded meanwhile.
     if (!this.#isBusy) this.#link?.tell(At.Loading);
-    resolveFunction(reference, this.#main)
-      .catch((error: unknown) =>
-        error instanceof FunctionError ? error : new FunctionError(String(error), { cause: error }),
-      )
-      .then((found) => {
-        known.found = found;
-        this.#resolving--;
-        this.#continue();
-      });
+    void this.#load(known, reference);
+  }
+
+  async #load(known: Known, reference: FunctionReference): Promise<void> {
+    let found: Resolved | FunctionError;
+    try {
+      found = await resolveFunction(reference, this.#main);
+    } catch (error) {
+      found = error instanceof FunctionError ? error : unfound(known.label, error);
+    }
+    guarded(() => {
+      known.found = found;
+      this.#resolving--;
+      this.#continue();
+    });
   }
 
   /** No call that is not begun names them, nor will one before they are told of anew. */
@@ -249,15 +267,45 @@ export class Session {
     // Told until its answer is on its way: should this process end, be it by the arguments, it is
     // known what it had begun. What was taken back meanwhile is another worker's.
     if (this.#link?.tell(task) === false) return;
-    const found = this.#find(fn);
-    if (found instanceof FunctionError) return this.#answer(task, 0, { threw: true, value: found });
-    let args: unknown[];
+    this.#unanswered = task;
     try {
-      args = decodeAt(encoded, this.#decoding) as unknown[];
+      this.#begin(task, order, fn, deadline, attempt, encoded);
     } catch (error) {
-      return this.#answer(task, 0, { threw: true, value: error });
+      this.#fail(task, error);
     }
+  }
+
+  #go({ task, run }: { readonly task: number; run(): void }): void {
+    this.#unanswered = task;
+    try {
+      run();
+    } catch (error) {
+      this.#fail(task, error);
+    }
+  }
+
+  /** Something of this worker's own has failed, as where a task has changed what everything is made of. */
+  #fail(task: number, error: unknown): void {
+    if (this.#unanswered !== task) throw error;
+    this.#called = null;
+    this.#held = null;
+    this.#running = null;
+    this.#answer(task, 0, thrown(error));
+  }
+
+  #begin(
+    task: number,
+    order: number,
+    fn: number,
+    deadline: number,
+    attempt: number,
+    encoded: EncodedAt,
+  ): void {
+    const found = this.#find(fn);
+    if (found instanceof FunctionError) return this.#answer(task, 0, thrown(found));
+    const args = decodeAt(encoded, this.#decoding) as unknown[];
     if (deadline !== Infinity) {
+      prepareWatchdog();
       this.#writer.write(Kind.Started, task);
       this.sendAnswers();
     }
@@ -274,38 +322,54 @@ export class Session {
   #run(running: RunningCall, found: Resolved, args: unknown[], deadline: number): void {
     const start = performance.now();
     const task = running.id;
-    const isTask = running.task > 0;
     this.#called = task;
     const outcome = running.run(call, found, args, deadline, running);
     // It has ended the process, which is as good as gone: what was told stays.
     if (isLeaving()) return;
     this.#called = null;
-    if (!(outcome instanceof Promise)) {
-      const end = performance.now();
-      this.#answer(task, (end - start) * 1000, outcome, deadline);
-      if (this.#maxMemory !== Infinity && isTask) this.#lookAtMemory(end);
-      if (end - this.#flushed > FLUSH_MS) this.#flush(end);
-      // What came during the call.
-      if (this.#queue.length > 0) this.#continue();
+    if (outcome instanceof Pending) {
+      this.#running = running;
+      follow(outcome, found, deadline, running, (outcome) =>
+        guarded(() => this.#settled(running, start, outcome, deadline)),
+      );
       return;
     }
-    this.#running = running;
-    void outcome.then((outcome) => {
-      if (this.#running !== running) return; // it was cancelled, and answered then
-      if (isLeaving()) return;
-      const end = performance.now();
-      this.#running = null;
-      this.#answer(task, (end - start) * 1000, outcome, deadline);
-      if (this.#maxMemory !== Infinity && isTask) this.#lookAtMemory(end);
-      this.#continue();
-    });
+    const end = performance.now();
+    this.#finish(running, end - start, outcome, deadline);
+    if (end - this.#flushed > FLUSH_MS) this.#flush(end);
+    // What came during the call.
+    if (this.#queue.length > 0) this.#continue();
+  }
+
+  /** An asynchronous call is over. */
+  #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
+    if (this.#running !== running) return; // it was cancelled, and answered then
+    if (isLeaving()) return;
+    this.#running = null;
+    this.#unanswered = running.id;
+    try {
+      this.#finish(running, performance.now() - start, outcome, deadline);
+    } catch (error) {
+      this.#fail(running.id, error);
+    }
+    this.#continue();
+  }
+
+  #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
+    const timed = deadline === Infinity ? null : { running, deadline };
+    this.#answer(running.id, ms * 1000, outcome, timed);
+    if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
+    if (!outcome.isLate) return;
+    // What listens may take its time: the answer goes before.
+    this.#flush();
+    running.abandon(outcome.value as TimeoutError);
   }
 
   /** After a task: is there more memory in use than there may be? */
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    if (process.memoryUsage.rss() <= this.#maxMemory) return;
+    if (rss() <= this.#maxMemory) return;
     this.#maxMemory = Infinity;
     if (!this.#writer.fits()) this.#flush(now);
     this.#writer.write(Kind.Spent, 0);
@@ -314,7 +378,7 @@ export class Session {
   #cancel(task: number): void {
     const waiting = this.#queue.findIndex((call) => call.task === task);
     const running = this.#running?.id === task ? this.#running : null;
-    if (waiting >= 0) this.#queue.splice(waiting, 1);
+    if (waiting >= 0) this.#queue.remove(waiting);
     else if (this.#held?.task === task) this.#held = null;
     else if (running === null) {
       // It has been answered; or lies behind the call that takes this in, or is that call.
@@ -333,13 +397,13 @@ export class Session {
 
   /** Answers a call that is not wanted any more. */
   #drop(task: number): void {
-    this.#answer(task, 0, { threw: false, value: undefined });
+    this.#answer(task, 0, DROPPED);
   }
 
   /** All that was sent before, and is not begun, is taken back. What it runs it still answers. */
   #recall(recall: number): void {
     this.#recallsBefore = ++this.#recalls;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     this.#link?.resume(recall);
     if (!this.#writer.fits()) this.#flush();
     const begun = this.#running?.id ?? this.#held?.task ?? this.#called ?? 0;
@@ -376,27 +440,40 @@ export class Session {
     this.#closed = true;
     this.#running = null;
     this.#held = null;
-    this.#queue.length = 0;
+    this.#queue.takeAll();
     running?.abandon();
     this.#onClosed();
   }
 
-  #answer(task: number, elapsed: number, outcome: Outcome, deadline = Infinity): void {
+  #answer(task: number, elapsed: number, outcome: Outcome, timed: Timed | null = null): void {
     if (this.#closed) return;
     if (outcome.threw) {
-      this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(outcome.value));
-      return;
+      const content = this.#encodeThrown(outcome.value);
+      // What the program's own getters take counts, too.
+      if (timed !== null && !outcome.isLate && isOver(timed.running))
+        return this.#answerLate(task, timed);
+      return this.#send(Kind.Failure, task, elapsed, content);
     }
     let content: Encoded;
     try {
       // What an initializer returns is for nobody.
       content = this.#encode(task === INITIALIZER ? undefined : outcome.value);
     } catch (error) {
-      this.#send(Kind.Failure, task, elapsed, this.#encodeThrown(error));
-      return;
+      return this.#answer(task, elapsed, thrown(error), timed);
     }
-    if (deadline !== Infinity) this.#tellReturned(task, content);
+    if (timed !== null) {
+      if (isOver(timed.running)) return this.#answerLate(task, timed);
+      this.#tellReturned(task, content);
+    }
     this.#send(Kind.Result, task, elapsed, content);
+  }
+
+  /** Its time was over when what it has come to was encoded. */
+  #answerLate(task: number, { running, deadline }: Timed): void {
+    const { value } = late(running, deadline);
+    this.#send(Kind.Failure, task, deadline * 1000, this.#encodeThrown(value));
+    this.#flush();
+    running.abandon(value as TimeoutError);
   }
 
   /**
@@ -413,6 +490,7 @@ export class Session {
   #send(kind: Kind, task: number, elapsed: number, content: Encoded): void {
     if (!this.#writer.fits(content)) this.#flush();
     this.#writer.write(kind, task, elapsed, content);
+    if (this.#unanswered === task) this.#unanswered = null;
   }
 
   /**
@@ -470,6 +548,19 @@ const encoding: EncodeContext = {
   classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
   stackFor: userStack,
 };
+
+/** What there is to answer of a call that is not wanted any more. */
+const DROPPED: Outcome = { threw: false, value: undefined, isLate: false };
+
+function unfound(label: string, error: unknown): FunctionError {
+  let text = "something that cannot be shown";
+  try {
+    text = String(error);
+  } catch {
+    // It throws, and so does what it has thrown.
+  }
+  return new FunctionError(`Cannot find ${label} on this worker: ${text}`, { cause: error });
+}
 
 /** A copy: what was received lies in memory that will be used again. */
 function keep({ format, body, buffers }: Encoded): EncodedAt {

@@ -1,3 +1,4 @@
+import { dlopen } from "bun:ffi";
 import { AsyncPool, BsyncError, type MessageHandle, TimeoutError } from "../../../index.ts";
 import { assert, failure, timed } from "../assert.ts";
 import { Subject } from "../case.ts";
@@ -144,6 +145,109 @@ timeouts.it(
   },
   { slow: true },
 );
+
+/** Outlives its timeout in ways of its own, and then does as if nothing had been. */
+const LATE: Readonly<Record<string, (ms: number) => unknown>> = {
+  "it returns": (ms) => Bun.sleepSync(ms),
+  "it throws": (ms) => {
+    Bun.sleepSync(ms);
+    throw new RangeError("late");
+  },
+  "its promise is kept": async (ms) => {
+    await Promise.resolve();
+    Bun.sleepSync(ms);
+    return "late";
+  },
+  "its promise is broken": async (ms) => {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    Bun.sleepSync(ms);
+    throw new RangeError("late");
+  },
+  "it returns a promise": (ms) => {
+    Bun.sleepSync(ms);
+    return Promise.reject(new RangeError("late"));
+  },
+  "it returns what has a then": (ms) => ({
+    then(resolve: (value: string) => void) {
+      Bun.sleepSync(ms);
+      resolve("late");
+    },
+  }),
+  "its result is read": (ms) => ({
+    get value() {
+      Bun.sleepSync(ms);
+      return 1;
+    },
+  }),
+  "its error is read": (ms) => {
+    const error = new RangeError("late");
+    throw Object.defineProperty(error, "code", {
+      enumerable: true,
+      get: () => Bun.sleepSync(ms),
+    });
+  },
+  "it computes": (ms) => {
+    for (const end = performance.now() + ms; performance.now() < end;);
+  },
+};
+
+function runLate(way: string, ms: number): unknown {
+  return LATE[way]!(ms);
+}
+
+for (const way of Object.keys(LATE)) {
+  timeouts.it(`time is over when ${way} a few ms late`, async () => {
+    await using pool = await AsyncPool.open(1);
+    await pool
+      .async(runLate, way, 0)
+      .get({ reraise: false })
+      .catch(() => {});
+    for (const timeout of [0.1, 1, 5]) {
+      for (const ms of [timeout + 1, timeout + 8]) {
+        const bad = pool.with({ timeout }).async(runLate, way, ms);
+        const error = await failure(bad, TimeoutError);
+        assert.match(error.message, new RegExp(`\\b${timeout} ms`));
+      }
+    }
+    assert.equal(await pool.async(square, 3), 9);
+  });
+}
+
+/** Of a function whose time is over only what it has returned in time is told, by its own clock. */
+timeouts.it("of lengths about the timeout, none is told that was longer", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const timeout of [0.1, 1, 5]) {
+    for (let i = 0; i < 20; i++) {
+      const ran = await pool
+        .with({ timeout })
+        .async(spin, (timeout * i) / 10)
+        .get()
+        .catch((error: unknown) => error);
+      assert.ok(ran instanceof TimeoutError || (ran as number) <= timeout, `${String(ran)} ms`);
+    }
+  }
+});
+
+function spin(ms: number): number {
+  const start = performance.now();
+  while (performance.now() < start + ms);
+  return performance.now() - start;
+}
+
+/** Sleeps in a call of the system's, which the signal that interrupts the engine ends early. */
+function sleepInSystem(): number {
+  const { symbols } = dlopen("libc.so.6", { sleep: { args: ["u32"], returns: "u32" } });
+  return symbols.sleep(2);
+}
+
+timeouts.it("a call of the system that the timeout cuts short has timed out", async () => {
+  await using pool = await AsyncPool.open(1);
+  await pool.async(square, 1);
+  for (let i = 0; i < 3; i++) {
+    await failure(pool.with({ timeout: 100 }).async(sleepInSystem), TimeoutError);
+  }
+  assert.equal(await pool.async(square, 3), 9);
+});
 
 timeouts.it("one that is not reached changes nothing", async () => {
   await using pool = await AsyncPool.open(1);

@@ -1,0 +1,141 @@
+/**
+ * Interrupts synchronous code whose time is over, whatever it catches. Two ways:
+ *
+ * - `node:vm`'s timeout, where nothing of bsync's own can be in the midst of anything. It costs next to nothing.
+ * - Else a thread that strikes by a signal, and not before bsync's own code is whole (`os/whole.ts`): the engine has no
+ *   way to put off a timeout of its own. It costs some 50 µs a call, most of it to listen to that signal.
+ */
+import { Script } from "node:vm";
+import { Atomics, JSON, performance } from "../os/natives.ts";
+import {
+  beginTimed,
+  beginWatch,
+  endTimed,
+  endWatch,
+  isOccupied,
+  type Memory,
+  State,
+  Word,
+} from "../os/whole.ts";
+import { exitProcess } from "../processes.ts";
+
+/** ms for the thread to start. */
+const START_MS = 5_000;
+
+// What `node:vm` runs is a text, so the call it is to make is handed over by these. Each instance of bsync has its own.
+const SLOT = `bsync.call.${process.pid}.${performance.now()}`;
+let pending: (() => void) | null = null;
+let script: Script | null = null;
+
+/** What this process ends with, once it has come to that. */
+let exitCode: number | null = null;
+
+/** Undefined before it is needed; null where there can be none. */
+let thread: Memory | null | undefined;
+
+/** How a deed was interrupted: by its time, or by a SIGINT that somebody else has sent. */
+export type Interruption = "time" | "signal";
+
+/** To be called before a call's time begins: what it takes to watch it is made. */
+export function prepareWatchdog(): void {
+  if (isOccupied() && thread === undefined) thread = startThread();
+}
+
+/**
+ * Calls `deed`, which throws nothing, and tells `clock` when its time is over: before anything counts it, so that
+ * nothing is interrupted earlier. Null when it has come to its end.
+ */
+export function runWithin(
+  timeout: number,
+  clock: { dueAt: number },
+  deed: () => void,
+): Interruption | null {
+  const outer = pending;
+  const before = beginTimed();
+  prepareWatchdog();
+  const shared = (isOccupied() && thread) || null;
+  const course = { hasBegun: false, hasEnded: false };
+  pending = () => {
+    course.hasBegun = true;
+    if (shared !== null) beginWatch(shared, timeout);
+    deed();
+    if (shared !== null) endWatch();
+    course.hasEnded = true;
+  };
+  try {
+    script ??= prepare();
+    clock.dueAt = performance.now() + timeout;
+    script.runInThisContext(shared === null ? timeoutOf(timeout) : BREAK_ON_SIGNAL);
+  } catch {
+    // Code generation is forbidden altogether: the controller's clock alone watches this call.
+    if (!course.hasBegun) pending();
+    const isOurs =
+      shared === null || (Atomics.load(shared.words, Word.State) & 3) === State.Striking;
+    // It was at its end, and what ends with it was cut off: once more, where nothing is interrupted.
+    if (exitCode !== null) exitProcess(exitCode);
+    if (!course.hasEnded) return isOurs ? "time" : "signal";
+  } finally {
+    pending = outer;
+    endTimed(before);
+  }
+  return null;
+}
+
+const BREAK_ON_SIGNAL = { breakOnSigint: true };
+
+/** Whole ms, at least 1; beyond 24 days the controller's own clock has to do. */
+function timeoutOf(ms: number): { timeout: number } {
+  return { timeout: Math.min(Math.max(1, Math.ceil(ms)), 2_147_483_647) };
+}
+
+function prepare(): Script {
+  process.prependListener("exit", (code) => (exitCode = code));
+  Object.defineProperty(globalThis, SLOT, { value: () => pending?.() });
+  return new Script(`globalThis[${JSON.stringify(SLOT)}]()`, { filename: import.meta.path });
+}
+
+function startThread(): Memory | null {
+  const words = new Int32Array(new SharedArrayBuffer(64));
+  const delay = new Float64Array(words.buffer, 32, 1);
+  delay[0] = -1;
+  try {
+    // Few need it, and it takes a ms or two to load.
+    const { Worker } = require("node:worker_threads") as typeof import("node:worker_threads");
+    const worker = new Worker(STRIKER, { eval: true, workerData: words.buffer });
+    worker.on("error", () => {});
+    worker.unref();
+  } catch {
+    return null;
+  }
+  const isUp = Atomics.wait(words, Word.Up, 0, START_MS) !== "timed-out";
+  return isUp ? { words, delay } : null;
+}
+
+/** A text, for that is what there is of this file in a bundled program. */
+const STRIKER = `
+  const { workerData } = require("node:worker_threads");
+  const words = new Int32Array(workerData);
+  const delay = new Float64Array(workerData, 32, 1);
+  const { compareExchange, load, notify, store, wait } = Atomics;
+  const strike = (turn) => {
+    while (load(words, ${Word.Turn}) === turn) {
+      const open = (turn << 2) | ${State.Open};
+      const striking = (turn << 2) | ${State.Striking};
+      if (compareExchange(words, ${Word.State}, open, striking) === open) {
+        process.kill(process.pid, "SIGINT");
+        return;
+      }
+      store(words, ${Word.Due}, 1);
+      wait(words, ${Word.State}, (turn << 2) | ${State.Closed});
+    }
+  };
+  store(words, ${Word.Up}, 1);
+  notify(words, ${Word.Up});
+  for (;;) {
+    const turn = load(words, ${Word.Turn});
+    const ms = delay[0];
+    if (wait(words, ${Word.Turn}, turn, ms < 0 ? Infinity : ms) !== "timed-out") continue;
+    strike(turn);
+    wait(words, ${Word.Turn}, turn);
+  }
+`;
