@@ -104,7 +104,7 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
 export interface CallOptions {
   /**
    * ms the function may run, from its start on the worker; fractions are allowed, `Infinity` is no
-   * limit. Past it the task fails with `TimeoutError`.
+   * limit. Past it the task fails with `TimeoutError`, also where it comes back a moment later.
    */
   readonly timeout?: number;
   /** Any number: lower runs first, negative is more urgent. */

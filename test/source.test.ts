@@ -4,6 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import * as natives from "../src/os/natives.ts";
 
 const ROOT = join(import.meta.dir, "..");
 
@@ -62,6 +63,29 @@ describe("imports", () => {
     return [...imports].filter(([, names]) => names.includes(name)).map(([file]) => file);
   }
 });
+
+describe("globals that a program may replace", () => {
+  const names = Object.keys(natives).filter((name) => name in globalThis);
+  const sources = [...new Bun.Glob("src/**/*.ts").scanSync(ROOT)].filter(
+    (file) => !file.startsWith("src/cli/") && file !== "src/os/natives.ts",
+  );
+
+  test("are those that bsync was loaded with, wherever it uses them", () => {
+    expect(names.length).toBeGreaterThan(8);
+    expect(sources.flatMap((file) => globalsIn(file, names))).toEqual([]);
+  });
+});
+
+/** Uses of globals of these names in a file that does not import them. */
+function globalsIn(file: string, names: readonly string[]): string[] {
+  const source = readFileSync(join(ROOT, file), "utf8");
+  const imported = /^import \{([^}]*)\} from "[^"]*natives\.ts";/m.exec(source)?.[1] ?? "";
+  const code = source.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$|`[^`]*`|"[^"\n]*"/gm, "");
+  return names
+    .filter((name) => !imported.split(/\W+/).includes(name))
+    .filter((name) => new RegExp(`(?<![.\\w])${name}(?=[.(]|\\()|new ${name}\\b`).test(code))
+    .map((name) => `${file}: ${name}`);
+}
 
 test("a circle of imports would be found", () => {
   const graph = new Map([

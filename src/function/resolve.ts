@@ -1,4 +1,5 @@
 import { FunctionError } from "../errors.ts";
+import { isError } from "../os/natives.ts";
 import { INLINE_QUERY, registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
@@ -193,7 +194,7 @@ export function exportedOnWorker(module: string, name: string): unknown {
  */
 export function missingVariable(error: unknown, text: string): string | null {
   // Not `instanceof`, which asks the value: what was thrown may be anything.
-  if (!Error.isError(error) || !(error instanceof ReferenceError)) return null;
+  if (!isError(error) || !(error instanceof ReferenceError)) return null;
   const name =
     /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u.exec(
       error.message,
@@ -208,8 +209,7 @@ export function missingVariable(error: unknown, text: string): string | null {
  * `AsyncPool.open`, or whatever call a worker's run of it goes no further than.
  */
 export function unreachedVariable(error: unknown): string | null {
-  if (endOfMain() === null || !Error.isError(error) || !(error instanceof ReferenceError))
-    return null;
+  if (endOfMain() === null || !isError(error) || !(error instanceof ReferenceError)) return null;
   // Not `error.message`, which may be the task's own getter.
   const message: unknown = Object.getOwnPropertyDescriptor(error, "message")?.value;
   if (typeof message !== "string") return null;

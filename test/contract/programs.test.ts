@@ -172,6 +172,13 @@ describe("programs of their own", () => {
       expect(exitCode).toBe(0);
     });
 
+    it(`${launch.mode}: whatever tasks make of the globals, the pool goes on`, async () => {
+      const { exitCode, stdout } = await runProgram(launch, "tampering.ts");
+      const expected =
+        launch.mode === "local" ? ["19 kinds, 0 wrong", "sum 89703"] : ["9 kinds, 0 wrong"];
+      expect({ exitCode, lines: linesOf(stdout) }).toEqual({ exitCode: 0, lines: expected });
+    });
+
     it(`${launch.mode}: BSYNC_SPIN_US is taken`, async () => {
       const env = { BSYNC_SPIN_US: "0" };
       const { exitCode } = await runProgram(launch, "speaking.ts", { env });

@@ -1,6 +1,12 @@
 import { dlopen } from "bun:ffi";
-import { AsyncPool, BsyncError, type MessageHandle, TimeoutError } from "../../../index.ts";
-import { assert, failure, timed } from "../assert.ts";
+import {
+  AsyncPool,
+  BsyncError,
+  type MessageHandle,
+  TimeoutError,
+  WorkerLostError,
+} from "../../../index.ts";
+import { assert, failure, thrownBy, timed } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
@@ -92,6 +98,26 @@ timeouts.it(
     assert.notEqual(await next, pid);
     assert.deepEqual([pool.size, pool.workers[0]!.index, next.worker], [1, 0, 0]);
     assert.equal(pool.workers[0]!.pid, await next);
+  },
+  { processes: true },
+);
+
+function endSlowly(): void {
+  process.on("exit", () => Bun.sleepSync(5));
+  process.on("exit", () => {
+    for (const end = performance.now() + 200; performance.now() < end;);
+  });
+  process.exit(3);
+}
+
+timeouts.it(
+  "a process whose time is over while it comes to its end ends nevertheless",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const { pid } = pool.workers[0]!;
+    const error = await thrownBy(pool.with({ timeout: 50 }).async(endSlowly));
+    assert.ok(error instanceof TimeoutError || error instanceof WorkerLostError, String(error));
+    assert.notEqual(await pool.async(() => process.pid), pid);
   },
   { processes: true },
 );
