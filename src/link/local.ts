@@ -2,7 +2,13 @@ import { closeSync, existsSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
-import { clearTimeout, setTimeout } from "../os/natives.ts";
+import {
+  clearInterval,
+  clearTimeout,
+  performance,
+  setInterval,
+  setTimeout,
+} from "../os/natives.ts";
 import { HeldWrite, Writing } from "../os/output.ts";
 import { statOf } from "../os/proc.ts";
 import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";

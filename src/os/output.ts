@@ -3,6 +3,7 @@
  * returns; what a pipe has no room for waits in memory that JavaScript does not see, and an early end drops
  * it. The kernel sees it: a thread that is held in a write, or a descriptor that is watched for room.
  */
+import { Promise, performance, setTimeout } from "./natives.ts";
 import { readdirSync, writeFileSync, writeSync } from "node:fs";
 import { descendantsOf, exitProcess } from "../processes.ts";
 import { linkOfProc, procOf, readProc } from "./proc.ts";

@@ -3,6 +3,7 @@
  * RangeError at any call it makes, bsync's own among them. Wherever such a call changes several things that belong
  * together, it looks here first, and changes nothing where there is too little.
  */
+import { performance } from "./natives.ts";
 
 /** Levels of a recursion that take as much of the stack as the longest road through a controller, twice: 16 KB. */
 const LEVELS = 64;

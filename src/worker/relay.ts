@@ -8,7 +8,7 @@ import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
 import { introduce } from "../neighbours.ts";
-import { clearInterval, setInterval, setTimeout } from "../os/natives.ts";
+import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
 import type { Place } from "../place.ts";
 import {

@@ -3,6 +3,7 @@
  * where an end of the process loses it, and write it in pieces, between which other workers of the pipe write
  * theirs. Here a write has been done when it returns, as console.log's has: whatever becomes of the process.
  */
+import { performance } from "../os/natives.ts";
 import {
   constants,
   createWriteStream,
