@@ -195,13 +195,13 @@ static int start(int silent_s)
   return watch_hosts(silent_s);
 }
 
-int bsync_mpi_init(int timeout_ms, int silent_s, int32_t info[8])
+int bsync_mpi_init(int timeout_ms, int tell_ms, int silent_s, int32_t info[8])
 {
   int code;
   if (state == CLOSED) return -BSYNC_E_CLOSED;
   if (state == FRESH) {
     make_library_global();
-    bsync_watchdog_start(timeout_ms);
+    bsync_watchdog_start(timeout_ms, tell_ms);
     code = start(silent_s);
     bsync_watchdog_stop();
     state = code == MPI_SUCCESS ? OPEN : CLOSED;

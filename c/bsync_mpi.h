@@ -32,7 +32,7 @@
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
-#define BSYNC_MPI_ABI 8
+#define BSYNC_MPI_ABI 9
 
 /* As [source] or [tag]: any. (MPI's own constants differ between families.) */
 #define BSYNC_ANY (-1)
@@ -90,7 +90,7 @@ int bsync_mpi_family(void);
  * A rank that never gets here makes all the others wait for ever, inside MPI,
  * where no timer of theirs can run. Hence [timeout_ms], past which this process
  * ends, as told in bsync_watchdog.h, and with it the job; 0 means to wait for
- * ever.
+ * ever. After [tell_ms] it says for whom it waits; 0 means never.
  *
  * With ranks on several hosts, these are watched as told in bsync_watch.h, by
  * the first rank that is a program of bsync. Its [silent_s] counts: for how
@@ -110,7 +110,7 @@ int bsync_mpi_family(void);
  * answer -BSYNC_E_CLOSED from then on. Where MPI_Init itself fails, MPI ends
  * the process with a message of its own.
  */
-int bsync_mpi_init(int timeout_ms, int silent_s, int32_t info[8]);
+int bsync_mpi_init(int timeout_ms, int tell_ms, int silent_s, int32_t info[8]);
 
 /*
  * Writes the name of the host that [rank] runs on, as gethostname(2) says

@@ -4,6 +4,8 @@
 #endif
 #include "bsync_watch.h"
 
+#include "bsync_proc.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -144,7 +146,7 @@ static int find_launcher(void)
   ssize_t length;
   int pid = (int)getppid();
   const char *job = getenv("PMIX_NAMESPACE");
-  if (job == NULL || strlen(job) > 400) return 0;
+  if (job == NULL || strlen(job) > 400 || !bsync_proc_is_own()) return 0;
   snprintf(setting, sizeof setting, "PMIX_NAMESPACE=%s", job);
   while (pid > 1 && has_setting(pid, setting)) {
     snprintf(path, sizeof path, "/proc/%d/stat", pid);

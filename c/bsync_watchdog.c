@@ -4,6 +4,8 @@
 #endif
 #include "bsync_watchdog.h"
 
+#include "bsync_proc.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,34 +21,12 @@ static struct {
   int running;
   int ended;
   int timeout_ms;
+  int tell_ms;
   int size;
   int local_size;
   char rank[24];
   char host[64];
 } dog;
-
-static void dog_bites(int passed_ms, int someone_ended)
-{
-  char line[1024];
-  const char *elsewhere = dog.local_size > 0 && dog.size > dog.local_size
-    ? "; if another host lacks the program or a package, `bunx bsync doctor "
-      "-- COMMAND`, with the command that has started this job, names it"
-    : "";
-  int length = someone_ended
-    ? snprintf(line, sizeof line,
-        "bsync: rank %s (host %s): the job ends, as another rank has ended "
-        "before it had started MPI; if that one gave no reason: every rank has "
-        "to call AsyncPool.open, or use bsync/mpi\n", dog.rank, dog.host)
-    : snprintf(line, sizeof line,
-        "bsync: rank %s (host %s): MPI_Init did not finish within %d ms: some "
-        "rank of this job never called AsyncPool.open, nor used bsync/mpi; let "
-        "every rank run the same program, or raise openTimeout if starting "
-        "them takes longer%s\n", dog.rank, dog.host, passed_ms, elsewhere);
-  if (write(2, line, (size_t)length) < 0) {
-    /* Nowhere to say it: the exit code has to do. */
-  }
-  _exit(1);
-}
 
 /* The number that the environment gives as the first of [names]; -1 if none. */
 static int number_of(const char *const names[], int count)
@@ -74,8 +54,9 @@ static size_t read_proc(int pid, const char *name, char *text, size_t size)
   return length;
 }
 
-/* Whether process [pid] was started as a rank, and is not over. */
-static int is_rank(int pid)
+/* The number of the rank that process [pid] was started as; -1 if it was not,
+ * or is over. */
+static int rank_of(int pid)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK=", "PMI_RANK=",
     "PMI_ID="};
@@ -84,8 +65,8 @@ static int is_rank(int pid)
   for (at = 0; at < length; at += strlen(text + at) + 1)
     for (i = 0; i < sizeof names / sizeof names[0]; i++)
       if (strncmp(text + at, names[i], strlen(names[i])) == 0)
-        return 1;
-  return 0;
+        return atoi(text + at + strlen(names[i]));
+  return -1;
 }
 
 /* The parent of process [pid]; 0 where that cannot be known. */
@@ -100,31 +81,164 @@ static int parent_of(int pid)
   return parent;
 }
 
-/*
- * How many of the ranks that the launcher started on this machine are over,
- * while this one waits for them in MPI_Init. They are children of one parent,
- * or children of its children: bunx, `bun run` and shells stand in between,
- * with the environment of a rank. 0 where that cannot be known.
- */
-static int ranks_over(void)
+/* Has process [pid] loaded an MPI? As each does right before MPI_Init. */
+static int has_mpi(int pid)
 {
-  char path[64];
-  int pid, alive = 0, parent = (int)getppid();
-  FILE *children;
-  if (dog.local_size < 2) return 0;
-  while (parent > 1 && is_rank(parent)) parent = parent_of(parent);
-  snprintf(path, sizeof path, "/proc/%d/task/%d/children", parent, parent);
-  children = fopen(path, "re");
-  if (children == NULL) return 0;
-  while (fscanf(children, "%d", &pid) == 1) {
-    alive += is_rank(pid); /* not a zombie: its environment is gone */
-  }
-  fclose(children);
-  return alive < 1 || alive > dog.local_size ? 0 : dog.local_size - alive;
+  char path[64], *line = NULL;
+  size_t room = 0;
+  int found = 0;
+  FILE *file;
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  file = fopen(path, "re");
+  if (file == NULL) return 0;
+  while (!found && getline(&line, &room, file) > 0)
+    found = strstr(line, "/libmpi") != NULL;
+  free(line);
+  fclose(file);
+  return found;
 }
 
-/* Milliseconds between two looks at the other ranks: less than a second. */
+static FILE *children_of(int pid)
+{
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+  return fopen(path, "re");
+}
+
+/* bunx, `bun run` and shells may stand between a launcher and a rank: so many. */
+#define STEPS 4
+
+/* Has a rank come to MPI_Init? [pid] is its process, or leads to it. */
+static int has_come(int pid, int steps)
+{
+  int child, found = has_mpi(pid);
+  FILE *children = found || steps == 0 ? NULL : children_of(pid);
+  if (children == NULL) return found;
+  while (!found && fscanf(children, "%d", &child) == 1)
+    found = has_come(child, steps - 1);
+  fclose(children);
+  return found;
+}
+
+/* What is seen of the ranks that the launcher has started on this machine. */
+struct survey {
+  int alive;
+  int first_waiting;    /* the lowest that has come to MPI_Init; -1 if none */
+  int missing;          /* how many have not, */
+  char names[256];      /* and which: "0 (pid 17), 3 (pid 19)", "…" for more */
+};
+
+static void add_missing(struct survey *seen, int rank, int pid)
+{
+  const size_t length = strlen(seen->names), room = sizeof seen->names - length;
+  const char *comma = seen->missing++ > 0 ? ", " : "";
+  if (room > 48)
+    snprintf(seen->names + length, room, "%s%d (pid %d)", comma, rank, pid);
+  else if (room > 8 && strstr(seen->names, "...") == NULL)
+    snprintf(seen->names + length, room, ", ...");
+}
+
+/*
+ * They are children of one parent, or children of its children, with the
+ * environment of a rank. [closely]: who has come to MPI_Init, and who has not.
+ * All is 0 where it cannot be known.
+ */
+static void look_around(struct survey *seen, int closely)
+{
+  int pid, rank, parent = (int)getppid();
+  FILE *children;
+  memset(seen, 0, sizeof *seen);
+  seen->first_waiting = -1;
+  if (!bsync_proc_is_own()) return;
+  while (parent > 1 && rank_of(parent) >= 0) parent = parent_of(parent);
+  children = children_of(parent);
+  if (children == NULL) return;
+  while (fscanf(children, "%d", &pid) == 1) {
+    rank = rank_of(pid); /* not a zombie's: its environment is gone */
+    if (rank < 0) continue;
+    seen->alive++;
+    if (!closely) continue;
+    if (!has_come(pid, STEPS)) add_missing(seen, rank, pid);
+    else if (seen->first_waiting < 0 || rank < seen->first_waiting)
+      seen->first_waiting = rank;
+  }
+  fclose(children);
+}
+
+/* How many ranks of this machine are over, while this one waits for them. */
+static int ranks_over(void)
+{
+  struct survey seen;
+  if (dog.local_size < 2) return 0;
+  look_around(&seen, 0);
+  if (seen.alive < 1 || seen.alive > dog.local_size) return 0;
+  return dog.local_size - seen.alive;
+}
+
+/* Whom this rank waits for, into [text], as in "rank 0 (pid 17)". */
+static void name_missing(const struct survey *seen, char *text, size_t size)
+{
+  const int elsewhere = dog.local_size > 0 && dog.size > dog.local_size;
+  if (seen->missing > 0)
+    snprintf(text, size, "%s %s", seen->missing > 1 ? "ranks" : "rank",
+      seen->names);
+  else
+    snprintf(text, size, "%s", elsewhere ? "a rank of another host"
+      : atoi(dog.rank) > 0 ? "rank 0, or another rank" : "another rank");
+}
+
+static void say(const char *line, int length)
+{
+  if (length > 0 && write(2, line, (size_t)length) < 0) {
+    /* Nowhere to say it. */
+  }
+}
+
+static void dog_tells(long passed_ms)
+{
+  char line[1024], who[320];
+  struct survey seen;
+  look_around(&seen, 1);
+  /* One for all of this machine. */
+  if (seen.first_waiting >= 0 && seen.first_waiting < atoi(dog.rank)) return;
+  name_missing(&seen, who, sizeof who);
+  say(line, snprintf(line, sizeof line,
+    "bsync: rank %s (host %s) has waited %ld s in MPI_Init for %s to come to "
+    "AsyncPool.open, or to use bsync/mpi; it goes on waiting\n",
+    dog.rank, dog.host, (passed_ms + 500) / 1000, who));
+}
+
+static void dog_bites(long passed_ms, int someone_ended)
+{
+  char line[1024], who[320];
+  struct survey seen;
+  const char *elsewhere = dog.local_size > 0 && dog.size > dog.local_size
+    ? "; if another host lacks the program or a package, `bunx bsync doctor "
+      "-- COMMAND`, with the command that has started this job, names it"
+    : "";
+  if (someone_ended) {
+    say(line, snprintf(line, sizeof line,
+      "bsync: rank %s (host %s): the job ends, as another rank has ended "
+      "before it had started MPI; if that one gave no reason: every rank has "
+      "to call AsyncPool.open, or use bsync/mpi\n", dog.rank, dog.host));
+    _exit(1);
+  }
+  look_around(&seen, 1);
+  if (seen.missing > 0) name_missing(&seen, who, sizeof who);
+  else strcpy(who, "some rank of this job");
+  say(line, snprintf(line, sizeof line,
+    "bsync: rank %s (host %s): MPI_Init did not finish within %ld ms: %s never "
+    "called AsyncPool.open, nor used bsync/mpi; let every rank run the same "
+    "program, or raise openTimeout if starting them takes longer%s\n",
+    dog.rank, dog.host, passed_ms, who, elsewhere));
+  _exit(1);
+}
+
+/* Milliseconds between two looks at the other ranks: less than a second. Who
+ * waits for long looks less often. */
 #define DOG_LOOKS_MS 250
+#define DOG_LATE_LOOKS_MS 900
+#define DOG_LATE_MS 60000
 
 /* So many looks have to agree: the launcher may still be starting them. */
 #define DOG_LOOKS 3
@@ -142,17 +256,40 @@ static void doze(int ms)
   pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
 }
 
+/* How long to sleep until something is to be done, [passed] ms from the start. */
+static int next_step(long passed, int told)
+{
+  long step = passed < DOG_LATE_MS ? DOG_LOOKS_MS : DOG_LATE_LOOKS_MS;
+  if (dog.timeout_ms > 0 && dog.timeout_ms - passed < step)
+    step = dog.timeout_ms - passed;
+  if (!told && dog.tell_ms > passed && dog.tell_ms - passed < step)
+    step = dog.tell_ms - passed;
+  return (int)step;
+}
+
+static int is_late(long passed)
+{
+  return dog.timeout_ms > 0 && passed >= dog.timeout_ms;
+}
+
 static void *dog_watches(void *unused)
 {
-  int passed = 0, looks = 0, ended;
+  long passed = 0;
+  int looks = 0, told = dog.tell_ms <= 0, ended;
   (void)unused;
   pthread_mutex_lock(&dog.mutex);
-  while (!dog.ended && passed < dog.timeout_ms && looks < DOG_LOOKS) {
-    const int rest = dog.timeout_ms - passed;
-    const int step = rest < DOG_LOOKS_MS ? rest : DOG_LOOKS_MS;
+  while (!dog.ended && !is_late(passed) && looks < DOG_LOOKS) {
+    const int step = next_step(passed, told);
     doze(step);
     passed += step;
-    looks = !dog.ended && ranks_over() > 0 ? looks + 1 : 0;
+    if (dog.ended) break;
+    pthread_mutex_unlock(&dog.mutex);
+    looks = ranks_over() > 0 ? looks + 1 : 0;
+    if (!told && passed >= dog.tell_ms && !is_late(passed)) {
+      told = 1;
+      dog_tells(passed);
+    }
+    pthread_mutex_lock(&dog.mutex);
   }
   ended = dog.ended;
   pthread_mutex_unlock(&dog.mutex);
@@ -160,7 +297,7 @@ static void *dog_watches(void *unused)
   return NULL;
 }
 
-void bsync_watchdog_start(int timeout_ms)
+void bsync_watchdog_start(int timeout_ms, int tell_ms)
 {
   static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",
     "PMIX_RANK", "PMI_ID"};
@@ -171,12 +308,12 @@ void bsync_watchdog_start(int timeout_ms)
   sigset_t all, before;
   const char *rank = NULL;
   int i;
-  if (timeout_ms <= 0) return;
   /* Now, and not when it is late: MPI_Init may be changing the environment. */
   for (i = 0; i < 4 && rank == NULL; i++) rank = getenv(names[i]);
   snprintf(dog.rank, sizeof dog.rank, "%s", rank != NULL ? rank : "?");
   if (gethostname(dog.host, sizeof dog.host - 1) != 0) strcpy(dog.host, "?");
   dog.timeout_ms = timeout_ms;
+  dog.tell_ms = tell_ms;
   dog.size = number_of(sizes, 2);
   dog.local_size = number_of(local_sizes, 2);
   dog.ended = 0;

@@ -4,7 +4,7 @@ import { isLoading, mayRunAgain, reachedOpen } from "./function/scope.ts";
 import { mpiJob } from "./job/environment.ts";
 import { refuseStrayTask } from "./job/stray.ts";
 import type { Launcher } from "./mpi/launcher.ts";
-import { type Opened, openTimeoutOf, withoutCalls } from "./open/opened.ts";
+import { type Opened, initTimeoutOf, withoutCalls } from "./open/opened.ts";
 import {
   ownOption,
   type PoolOptions,
@@ -40,7 +40,7 @@ export async function openPool(
   }
   if (process.env[WORKER_MARK] !== undefined) return serveBundled();
   const mayUseMpi = ownOption(options, "mpi") !== false;
-  const launcher = mayUseMpi ? mpiJob(openTimeoutOf(options)) : null;
+  const launcher = mayUseMpi ? mpiJob(initTimeoutOf(options)) : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
   if (launcher === null) return await openHere(workers, readPoolOptions(options));
   const { among, isReleased } = await readTogether(options, launcher);

@@ -19,6 +19,8 @@ import arrivalSource from "../../c/bsync_arrival.c" with { type: "text" };
 import partsSource from "../../c/bsync_parts.c" with { type: "text" };
 import messagesSource from "../../c/bsync_messages.c" with { type: "text" };
 import collectivesSource from "../../c/bsync_collectives.c" with { type: "text" };
+import procHeader from "../../c/bsync_proc.h" with { type: "text" };
+import procSource from "../../c/bsync_proc.c" with { type: "text" };
 import watchHeader from "../../c/bsync_watch.h" with { type: "text" };
 import watchSource from "../../c/bsync_watch.c" with { type: "text" };
 import watchdogHeader from "../../c/bsync_watchdog.h" with { type: "text" };
@@ -51,6 +53,8 @@ const FILES = {
   "bsync_parts.c": partsSource,
   "bsync_messages.c": messagesSource,
   "bsync_collectives.c": collectivesSource,
+  "bsync_proc.h": procHeader,
+  "bsync_proc.c": procSource,
   "bsync_watch.h": watchHeader,
   "bsync_watch.c": watchSource,
   "bsync_watchdog.h": watchdogHeader,

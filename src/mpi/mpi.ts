@@ -7,6 +7,7 @@ import { debug } from "../debug.ts";
 import { MpiError } from "../errors.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
+import { AWAITED_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
 import { findLauncher, type Launcher, noteStarted, setting } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
@@ -325,7 +326,8 @@ function start({ initTimeout, alone = false }: StartOptions): Mpi {
   const info = new Int32Array(8);
   const timeout = Math.min(Math.ceil(initTimeout), MOST);
   debug(`rank ${launcher.rank} of ${launcher.size || "?"} waits for the others in MPI_Init`);
-  const code = shim.symbols.bsync_mpi_init(timeout, silentSeconds(launcher), info);
+  const silent = silentSeconds(launcher);
+  const code = shim.symbols.bsync_mpi_init(timeout, Math.ceil(AWAITED_MS), silent, info);
   if (code < 0) throw failure(shim.symbols, "start MPI", code);
   const mpi = new ShimMpi(shim, info);
   debug(`rank ${mpi.rank} of ${mpi.size} has started ${mpi.library}`);
@@ -347,7 +349,7 @@ let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
 export interface StartOptions {
   /**
    * ms, 0 for ever: when the other ranks have not come that far by then, the job is ended with a line
-   * on standard error.
+   * on standard error. It is for whoever the job cannot do without to bound: the others wait as long as it lives.
    */
   readonly initTimeout: number;
   /** Without a launcher this process is a job of one rank, which is an error otherwise. */

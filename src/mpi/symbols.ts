@@ -4,13 +4,13 @@ import type { Family } from "./launcher.ts";
 import { openLibc } from "./libc.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
-const ABI = 8;
+const ABI = 9;
 
 /** What bun:ffi needs to know of them. */
 export const SYMBOLS = {
   bsync_mpi_abi: { args: [], returns: "int" },
   bsync_mpi_family: { args: [], returns: "int" },
-  bsync_mpi_init: { args: ["int", "int", "buffer"], returns: "int" },
+  bsync_mpi_init: { args: ["int", "int", "int", "buffer"], returns: "int" },
   bsync_mpi_host: { args: ["int", "buffer", "int"], returns: "int" },
   bsync_mpi_poll: { args: ["buffer", "int", "buffer"], returns: "int" },
   bsync_mpi_probe: { args: ["int", "int", "buffer"], returns: "int" },

@@ -14,7 +14,7 @@ import type { Surroundings } from "../surroundings/surroundings.ts";
 import type { OpenId } from "../wire.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
-import { type Opened, openTimeoutOf } from "./opened.ts";
+import { type Opened, initTimeoutOf } from "./opened.ts";
 
 /** `open` on the controller of an MPI job, or of a communicator; it is the `id`th one of these ranks. */
 export async function openInJob(
@@ -37,7 +37,7 @@ export async function openInJob(
     return await openAmong(workers, settings, among, null);
   }
   // The others wait for what comes of it, whatever is wrong with it.
-  const job = join(openTimeoutOf(options));
+  const job = join(initTimeoutOf(options));
   const release = new Release(job, among, id);
   try {
     return await openAmong(workers, readPoolOptions(options), among, release);

@@ -1,10 +1,12 @@
 import type { Controller } from "../controller.ts";
+import { getRank } from "../job/environment.ts";
 import {
   DEFAULT_OPEN_TIMEOUT_MS,
   type PoolOptions,
   type PoolSettings,
   readPoolOptions,
 } from "../options.ts";
+import { FOREVER_MS } from "../os/waits.ts";
 import type { TaskOptions } from "../task.ts";
 
 /** What a pool is on this process. */
@@ -30,8 +32,12 @@ export function withoutCalls(
   return { role, controller: null, whose, task };
 }
 
-/** ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank. */
-export function openTimeoutOf(options: PoolOptions): number {
+/**
+ * ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank. Rank 0 has workers to
+ * wait for; these wait for rank 0 as long as it lives.
+ */
+export function initTimeoutOf(options: PoolOptions): number {
+  if (getRank() !== 0) return FOREVER_MS;
   return settingsOf(options)?.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS;
 }
 

@@ -3,7 +3,7 @@ import { jobRank, type Ranks } from "../ranks.ts";
 import type { OpenId } from "../wire.ts";
 import { leaveToController } from "../worker/guard.ts";
 import { join, serve } from "../worker/rank.ts";
-import { type Opened, openTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
+import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
 
 /**
  * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say, which
@@ -17,13 +17,13 @@ export async function joinPool(
   id: OpenId,
 ): Promise<Opened> {
   const settings = settingsOf(options);
-  const job = join(openTimeoutOf(options));
+  const job = join(initTimeoutOf(options));
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
   const task = settings?.task ?? DEFAULT_TASK;
   const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;
   if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task, whose);
   if (settings !== null) leaveToController(settings.drain.signals);
-  await serve(job, jobRank(among, 0), isReleased ? id : null);
+  await serve(job, jobRank(among, 0), isReleased ? id : null, isWorker !== false);
   return withoutCalls(isWorker ? "worker" : "unused", task, whose);
 }
 

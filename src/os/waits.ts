@@ -46,6 +46,9 @@ export const CHILD_LINGER_MS = scaled(1_000);
 /** For the ranks that serve a process to answer when that has come to its end. */
 export const FAREWELL_MS = scaled(1_500);
 
+/** For another rank, until who waits says for whom; it goes on waiting. */
+export const AWAITED_MS = scaled(60_000);
+
 /** For the handlers of `exit` of a rank that was let go, all together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 

@@ -16,7 +16,7 @@ import {
   setTimeout,
 } from "../os/natives.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
-import { EXIT_MS } from "../os/waits.ts";
+import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
@@ -81,6 +81,8 @@ interface Wait {
 
 /** Those whose pools are not over. */
 const waits = new Set<Wait>();
+/** Controllers that have opened a pool here since the latest wait for one of theirs began. */
+const met = new Set<number>();
 /** Pools that are over, and on which this rank has not waited yet. */
 const released = new Map<string, Released>();
 /** Waits for pools that are over: something of these may be left here for a moment. */
@@ -110,7 +112,10 @@ export function join(initTimeout: number): Job {
     },
     // Half of its spin is what the other side may count on: their clocks start at different moments.
     spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
-    onPool: (controller) => roll.join(controller),
+    onPool(controller) {
+      met.add(controller);
+      roll.join(controller);
+    },
     wake: () => ring?.(),
   });
   roll.onEnd = () => services!.leave();
@@ -121,9 +126,14 @@ export function join(initTimeout: number): Job {
 
 /**
  * Serves; resolves when the pool of that call of `open` is over. Without one it never does: the process ends
- * when its controller has.
+ * when its controller has. `isWanted`: unless it is known to be for other ranks.
  */
-export function serve(job: Job, controller: number, id: OpenId | null): Promise<void> {
+export function serve(
+  job: Job,
+  controller: number,
+  id: OpenId | null,
+  isWanted: boolean,
+): Promise<void> {
   const { promise, resolve, reject } = newPromise<void>();
   const wait: Wait = { controller, id, resolve, reject };
   const name = id === null ? "" : nameOf(id);
@@ -132,12 +142,28 @@ export function serve(job: Job, controller: number, id: OpenId | null): Promise<
   released.delete(name);
   if (over === undefined) waits.add(wait);
   else leaving.set(wait, over);
+  met.delete(controller);
+  if (isWanted) setTimeout(() => tellAwaited(job, wait), AWAITED_MS).unref();
   job.roll.join(controller);
   if (stopServing === null) {
     stopServing = startServing(job);
     serveWhileWaiting(job).catch(giveUp);
   }
   return promise;
+}
+
+/** Says for whom this rank waits that has not come for long; one of each host does. */
+function tellAwaited({ mpi }: Job, wait: Wait): void {
+  const { controller } = wait;
+  if (!waits.has(wait) || met.has(controller)) return;
+  const host = mpi.hostOf(mpi.rank);
+  for (let rank = 0; rank < mpi.rank; rank++) {
+    if (rank !== controller && mpi.hostOf(rank) === host) return;
+  }
+  process.stderr.write(
+    `bsync: rank ${mpi.rank} (host ${host}) has waited ${Math.round(AWAITED_MS / 1_000)} s in AsyncPool.open ` +
+      `for rank ${controller} (host ${mpi.hostOf(controller)}) to open a pool on it; it goes on waiting\n`,
+  );
 }
 
 function nameOf({ group, number }: OpenId): string {

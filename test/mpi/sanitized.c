@@ -237,8 +237,8 @@ int main(void)
   when_closed(BSYNC_E_FRESH);
   texts(0);
   hosts(0);
-  CHECK(bsync_mpi_init(20000, 0, info) == 0);
-  CHECK(bsync_mpi_init(20000, 0, again) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, info) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, again) == 0);
   CHECK(memcmp(info, again, sizeof info) == 0);
   rank = info[0];
   CHECK(info[1] == 2 && info[2] >= 32767 && info[3] == 2 && info[7] == BSYNC_SMALL);
@@ -257,7 +257,7 @@ int main(void)
   CHECK(parted == 1 && bsync_mpi_leave() == 1);
   CHECK(bsync_mpi_finalize(0) == 0);
   CHECK(bsync_mpi_finalize(0) == 0);
-  CHECK(bsync_mpi_init(20000, 0, info) == -BSYNC_E_CLOSED);
+  CHECK(bsync_mpi_init(20000, 0, 0, info) == -BSYNC_E_CLOSED);
   when_closed(BSYNC_E_CLOSED);
   texts(0);
   hosts(1);
