@@ -1,16 +1,16 @@
 /** Who started whom, as Linux tells in /proc, and their ends. */
 import { readdirSync } from "node:fs";
-import { procOf, readProc, statOf } from "./os/proc.ts";
+import { isProcOwn, procOf, readProc, statOf } from "./os/proc.ts";
 
 /** The parent of a process; 0 where it cannot be known. */
 export function parentOf(pid: number): number {
-  return Number(statOf(pid)?.[1] ?? 0);
+  return isProcOwn() ? Number(statOf(pid)?.[1] ?? 0) : 0;
 }
 
 /** All that a process has started, and what those have: none where that cannot be known. */
 export function descendantsOf(pid: number): number[] {
   const folder = procOf(pid);
-  if (folder === null) return [];
+  if (folder === null || !isProcOwn()) return [];
   let threads: string[];
   try {
     threads = readdirSync(`${folder}/task`);

@@ -1,4 +1,5 @@
 import { closeSync, statSync } from "node:fs";
+import { procOf } from "../os/proc.ts";
 import { createMemory, NoMemoryError, type SharedMemory } from "./memory.ts";
 import { Note } from "./note.ts";
 import { Atomics } from "../os/natives.ts";
@@ -69,7 +70,9 @@ export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer
 
 /** Found by the controller; null where it is not to be had. */
 export function findBoard(pid: number, { fd, key }: BoardOffer): Board | null {
-  const path = `/proc/${pid}/fd/${fd}`;
+  const folder = procOf(pid);
+  if (folder === null) return null;
+  const path = `${folder}/fd/${fd}`;
   try {
     const { nlink, size } = statSync(path);
     // A file without a name, of that size: nothing else is touched.

@@ -2,11 +2,12 @@
  * Which compiler wrapper of which MPI the shim is built with: the one that belongs to the
  * launcher. It runs nothing but `mpicc -show`; building is another file's affair.
  */
-import { accessSync, constants, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { textOf } from "../errors.ts";
 import { setting, type Environment, type Family } from "./launcher.ts";
 import { JSON } from "../os/natives.ts";
+import { linkOfProc } from "../os/proc.ts";
 import { parentOf } from "../processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
 
@@ -61,15 +62,13 @@ export function isProgram(path: string): boolean {
  * agent on this node). The surest guide, for its mpicc is of the same installation.
  */
 function launcherFolder(): string[] {
-  try {
-    let pid = process.ppid;
-    for (let step = 0; step < 8 && pid > 1; step++) {
-      const program = readlinkSync(`/proc/${pid}/exe`);
-      if (LAUNCHER_PROGRAM.test(basename(program))) return [dirname(program)];
-      pid = parentOf(pid);
-    }
-  } catch {
-    // No /proc, or a process of somebody else: there are the other places.
+  let pid = process.ppid;
+  for (let step = 0; step < 8 && pid > 1; step++) {
+    const program = linkOfProc(pid, "exe");
+    // A process of somebody else, or no /proc: there are the other places.
+    if (program === null) return [];
+    if (LAUNCHER_PROGRAM.test(basename(program))) return [dirname(program)];
+    pid = parentOf(pid);
   }
   return [];
 }

@@ -3,8 +3,9 @@
  * Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start their programs without such descriptors, and
  * then MPI_Init would write to whatever has that number here. The process in between still has it open.
  */
-import { readFileSync, readlinkSync, writeSync } from "node:fs";
+import { readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../errors.ts";
+import { linkOfProc, readProc } from "../os/proc.ts";
 import { parentOf } from "../processes.ts";
 import { type Environment, findLauncher, setting } from "./launcher.ts";
 import { openLibc } from "./libc.ts";
@@ -40,8 +41,8 @@ function connectionOf(env: Environment): number | null {
 
 /** Whether it is open here, as it is in the `holder`, if there is one. */
 function isPassedOn(fd: number, holder: number | null): boolean {
-  const ours = descriptor("self", fd);
-  const theirs = holder === null ? null : descriptor(holder, fd);
+  const ours = ownDescriptor(fd);
+  const theirs = holder === null ? null : linkOfProc(holder, `fd/${fd}`);
   return theirs === null ? isConnection(ours) : ours === theirs;
 }
 
@@ -78,18 +79,15 @@ function firstOfRank(env: Environment): number | null {
 }
 
 function isSameRank(pid: number, env: Environment): boolean {
-  try {
-    const theirs = readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
-    return ["PMI_FD", "PMI_RANK"].every((name) => theirs.includes(`${name}=${env[name]}`));
-  } catch {
-    return false;
-  }
+  const theirs = readProc(pid, "environ")?.split("\0") ?? [];
+  return ["PMI_FD", "PMI_RANK"].every((name) => theirs.includes(`${name}=${env[name]}`));
 }
 
-/** What the descriptor leads to, as in "socket:[4711]". */
-function descriptor(pid: number | "self", fd: number): string | null {
+/** What the descriptor of this process leads to, as in "socket:[4711]". */
+function ownDescriptor(fd: number): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    // Whose /proc it is does not matter for that.
+    return readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
     return null;
   }
@@ -125,10 +123,6 @@ function severed(pid: number | null, env: Environment): MpiError {
 }
 
 function nameOf(pid: number): string {
-  try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
-    return `\`${words.join(" ")}\``;
-  } catch {
-    return "a process";
-  }
+  const words = readProc(pid, "cmdline")?.split("\0").filter(Boolean) ?? [];
+  return words.length === 0 ? "a process" : `\`${words.join(" ")}\``;
 }

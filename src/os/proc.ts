@@ -8,10 +8,18 @@ const ROOT = "/proc";
 
 let isOwn: boolean | undefined;
 
-/** The folder that tells of a process; null where it would tell of another one, or of none. */
+/** Whether the numbers in /proc are those by which this process knows others. */
+export function isProcOwn(): boolean {
+  return (isOwn ??= isProcOf(process.pid, ROOT));
+}
+
+/**
+ * The folder that tells of a process; null where it would tell of another one, or of none. Of this process
+ * every /proc tells, but the numbers in there may be those of another namespace.
+ */
 export function procOf(pid: number): string | null {
-  isOwn ??= isProcOf(process.pid, ROOT);
-  return isOwn ? `${ROOT}/${pid}` : null;
+  if (isProcOwn()) return `${ROOT}/${pid}`;
+  return pid === process.pid ? `${ROOT}/self` : null;
 }
 
 /** Whether what is mounted at `root` names this process as it names itself. */

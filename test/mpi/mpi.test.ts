@@ -115,7 +115,7 @@ describe.each(mpiFamilies())("%s", (family) => {
     const { exitCode, stderr } = await mpirun(family, 2, SCRIPT, ["never", "700"]);
     expect(exitCode).not.toBe(0);
     expect(stderr).toMatch(
-      /bsync: rank 0 \(host [^)]+\): MPI_Init did not finish within 700 ms: some rank/,
+      /bsync: rank 0 \(host [^)]+\): MPI_Init did not finish within 700 ms: rank 1 \(pid \d+\) never called/,
     );
   });
 
