@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mpirunProgram } from "../mpi/launch.ts";
+import { REAL_CLOCK } from "../lane.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 import { LANE } from "../setup/variables.ts";
@@ -52,7 +53,10 @@ describe("programs of their own", () => {
   }
 
   it("local: a process that takes in what was cancelled meanwhile is not ended", async () => {
-    const { exitCode, stdout } = await runProgram(local, "arriving.ts", { args: ["cancelled"] });
+    const { exitCode, stdout } = await runProgram(local, "arriving.ts", {
+      env: REAL_CLOCK,
+      args: ["cancelled"],
+    });
     // Whether it runs depends on what is read first.
     expect(linesOf(stdout).at(-1)).toBe("true");
     expect(exitCode).toBe(0);
@@ -126,7 +130,8 @@ describe("programs of their own", () => {
 
     for (const kind of ["plain", "isolated"]) {
       it(`${mode}, ${kind}: what takes long to arrive is not taken back meanwhile, and runs once`, async () => {
-        const options = { env: { BSYNC_CHUNK_BYTES: "1000" }, args: [kind] };
+        // Its turns are of a real length, and so are the looks at whether it moves.
+        const options = { env: { ...REAL_CLOCK, BSYNC_CHUNK_BYTES: "1000" }, args: [kind] };
         const { exitCode, stdout } = await runProgram({ mode, ranks: 2 }, "arriving.ts", options);
         const runs = kind === "plain" ? ["runs"] : ["runs", "runs"];
         expect(linesOf(stdout)).toEqual([...runs, ...runs.map(() => "true")]);

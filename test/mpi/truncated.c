@@ -211,7 +211,7 @@ int main(void)
     {100000, 100001}, {3, 3000000}};
   int32_t info[8];
   size_t i;
-  CHECK(bsync_mpi_init(20000, 0, info) == 0);
+  CHECK(bsync_mpi_init(20000, 0, 0, info) == 0);
   rank = info[0];
   CHECK(info[1] == 2);
   comm = BSYNC_COMM_WORLD;
