@@ -34,6 +34,9 @@
 
 /* ---- Receives ----------------------------------------------------------- */
 
+/* Bytes up to which an array is received into memory of bsync's own. */
+#define BSYNC_LITTLE 64
+
 /*
  * A receive that goes on. It waits in a queue, where MPI does not know of it,
  * until its message is there. Those of a communicator get their messages in
@@ -41,8 +44,6 @@
  * that follows moves the queue on; what blocks in MPI calls [bsync_post]
  * before.
  */
-#define BSYNC_LITTLE 64
-
 struct receive {
   MPI_Request request;
   MPI_Comm on;
@@ -53,8 +54,8 @@ struct receive {
   int waits;         /* in the queue */
   int code;          /* what went wrong when it left that */
   struct receive *before, *after;
-  int is_little;
-  char little[2 * BSYNC_LITTLE]; /* where a short one is received */
+  int is_little;                 /* it is received here */
+  char little[2 * BSYNC_LITTLE];
 };
 
 /*

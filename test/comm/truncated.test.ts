@@ -128,4 +128,13 @@ describe.each(mpiFamilies())("%s", (family) => {
       "given up": ["CancelledError", 12],
     });
   });
+
+  test.each([1, 2])(
+    "messages and receives at random are matched as by a model: seed %p",
+    async (seed) => {
+      const script = join(import.meta.dir, "fixtures", "matching.ts");
+      const { stdout } = await mpirun(family, 2, script, [`${seed}`, "200"]);
+      expect(stdout.trim()).toBe("all as the model");
+    },
+  );
 });
