@@ -10,12 +10,21 @@ import type { Greeting } from "./wire.ts";
 
 let space: string | null = null;
 
+/** Tells this machine, since it was started, from all others; empty where that cannot be told. */
+export function machineId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  } catch {
+    return "";
+  }
+}
+
 /** Names the space that this process's pid belongs to; empty where that cannot be told. */
 function pidSpace(): string {
   if (space !== null) return space;
   try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    space = `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
+    const machine = machineId();
+    space = machine === "" ? "" : `${machine} ${readlinkSync("/proc/self/ns/pid")}`;
   } catch {
     space = "";
   }

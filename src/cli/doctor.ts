@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { textOf } from "../errors.ts";
+import { limitAll } from "../os/ask.ts";
 import { Cache } from "../mpi/cache.ts";
 import {
   type Environment,
@@ -25,7 +26,7 @@ import { examineLaunch, lookInPlaceOf } from "./doctor/launch.ts";
 import { examineBun, examineMachine } from "./doctor/machine.ts";
 import { diagnose, type Findings } from "./doctor/problems.ts";
 import type { MpiFacts, Report } from "./doctor/report.ts";
-import { examineShims, withRepairs } from "./doctor/shims.ts";
+import { examineShims, otherEntries, withRepairs } from "./doctor/shims.ts";
 import {
   printedJob,
   printedLaunch,
@@ -46,7 +47,8 @@ each host has of what the program needs, and does not run the program. Started b
 examines that job, and rank 0 reports.
 
   --json               print one JSON object, for programs
-  --timeout <seconds>  how long to wait for a rank, or for MPI to start (30)
+  --timeout <seconds>  how long to wait for a rank, or for MPI to start (30); for all of it together
+                       doctor takes eight times that, and a minute
   -h, --help           print this
 
 Exit code: 0, 1 when something keeps programs from running, 2 for a wrong option.
@@ -123,8 +125,14 @@ export async function doctor(args: string[]): Promise<number> {
   return examine(launcher, options);
 }
 
+/** ms that all it starts may take together, by what it waits for a rank: several MPIs are tried, one after another. */
+function allMs(timeoutMs: number): number {
+  return 8 * timeoutMs + 60_000;
+}
+
 /** Examines all there is, tells of it as it goes, and resolves with the exit code. */
 async function examine(launcher: Launcher | null, options: Options): Promise<number> {
+  limitAll(allMs(options.timeoutMs));
   const cache = new Cache(process.env);
   const here = findInstallations(process.env, cache);
   const compilers = here.found.flatMap(({ compiler }) => compiler ?? []);
@@ -136,6 +144,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
       folder: cache.places[0]!,
       writable: cache.writable(),
       shims: await examineShims(cache, compilers),
+      others: otherEntries(cache),
     },
     settings: settingsOf(process.env),
   };
@@ -160,7 +169,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
   const shims = withRepairs(preface.cache.shims, await examineShims(cache, compilers));
   const report = judged({
     ...preface,
-    cache: { ...preface.cache, shims },
+    cache: { ...preface.cache, shims, others: otherEntries(cache) },
     mpis,
     broken: here.broken,
     job,

@@ -26,7 +26,8 @@ import watchSource from "../../c/bsync_watch.c" with { type: "text" };
 import watchdogHeader from "../../c/bsync_watchdog.h" with { type: "text" };
 import watchdogSource from "../../c/bsync_watchdog.c" with { type: "text" };
 import { textOf } from "../errors.ts";
-import { digest, publish, type Cache } from "./cache.ts";
+import { ask, type Answer } from "../os/ask.ts";
+import { digest, isWhole, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
 import { exclusively } from "./lock.ts";
@@ -90,18 +91,26 @@ export interface CachedShim {
   readonly current: boolean;
   /** Is it as it was when it was written? */
   readonly whole: boolean;
+  readonly bytes: number;
+}
+
+/** Whether a name in the cache is that of a shim. */
+export function isShim(name: string): boolean {
+  return name.startsWith(PREFIX) && name.endsWith(".so");
 }
 
 /** The shims in the cache: of `compilers`, and those that other versions of bsync or MPI have left. */
 export function cachedShims(cache: Cache, compilers: readonly Compiler[]): CachedShim[] {
   const names = new Set(compilers.map(shimName));
-  return Array.from(cache.list(PREFIX), ({ path, whole }) => {
+  const shims = Array.from(cache.entries()).filter(({ name }) => isShim(name));
+  return shims.map(({ path, bytes }) => {
     const family = /^(openmpi|mpich)-/.exec(basename(path).slice(PREFIX.length))?.[1];
     return {
       path,
       family: (family ?? "unknown") as Family,
       current: names.has(basename(path)),
-      whole,
+      whole: isWhole(path),
+      bytes,
     };
   });
 }
@@ -183,16 +192,9 @@ function runCompiler(compiler: Compiler, input: string, output: string, work: st
   const rpaths = flagged(compiler.show, "-L").map((folder) => `-Wl,-rpath,${folder}`);
   const flags = ["-O2", "-std=c11", "-shared", "-fPIC", "-pthread", "-Wl,--enable-new-dtags"];
   const command = [compiler.path, ...flags, ...rpaths, "-o", output, input, "-ldl"];
-  let result;
+  let result: Answer;
   try {
-    result = Bun.spawnSync(command, {
-      env: { ...process.env, TMPDIR: work },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: COMPILE_TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    });
+    result = ask(command, COMPILE_TIMEOUT_MS, { ...process.env, TMPDIR: work });
   } catch (error) {
     throw new BuildError(`${compiler.path} does not run: ${textOf(error)}`);
   }
@@ -204,6 +206,6 @@ function runCompiler(compiler: Compiler, input: string, output: string, work: st
   }
   if (result.success && size > 0) return;
   const said = `${result.stderr}${result.stdout}`.trim().split("\n").slice(0, 8).join("\n  ");
-  const how = result.signalCode ?? (result.success ? "no output" : `exit code ${result.exitCode}`);
+  const how = result.success ? "no output" : result.end;
   throw new BuildError(`${compiler.path} ended with ${how}${said ? `:\n  ${said}` : ""}`);
 }

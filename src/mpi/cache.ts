@@ -96,8 +96,8 @@ export class Cache {
     return paths.find(isWhole);
   }
 
-  /** The sealed files whose names start so, and whether they are whole. */
-  *list(prefix: string): Iterable<{ path: string; whole: boolean }> {
+  /** All that is there now. */
+  *entries(): Iterable<{ name: string; path: string; bytes: number }> {
     for (const folder of this.#readable()) {
       let names: string[] = [];
       try {
@@ -107,7 +107,8 @@ export class Cache {
       }
       for (const name of names) {
         const path = join(folder, name);
-        if (name.startsWith(prefix)) yield { path, whole: isWhole(path) };
+        const info = lstatSync(path, { throwIfNoEntry: false });
+        if (info !== undefined) yield { name, path, bytes: info.size };
       }
     }
   }
@@ -140,7 +141,8 @@ export function publish(temporary: string, path: string): void {
   renameSync(temporary, path);
 }
 
-function isWhole(path: string): boolean {
+/** Is a sealed file as it was written? */
+export function isWhole(path: string): boolean {
   try {
     const all = readFileSync(path);
     const content = all.subarray(0, -SEAL_BYTES);

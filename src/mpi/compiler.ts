@@ -7,6 +7,7 @@ import { basename, dirname, isAbsolute, join } from "node:path";
 import { textOf } from "../errors.ts";
 import { setting, type Environment, type Family } from "./launcher.ts";
 import { JSON } from "../os/natives.ts";
+import { ask, type Answer } from "../os/ask.ts";
 import { linkOfProc } from "../os/proc.ts";
 import { parentOf } from "../processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
@@ -142,24 +143,17 @@ export function headerVersion(compiler: Compiler): string | null | undefined {
   return parts.includes(undefined) ? null : parts.join(".");
 }
 
-function ask(path: string): Compiler | Rejected {
-  let result;
+function askWrapper(path: string): Compiler | Rejected {
+  let answer: Answer;
   try {
-    result = Bun.spawnSync([path, "-show"], {
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: SHOW_TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    });
+    answer = ask([path, "-show"], SHOW_TIMEOUT_MS);
   } catch (error) {
     return { path, why: `it does not run: ${textOf(error)}` };
   }
-  const show = result.stdout.toString().trim();
-  if (!result.success || show === "") {
-    const said = result.stderr.toString().trim().split("\n")[0];
-    const how = result.signalCode ?? `exit code ${result.exitCode}`;
-    return { path, why: `\`${path} -show\` failed with ${how}${said ? `: ${said}` : ""}` };
+  const show = answer.stdout.trim();
+  if (!answer.success || show === "") {
+    const said = answer.stderr.trim().split("\n")[0];
+    return { path, why: `\`${path} -show\` failed with ${answer.end}${said ? `: ${said}` : ""}` };
   }
   return { path, family: familyOf(show), show };
 }
@@ -176,7 +170,7 @@ function askOnce(path: string, env: Environment, memory: Memory): Compiler | Rej
   const key = JSON.stringify([path, realpathSync(path), file.size, file.mtimeMs, ...settings]);
   const known = memory.get(key);
   if (known !== undefined) return { path, family: familyOf(known), show: known };
-  const answer = ask(path);
+  const answer = askWrapper(path);
   if ("show" in answer) memory.set(key, answer.show);
   return answer;
 }

@@ -1,6 +1,7 @@
 /** The mpiruns of this machine: for people who want to know what they have; programs need none. */
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import { ask } from "../os/ask.ts";
 import { isProgram, searchFolders, shellFolders } from "./compiler.ts";
 import { withoutLauncher, type Environment, type Family } from "./launcher.ts";
 
@@ -41,7 +42,7 @@ export function findMpiruns(env: Environment): Mpirun[] {
     }
   }
   return [...paths].map(([program, [path = program, ...aliases]]) => {
-    const said = ask(path, env);
+    const said = askVersion(path, env);
     for (const [family, pattern] of SIGNATURES) {
       const version = pattern.exec(said)?.[1];
       if (version !== undefined) return { path, aliases, program, family, version };
@@ -50,18 +51,11 @@ export function findMpiruns(env: Environment): Mpirun[] {
   });
 }
 
-function ask(path: string, env: Environment): string {
+function askVersion(path: string, env: Environment): string {
   try {
-    const { stdout, stderr } = Bun.spawnSync([path, "--version"], {
-      // A launcher that believes to be a rank itself may wait for its own launcher.
-      env: withoutLauncher(env),
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-      timeout: TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    });
-    return `${stdout}${stderr}`;
+    // A launcher that believes to be a rank itself may wait for its own launcher.
+    const { stdout, stderr } = ask([path, "--version"], TIMEOUT_MS, withoutLauncher(env));
+    return stdout + stderr;
   } catch {
     // It does not run: then it has no version.
     return "";

@@ -3,6 +3,7 @@
  * all, and one that does not starts no job.
  */
 import { join } from "node:path";
+import { ask } from "../os/ask.ts";
 import { setting, type Environment, type Family, withoutLauncher } from "./launcher.ts";
 
 /** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */
@@ -45,7 +46,7 @@ export function speaks(
   const key = `speaks ${path} ${Bun.file(path).size} ${Bun.file(path).lastModified}`;
   let said = memory.get(key);
   if (said === undefined) {
-    const text = ask([path, ...command.slice(1)]);
+    const text = saidBy([path, ...command.slice(1)]);
     // Intel's and Cray's MPICH, say, have no such program; and what hangs today may answer tomorrow.
     if (text === null) return true;
     said = other.test(text) ? "yes" : "no";
@@ -55,12 +56,11 @@ export function speaks(
 }
 
 /** What a program says; null where it does not run, or not well. */
-function ask(command: string[]): string | null {
-  // In the environment of a rank it would take itself for one.
-  const env = withoutLauncher(process.env);
+function saidBy(command: string[]): string | null {
   try {
-    const result = Bun.spawnSync(command, { env, stdin: "ignore", timeout: TIMEOUT_MS });
-    return result.success ? result.stdout.toString() : null;
+    // In the environment of a rank it would take itself for one.
+    const { success, stdout } = ask(command, TIMEOUT_MS, withoutLauncher(process.env));
+    return success ? stdout : null;
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 /** `bsync doctor` where all is well, and in the set-ups that it has to name. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { run as tried } from "../../src/cli/doctor/run.ts";
 import { until } from "../contract/assert.ts";
@@ -299,14 +299,81 @@ test.each(mpiFamilies().filter((family) => family === "openmpi"))(
 
 test("a program that is tried ends, whatever it leaves behind, and whatever it does with signals", async () => {
   const env = process.env;
+  const isOver = (pid: string) =>
+    !Bun.spawnSync(["grep", "-qs", "sleep", `/proc/${pid.trim()}/cmdline`]).success;
   const left = await tried(["sh", "-c", "sleep 60 & echo $!"], { env, limitMs: 20_000 });
-  process.kill(Number(left.stdout), "SIGKILL"); // still there, and holds the pipe
   expect(left).toMatchObject({ exitCode: 0, end: "exit code 0" });
+  await until("what it has left behind to end", () => isOver(left.stdout));
   const deaf = "trap '' TERM; sleep 60 & echo $!; while :; do wait; done";
   const { stdout, end } = await tried(["sh", "-c", deaf], { env, limitMs: 100 });
   expect(end).toBe("SIGKILL, after 0.1 s without an end");
-  const started = ["grep", "-qs", "sleep", `/proc/${stdout.trim()}/cmdline`];
-  await until("what it had started to end", () => !Bun.spawnSync(started).success);
+  await until("what it had started to end", () => isOver(stdout));
+});
+
+test("of a program that says without an end the beginning is kept", async () => {
+  const { stdout, end } = await tried(["yes"], { env: process.env, limitMs: 300 });
+  expect(stdout.length).toBeLessThan(2 ** 22);
+  expect(end).toStartWith("SIGTERM, after 0.3 s");
+});
+
+test("a wrapper that says without an end, or leaves something behind, is done with", async () => {
+  await using work = await folder();
+  const wrapper = join(work.path, "mpicc");
+  const pid = join(work.path, "pid");
+  await Bun.write(wrapper, `#!/bin/sh\nsleep 60 & echo $! >${pid}\nexec yes\n`);
+  await chmod(wrapper, 0o755);
+  const found = await doctor({ PATH: `${work.path}:${process.env.PATH}` });
+  expect(found.report.broken.map(({ path }) => path)).toContain(wrapper);
+  const number = await Bun.file(pid).text();
+  await until("what it has left behind to end", () => {
+    return !Bun.spawnSync(["grep", "-qs", "sleep", `/proc/${number.trim()}/cmdline`]).success;
+  });
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal} to doctor ends what it has started`, async () => {
+    await using work = await folder();
+    const pid = join(work.path, "pid");
+    const launcher = join(work.path, "mpirun");
+    // It ignores what can be ignored.
+    const look = `#!/bin/sh\ncase "$1" in --version) echo "mpirun (Open MPI) 4.1.4"; exit;; esac\n`;
+    await Bun.write(
+      launcher,
+      `${look}trap '' INT TERM\nsleep 60 &\necho $! >${pid}.new; mv ${pid}.new ${pid}\nwhile :; do wait; done\n`,
+    );
+    await chmod(launcher, 0o755);
+    await using child = Bun.spawn([process.execPath, MAIN, "doctor"], {
+      env: { ...process.env, ...AS_ROOT, PATH: `${work.path}:${process.env.PATH}` },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    await until("its launcher to be tried", () => Bun.file(pid).size > 0, 40_000);
+    const number = (await Bun.file(pid).text()).trim();
+    child.kill(signal);
+    await child.exited;
+    expect(child.signalCode).toBe(signal);
+    await until("what it has started to end", () => {
+      return !Bun.spawnSync(["grep", "-qs", "sleep", `/proc/${number}/cmdline`]).success;
+    });
+  }, 60_000);
+}
+
+test("the list of the cache is what is there", async () => {
+  await using work = await folder();
+  const other = join(work.path, "bsync_mpi-mpich-0123456789abcdef01234567.so");
+  await Bun.write(other, "x".repeat(5000));
+  await Bun.write(join(work.path, "said-0"), "y".repeat(300));
+  const { report } = await doctor({ BSYNC_CACHE_DIR: work.path });
+  expect(report.cache.shims).toContainEqual(
+    expect.objectContaining({ path: other, bytes: 5000, current: false }),
+  );
+  expect(report.cache.others.count).toBeGreaterThan(0);
+  expect(report.cache.others.bytes).toBeGreaterThanOrEqual(300);
+  const { stdout } = await bsync(["doctor"], { BSYNC_CACHE_DIR: work.path });
+  expect(stdout).toContain(
+    "1 for other versions of bsync, or MPIs that are not found here (4.9 KiB)",
+  );
 });
 
 test("a reader that has seen enough is no error", async () => {

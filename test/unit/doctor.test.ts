@@ -1,12 +1,14 @@
 /** What `bsync doctor` makes of findings that no one machine has all of. */
 import { describe, expect, test } from "bun:test";
 import { lookInPlaceOf } from "../../src/cli/doctor/launch.ts";
+import { hostsOf } from "../../src/cli/doctor/hosts.ts";
 import { isRecent } from "../../src/cli/doctor/machine.ts";
 import { diagnose, type Findings } from "../../src/cli/doctor/problems.ts";
 import type { JobFacts, PlaceFacts, RankFacts } from "../../src/cli/doctor/report.ts";
 import { printedJob, printedLaunch, printedProblems } from "../../src/cli/doctor/text.ts";
 import { isRefused } from "../../src/cli/doctor/trial.ts";
 import { speaks, style } from "../../src/cli/output.ts";
+import { quotaIn } from "../../src/cores.ts";
 import { transportOf } from "../../src/mpi/transport.ts";
 
 const PRINTING = { home: "/home/ada", ...style({}, {}) };
@@ -22,7 +24,12 @@ const WELL: Findings = {
     memoryBytes: 2 ** 38,
     sharedMemory: { folder: "/dev/shm", usable: true, freeBytes: 2 ** 37, instead: "/tmp" },
   },
-  cache: { folder: "/home/ada/.cache/bsync", writable: "/home/ada/.cache/bsync", shims: [] },
+  cache: {
+    folder: "/home/ada/.cache/bsync",
+    writable: "/home/ada/.cache/bsync",
+    shims: [],
+    others: { count: 0, bytes: 0 },
+  },
   settings: {},
   mpis: [],
   broken: [],
@@ -40,16 +47,10 @@ function job(
     const host = rank < perHost ? "node1" : "node2";
     const facts = { host, rank, pid: 1000 + rank, bun: "1.4.5", library: "Open MPI", cores: 64 };
     const pingUs = rank === 0 ? null : host === "node1" ? 1.2 : 3.4;
-    const told = { ...facts, affinity: String(rank % perHost), pingUs };
+    const own = { affinity: String(rank % perHost), machine: host, quota: null };
+    const told = { ...facts, ...own, pingUs };
     return { ...told, ...change(told) };
   });
-  const host = {
-    ranks: perHost,
-    cores: 64,
-    coresOfRanks: perHost,
-    oversubscribed: false,
-    bound: true,
-  };
   return {
     launcher: { name: "Slurm's srun", family: "unknown" },
     size: ranks.length,
@@ -59,10 +60,7 @@ function job(
     library: "Open MPI v5.0.1",
     shim: "/home/ada/.cache/bsync/bsync_mpi-openmpi-1.so",
     transport: { name: "ucx", memory: null },
-    hosts: [
-      { host: "node1", ...host },
-      { host: "node2", ...host },
-    ],
+    hosts: hostsOf(ranks),
     ranks,
     silent: [],
   };
@@ -259,4 +257,96 @@ test("what carries the messages, where a library tells, and where it does not", 
   expect(of("Open MPI v5")).toEqual({ name: "unknown", memory: null });
   expect(of("MPICH Version: 4\nMPICH Device:\tch4:ofi")).toEqual({ name: "ch4:ofi", memory: true });
   expect(of("Some MPI 1.0")).toEqual({ name: "unknown", memory: null });
+});
+
+describe("whether ranks share cores", () => {
+  const codes = (perHost: number, change: (rank: RankFacts) => Partial<RankFacts>) =>
+    found({ job: job(perHost, change) });
+  const ON_ALL = { affinity: "0-63" };
+
+  test("as many as there are cores, wherever they run: no", () => {
+    expect(codes(64, () => ON_ALL)).toEqual([]);
+  });
+
+  test("one more than there are cores", () => {
+    const [first] = diagnose({ ...WELL, job: job(65, () => ON_ALL) });
+    expect(first?.code).toBe("OVERSUBSCRIBED");
+    expect(first?.text).toStartWith("65 ranks share 64 cores on node1: nobody spins there");
+  });
+
+  test("bound to fewer cores than there are ranks", () => {
+    const [first] = diagnose({ ...WELL, job: job(4, () => ({ affinity: "0-1" })) });
+    expect(first?.code).toBe("OVERSUBSCRIBED");
+    expect(first?.text).toStartWith("4 ranks share 2 cores of the 64 on node1, and take turns");
+  });
+
+  test("two of them bound to one core, beside free ones", () => {
+    const change = ({ rank }: RankFacts) => ({ affinity: rank % 4 < 2 ? "0" : "1-63" });
+    expect(codes(4, change)).toEqual(Array(2).fill("warning OVERSUBSCRIBED"));
+  });
+
+  test("ranks whose cores overlap, and that can have one each", () => {
+    const lists = ["0-1", "0", "1-2"];
+    expect(codes(3, ({ rank }) => ({ affinity: lists[rank % 3]! }))).not.toContain(
+      "warning OVERSUBSCRIBED",
+    );
+  });
+
+  test("a control group with less time than ranks; and one for each of them", () => {
+    const group = "/sys/fs/cgroup/job";
+    const limited = () => ({ ...ON_ALL, quota: { cores: 1.5, group } });
+    const [first] = diagnose({ ...WELL, job: job(2, limited) });
+    expect(first?.text).toStartWith("2 ranks share 1.5 cores of the 64 on node1, and take turns");
+    expect(first?.text).toContain("docker --cpus");
+    const each = ({ rank }: RankFacts) => ({
+      ...ON_ALL,
+      quota: { cores: 1, group: `${group}/${rank}` },
+    });
+    expect(codes(2, each)).toEqual([]);
+  });
+
+  test("two machines of one name: each has its own cores", () => {
+    expect(codes(64, () => ({ ...ON_ALL, host: "node" }))).toEqual([]);
+  });
+
+  test("two containers on one machine share its cores", () => {
+    const change = () => ({ ...ON_ALL, machine: "one" });
+    expect(codes(40, change)).toEqual(Array(2).fill("warning OVERSUBSCRIBED"));
+  });
+});
+
+describe("the limit of a control group", () => {
+  const quota = (files: Record<string, string>) => quotaIn((path) => files[path] ?? null);
+
+  test("there is none", () => {
+    expect(quota({})).toBeNull();
+    expect(
+      quota({ "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/a/cpu.max": "max 100000\n" }),
+    ).toBeNull();
+  });
+
+  test("version 2: the least of its own and those above", () => {
+    const files = {
+      "/proc/self/cgroup": "0::/a/b\n",
+      "/sys/fs/cgroup/a/b/cpu.max": "400000 100000\n",
+      "/sys/fs/cgroup/a/cpu.max": "150000 100000\n",
+    };
+    expect(quota(files)).toEqual({ cores: 1.5, group: "/sys/fs/cgroup/a" });
+  });
+
+  test("version 2, in a container: that of its root", () => {
+    const files = { "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "50000 100000\n" };
+    expect(quota(files)).toEqual({ cores: 0.5, group: "/sys/fs/cgroup" });
+  });
+
+  test("version 1", () => {
+    const folder = "/sys/fs/cgroup/cpu/docker/1";
+    const files = {
+      "/proc/self/cgroup": "5:memory:/docker/1\n4:cpu,cpuacct:/docker/1\n",
+      [`${folder}/cpu.cfs_quota_us`]: "200000\n",
+      [`${folder}/cpu.cfs_period_us`]: "100000\n",
+    };
+    expect(quota(files)).toEqual({ cores: 2, group: folder });
+    expect(quota({ ...files, [`${folder}/cpu.cfs_quota_us`]: "-1\n" })).toBeNull();
+  });
 });

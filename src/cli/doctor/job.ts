@@ -3,18 +3,20 @@
  * waits for anybody for ever: who does not answer is named, and then the job is aborted.
  */
 import { hostname } from "node:os";
-import { hostCores } from "../../cores.ts";
+import { coreQuota, hostCores } from "../../cores.ts";
 import { textOf } from "../../errors.ts";
 import { Cache } from "../../mpi/cache.ts";
 import { abortByLauncher } from "../../mpi/connection.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
 import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
+import { machineId } from "../../neighbours.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import { transportOf } from "../../mpi/transport.ts";
 import { describeCompiler, tryCompiler } from "./installations.ts";
+import { hostsOf } from "./hosts.ts";
 import { affinity } from "./machine.ts";
-import type { HostFacts, JobFacts, RankFacts, SilentRank } from "./report.ts";
+import type { JobFacts, RankFacts, SilentRank } from "./report.ts";
 
 const TAG = { Facts: 1, Ping: 2, Leave: 3 } as const;
 
@@ -156,6 +158,8 @@ function factsOf(mpi: Mpi): RankFacts {
     library: mpi.library,
     cores: hostCores(),
     affinity: affinity(),
+    machine: machineId(),
+    quota: coreQuota(),
     pingUs: null,
   };
 }
@@ -250,30 +254,6 @@ function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): numb
   }
   const counted = (trips.length > WARM_UP ? trips.slice(WARM_UP) : trips).sort((a, b) => a - b);
   return Math.round(counted[counted.length >> 1]! * 10_000) / 10;
-}
-
-/** The numbers that a list such as "0-3,8" names. */
-function coresIn(list: string): number[] {
-  return list.split(",").flatMap((part) => {
-    const [first = 0, last = first] = part.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-}
-
-function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
-  return [...Map.groupBy(ranks, ({ host }) => host)].map(([host, those]) => {
-    const sets = those.map((rank) => coresIn(rank.affinity));
-    const { size } = new Set(sets.flat());
-    const cores = those[0]!.cores;
-    return {
-      host,
-      ranks: those.length,
-      cores,
-      coresOfRanks: size,
-      oversubscribed: those.length > size,
-      bound: sets.some((set) => set.length < cores),
-    };
-  });
 }
 
 /**

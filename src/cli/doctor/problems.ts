@@ -4,6 +4,7 @@ import { packagesOf, remedy } from "../../mpi/shim.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import type {
   CacheFacts,
+  HostFacts,
   JobFacts,
   LaunchFacts,
   MpiccFacts,
@@ -179,8 +180,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   }
   if (trial.job === null) return;
   for (const problem of ofJob(trial.job, `a job of ${mpirun.path}`, mpicc)) {
-    // For two ranks Open MPI has a way of its own to bind them; it says nothing of larger jobs.
-    if (problem.code === "BOUND_TO_ONE_CORE") continue;
+    // How two ranks of doctor's own are placed says nothing of other jobs.
+    if (problem.code === "BOUND_TO_ONE_CORE" || problem.code === "OVERSUBSCRIBED") continue;
     const foreign = problem.code === "LAUNCHER_MISMATCH" && !chosen;
     yield foreign ? { ...problem, level: "warning" } : problem;
   }
@@ -317,14 +318,10 @@ function differing(what: string, versions: ReadonlyMap<string, ReadonlySet<strin
 }
 
 function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
-  for (const { host, ranks, coresOfRanks, cores, oversubscribed } of hosts) {
+  for (const facts of hosts) {
+    const { host, ranks, coresOfRanks, cores, oversubscribed } = facts;
     if (oversubscribed) {
-      yield warning(
-        "OVERSUBSCRIBED",
-        `${ranks} ranks share ${coresOfRanks} ${coresOfRanks === 1 ? "core" : "cores"} on ${host}: ` +
-          `nobody spins there, and messages take longer; rank 0 sleeps while there is nothing to give ` +
-          `out, so one more rank than cores is fine`,
-      );
+      yield warning("OVERSUBSCRIBED", sharing(facts));
     } else if (coresOfRanks === ranks && cores >= 2 * ranks) {
       yield warning(
         "BOUND_TO_ONE_CORE",
@@ -334,6 +331,28 @@ function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
       );
     }
   }
+}
+
+/** Ranks that have to share cores: how many, why, and what to do. */
+function sharing({ host, ranks, coresOfRanks, cores, quota }: HostFacts): string {
+  const usable = Math.min(coresOfRanks, quota ?? Infinity);
+  const count = `${usable} ${usable === 1 ? "core" : "cores"}`;
+  const sleeps =
+    "rank 0 sleeps while there is nothing to give out, so one more rank than cores is fine";
+  if (ranks > cores) {
+    return `${ranks} ranks share ${count} on ${host}: nobody spins there, and messages take longer; ${sleeps}`;
+  }
+  if (usable < ranks) {
+    const why =
+      usable === coresOfRanks
+        ? "that is what they are bound to (taskset, --cpuset-cpus, the batch system's share)"
+        : "that is the limit of their control group (docker --cpus, the batch system's share)";
+    return `${ranks} ranks share ${count} of the ${cores} on ${host}, and take turns: ${why}; ${sleeps}`;
+  }
+  return (
+    `ranks on ${host} share cores, though there are ${coresOfRanks} for ${ranks} ranks: several are bound to the ` +
+    "same, or other containers of that machine have ranks there, too; --bind-to none (Open MPI), or bind each to its own"
+  );
 }
 
 function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<Problem> {

@@ -63,18 +63,22 @@ export interface CacheFacts {
   /** Where they are put: that folder, one beside the temporary files, or null for nowhere. */
   readonly writable: string | null;
   readonly shims: readonly ShimFacts[];
+  /** What else is in it: answers of compilers, and what is being built. */
+  readonly others: { readonly count: number; readonly bytes: number };
 }
 
 /** A binding to MPI that was built earlier. */
 export interface ShimFacts {
   readonly path: string;
+  readonly bytes: number;
   readonly family: Family;
   /** One that this version of bsync would use now, with an MPI that is here. */
   readonly current: boolean;
   /**
    * `"loads"`; `"damaged"`: not as it was written, and never loaded; `"broken"`: whole, but it does not
    * load, or crashes, or is of another version of the interface; `"repaired"`: one of these two, until it
-   * was built again just now; `"unused"`: not current, and not looked into.
+   * was built again just now; `"unused"`: not current, and not looked into. It may be in use all the same: by
+   * another version of bsync, or with an MPI that is not found from here.
    */
   readonly state: "loads" | "damaged" | "broken" | "repaired" | "unused";
   /** The version of its interface; null when it could not be asked. */
@@ -151,7 +155,9 @@ export interface HostFacts {
   readonly cores: number;
   /** How many of them its ranks may run on, all together. */
   readonly coresOfRanks: number;
-  /** More ranks than those. */
+  /** How many cores' worth of time the control groups of its ranks have, all together; null for no limit. */
+  readonly quota: number | null;
+  /** There is no core for each rank: of the machine, by what it is bound to, or by that limit. */
   readonly oversubscribed: boolean;
   /** Some rank may not run on every core. */
   readonly bound: boolean;
@@ -167,6 +173,10 @@ export interface RankFacts {
   readonly cores: number;
   /** The numbers of those it may run on, as in "0-3,8". */
   readonly affinity: string;
+  /** Tells its machine from others, which may have the same name; empty where that is not known. */
+  readonly machine: string;
+  /** How many cores' worth of time its control group has, and which that is; null for no limit. */
+  readonly quota: { readonly cores: number; readonly group: string } | null;
   /** µs of a round trip from rank 0, the median of many; null for rank 0. */
   readonly pingUs: number | null;
 }

@@ -1,6 +1,6 @@
 /** The bindings in the cache, each loaded once, in a process of its own. */
 import { join } from "node:path";
-import { cachedShims, type CachedShim } from "../../mpi/build.ts";
+import { cachedShims, type CachedShim, isShim } from "../../mpi/build.ts";
 import type { Cache } from "../../mpi/cache.ts";
 import type { Compiler } from "../../mpi/compiler.ts";
 import { withoutLauncher } from "../../mpi/launcher.ts";
@@ -23,8 +23,22 @@ export async function examineShims(
   return Promise.all(cachedShims(cache, compilers).map(examineShim));
 }
 
-async function examineShim({ path, family, current, whole }: CachedShim): Promise<ShimFacts> {
-  const facts = { path, family, current, abi: null };
+/** What else is in the cache: what compilers have answered, and leftovers. */
+export function otherEntries(cache: Cache): { readonly count: number; readonly bytes: number } {
+  const sizes = Array.from(cache.entries())
+    .filter(({ name }) => !isShim(name))
+    .map(({ bytes }) => bytes);
+  return { count: sizes.length, bytes: sizes.reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+async function examineShim({
+  path,
+  bytes,
+  family,
+  current,
+  whole,
+}: CachedShim): Promise<ShimFacts> {
+  const facts = { path, bytes, family, current, abi: null };
   if (!whole) return { ...facts, state: "damaged", why: "it is not as it was written" };
   return current ? { ...facts, ...(await probe(path)) } : { ...facts, state: "unused", why: "" };
 }

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { familyName } from "../../mpi/compiler.ts";
 import type { Style } from "../output.ts";
 import type {
+  CacheFacts,
   HostFacts,
   JobFacts,
   LaunchFacts,
@@ -94,23 +95,31 @@ function ofMachine({ bun, machine, cache, settings }: Preface): Row[] {
   const { folder, usable, freeBytes } = sharedMemory;
   const free = freeBytes === null ? "" : `, ${bytes(freeBytes)} free`;
   const current = cache.shims.filter((shim) => shim.current);
-  const others = cache.shims.length - current.length;
-  const bindings = current.length === 1 ? "one binding" : `${current.length || "no"} bindings`;
-  const counts = [
-    bindings,
-    ...(others > 0 ? [`${others} of other versions, which may be deleted`] : []),
-  ];
   return [
     ["Bun", `${bun.version}${bun.ok ? "" : ` (needs ${bun.required})`}, ${bun.path}`],
     ["cores", coresHere === cores ? String(cores) : `${cores}, ${coresHere} for this process`],
     ["memory", `${bytes(memoryBytes)}; ${folder} ${usable ? "usable" : "not usable"}${free}`],
-    ["cache", `${cache.writable ?? "none that can be written to"}: ${counts.join(", ")}`],
-    ...current.map(({ path, family, state }): Row => {
+    ["cache", `${cache.writable ?? "none that can be written to"}: ${inCache(cache)}`],
+    ...current.map(({ path, family, state, bytes: size }): Row => {
       const name = path.slice(path.lastIndexOf("/") + 1);
-      return ["", `${name} ${state}, ${familyName(family)}`];
+      return ["", `${name} ${state}, ${familyName(family)}, ${bytes(size)}`];
     }),
     ...Object.entries(settings).map(([name, value]): Row => ["setting", `${name}=${value}`]),
   ];
+}
+
+/** What is in it, as it is now: whether somebody else uses a binding cannot be seen. */
+function inCache({ shims, others }: CacheFacts): string {
+  const current = shims.filter((shim) => shim.current).length;
+  const rest = shims.filter((shim) => !shim.current);
+  const size = rest.reduce((sum, shim) => sum + shim.bytes, 0);
+  const parts = [current === 1 ? "one binding" : `${current || "no"} bindings`];
+  if (rest.length > 0) {
+    const whose = "for other versions of bsync, or MPIs that are not found here";
+    parts.push(`${rest.length} ${whose} (${bytes(size)})`);
+  }
+  if (others.count > 0) parts.push(`${others.count} other files (${bytes(others.bytes)})`);
+  return parts.join(", ");
 }
 
 function title({ family, version }: MpiFacts): string {
@@ -149,12 +158,13 @@ function transportName({ transport }: JobFacts): string {
   return transport === null || transport.name === "unknown" ? "transport unknown" : transport.name;
 }
 
-function cores({ ranks, coresOfRanks, bound, oversubscribed }: HostFacts): string {
+function cores({ ranks, coresOfRanks, quota, bound, oversubscribed }: HostFacts): string {
   const each = coresOfRanks / ranks;
   const share = oversubscribed
     ? `${coresOfRanks} ${coresOfRanks === 1 ? "core" : "cores"} for all: oversubscribed`
     : `${Number.isInteger(each) ? each : each.toFixed(1)} core${each === 1 ? "" : "s"} a rank`;
-  return `${share}, ${bound ? "bound" : "not bound"}`;
+  const limit = quota === null ? "" : `, limited to ${quota}`;
+  return `${share}, ${bound ? "bound" : "not bound"}${limit}`;
 }
 
 function jobTitle({ launcher, size }: JobFacts): string {
