@@ -3,6 +3,7 @@
  * and what it says is read as far as an answer may go.
  */
 import { killDescendants, killGroup } from "../processes.ts";
+import { performance } from "./natives.ts";
 
 /** An answer of a few lines; and what a compiler has to say, which may be long. */
 const MOST_BYTES = 1 << 20;
