@@ -17,7 +17,10 @@ export interface Memory {
   readonly delay: Float64Array;
 }
 
-export const Word = { Turn: 0, State: 1, Due: 2, Up: 3 } as const;
+export const Word = { Turn: 0, State: 1, Due: 2, Up: 3, Sent: 4 } as const;
+
+/** In the place of the number of signals that were sent in a turn: none may be sent any more. */
+export const NO_MORE = -1;
 
 /** The two last bits of that word; the others are the turn that it is about. */
 export const State = { Open: 0, Closed: 1, Striking: 2 } as const;
@@ -25,8 +28,8 @@ export const State = { Open: 0, Closed: 1, Striking: 2 } as const;
 /** Bits of a turn. */
 const TURNS = 0x1fff_ffff;
 
-/** ms in which a signal that was sent has come. */
-const LANDING_MS = 1_000;
+/** ms in which one of the signals that were sent has come. */
+const LANDING_MS = 2_000;
 
 let memory: Memory | null = null;
 let turn = 0;
@@ -60,7 +63,9 @@ export function occupy(): () => void {
 /** Calls what is to be done as a whole. What it throws it throws. */
 export function whole<T>(deed: () => T): T {
   if (!isWatched) return deed();
-  if (depth++ === 0) close();
+  // In this order: what a native function calls back, as a listener, may be struck and nobody hear of it.
+  if (depth === 0) close();
+  depth++;
   try {
     return deed();
   } finally {
@@ -87,8 +92,24 @@ export function aside<T>(deed: () => T): T {
   }
 }
 
-/** Makes whole what the methods and getters of classes do: of their prototypes, and of themselves for static ones. */
+interface Kept {
+  readonly targets: readonly object[];
+  readonly except: readonly PropertyKey[];
+}
+
+/** Null once they are wrapped. */
+let toKeep: Kept[] | null = [];
+
+/**
+ * Makes whole what the methods and getters of classes do: of their prototypes, and of themselves for static ones. That
+ * costs them some ns a call, and so is done when a task is to be watched for the first time.
+ */
 export function keepWhole(targets: readonly object[], except: readonly PropertyKey[] = []): void {
+  if (toKeep === null) wrap({ targets, except });
+  else toKeep.push({ targets, except });
+}
+
+function wrap({ targets, except }: Kept): void {
   for (const target of targets) {
     for (const name of Reflect.ownKeys(target)) {
       const property = Object.getOwnPropertyDescriptor(target, name)!;
@@ -99,6 +120,13 @@ export function keepWhole(targets: readonly object[], except: readonly PropertyK
       Object.defineProperty(target, name, property);
     }
   }
+}
+
+/** A task is going to be watched. */
+export function prepareWhole(): void {
+  const all = toKeep ?? [];
+  toKeep = null;
+  all.forEach(wrap);
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -143,6 +171,11 @@ export function endWatch(): void {
   close();
 }
 
+/** It was interrupted: true if signals may still be on their way. */
+export function stopStrikes(): boolean {
+  return Atomics.exchange(memory!.words, Word.Sent, NO_MORE) > 1;
+}
+
 /** It is over, be it that it has returned or was interrupted. */
 export function endTimed(before: Before): void {
   const wasWatched = isWatched;
@@ -156,6 +189,7 @@ function arm(ms: number, state: number): void {
   turn = (turn + 1) & TURNS;
   delay[0] = ms;
   Atomics.store(words, Word.Due, 0);
+  Atomics.store(words, Word.Sent, 0);
   Atomics.store(words, Word.State, (turn << 2) | state);
   Atomics.store(words, Word.Turn, turn);
   Atomics.notify(words, Word.Turn);

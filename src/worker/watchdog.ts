@@ -14,10 +14,21 @@ import {
   endWatch,
   isOccupied,
   type Memory,
+  prepareWhole,
   State,
+  stopStrikes,
   Word,
 } from "../os/whole.ts";
 import { exitProcess } from "../processes.ts";
+
+/**
+ * ms after which the thread strikes a second time, and twice as long after that a third. One is lost where what it hits
+ * was called by a native function that takes it for an error of its own, as a listener of an `EventTarget` is.
+ */
+const AGAIN_MS = 20;
+
+/** ms that a signal takes to come, at most. */
+const ABSORB_MS = 100;
 
 /** ms for the thread to start. */
 const START_MS = 5_000;
@@ -38,7 +49,9 @@ export type Interruption = "time" | "signal";
 
 /** To be called before a call's time begins: what it takes to watch it is made. */
 export function prepareWatchdog(): void {
-  if (isOccupied() && thread === undefined) thread = startThread();
+  if (!isOccupied() || thread !== undefined) return;
+  prepareWhole();
+  thread = startThread();
 }
 
 /**
@@ -68,9 +81,13 @@ export function runWithin(
     script.runInThisContext(shared === null ? timeoutOf(timeout) : BREAK_ON_SIGNAL);
   } catch {
     // Code generation is forbidden altogether: the controller's clock alone watches this call.
-    if (!course.hasBegun) pending();
+    if (!course.hasBegun) {
+      deed();
+      return null;
+    }
     const isOurs =
       shared === null || (Atomics.load(shared.words, Word.State) & 3) === State.Striking;
+    if (shared !== null && !course.hasEnded && stopStrikes()) absorb();
     // It was at its end, and what ends with it was cut off: once more, where nothing is interrupted.
     if (exitCode !== null) exitProcess(exitCode);
     if (!course.hasEnded) return isOurs ? "time" : "signal";
@@ -111,20 +128,36 @@ function startThread(): Memory | null {
   return isUp ? { words, delay } : null;
 }
 
+/** Waits for a signal that may still be on its way, where it does no harm. */
+function absorb(): void {
+  pending = () => {
+    for (const end = performance.now() + ABSORB_MS; performance.now() < end;);
+  };
+  try {
+    script!.runInThisContext(BREAK_ON_SIGNAL);
+  } catch {
+    // That was it.
+  }
+}
+
 /** A text, for that is what there is of this file in a bundled program. */
 const STRIKER = `
   const { workerData } = require("node:worker_threads");
   const words = new Int32Array(workerData);
   const delay = new Float64Array(workerData, 32, 1);
   const { compareExchange, load, notify, store, wait } = Atomics;
+  const signal = (turn) => {
+    for (let sent = 0; load(words, ${Word.Turn}) === turn; sent++) {
+      if (compareExchange(words, ${Word.Sent}, sent, sent + 1) !== sent) return;
+      process.kill(process.pid, "SIGINT");
+      wait(words, ${Word.Turn}, turn, ${AGAIN_MS} * 2 ** sent);
+    }
+  };
   const strike = (turn) => {
     while (load(words, ${Word.Turn}) === turn) {
       const open = (turn << 2) | ${State.Open};
       const striking = (turn << 2) | ${State.Striking};
-      if (compareExchange(words, ${Word.State}, open, striking) === open) {
-        process.kill(process.pid, "SIGINT");
-        return;
-      }
+      if (compareExchange(words, ${Word.State}, open, striking) === open) return signal(turn);
       store(words, ${Word.Due}, 1);
       wait(words, ${Word.State}, (turn << 2) | ${State.Closed});
     }
