@@ -79,9 +79,13 @@ export function runWithin(
     script ??= prepare();
     clock.dueAt = performance.now() + timeout;
     script.runInThisContext(shared === null ? timeoutOf(timeout) : BREAK_ON_SIGNAL);
-  } catch {
-    // Code generation is forbidden altogether: the controller's clock alone watches this call.
+  } catch (error) {
     if (!course.hasBegun) {
+      // On a busy machine its time may be over before it begins.
+      const code = (error as { code?: unknown } | null)?.code;
+      if (code === "ERR_SCRIPT_EXECUTION_TIMEOUT") return "time";
+      if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") return "signal";
+      // Code generation is forbidden altogether: the controller's clock alone watches this call.
       deed();
       return null;
     }
