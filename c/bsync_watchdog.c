@@ -105,7 +105,7 @@ static FILE *children_of(int pid)
   return fopen(path, "re");
 }
 
-/* bunx, `bun run` and shells may stand between a launcher and a rank: so many. */
+/* So many of bunx, `bun run` and shells may stand between launcher and rank. */
 #define STEPS 4
 
 /* Has a rank come to MPI_Init? [pid] is its process, or leads to it. */
@@ -125,7 +125,7 @@ struct survey {
   int alive;
   int first_waiting;    /* the lowest that has come to MPI_Init; -1 if none */
   int missing;          /* how many have not, */
-  char names[256];      /* and which: "0 (pid 17), 3 (pid 19)", "…" for more */
+  char names[256];      /* and which: "0 (pid 17), 3 (pid 19), ..." */
 };
 
 static void add_missing(struct survey *seen, int rank, int pid)
@@ -256,36 +256,51 @@ static void doze(int ms)
   pthread_cond_timedwait(&dog.ended_changed, &dog.mutex, &until);
 }
 
-/* How long to sleep until something is to be done, [passed] ms from the start. */
+/* ms until something is to be done, [passed] ms from the start. */
 static int next_step(long passed, int told)
 {
   long step = passed < DOG_LATE_MS ? DOG_LOOKS_MS : DOG_LATE_LOOKS_MS;
-  if (dog.timeout_ms > 0 && dog.timeout_ms - passed < step)
+  if (dog.timeout_ms > passed && dog.timeout_ms - passed < step)
     step = dog.timeout_ms - passed;
   if (!told && dog.tell_ms > passed && dog.tell_ms - passed < step)
     step = dog.tell_ms - passed;
   return (int)step;
 }
 
+/* More time for MPI_Init itself, on a machine with much to do, once all ranks
+ * are in it. */
+#define DOG_SPARE_MS 10000
+
+/* Are all ranks of the job on this machine, and in MPI_Init? */
+static int all_have_come(void)
+{
+  struct survey seen;
+  if (dog.size < 1 || dog.local_size != dog.size) return 0;
+  look_around(&seen, 1);
+  return seen.alive == dog.size && seen.missing == 0;
+}
+
 static int is_late(long passed)
 {
-  return dog.timeout_ms > 0 && passed >= dog.timeout_ms;
+  if (dog.timeout_ms <= 0 || passed < dog.timeout_ms) return 0;
+  return passed - dog.timeout_ms >= DOG_SPARE_MS || !all_have_come();
 }
 
 static void *dog_watches(void *unused)
 {
   long passed = 0;
-  int looks = 0, told = dog.tell_ms <= 0, ended;
+  int looks = 0, told = dog.tell_ms <= 0, late = 0, ended;
   (void)unused;
   pthread_mutex_lock(&dog.mutex);
-  while (!dog.ended && !is_late(passed) && looks < DOG_LOOKS) {
+  while (!dog.ended && !late && looks < DOG_LOOKS) {
     const int step = next_step(passed, told);
     doze(step);
     passed += step;
     if (dog.ended) break;
     pthread_mutex_unlock(&dog.mutex);
     looks = ranks_over() > 0 ? looks + 1 : 0;
-    if (!told && passed >= dog.tell_ms && !is_late(passed)) {
+    late = is_late(passed);
+    if (!told && passed >= dog.tell_ms && !late) {
       told = 1;
       dog_tells(passed);
     }

@@ -6,7 +6,8 @@
  * It is a thread, which looks now and then whether ranks of this machine are
  * over already (Linux: by their parent's children), and ends this process when
  * three looks in a row agree, or when its time is up, with a line on standard
- * error and exit code 1. A rank that has waited for long says so, and for whom,
+ * error and exit code 1. If it sees that all ranks have come it leaves MPI_Init
+ * more time. A rank that has waited for long says so, and for whom,
  * as far as that can be seen; of the ranks of a machine the lowest that waits.
  */
 #ifndef BSYNC_WATCHDOG_H
