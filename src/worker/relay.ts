@@ -138,8 +138,10 @@ export class Relay {
 
   /** The rank has come to its end, though the pool has not let it go. */
   leave(): void {
+    // Before the child hears of its end: from then on it has nothing begun.
+    const told = this.#told;
     this.#child?.dismiss();
-    this.#lose(PROGRAM_OVER);
+    this.#lose(PROGRAM_OVER, told);
   }
 
   #passDown(child: LocalLink, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
@@ -246,8 +248,12 @@ export class Relay {
     this.#up.send(message);
   }
 
-  #lose(ending: Ending): void {
-    const told = this.#child === null ? At.Nothing : (this.#child.told ?? null);
+  /** What the child is at, as far as that is known. */
+  get #told(): number | null {
+    return this.#child === null ? At.Nothing : (this.#child.told ?? null);
+  }
+
+  #lose(ending: Ending, told = this.#told): void {
     const lost: LostChild = { ...ending, told };
     sendFrame(this.#up, Kind.Lost, 0, lost);
     // It may expect nothing, and so not look.

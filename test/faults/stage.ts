@@ -121,6 +121,15 @@ export class Stage implements AsyncDisposable {
   async #open(options: object = {}): Promise<void> {
     this.#pool = await AsyncPool.open(this.#workers(this.#mortal), options);
     this.#note();
+    // The neighbour's task is for the first one. The one that has been idle for longest is next.
+    while ((await this.#lastIdle()) !== 1);
+  }
+
+  /** Which worker has been idle for the shortest time: it has done the last call. */
+  async #lastIdle(): Promise<number | null> {
+    const call = this.pool.async(square, 1);
+    await call;
+    return call.worker;
   }
 
   /** Those that are gone when the pool is: all but plain ranks. */
