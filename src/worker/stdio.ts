@@ -12,7 +12,6 @@ import {
   type WriteStream,
   writeSync,
 } from "node:fs";
-import { isatty } from "node:tty";
 import { sayHeld, tellUnread } from "../os/output.ts";
 import { procOf } from "../os/proc.ts";
 import { WRITING_MS } from "../os/waits.ts";
@@ -145,8 +144,19 @@ export function writeAtOnce(): void {
   define("stderr", 2);
 }
 
+function isTerminal(fd: number): boolean {
+  try {
+    if (!fstatSync(fd).isCharacterDevice()) return false;
+  } catch {
+    return false; // It is closed.
+  }
+  // It brings along streams and sockets, a tenth of a worker's start; few need it.
+  const { isatty } = require("node:tty") as typeof import("node:tty");
+  return isatty(fd);
+}
+
 function define(name: "stdout" | "stderr", fd: number): void {
-  if (isatty(fd)) return;
+  if (isTerminal(fd)) return;
   let stream: WriteStream | null = null;
   // To be assigned to keeps Bun from making its own, which would change the descriptor for all that share it.
   Reflect.set(process, name, null);

@@ -16,8 +16,9 @@ const dependsOn =
 /** The cases for a job; none where its MPI is left out. */
 export function casesFor(launch: Launch, draw = DRAW): Case[] {
   const { half } = launch;
-  const cases = kindsFor(launch, draw).filter(({ slow }) => !slow || draw.lane !== "quick");
-  return half === undefined ? cases : cases.filter((_, i) => i % 2 === half);
+  const all = kindsFor(launch, draw);
+  const cases = draw.lane === "quick" ? drawQuick(all, draw) : all;
+  return cases.filter((_, i) => half === undefined || i % 2 === half);
 }
 
 function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonly Case[] {
@@ -30,6 +31,13 @@ function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonl
   if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
   const isDrawn = draw.lane === "middle" && mode === drawOne(mpiFamilies(), draw);
   return isDrawn ? CASES : CASES.filter(dependsOn("link", "size"));
+}
+
+/** Of what is quick one of so many cases that follow each other: as many runs play all of it. */
+const QUICK_SHARES = 3;
+
+function drawQuick(cases: readonly Case[], { seed }: Draw): Case[] {
+  return cases.filter(({ slow }) => !slow).filter((_, i) => (i + seed) % QUICK_SHARES === 0);
 }
 
 function manyOf({ workers = 1 }: Case): boolean {
