@@ -92,8 +92,7 @@ export class Stage implements AsyncDisposable {
     this.#mortal = isDeath(fault) || fault === "stop";
     if (state === "starting") return await this.#playStart(fault, truth);
     await this.#open();
-    this.#neighbour = this.pool.async(passGate, this.#other.path, "untouched");
-    await this.#other.reached();
+    await this.#bringNeighbour();
     await this.#bring(fault, state);
     // An idle worker is sent something only when the fault is there.
     if (this.#subject !== null) this.#fillQueue();
@@ -121,15 +120,25 @@ export class Stage implements AsyncDisposable {
   async #open(options: object = {}): Promise<void> {
     this.#pool = await AsyncPool.open(this.#workers(this.#mortal), options);
     this.#note();
-    // The neighbour's task is for the first one. The one that has been idle for longest is next.
-    while ((await this.#lastIdle()) !== 1);
   }
 
-  /** Which worker has been idle for the shortest time: it has done the last call. */
-  async #lastIdle(): Promise<number | null> {
-    const call = this.pool.async(square, 1);
-    await call;
-    return call.worker;
+  /** Keeps the first worker busy with the neighbour's task; where the second one takes it, with another one. */
+  async #bringNeighbour(): Promise<void> {
+    using aside = new Gate();
+    const held = this.pool.async(passGate, aside.path);
+    await aside.reached();
+    const isSecond = held.worker === 1;
+    if (!isSecond) {
+      aside.open();
+      await held;
+    }
+    this.#neighbour = this.pool.async(passGate, this.#other.path, "untouched");
+    await this.#other.reached();
+    if (isSecond) {
+      aside.open();
+      await held;
+    }
+    assert.equal(this.#neighbour.worker, 0, "the neighbour's worker");
   }
 
   /** Those that are gone when the pool is: all but plain ranks. */
