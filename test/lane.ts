@@ -47,10 +47,15 @@ export function drawOne<T>(items: readonly T[], { seed } = DRAW): T {
 }
 
 /**
- * The items of a run's share: all in the full lane; else one of `SHARES` that follow each other. `salt` keeps
+ * The items of a run's share: all in the full lane; else one of `shares` that follow each other. `salt` keeps
  * lists of the same items from the same share.
  */
-export function drawShare<T>(items: readonly T[], salt: number, { lane, seed } = DRAW): T[] {
+export function drawShare<T>(
+  items: readonly T[],
+  salt: number,
+  { lane, seed } = DRAW,
+  shares = SHARES,
+): T[] {
   if (lane === "full") return [...items];
-  return items.filter((_, i) => (i + salt + seed) % SHARES === 0);
+  return items.filter((_, i) => (i + salt + seed) % shares === 0);
 }

@@ -6,11 +6,12 @@
 import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "./contract/job.ts";
+import { lane } from "./lane.ts";
 import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const RUN = join(import.meta.dir, "stress/run.ts");
-const CALLS = 20_000;
+const CALLS = lane === "full" ? 20_000 : 5_000;
 /** Five processes on whatever cores there are, beside other tests. */
 const LIMIT_MS = 120_000;
 

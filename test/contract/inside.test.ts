@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { AsyncPool } from "../../index.ts";
 import { applies, DEFAULT_LIMIT_MS, LOCAL_WORKERS, type Place } from "./case.ts";
+import { DRAW, drawShare } from "../lane.ts";
 import { CASES } from "./cases/all.ts";
 
 describe("inside of bun test", () => {
@@ -13,8 +14,10 @@ describe("inside of bun test", () => {
     main: null,
   };
   const subjects = /^(calling|functions|errors|handles|priorities):/;
-  for (const entry of CASES.filter((entry) => applies(entry, "local", LOCAL_WORKERS))) {
-    if (entry.main || !subjects.test(entry.name)) continue;
+  const played = CASES.filter(
+    (entry) => applies(entry, "local", LOCAL_WORKERS) && !entry.main && subjects.test(entry.name),
+  );
+  for (const entry of drawShare(played, 0, DRAW, 2)) {
     test(entry.name, async () => await entry.run(place), entry.limit ?? DEFAULT_LIMIT_MS);
   }
 

@@ -25,12 +25,14 @@ function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonl
   if (mode === "local") return CASES;
   if (!mpiFamilies().includes(mode)) return [];
   if (draw.lane === "full") return mixed ? MIXED_CASES : CASES;
+  const isDrawn = mode === drawOne(mpiFamilies(), draw);
   // A mixed pool of one worker is one of a local process.
-  if (mixed) return MIXED_CASES.filter((entry) => entry.dependsOn === "size" || manyOf(entry));
-  if (isolated) return CASES.filter(dependsOn("link", "size"));
+  if (mixed) {
+    return MIXED_CASES.filter((entry) => isDrawn && (entry.dependsOn === "size" || manyOf(entry)));
+  }
+  if (isolated) return CASES.filter((entry) => !isDrawn && entry.dependsOn !== "code");
   if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
-  const isDrawn = draw.lane === "middle" && mode === drawOne(mpiFamilies(), draw);
-  return isDrawn ? CASES : CASES.filter(dependsOn("link", "size"));
+  return isDrawn && draw.lane === "middle" ? CASES : CASES.filter(dependsOn("link", "size"));
 }
 
 /** Of what is quick one of so many cases that follow each other: as many runs play all of it. */

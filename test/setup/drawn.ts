@@ -13,12 +13,14 @@ export interface DrawnTest {
   readonly each: typeof test.each;
 }
 
+/** Of what is the same under each MPI one of so many tests that follow each other is played under either. */
+const SHARES_UNDER_MPI = 4;
+
 /**
  * The runner's `test` for what is played in `mode`: all of it locally, and under an MPI one of `shares` tests that
- * follow each other. With the next seed it is the one before it, and so under the other family, too: by default
- * each is played under one of two.
+ * follow each other. With the next seed it is the one before it, and so under the other family, too.
  */
-export function testsUnder(mode: Mode, shares = mpiFamilies().length): DrawnTest {
+export function testsUnder(mode: Mode, shares = SHARES_UNDER_MPI): DrawnTest {
   const isWhole = lane !== "middle" || mode === "local";
   let count = isWhole ? 0 : mpiFamilies().indexOf(mode) + seed;
   const isDrawn = (): boolean => isWhole || count++ % shares === 0;

@@ -34,6 +34,16 @@ describe("what is drawn", () => {
       expect(new Set(names)).toEqual(new Set(CASES.map(({ name }) => name)));
     });
 
+    for (const kind of [{ isolated: true }, { mixed: true }] as const) {
+      test(`${mode}, ${JSON.stringify(kind)}: each second run`, () => {
+        const counts = draws.map((draw) => casesFor({ mode, ranks: 3, ...kind }, draw).length);
+        const [first, second] = counts;
+        expect(counts).toEqual(draws.map((_, i) => (i % 2 === 0 ? first! : second!)));
+        expect(Math.min(first!, second!)).toBe(0);
+        expect(Math.max(first!, second!)).toBeGreaterThan(30);
+      });
+    }
+
     test(`${mode}, 2 and 4 ranks: what depends on their number, whatever the seed`, () => {
       const bySize = CASES.filter(({ dependsOn }) => dependsOn === "size");
       for (const ranks of [2, 4]) {
