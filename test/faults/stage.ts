@@ -58,7 +58,7 @@ class WordGate extends Gate {
 export class Stage implements AsyncDisposable {
   gate = new WordGate();
   /** Where the neighbour's task waits. */
-  readonly #other = new Gate();
+  #other = new Gate();
   readonly #aborter = new AbortController();
   readonly #stopped: number[] = [];
   readonly #pids = new Set<number>();
@@ -122,23 +122,20 @@ export class Stage implements AsyncDisposable {
     this.#note();
   }
 
-  /** Keeps the first worker busy with the neighbour's task; where the second one takes it, with another one. */
+  /** A worker is busy with the neighbour's task: the first one, where the second has to be of another kind. */
   async #bringNeighbour(): Promise<void> {
-    using aside = new Gate();
-    const held = this.pool.async(passGate, aside.path);
-    await aside.reached();
-    const isSecond = held.worker === 1;
-    if (!isSecond) {
-      aside.open();
-      await held;
-    }
+    const call = this.pool.async(passGate, this.#other.path, "untouched");
+    await this.#other.reached();
+    this.#neighbour = call;
+    if (!this.#place.mixed || call.worker === 0) return;
+    // The process was ready before the rank. The first one takes it while that is kept busy.
+    const aside = this.#other;
+    this.#other = new Gate();
     this.#neighbour = this.pool.async(passGate, this.#other.path, "untouched");
     await this.#other.reached();
-    if (isSecond) {
-      aside.open();
-      await held;
-    }
-    assert.equal(this.#neighbour.worker, 0, "the neighbour's worker");
+    aside.open();
+    await call;
+    aside[Symbol.dispose]();
   }
 
   /** Those that are gone when the pool is: all but plain ranks. */
