@@ -30,9 +30,16 @@ function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonl
   if (mixed) {
     return MIXED_CASES.filter((entry) => isDrawn && (entry.dependsOn === "size" || manyOf(entry)));
   }
-  if (isolated) return CASES.filter((entry) => !isDrawn && entry.dependsOn !== "code");
+  if (isolated) return isDrawn ? [] : drawLinks(draw);
   if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
-  return isDrawn && draw.lane === "middle" ? CASES : CASES.filter(dependsOn("link", "size"));
+  if (draw.lane === "quick") return CASES.filter(dependsOn("link", "size"));
+  return isDrawn ? CASES : drawLinks(draw);
+}
+
+/** Half of what depends on the link, beside the jobs that play all of it; the other half two seeds later. */
+function drawLinks({ seed }: Draw): Case[] {
+  const cases = CASES.filter(dependsOn("link", "size"));
+  return cases.filter((_, i) => (i + (seed >> 1)) % 2 === 0);
 }
 
 /** Of what is quick one of so many cases that follow each other: as many runs play all of it. */
