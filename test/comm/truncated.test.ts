@@ -2,7 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { mpirun, type Outcome } from "../mpi/launch.ts";
-import { mpiFamilies } from "../setup/mpi.ts";
+import { type MpiFamily, mpiFamilies } from "../setup/mpi.ts";
 
 setDefaultTimeout(60_000);
 
@@ -57,8 +57,12 @@ const CASES: Case[] = [
   { size: 3, short: 5, long: 600, type: "Float64Array", chunkBytes: "100" },
 ];
 
-describe("Open MPI", () => {
-  test.if(mpiFamilies().includes("openmpi")).each(CASES)(
+const describeUnder = (family: MpiFamily, title: string, body: () => void): void => {
+  if (mpiFamilies().includes(family)) describe(title, body);
+};
+
+describeUnder("openmpi", "Open MPI", () => {
+  test.each(CASES)(
     "each that is too short is told so, nothing lies beyond it, and all go on: %p",
     async (of) => {
       const { all } = await run("openmpi", of);
@@ -77,36 +81,30 @@ describe("Open MPI", () => {
     },
   );
 
-  test.if(mpiFamilies().includes("openmpi"))(
-    "between hosts, too, where messages travel by other means",
-    async () => {
-      const script = join(import.meta.dir, "truncated.ts");
-      const tcp = { OMPI_MCA_pml: "ob1", OMPI_MCA_btl: "tcp,self" };
-      const outcome = await mpirun("openmpi", 2, script, ["100", "300000", "Uint8Array"], tcp);
-      const { all } = read(outcome);
-      const names = Object.keys(all[0]!);
-      expectOnlyLast(
-        all,
-        names.filter((name) => !REDUCTIONS.includes(name)),
-      );
-    },
-  );
+  test("between hosts, too, where messages travel by other means", async () => {
+    const script = join(import.meta.dir, "truncated.ts");
+    const tcp = { OMPI_MCA_pml: "ob1", OMPI_MCA_btl: "tcp,self" };
+    const outcome = await mpirun("openmpi", 2, script, ["100", "300000", "Uint8Array"], tcp);
+    const { all } = read(outcome);
+    const names = Object.keys(all[0]!);
+    expectOnlyLast(
+      all,
+      names.filter((name) => !REDUCTIONS.includes(name)),
+    );
+  });
 });
 
-describe("MPICH", () => {
-  test.if(mpiFamilies().includes("mpich"))(
-    "each that is too short is told so, and nothing lies beyond it",
-    async () => {
-      // Of lengths that MPICH reduces in one way: of others its own ranks wait for each other.
-      const of: Case = { size: 2, short: 100, long: 1_000, type: "Uint8Array" };
-      const { messages, all } = await run("mpich", of);
-      expectOnlyLast(all, messages);
-      for (const [error, isBeyond] of Object.values(all[1]!))
-        expect([error, isBeyond]).toEqual(["MPI_ERR_TRUNCATE", false]);
-      const long = await run("mpich", { ...of, long: 300_000 }, messages);
-      expectOnlyLast(long.all, messages);
-    },
-  );
+describeUnder("mpich", "MPICH", () => {
+  test("each that is too short is told so, and nothing lies beyond it", async () => {
+    // Of lengths that MPICH reduces in one way: of others its own ranks wait for each other.
+    const of: Case = { size: 2, short: 100, long: 1_000, type: "Uint8Array" };
+    const { messages, all } = await run("mpich", of);
+    expectOnlyLast(all, messages);
+    for (const [error, isBeyond] of Object.values(all[1]!))
+      expect([error, isBeyond]).toEqual(["MPI_ERR_TRUNCATE", false]);
+    const long = await run("mpich", { ...of, long: 300_000 }, messages);
+    expectOnlyLast(long.all, messages);
+  });
 });
 
 /** What `irecv` gives, and in which order, where MPI gets to know of it only with its message. */
