@@ -91,8 +91,10 @@ class Play {
     return `play ${play} of seed ${seed}: ${JSON.stringify({ workers: this.#pool.workers, calls })}`;
   }
 
-  async run(): Promise<void> {
-    while (this.#left > 0 && !this.#isTerminated) {
+  /** How many operations were done. */
+  async run(): Promise<number> {
+    // A pool that was closed refuses all that is submitted: some of that is enough.
+    while (this.#left > 0 && !this.#isTerminated && !(this.#isClosed && this.#random.oneIn(20))) {
       this.#operate();
       if (this.#random.oneIn(4)) await new Promise((resolve) => setImmediate(resolve));
       if (this.#calls.length > WINDOW) await this.#judgeSettled();
@@ -105,6 +107,7 @@ class Play {
     await this.#judgeAll();
     for (const { state } of this.#pool.workers)
       this.#expect(state === "gone", `a worker is ${state}`);
+    return this.#settings.operations - this.#left;
   }
 
   /** One operation, of any kind; done by getters, too. */
@@ -376,16 +379,16 @@ function thrower(): object {
   });
 }
 
-/** Plays to the end. `watch` is given what can say how far it is. */
+/** Plays to the end: how many operations that were. `watch` is given what can say how far it is. */
 export async function play(
   settings: PlaySettings,
   tally: Tally,
   watch: (play: object) => void,
-): Promise<void> {
+): Promise<number> {
   const random = new Random(settings.play, settings.seed);
   const count = 1 + random.below(settings.workers);
   const pool = await AsyncPool.open(count, { isolate: settings.isolate });
   const one = new Play(pool, settings, tally);
   watch(one);
-  await one.run();
+  return await one.run();
 }

@@ -4,7 +4,7 @@
  *   bun test/operations/run.ts [--operations 100000] [--each 400] [--seed 1] [--first 0]
  *                              [--mode local|openmpi|mpich] [--isolate]
  *
- * A play that fails is had again by its seed and number: --seed S --first P --operations 400 (what its operations
+ * A play that fails is had again by its seed and number: --seed S --first P --operations 1 (what its operations
  * meet depends on the machine; it may take some tries).
  */
 import { parseArgs } from "node:util";
@@ -33,9 +33,10 @@ async function main(): Promise<void> {
   const workers = usingMpi() ? getSize() - 1 : 3;
   const mortal = isolate || !usingMpi();
   const tally: Tally = {};
-  const plays = Math.ceil(operations / each);
-  for (let number = first; number < first + plays; number++) {
-    const again = `--seed ${seed} --first ${number} --operations ${each} --each ${each}`;
+  let done = 0;
+  let number = first;
+  for (; done < operations; number++) {
+    const again = `--seed ${seed} --first ${number} --operations 1 --each ${each}`;
     let at: object = {};
     const late = setTimeout(() => {
       console.error(`hangs; have it again by ${again}: ${String(at)}`);
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
     }, PLAY_MS);
     try {
       const settings = { seed, play: number, workers, mortal, isolate, operations: each };
-      await play(settings, tally, (one) => (at = one));
+      done += await play(settings, tally, (one) => (at = one));
     } catch (error) {
       console.error(`failed; have it again by ${again}: ${String(at)}`);
       throw error;
@@ -51,7 +52,7 @@ async function main(): Promise<void> {
       clearTimeout(late);
     }
   }
-  console.log(JSON.stringify({ seed, plays, operations: plays * each, ...tally }));
+  console.log(JSON.stringify({ seed, plays: number - first, operations: done, ...tally }));
 }
 
 await launched(values.mode, import.meta.path);
