@@ -46,7 +46,7 @@ export async function openPool(
   const { among, isReleased } = await readTogether(options, launcher);
   if (among.members?.length === 1) return await openHere(workers, readPoolOptions(options));
   if (among.rank !== 0 && !isReleased) refuseInTask(among);
-  // Calls are numbered before anything is awaited: the number is that of the call.
+  // Numbered before a module is waited for: the number is that of the call.
   const id = nextOpen(among);
   const open =
     among.rank === 0
