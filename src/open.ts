@@ -1,6 +1,6 @@
 import { BsyncError } from "./errors.ts";
-import { calledByMain, calledByProgram, moduleRunAgain } from "./function/reference.ts";
-import { isLoading, mayRunAgain, reachedOpen } from "./function/scope.ts";
+import { calledByMain, calledByProgram, moduleRunAgain } from "./function/callers.ts";
+import { isLoading, mayRunAgain, reachedOpen } from "./function/main-script.ts";
 import { mpiJob } from "./job/environment.ts";
 import { refuseStrayTask } from "./job/stray.ts";
 import type { Launcher } from "./mpi/launcher.ts";

@@ -1,7 +1,7 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import type { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
-import { isLoading, reachedOpen } from "./function/scope.ts";
+import { isLoading, reachedOpen } from "./function/main-script.ts";
 import { unmeasured } from "./estimates.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";

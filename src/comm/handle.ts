@@ -1,6 +1,6 @@
 import { MpiError } from "../errors.ts";
-import { moduleRunAgain } from "../function/reference.ts";
-import { isLoading, mainScript, mayRunAgain } from "../function/scope.ts";
+import { moduleRunAgain } from "../function/callers.ts";
+import { isLoading, mainScript, mayRunAgain } from "../function/main-script.ts";
 import { isAftermath, stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";

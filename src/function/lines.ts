@@ -21,9 +21,6 @@ const inlines = new Map<number, InlineText>();
 let count = 0;
 const lines = new Map<number, readonly number[]>();
 
-/** Behind a module's path, and with a number after it, in the frames of an inline function. */
-export const INLINE_QUERY = "?bsync-inline-";
-
 /** Numbers an inline function, for the name of its source. */
 export function registerInline(inline: InlineText): number {
   inlines.set(count, inline);

@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { Recent } from "../recent.ts";
 import { registeredName } from "./registry.ts";
-import { isOwnFile, mainScript, plainPath, QUERY, isLoading } from "./scope.ts";
+import { callers } from "./callers.ts";
+import { exportsOf, loadedPaths } from "./graph.ts";
+import { mainScript } from "./main-script.ts";
+import { isOwnFile, plainPath } from "./paths.ts";
 import { codeOf } from "./text.ts";
 
 /**
@@ -213,7 +216,7 @@ let indexedModules = 0;
  * script, as long as it awaits) are not among the loaded ones: their functions go by source.
  */
 function findExport(fn: AnyFunction): FunctionReference | undefined {
-  const paths = Object.keys(require.cache);
+  const paths = loadedPaths();
   if (paths.length !== indexedModules) {
     indexedModules = paths.length;
     index = new Map();
@@ -226,7 +229,7 @@ function findExport(fn: AnyFunction): FunctionReference | undefined {
 
 /** The class or function of this name that a loaded module exports; undefined where none does. */
 export function exportedBy(module: string, name: string): unknown {
-  return (require.cache[module]?.exports as Record<string, unknown> | undefined)?.[name];
+  return (exportsOf(module) as Record<string, unknown> | undefined)?.[name];
 }
 
 /** Where a class or function is exported from, if a module that is loaded does so. */
@@ -240,12 +243,7 @@ function referenceOfExport(fn: AnyFunction): { module: string; name: string } | 
 }
 
 function indexExports(path: string): void {
-  let exports: unknown;
-  try {
-    exports = require.cache[path]?.exports;
-  } catch {
-    return; // a module that failed to load
-  }
+  const exports = exportsOf(path);
   if (exports === null || (typeof exports !== "object" && typeof exports !== "function")) return;
   const module = plainPath(path);
   for (const name of Object.keys(exports)) {
@@ -267,18 +265,18 @@ function indexExports(path: string): void {
  * the caller's own frame may be missing: a module that has the function's text goes first then.
  */
 function modulesInSight(text: string): { modules: string[]; line: number } {
-  const frames = callerFrames();
-  const modules = [...new Set([...frames.map(({ file }) => file), mainScript()])];
+  const frames = callers();
+  const modules = [...new Set([...frames.map(({ module }) => module), mainScript()])];
   const wanted = squeeze(text);
   const holder = modules.find((path) => holds(path, wanted)) ?? onlyHolder(text, wanted);
   const home = holder ?? modules[0] ?? mainScript();
-  const line = frames.find(({ file }) => file === home)?.line ?? 1;
+  const line = frames.find(({ module }) => module === home)?.line ?? 1;
   return { modules: [...new Set([home, mainScript()])], line };
 }
 
 /** The one loaded module that has a function's text; undefined if none has. */
 function onlyHolder(text: string, wanted: string): string | undefined {
-  const paths = Object.keys(require.cache).filter((path) => !path.includes("/node_modules/"));
+  const paths = loadedPaths().filter((path) => !path.includes("/node_modules/"));
   const own = paths.map(plainPath).filter((path) => path.startsWith("/") && !isOwnFile(path));
   const holders = [...new Set(own)].filter((path) => holds(path, wanted));
   const [first, second] = holders;
@@ -290,70 +288,6 @@ function onlyHolder(text: string, wanted: string): string | undefined {
     `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ${first} ` +
       `and in ${second}; give it a name at the top level of its module, or export it`,
   );
-}
-
-/** Whether the main script is among those that have called into bsync just now. */
-export function calledByMain(): boolean {
-  return callerFrames().some(({ file }) => file === mainScript());
-}
-
-/**
- * Whether the main script of this very process has, in its own run: while modules are loaded for their functions,
- * it may go on, where a rank serves one pool and has a part in another.
- */
-export function calledByProgram(): boolean {
-  return callerFrames().some(({ file, isAgain }) => file === Bun.main && !isAgain);
-}
-
-/**
- * The module that has called into bsync just now in a run for its functions: from its top level, or from what that
- * has started. Undefined where it was the program's own run. To be asked outside of tasks only.
- */
-export function moduleRunAgain(): string | undefined {
-  const frames = callerFrames();
-  if (frames.some(({ file, isAgain }) => file === Bun.main && !isAgain)) return undefined;
-  const again = frames.findLast(({ isAgain }) => isAgain);
-  if (again !== undefined || !isLoading()) return again?.file;
-  // A package's, which is loaded as it is.
-  return frames.findLast(({ name }) => name === "")?.file;
-}
-
-/** Whether any code of the program's, of whichever run, has called into bsync just now, as far as can be seen. */
-export function isCalledAtAll(): boolean {
-  return callerFrames().length > 0;
-}
-
-interface Caller {
-  readonly file: string;
-  readonly line: number;
-  readonly name: string;
-  /** In a run of its own, for the functions in it. */
-  readonly isAgain: boolean;
-}
-
-function callerFrames(): Caller[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  let sites: NodeJS.CallSite[] = [];
-  try {
-    Error.stackTraceLimit = 32;
-    Error.prepareStackTrace = (_, callSites) => callSites;
-    const holder: { stack?: NodeJS.CallSite[] } = {};
-    Error.captureStackTrace(holder);
-    sites = holder.stack ?? [];
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    Error.prepareStackTrace = prepareStackTrace as typeof Error.prepareStackTrace;
-  }
-  const frames: Caller[] = [];
-  for (const site of sites) {
-    const path = site.getFileName() ?? "";
-    const file = plainPath(path);
-    if (file.startsWith("/") && !isOwnFile(file)) {
-      const name = site.getFunctionName() ?? "";
-      frames.push({ file, line: site.getLineNumber() ?? 1, name, isAgain: path.includes(QUERY) });
-    }
-  }
-  return frames;
 }
 
 const printed = new Map<string, { readonly squeezed: string; readonly names: readonly string[] }>();

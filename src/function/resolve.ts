@@ -1,9 +1,16 @@
+import { dirname } from "node:path";
 import { FunctionError } from "../errors.ts";
 import { isError } from "../os/natives.ts";
-import { INLINE_QUERY, registerInline } from "./lines.ts";
+import { registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
-import { endOfMain, loadScope, mainScript, plainPath, scopeOf, scopedModules } from "./scope.ts";
+import { exportsOf, loadedPaths } from "./graph.ts";
+import type { Evaluate } from "./loader.ts";
+import { endOfMain, mainScript } from "./main-script.ts";
+import { type ImportedName, importedNames, readText } from "./module-text.ts";
+import { INLINE, plainPath } from "./paths.ts";
+import { loadExports, loadScope, type Scope, scopeOf, scopedModules } from "./scope.ts";
+import { codeOf } from "./text.ts";
 
 /**
  * On a worker: the function that a reference of the controller's stands for. The other half of
@@ -78,33 +85,17 @@ async function findSource(
     if (name === "") break; // an inline function has no name to be found by
   }
   const home = modules[0]!;
-  const scope = scopeOf(home);
   const id = registerInline({ module: home, text, line: reference.line });
-  const source = withoutMeta(reference.expression);
-  const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
-  try {
-    const fn = evaluate(
-      `${source}\n//# sourceURL=${encodeURI(home)}${INLINE_QUERY}${id}`,
-    ) as AnyFunction;
-    return new Resolved(fn, { text, id });
-  } catch (error) {
-    throw refused(name || text, error);
-  }
+  const source = `${reference.expression}\n//# sourceURL=${encodeURI(home)}${INLINE}${id}`;
+  const fn = (await evaluateIn(home, source, name || text)) as AnyFunction;
+  return new Resolved(fn, { text, id });
 }
 
 /** A text stands for whatever it yields among the main script's names, and the globals. */
 async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (main.startsWith("/")) await loadModule(main, `"${text}"`);
   const byName = readExport(main, text) ?? readName(main, text);
-  let value: unknown = byName;
-  if (byName === undefined) {
-    const evaluate = scopeOf(main)?.evaluate ?? ((source: string) => (0, eval)(source));
-    try {
-      value = evaluate(`(${withoutMeta(text)}\n)`);
-    } catch (error) {
-      throw refused(text, error);
-    }
-  }
+  const value = byName === undefined ? await evaluateIn(main, `(${text}\n)`, text) : byName;
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return new Resolved(value as AnyFunction);
   }
@@ -113,9 +104,107 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   );
 }
 
+/** Evaluates an expression among the names of a module that was loaded. `what` it stands for, in messages. */
+async function evaluateIn(module: string, source: string, what: string): Promise<unknown> {
+  const scope = scopeOf(module);
+  const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
+  const text = withoutMeta(source);
+  const missing = scope === undefined ? null : await namesOutOfReach(module, scope, text);
+  try {
+    if (missing === null || missing.size === 0) return evaluate(text);
+    const enclose = evaluate(`(${[...missing.keys()].join(",")})=>${text}`) as AnyFunction;
+    return enclose(...missing.values());
+  } catch (error) {
+    throw refused(what, error);
+  }
+}
+
+/**
+ * The names of a module that a text uses and that cannot be evaluated there, with what they stand for: imports that
+ * nothing else uses, which the runtime leaves out; and all there are, where what it exports alone is within reach.
+ */
+async function namesOutOfReach(
+  module: string,
+  { evaluate, exports, reach }: Scope,
+  text: string,
+): Promise<Map<string, unknown>> {
+  const found = new Map<string, unknown>();
+  const imports = importsOf(module);
+  if (reach === "names" && !imports.some(({ local }) => text.includes(local))) return found;
+  const uses = wordsOf(codeOf(text));
+  for (const { local, imported, specifier } of imports) {
+    if (!uses.has(local) || (reach === "names" && isThere(evaluate, local))) continue;
+    const target = Bun.resolveSync(specifier, dirname(module));
+    const namespace = await loadExports(target);
+    if (imported === "*") found.set(local, namespace);
+    else if (imported in namespace) found.set(local, namespace[imported]);
+  }
+  if (reach === "names") return found;
+  for (const name of Object.keys(exports)) if (uses.has(name)) found.set(name, exports[name]);
+  const lacking = declaredNames(module).find((name) => uses.has(name) && !found.has(name));
+  if (lacking === undefined) return found;
+  throw new FunctionError(
+    `Cannot reach "${lacking}" of ${module} on this worker: the module was not loaded by way of bsync, but by ` +
+      "a plugin or a preload of the program, which leaves its exports in reach alone; " +
+      `export "${lacking}", or the function that uses it`,
+  );
+}
+
+const imports = new Map<string, readonly ImportedName[]>();
+
+/** What a module imports, found out once. */
+function importsOf(module: string): readonly ImportedName[] {
+  let names = imports.get(module);
+  if (names === undefined) {
+    names = readImports(module);
+    imports.set(module, names);
+  }
+  return names;
+}
+
+function readImports(module: string): readonly ImportedName[] {
+  try {
+    return importedNames(readText(module));
+  } catch {
+    return []; // There is no such file: a program that was given as a text.
+  }
+}
+
+/** Names that a module declares, and perhaps some that only its functions declare. */
+function declaredNames(module: string): string[] {
+  const declarations =
+    /\b(?:const|let|var|function\*?|class|enum)\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)/gu;
+  return [...codeOf(readText(module)).matchAll(declarations)].map(([, name]) => name!);
+}
+
+function wordsOf(code: string): ReadonlySet<string> {
+  return new Set(code.match(/(?<![.\w$])[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
+}
+
+function isThere(evaluate: Evaluate, name: string): boolean {
+  try {
+    evaluate(name);
+    return true;
+  } catch (error) {
+    // One that is there and not initialized yet says so.
+    return !(
+      error instanceof ReferenceError &&
+      /^(Can't find variable|\S+ is not defined)/.test(error.message)
+    );
+  }
+}
+
 /** `import.meta` may stand in a module's own text only; an evaluated one has it under another name. */
 function withoutMeta(text: string): string {
-  return text.replace(/\bimport\.meta\b/g, "__bsync_meta");
+  if (!text.includes("import.meta")) return text;
+  const code = codeOf(text);
+  let result = "";
+  let done = 0;
+  for (const { 0: words, index } of code.matchAll(/(?<![.\w$])import\s*\.\s*meta\b/g)) {
+    result += `${text.slice(done, index)}__bsync_meta`;
+    done = index + words.length;
+  }
+  return result + text.slice(done);
 }
 
 function refused(what: string, error: unknown): FunctionError {
@@ -172,8 +261,8 @@ export function exporterOnWorker(value: unknown): { module: string; name: string
       return { module, name };
     }
   }
-  for (const path of Object.keys(require.cache)) {
-    const exports = require.cache[path]?.exports as Record<string, unknown> | undefined;
+  for (const path of loadedPaths()) {
+    const exports = exportsOf(path) as Record<string, unknown> | null | undefined;
     if (exports?.[name] === value) return { module: plainPath(path), name };
   }
   return undefined;
@@ -184,7 +273,7 @@ export function exportedOnWorker(module: string, name: string): unknown {
   return (
     readExport(module, name) ??
     readName(module, name) ??
-    (require.cache[module]?.exports as Record<string, unknown> | undefined)?.[name]
+    (exportsOf(module) as Record<string, unknown> | undefined)?.[name]
   );
 }
 

@@ -1,5 +1,6 @@
-import { INLINE_QUERY, lineInFile } from "./lines.ts";
-import { isOwnFile, plainPath, QUERY } from "./scope.ts";
+import { lineInFile } from "./lines.ts";
+import { columnsBefore } from "./loader.ts";
+import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
 
 /**
  * A stack of this worker as its user should see it: files under their own names, lines as they are in
@@ -12,14 +13,14 @@ export function userStack(stack: string): string {
   const kept = lines.filter(
     (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
   );
-  return kept.map(inFile).join("\n").replaceAll(QUERY, "");
+  return kept.map(inFile).join("\n").replaceAll(NO_LANGUAGE, "");
 }
 
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** What bsync calls a task through. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
 // A source's name holds no spaces: the path in it is encoded.
-const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE_QUERY.replace("?", "\\?")}(\\d+):(\\d+)`);
+const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+)`);
 
 /** The engine gives a path with a space or the like in it as a URL. */
 function asPath(line: string): string {

@@ -1,8 +1,8 @@
 import { clearTimeout, setTimeout } from "../os/natives.ts";
 import { exitOnceWritten } from "../os/output.ts";
 import { AFTERMATH_MS } from "../os/waits.ts";
-import { isCalledAtAll, moduleRunAgain } from "./reference.ts";
-import { reachedOpen } from "./scope.ts";
+import { isCalledAtAll, moduleRunAgain } from "./callers.ts";
+import { reachedOpen } from "./main-script.ts";
 
 /**
  * How a worker's run of the main script ends at a call that communicates. The call cannot but throw, and the

@@ -1,4 +1,4 @@
-import { mainScript } from "../function/scope.ts";
+import { mainScript } from "../function/main-script.ts";
 import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
 import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";

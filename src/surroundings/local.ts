@@ -1,4 +1,4 @@
-import { mainScript } from "../function/scope.ts";
+import { mainScript } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";

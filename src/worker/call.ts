@@ -1,7 +1,7 @@
 import { BsyncError, FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
-import { endOfMain, mainScript } from "../function/scope.ts";
+import { endOfMain, mainScript } from "../function/main-script.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "./context.ts";
 import { runWithin } from "./watchdog.ts";

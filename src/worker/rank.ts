@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { debug } from "../debug.ts";
 import { BsyncError } from "../errors.ts";
-import { isLoading, setMainScript } from "../function/scope.ts";
+import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAftermath } from "../function/stop.ts";
 import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";

@@ -21,7 +21,7 @@ import {
 } from "../function/resolve.ts";
 import { forgetInline } from "../function/lines.ts";
 import type { FunctionReference } from "../function/reference.ts";
-import { setMainScript } from "../function/scope.ts";
+import { setMainScript } from "../function/main-script.ts";
 import { userStack } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { isOwnFile, plainPath } from "../../src/function/scope.ts";
+import { isOwnFile, plainPath } from "../../src/function/paths.ts";
 import { FarEnd } from "./far-end.ts";
 
 const fixture = (name: string) => join(import.meta.dir, "fixtures", "scope", name);

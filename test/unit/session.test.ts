@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
-import { setMainScript } from "../../src/function/scope.ts";
+import { setMainScript } from "../../src/function/main-script.ts";
 import type { Link } from "../../src/link/link.ts";
 import { Note } from "../../src/link/note.ts";
 import { introduce } from "../../src/neighbours.ts";

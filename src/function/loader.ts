@@ -1,0 +1,223 @@
+import { JSON } from "../os/natives.ts";
+import { hasGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
+import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
+import {
+  importedWithAttributes,
+  isEsModule,
+  languageOf,
+  mayCallBsync,
+  readText,
+  resolved,
+} from "./module-text.ts";
+import { testStandIn } from "./test-stand-in.ts";
+
+/**
+ * On a worker: how the program's modules are loaded, each once, under its own path, by the runtime and with all
+ * that the program has set for it; and how what stands at their top levels comes within reach.
+ *
+ * A module's names can be evaluated from within the module only. So a statement is put before its text, on its first
+ * line, which hands over a function that does so, and the module's namespace. Not a letter of the text itself is
+ * changed. The runtime asks a plugin for the text of the very modules that were named to it; each module
+ * is named when it is first resolved. All else the runtime loads as ever: packages that have nothing to do
+ * with bsync, CommonJS modules (`common-js.ts`), and what is imported with attributes.
+ *
+ * A process that was started as a worker loads the modules into its own graph. A rank has run the main script
+ * itself, up to `AsyncPool.open`: there they are a graph of their own (`Bun.ModuleGraph`), apart from the modules
+ * of that run, whose state they do not share. bsync itself is the same in both.
+ */
+
+/** Evaluates an expression among a module's top-level names. `__bsync_meta` is its `import.meta`. */
+export type Evaluate = (text: string) => unknown;
+
+/** Takes over a module that begins to run; its names need not be initialized yet. */
+export type TakeOver = (path: string, evaluate: Evaluate, exports: object) => void;
+
+type Exports = Record<string, unknown>;
+
+/** The one name that texts are given, free in each of them. */
+export const HAND_OVER = "__bsync_open";
+
+/** Where the runtime looks for modules of bsync's that are no files. */
+const NAMESPACE = "bsync";
+/** Runs in the graph: what it loads belongs to that. */
+const INSIDE =
+  "export const load = (path) => import(path);" +
+  "export const loadCommonJs = (path) => require(path);" +
+  "export const cache = require.cache;";
+
+interface Inside {
+  load(path: string): Promise<Exports>;
+  loadCommonJs(path: string): Exports;
+  readonly cache: Loaded;
+}
+
+const HERE: Inside = {
+  load: (path) => import(path) as Promise<Exports>,
+  loadCommonJs: (path) => require(path) as Exports,
+  cache: require.cache,
+};
+
+let inside: Inside | null = null;
+let plugin: Bun.PluginBuilder | null = null;
+/** The modules that were named to the runtime, with their texts until they are loaded. */
+const named = new Map<string, string | null>();
+/** What modules import with attributes, by their paths. */
+const attributes = new Map<string, ReadonlySet<string>>();
+let isResolving = false;
+
+/** Loads a module by the name that the runtime has it under; resolves with its namespace. */
+export function loadModule(key: string): Promise<Exports> {
+  return inside!.load(key);
+}
+
+/** Loads a CommonJS module; returns what it exports. */
+export function loadCommonJs(path: string): Exports {
+  return inside!.loadCommonJs(path);
+}
+
+/** Prepares this process, once; `takeOver` is called for each module whose names come within reach. */
+export async function prepareLoader(takeOver: TakeOver): Promise<void> {
+  if (inside !== null) return;
+  const mayHook = mayRunTexts();
+  if (!RUNS_PROGRAM) {
+    setGlobal(takeOver);
+    if (mayHook) install();
+    inside = HERE;
+    return;
+  }
+  // Modules of the program's own run that are loaded later may be given the statement, too.
+  setGlobal(() => {});
+  const graph = new Bun.ModuleGraph({ globals: { [HAND_OVER]: takeOver } });
+  setGraph(graph);
+  if (!mayHook) {
+    const load = (path: string) => graph.import<Exports>(path);
+    inside = { load, loadCommonJs: HERE.loadCommonJs, cache: {} };
+    return;
+  }
+  install();
+  inside = await graph.import<Inside>(`${NAMESPACE}:inside`);
+  setLoaded(inside.cache);
+}
+
+/** `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then exports are all there is. */
+function mayRunTexts(): boolean {
+  try {
+    new (process.getBuiltinModule("node:vm").Script)("");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function setGlobal(takeOver: TakeOver): void {
+  if (Object.hasOwn(globalThis, HAND_OVER)) return;
+  Object.defineProperty(globalThis, HAND_OVER, { value: takeOver });
+}
+
+function install(): void {
+  Bun.plugin({
+    name: "bsync",
+    setup(build) {
+      plugin = build;
+      build.onResolve({ filter: /./ }, ({ path, importer }) => onResolve(path, importer));
+      build.onResolve({ filter: /^test$/, namespace: "bun" }, ({ importer }) =>
+        named.has(plainPath(importer)) ? { path: "test", namespace: NAMESPACE } : undefined,
+      );
+      build.onLoad({ filter: /^test$/, namespace: NAMESPACE }, () => ({
+        exports: testStandIn(),
+        loader: "object",
+      }));
+      build.onLoad({ filter: /^inside$/, namespace: NAMESPACE }, () => ({
+        contents: INSIDE,
+        loader: "js",
+      }));
+    },
+  });
+}
+
+function onResolve(specifier: string, importer: string): Bun.OnResolveResult | undefined {
+  // It is called for what it resolves itself, too.
+  if (isResolving) return undefined;
+  isResolving = true;
+  try {
+    const from = plainPath(importer);
+    const target = resolved(specifier, from);
+    if (target === null) return undefined;
+    if (isImportedWithAttributes(specifier, from)) return { path: target + AS_IT_IS };
+    nameModule(target);
+    return undefined;
+  } finally {
+    isResolving = false;
+  }
+}
+
+function isImportedWithAttributes(specifier: string, importer: string): boolean {
+  return attributes.get(importer)?.has(specifier) ?? false;
+}
+
+/**
+ * Names a module to the runtime, if its names can come within reach; returns whether they can. `isWanted`: it is
+ * known that functions of it are called.
+ */
+export function nameModule(path: string, isWanted = false): boolean {
+  if (plugin === null) return false;
+  if (named.has(path)) return true;
+  if (isOwnFile(path)) return shareOwn(path);
+  const text = textOf(path, isWanted);
+  if (text === null) return false;
+  named.set(path, text);
+  attributes.set(path, importedWithAttributes(text));
+  onLoadOf(keyOf(path), () => ({ contents: open(path), loader: languageOf(path) ?? "tsx" }));
+  return true;
+}
+
+function textOf(path: string, isWanted: boolean): string | null {
+  if (languageOf(path) === undefined && !isWanted) return null;
+  try {
+    const text = readText(path);
+    return isEsModule(path, text) && (isWanted || mayCallBsync(path, text)) ? text : null;
+  } catch {
+    return null; // The import itself will say what is wrong.
+  }
+}
+
+/** In a graph of its own bsync is what it is in the rest of the process. */
+function shareOwn(path: string): boolean {
+  if (!hasGraph()) return false;
+  named.set(path, null);
+  const exports = require(path) as Exports;
+  onLoadOf(path, () => ({ exports, loader: "object" }));
+  return false;
+}
+
+/** The runtime takes what stands before a colon for a namespace. */
+function onLoadOf(path: string, load: () => Bun.OnLoadResult): void {
+  const at = path.indexOf(":");
+  const filter = new RegExp(`^${RegExp.escape(path.slice(at + 1))}$`);
+  plugin!.onLoad(at < 0 ? { filter } : { filter, namespace: path.slice(0, at) }, load);
+}
+
+/** A module's text with the statement before it. */
+function open(path: string): string {
+  const text = named.get(path) ?? readText(path);
+  named.set(path, null);
+  return statementOf(path) + text;
+}
+
+function statementOf(path: string): string {
+  return (
+    `import * as __bsync_exports from ${JSON.stringify(keyOf(path))};` +
+    `${HAND_OVER}(${JSON.stringify(path)},` +
+    "(__bsync_text,__bsync_meta=import.meta)=>eval(__bsync_text),__bsync_exports);"
+  );
+}
+
+/** How many columns of a module's first line, as it runs, are not its own. */
+export function columnsBefore(path: string): number {
+  return named.has(path) && !isOwnFile(path) ? statementOf(path).length : 0;
+}
+
+/** Under which name the runtime has a module that was named to it. */
+export function keyOf(path: string): string {
+  return languageOf(path) === undefined ? path + NO_LANGUAGE : path;
+}

@@ -1,0 +1,144 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { codeOf } from "./text.ts";
+
+/** The texts of modules: in which language they are, of which kind, and what they import. Nothing here loads a module. */
+
+export type Language = "js" | "jsx" | "ts" | "tsx";
+
+/** As the runtime reads them: JSX may stand in a `.js` file, too. */
+const LANGUAGES: Readonly<Record<string, Language>> = {
+  ".js": "jsx",
+  ".mjs": "jsx",
+  ".cjs": "jsx",
+  ".jsx": "jsx",
+  ".ts": "ts",
+  ".mts": "ts",
+  ".cts": "ts",
+  ".tsx": "tsx",
+};
+
+/** The language of a file by its name; undefined for what is no program text. */
+export function languageOf(path: string): Language | undefined {
+  return LANGUAGES[extname(path)];
+}
+
+export function readText(path: string): string {
+  const text = readFileSync(path, "utf8");
+  // A comment of the same length in lines, so that statements can stand before it.
+  return text.startsWith("#!") ? `//${text}` : text;
+}
+
+/** An import or export statement, wherever it may stand; with white space in between, or none in minified texts. */
+const MODULE_SYNTAX = /(?<![.\w$])(?:import\s*[\w{*"'$]|export\s*[\w{*$]|import\s*\.\s*meta\b)/;
+const COMMON_JS = /(?<![.\w$])(?:module\s*\.\s*exports|exports\s*[.[]|require\s*\()/;
+
+/** Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their syntax. */
+export function isEsModule(path: string, text: string): boolean {
+  const extension = extname(path);
+  if (extension === ".cjs" || extension === ".cts") return false;
+  if (extension === ".mjs" || extension === ".mts") return true;
+  // What looks like either may stand in a string.
+  if (!COMMON_JS.test(text)) return true;
+  const code = codeOf(text);
+  return MODULE_SYNTAX.test(code) || !COMMON_JS.test(code) || awaitsAtTop(code);
+}
+
+/** Whether a code awaits outside of any function, which a CommonJS module cannot. */
+function awaitsAtTop(code: string): boolean {
+  let depth = 0;
+  for (const [token] of code.matchAll(/[{}]|(?<![.\w$])await\b/g)) {
+    if (token === "{") depth++;
+    else if (token === "}") depth--;
+    else if (depth === 0) return true;
+  }
+  return false;
+}
+
+/**
+ * What a text imports with attributes, as in `with { type: "text" }`: that is another module than the one of
+ * the same path that is imported without. Specifiers that are computed are not known.
+ */
+export function importedWithAttributes(text: string): ReadonlySet<string> {
+  const specifiers = new Set<string>();
+  if (!/\b(?:with|assert)\s*[:{]/.test(text)) return specifiers;
+  const code = codeOf(text);
+  const marks = /(["'])[^"'\n]*\1\s*(?:,\s*\{\s*)?(?:with|assert)\s*:?\s*\{/g;
+  for (const { index } of code.matchAll(marks)) {
+    specifiers.add(text.slice(index + 1, text.indexOf(text[index]!, index + 1)));
+  }
+  return specifiers;
+}
+
+/** A name that a module imports. */
+export interface ImportedName {
+  readonly local: string;
+  /** Its name there; "*": the namespace. */
+  readonly imported: string;
+  readonly specifier: string;
+}
+
+const IMPORT = /(?<![.\w$])import\s+(?!type\b(?!\s*,|\s+from\b))([\w$*{},\s]+?)\s*from\s*(["'])/g;
+
+/** The names that a text imports by statements, types left out where they are told to be such. */
+export function importedNames(text: string): ImportedName[] {
+  const code = codeOf(text);
+  const names: ImportedName[] = [];
+  for (const { 0: statement, 1: clause = "", 2: quote = "", index } of code.matchAll(IMPORT)) {
+    const start = index + statement.length;
+    const specifier = text.slice(start, text.indexOf(quote, start));
+    const braces = /\{([^}]*)\}/.exec(clause)?.[1] ?? "";
+    for (const part of braces.split(",")) {
+      const [, imported, local = imported] =
+        /^\s*([\w$]+)(?:\s+as\s+([\w$]+))?\s*$/.exec(part) ?? [];
+      if (imported !== undefined) names.push({ local: local!, imported, specifier });
+    }
+    const rest = clause.replace(/\{[^}]*\}/, "");
+    const namespace = /\*\s*as\s+([\w$]+)/.exec(rest)?.[1];
+    if (namespace !== undefined) names.push({ local: namespace, imported: "*", specifier });
+    const byDefault = /^\s*([\w$]+)\s*(?:,|$)/.exec(rest)?.[1];
+    if (byDefault !== undefined) names.push({ local: byDefault, imported: "default", specifier });
+  }
+  return names;
+}
+
+/** What a module imports by statements, each as it is resolved; what cannot be found out is left out. */
+export function importedModules(path: string): string[] {
+  const language = languageOf(path) ?? "tsx";
+  try {
+    const { imports } = new Bun.Transpiler({ loader: language }).scan(readText(path));
+    return imports
+      .filter(({ kind }) => kind === "import-statement")
+      .flatMap(({ path: specifier }) => resolved(specifier, path) ?? []);
+  } catch {
+    return []; // The import itself will say what is wrong.
+  }
+}
+
+/** The file that a specifier stands for; null if it is none. */
+export function resolved(specifier: string, importer: string): string | null {
+  try {
+    const path = Bun.resolveSync(specifier, dirname(importer));
+    return path.startsWith("/") ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+const users = new Map<string, boolean>();
+
+/** Whether the installed package that a file is in, if it is in one, has to do with bsync. */
+export function mayCallBsync(path: string, text: string): boolean {
+  const at = path.lastIndexOf("/node_modules/");
+  if (at < 0 || text.includes("bsync")) return true;
+  const [scope = "", name = ""] = path.slice(at + "/node_modules/".length).split("/");
+  const folder =
+    path.slice(0, at) + "/node_modules/" + scope + (scope[0] === "@" ? `/${name}` : "");
+  let uses = users.get(folder);
+  if (uses === undefined) {
+    const manifest = join(folder, "package.json");
+    uses = existsSync(manifest) && readFileSync(manifest, "utf8").includes('"bsync"');
+    users.set(folder, uses);
+  }
+  return uses;
+}
