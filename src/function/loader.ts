@@ -1,5 +1,6 @@
 import { JSON } from "../os/natives.ts";
 import { hasGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
+import { mainScript } from "./main-script.ts";
 import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import {
   importedWithAttributes,
@@ -205,10 +206,13 @@ function open(path: string): string {
 }
 
 function statementOf(path: string): string {
+  // The runtime takes it for the script of this process, whose path is its own on a worker.
+  const noMain = path === mainScript() ? "import.meta.main=false;" : "";
   return (
     `import * as __bsync_exports from ${JSON.stringify(keyOf(path))};` +
     `${HAND_OVER}(${JSON.stringify(path)},` +
-    "(__bsync_text,__bsync_meta=import.meta)=>eval(__bsync_text),__bsync_exports);"
+    "(__bsync_text,__bsync_meta=import.meta)=>eval(__bsync_text),__bsync_exports);" +
+    noMain
   );
 }
 

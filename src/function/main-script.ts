@@ -1,3 +1,5 @@
+import { RUNS_PROGRAM } from "./paths.ts";
+
 /**
  * On a worker: the run of the program's modules for the functions in them, and how far that of the main script goes.
  * What it has come to is the program's, however many bsyncs there are in it: a bundled program brings one of its own.
@@ -32,6 +34,10 @@ export function mainScript(): string {
 /** This process is a worker of a program with that main script; null: of none any more. */
 export function setMainScript(path: string | null): void {
   run.main = path;
+  if (path === null) return;
+  process.argv[1] = path;
+  // Its types say that it is read only.
+  if (!RUNS_PROGRAM) (Bun as { main: string }).main = path;
 }
 
 /** Runs a module by `start`; `onOpen` is called if it is the main script, and comes to `AsyncPool.open`. */

@@ -30,7 +30,8 @@ export function readText(path: string): string {
 }
 
 /** An import or export statement, wherever it may stand; with white space in between, or none in minified texts. */
-const MODULE_SYNTAX = /(?<![.\w$])(?:import\s*[\w{*"'$]|export\s*[\w{*$]|import\s*\.\s*meta\b)/;
+const MODULE_SYNTAX =
+  /(?<![.\w$])(?:import(?:\s*[{*"']|\s+[\w$]|\s*\.\s*meta\b)|export(?:\s*[{*]|\s+[\w$]))/;
 const COMMON_JS = /(?<![.\w$])(?:module\s*\.\s*exports|exports\s*[.[]|require\s*\()/;
 
 /** Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their syntax. */

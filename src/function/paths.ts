@@ -22,7 +22,7 @@ export function isOwnFile(path: string): boolean {
 export const RUNS_PROGRAM = IS_BUNDLED || Bun.main !== WORKER_ENTRY;
 
 /** Behind the path of a module whose extension tells no language: the runtime asks plugins for no such file. */
-export const NO_LANGUAGE = "?bsync";
+export const NO_LANGUAGE = "?bsync.tsx";
 /** Behind the path of a file that is imported with attributes: a module of its own, which stays as it is. */
 export const AS_IT_IS = "?bsync-as-it-is";
 /** Behind a module's path, and with a number after it, in the frames of an inline function. */
@@ -31,5 +31,5 @@ export const INLINE = "?bsync-inline-";
 /** A path as the program knows it, of one that a stack or the runtime gives. */
 export function plainPath(path: string): string {
   const file = path.startsWith("file://") ? Bun.fileURLToPath(path.replace("%3F", "?")) : path;
-  return file.replace(/\?bsync(-as-it-is|-inline-\d+)?$/, "");
+  return file.replace(/\?bsync(\.tsx|-as-it-is|-inline-\d+)$/, "");
 }

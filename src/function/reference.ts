@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { Recent } from "../recent.ts";
 import { registeredName } from "./registry.ts";
+import { bindingAt } from "./binding.ts";
 import { callers } from "./callers.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";
 import { mainScript } from "./main-script.ts";
@@ -21,6 +22,8 @@ export type FunctionReference =
       /** Where to look for `name`; the text is evaluated in the first one if none has it. */
       readonly modules: readonly string[];
       readonly name: string;
+      /** The name by which it was called, which may be another than its own, and the module that did. */
+      readonly binding: { readonly module: string; readonly name: string } | null;
       /** What `toString` says; a top-level function of that name with that text is the function. */
       readonly text: string;
       /** An expression that yields it, for a function that is not found by its name. */
@@ -106,13 +109,13 @@ function describe(fn: AnyFunction): FunctionRecord {
   const found = fn.name === "" ? undefined : findExport(fn);
   if (found !== undefined) return newRecord(fn.name, found);
 
-  const { modules, line } = modulesInSight(text);
-  const key = `${modules[0]}\0${line}\0${text}`;
+  const { modules, line, binding } = modulesInSight(text);
+  const key = `${modules[0]}\0${line}\0${binding?.name}\0${text}`;
   let record = byText.get(key);
   if (record === undefined) {
     const expression = asExpression(fn, text);
     const { name } = fn;
-    const reference = { kind: "source", modules, name, text, expression, line } as const;
+    const reference = { kind: "source", modules, name, binding, text, expression, line } as const;
     record = newRecord(name || shorten(text), reference);
     keepText(key, record);
   }
@@ -264,14 +267,19 @@ function indexExports(path: string): void {
  * `async`, the main script. Engines drop the frame of a function that returns another's call, so
  * the caller's own frame may be missing: a module that has the function's text goes first then.
  */
-function modulesInSight(text: string): { modules: string[]; line: number } {
+function modulesInSight(
+  text: string,
+): Pick<Extract<FunctionReference, { kind: "source" }>, "modules" | "line" | "binding"> {
   const frames = callers();
   const modules = [...new Set([...frames.map(({ module }) => module), mainScript()])];
   const wanted = squeeze(text);
   const holder = modules.find((path) => holds(path, wanted)) ?? onlyHolder(text, wanted);
   const home = holder ?? modules[0] ?? mainScript();
   const line = frames.find(({ module }) => module === home)?.line ?? 1;
-  return { modules: [...new Set([home, mainScript()])], line };
+  const [caller] = frames;
+  const called = caller === undefined ? "" : bindingAt(caller);
+  const binding = called === "" ? null : { module: caller!.module, name: called };
+  return { modules: [...new Set([home, mainScript()])], line, binding };
 }
 
 /** The one loaded module that has a function's text; undefined if none has. */

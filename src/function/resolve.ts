@@ -74,7 +74,7 @@ async function findExport(module: string, name: string): Promise<Resolved> {
 async function findSource(
   reference: Extract<FunctionReference, { kind: "source" }>,
 ): Promise<Resolved> {
-  const { modules, name, text } = reference;
+  const { modules, name, binding, text } = reference;
   for (const module of modules) {
     if (!module.startsWith("/")) continue;
     await loadModule(module, name === "" ? "an inline function" : `"${name}"`);
@@ -83,6 +83,13 @@ async function findSource(
       return new Resolved(value as AnyFunction);
     }
     if (name === "") break; // an inline function has no name to be found by
+  }
+  if (binding?.module.startsWith("/")) {
+    await loadModule(binding.module, `"${binding.name}"`);
+    const value = readName(binding.module, binding.name);
+    if (typeof value === "function" && value.name === name && String(value) === text) {
+      return new Resolved(value as AnyFunction);
+    }
   }
   const home = modules[0]!;
   const id = registerInline({ module: home, text, line: reference.line });

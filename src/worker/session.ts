@@ -185,7 +185,6 @@ export class Session {
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main);
-    process.argv[1] = opening.main; // a local worker was started with bsync's entry
     this.#link?.meet(opening);
     const board = this.#link?.offerBoard?.() ?? null;
     const greeting = board === null ? this.#greeting : { ...this.#greeting, board };
