@@ -5,6 +5,20 @@
  * Messages follow one grammar, "Cannot <deed>: <what was found>; <what to do>", with no full stop.
  */
 
+/** On each of their prototypes: its name. Another copy of bsync, as in a bundled program, has the same. */
+const NAME = Symbol.for("bsync.error");
+
+/** Gives a class the name that it has here: a minifier may have taken it. */
+function named(maker: Function, name: string): void {
+  Object.defineProperty(maker, "name", { value: name, configurable: true });
+  Object.defineProperty(maker.prototype, NAME, { value: name });
+}
+
+/** The name of the class of bsync's, of whichever copy, that has this prototype; undefined for any other. */
+export function ownErrorName(prototype: object): unknown {
+  return Object.getOwnPropertyDescriptor(prototype, NAME)?.value;
+}
+
 /**
  * What all of bsync's own errors extend: `error instanceof BsyncError` tells them from the task's.
  *
@@ -17,6 +31,10 @@
  * }
  */
 export class BsyncError extends Error {
+  static {
+    named(this, "BsyncError");
+  }
+
   /** One for each class, as `"BSYNC_TIMEOUT"`: for programs, where the message is for people. */
   readonly code: string;
 
@@ -40,6 +58,10 @@ export class BsyncError extends Error {
  * if (failure instanceof ProcException) console.error("the task threw", failure.exc);
  */
 export class ProcException extends BsyncError {
+  static {
+    named(this, "ProcException");
+  }
+
   constructor(exc: unknown) {
     const text = exc instanceof Error ? `${exc.name}: ${exc.message}` : Bun.inspect(exc);
     super("BSYNC_PROC_EXCEPTION", `the task failed with ${text}`, { cause: exc });
@@ -60,6 +82,10 @@ export class ProcException extends BsyncError {
  * await slow.get().catch((error) => error instanceof TimeoutError); // true, after half a second
  */
 export class TimeoutError extends BsyncError {
+  static {
+    named(this, "TimeoutError");
+  }
+
   constructor(message: string) {
     super("BSYNC_TIMEOUT", message);
   }
@@ -88,6 +114,10 @@ export interface LostWorker {
  * if (failure instanceof WorkerLostError) console.error(failure.exitCode); // 3, on a local worker
  */
 export class WorkerLostError extends BsyncError implements LostWorker {
+  static {
+    named(this, "WorkerLostError");
+  }
+
   readonly worker: number;
   readonly rank: number | null;
   readonly pid: number;
@@ -113,6 +143,10 @@ export class WorkerLostError extends BsyncError implements LostWorker {
  * await handle.get().catch((error) => error.cause); // "not needed"
  */
 export class CancelledError extends BsyncError {
+  static {
+    named(this, "CancelledError");
+  }
+
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_CANCELLED", message, options);
   }
@@ -126,6 +160,10 @@ export class CancelledError extends BsyncError {
  * pool.async("Math.hypot", 3, 4); // throws PoolClosedError
  */
 export class PoolClosedError extends BsyncError {
+  static {
+    named(this, "PoolClosedError");
+  }
+
   constructor(message: string) {
     super("BSYNC_POOL_CLOSED", message);
   }
@@ -144,6 +182,10 @@ export class PoolClosedError extends BsyncError {
  * }
  */
 export class QueueFullError extends BsyncError {
+  static {
+    named(this, "QueueFullError");
+  }
+
   constructor(message: string) {
     super("BSYNC_QUEUE_FULL", message);
   }
@@ -162,6 +204,10 @@ export class QueueFullError extends BsyncError {
  * }
  */
 export class FunctionError extends BsyncError {
+  static {
+    named(this, "FunctionError");
+  }
+
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_FUNCTION", message, options);
   }
@@ -175,6 +221,10 @@ export class FunctionError extends BsyncError {
  * await pool.async("(x) => x", { job: Promise.resolve() }); // ValueError, of args[0].job
  */
 export class ValueError extends BsyncError {
+  static {
+    named(this, "ValueError");
+  }
+
   constructor(message: string, options?: ErrorOptions) {
     super("BSYNC_VALUE", message, options);
   }
@@ -191,6 +241,10 @@ export class ValueError extends BsyncError {
  * }
  */
 export class MpiError extends BsyncError {
+  static {
+    named(this, "MpiError");
+  }
+
   /** MPI's own error code; 0 when the failure came before MPI could be asked. */
   readonly mpiCode: number;
   /** MPI's own text for that code; empty when there is none. */

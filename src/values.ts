@@ -1,5 +1,4 @@
 import {
-  type ClassReference,
   type DecodeContext,
   decodeAt,
   type EncodeContext,
@@ -8,7 +7,8 @@ import {
   encodeValue,
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
-import { exportedBy, exporterOf, type FunctionRecord, recordOf } from "./function/reference.ts";
+import { exportedClass, exportersOf } from "./function/classes.ts";
+import { type FunctionRecord, recordOf } from "./function/reference.ts";
 import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";
@@ -40,15 +40,15 @@ export class Values {
       if (!this.#met.includes(record)) this.#met.push(record);
       return record.id;
     },
-    classOf: (ctor): ClassReference | null => exporterOf(ctor) ?? null,
+    classOf: exportersOf,
   };
 
   readonly decoding: DecodeContext = {
     functionOf: () => {
       throw new ValueError("Cannot receive a function: functions travel as arguments only");
     },
-    classFor: ({ module, name }) => {
-      const value = module === null ? undefined : exportedBy(module, name);
+    classFor: (reference) => {
+      const value = exportedClass(reference);
       return typeof value === "function" ? value : null;
     },
   };

@@ -1,171 +1,190 @@
-/**
- * Errors: what of them travels, and how they are made again.
- *
- * An error is rebuilt without its class's constructor, which may want other arguments or do
- * things: `Reflect.construct(Error, [], Class)` gives an object of the class that the engine itself
- * knows for an error (`Error.isError`, the console), which `Object.create` would not.
- */
-import * as own from "../errors.ts";
-import { define } from "./own.ts";
+/** Errors: what of them travels. How they are made again is in rebuilt.ts. */
+import { KNOWN, type Level, lineageOf, makerOf } from "./known.ts";
+import { append } from "./own.ts";
 import { isNative } from "./refusal.ts";
-import type { ClassReference, DecodeContext, EncodeContext } from "./types.ts";
-
-type ErrorClass = new (...args: never[]) => Error;
-
-/** The classes known on every side, by their place in this list; new ones go to the end. */
-const BUILT_IN: readonly ErrorClass[] = [
-  Error,
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-  AggregateError,
-  DOMException,
-  SuppressedError,
-  own.BsyncError,
-  own.ProcException,
-  own.TimeoutError,
-  own.WorkerLostError,
-  own.CancelledError,
-  own.PoolClosedError,
-  own.QueueFullError,
-  own.FunctionError,
-  own.ValueError,
-  own.MpiError,
-];
-/** Those from here on are made as an Error: their constructors want what only bsync knows. */
-const FIRST_OWN = BUILT_IN.indexOf(own.BsyncError);
-
-/** Properties that the engine makes not enumerable, and that travel nevertheless. */
-export const HIDDEN = ["cause", "errors", "error", "suppressed"] as const;
-
-/** What the runtime's own errors (of resolving, of building) tell through getters of a prototype. */
-const RUNTIME_DETAILS = ["code", "specifier", "referrer", "importKind", "level", "position"];
-
-/** Those of `RUNTIME_DETAILS` that an error has, if its class is the runtime's and not known. */
-export function runtimeDetails(error: object): string[] {
-  const prototype = Object.getPrototypeOf(error) as object | null;
-  const maker = tell(prototype, "constructor");
-  if (!isNative(maker) || BUILT_IN.includes(maker as ErrorClass)) return [];
-  return RUNTIME_DETAILS.filter(
-    (key) => !Object.hasOwn(error, key) && tell(error, key) !== undefined,
-  );
-}
+import { originOf } from "./standins.ts";
+import type { EncodeContext } from "./types.ts";
 
 export const Flag = { OwnMessage: 1, OwnName: 2, ShownMessage: 4, ShownName: 8 } as const;
 
 /** The part of an error that is no cell. */
 export interface Failure {
-  /** Place in BUILT_IN of the nearest class known everywhere. */
+  /** Place in KNOWN of the nearest class known everywhere. */
   readonly base: number;
-  /** Null if that is the class itself, or if nobody else could find the class. */
-  readonly reference: ClassReference | null;
+  /** The classes in front of that, the error's own first. */
+  readonly levels: readonly Level[];
   readonly flags: number;
   readonly message: string;
   readonly name: string;
   readonly stack: string | null;
 }
 
+/** What an error tells by something that is none of its own properties. */
+export interface Told {
+  readonly key: PropertyKey;
+  /** What the method of that name returns. */
+  readonly isResult: boolean;
+  readonly value: unknown;
+}
+
+/** All that an error tells. */
+export interface Description {
+  readonly failure: Failure;
+  /** Own properties that are not enumerable; `cause` and `errors` are as a rule. */
+  readonly hidden: readonly PropertyKey[];
+  /** What its prototypes tell: getters, and what stands there as a value. */
+  readonly inherited: readonly Told[];
+  readonly shown: readonly PropertyKey[];
+}
+
+/** What the language keeps out of sight, and is as good as what it shows. */
+export const GIVEN: readonly PropertyKey[] = ["cause", "errors", "error", "suppressed"];
+
+/** Of these the parts of a `Failure` speak. */
+const APART = new Set<PropertyKey>(["message", "name", "stack", "constructor"]);
+/** Where an error was made, as the engine notes it when it feels like it. */
+const PLACES = new Set<PropertyKey>([
+  "line",
+  "column",
+  "sourceURL",
+  "originalLine",
+  "originalColumn",
+]);
+
 /** Never throws: what a hostile error refuses to tell is left out. */
-export function describeError(error: object, context: EncodeContext): Failure {
-  const base = baseOf(error);
-  const maker = tell(Object.getPrototypeOf(error) as object | null, "constructor");
-  let reference: ClassReference | null = null;
-  if (typeof maker === "function" && maker !== BUILT_IN[base]) {
-    try {
-      reference = context.classOf(maker);
-    } catch {
-      // The error is worth more than its class.
-    }
-  }
+export function describeError(error: object, context: EncodeContext): Description {
+  const { base, between } = lineageOf(error);
   const message = tell(error, "message");
   const name = tell(error, "name");
   const stack = tell(error, "stack");
-  const ownMessage = Object.getOwnPropertyDescriptor(error, "message");
-  const ownName = Object.getOwnPropertyDescriptor(error, "name");
-  return {
+  const ownMessage = propertyOf(error, "message");
+  const ownName = propertyOf(error, "name");
+  const failure = {
     base,
-    reference,
+    levels: between.flatMap((prototype) => levelOf(prototype, context)),
     flags:
       (ownMessage ? Flag.OwnMessage : 0) |
       (ownName ? Flag.OwnName : 0) |
       (ownMessage?.enumerable ? Flag.ShownMessage : 0) |
       (ownName?.enumerable ? Flag.ShownName : 0),
     message: typeof message === "string" ? message : "",
-    name: typeof name === "string" ? name : nameOfMaker(maker),
+    name: typeof name === "string" ? name : nameOf(between[0] ?? KNOWN[base]!.prototype),
     stack: typeof stack === "string" ? (context.stackFor?.(stack) ?? stack) : null,
   };
+  return { failure, ...ownKeys(error), inherited: inheritedOf(error, between) };
 }
 
-function tell(from: object | null, key: string): unknown {
+function levelOf(prototype: object, context: EncodeContext): Level[] {
+  const maker = makerOf(prototype);
+  let references: Level["references"] = [];
   try {
-    return from === null ? undefined : (Reflect.get(from, key) as unknown);
+    references = originOf(maker) ?? context.classOf(maker, prototype) ?? [];
+  } catch {
+    // The error is worth more than its class.
+  }
+  // What the runtime puts between an error of its own and that one's class is none.
+  return maker === null && references.length === 0 ? [] : [{ name: nameOf(prototype), references }];
+}
+
+function nameOf(prototype: object): string {
+  const name = makerOf(prototype)?.name;
+  return typeof name === "string" ? name : "Error";
+}
+
+export function tell(from: object, key: PropertyKey): unknown {
+  try {
+    return Reflect.get(from, key) as unknown;
   } catch {
     return undefined;
   }
 }
 
-function nameOfMaker(maker: unknown): string {
-  return typeof maker === "function" && maker.name !== "" ? maker.name : "Error";
-}
-
-/** The nearest known class up the chain; of another realm's, the one of the same name. */
-function baseOf(error: object): number {
-  let prototype: unknown = Object.getPrototypeOf(error);
-  for (let steps = 0; steps < 1000 && typeof prototype === "object" && prototype; steps++) {
-    const maker = tell(prototype, "constructor");
-    const known = BUILT_IN.indexOf(maker as ErrorClass);
-    if (known >= 0 && BUILT_IN[known]!.prototype === prototype) return known;
-    prototype = Object.getPrototypeOf(prototype);
-  }
-  const name = tell(error, "name");
-  const namesake = BUILT_IN.findIndex((known) => known.name === name);
-  return namesake >= 0 && namesake < FIRST_OWN ? namesake : 0;
-}
-
-/** Makes the error; its cells (cause, own properties) are for the caller to define. */
-export function rebuildError(failure: Failure, context: DecodeContext): Error {
-  const { base, reference, flags, message, name, stack } = failure;
-  const known = BUILT_IN[base];
-  if (known === undefined) throw new own.ValueError("Cannot decode a value: its bytes are damaged");
-  const found = reference === null ? null : findClass(reference, context);
-  const error = construct(known, found ?? known, message, name);
-  // A DOMException answers these from within.
-  const told = error instanceof DOMException;
-  if (flags & Flag.OwnMessage || (!told && tell(error, "message") !== message && !found)) {
-    define(error, "message", message, (flags & Flag.ShownMessage) !== 0);
-  }
-  if (flags & Flag.OwnName || (!told && tell(error, "name") !== name && !found)) {
-    define(error, "name", name, (flags & Flag.ShownName) !== 0);
-  }
-  if (stack !== null) define(error, "stack", stack, false);
-  return error;
-}
-
-function findClass(reference: ClassReference, context: DecodeContext): Function | null {
-  let found: Function | null;
+function propertyOf(from: object, key: PropertyKey): PropertyDescriptor | undefined {
   try {
-    found = context.classFor(reference);
+    return Object.getOwnPropertyDescriptor(from, key);
   } catch {
-    return null;
+    return undefined; // a proxy
   }
-  return typeof found === "function" && found.prototype instanceof Error ? found : null;
 }
 
-function construct(known: ErrorClass, target: Function, message: string, name: string): Error {
-  const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit");
-  // No frames of this process: the console would show where the error was decoded.
-  if (limit?.writable) Error.stackTraceLimit = 0;
-  try {
-    if (known === DOMException) return Reflect.construct(DOMException, [message, name], target);
-    const args = known === AggregateError ? [[]] : [];
-    const native = BUILT_IN.indexOf(known) < FIRST_OWN ? known : Error;
-    const error = Reflect.construct(native, args, target) as Error;
-    for (const key of HIDDEN) Reflect.deleteProperty(error, key);
-    return error;
-  } finally {
-    if (limit?.writable) Error.stackTraceLimit = limit.value;
+function ownKeys(error: object): Pick<Description, "hidden" | "shown"> {
+  const hidden: PropertyKey[] = [];
+  const shown: PropertyKey[] = [];
+  for (const key of keysOf(error)) {
+    if (APART.has(key) || (typeof key === "symbol" && nameOfSymbol(key) === null)) continue;
+    const property = propertyOf(error, key);
+    if (property === undefined) continue;
+    if (property.enumerable) append(shown, key);
+    else if (!PLACES.has(key) && typeof property.value !== "function") append(hidden, key);
   }
+  return { hidden, shown };
+}
+
+/** Methods whose results are told: those that a rebuilt error may be unable to call. */
+const TEXT = "toString";
+const JSON_METHOD = "toJSON";
+
+function inheritedOf(error: object, between: readonly object[]): Told[] {
+  const told = new Map<PropertyKey, Told>();
+  for (const prototype of between) {
+    const native = isNative(makerOf(prototype));
+    for (const key of keysOf(prototype)) {
+      if (APART.has(key) || told.has(key) || propertyOf(error, key) !== undefined) continue;
+      if (typeof key === "symbol" && nameOfSymbol(key) === null) continue;
+      const property = propertyOf(prototype, key) ?? {};
+      const isMethod = key === TEXT || (key === JSON_METHOD && native);
+      if (isMethod && typeof property.value === "function") {
+        addResult(told, error, key);
+      } else if (property.get !== undefined || typeof property.value !== "function") {
+        const value = tell(error, key);
+        if (value !== undefined && typeof value !== "function") {
+          told.set(key, { key, isResult: false, value });
+        }
+      }
+    }
+  }
+  // An error that was rebuilt has them itself.
+  for (const key of [TEXT, JSON_METHOD]) {
+    if (typeof propertyOf(error, key)?.value === "function") addResult(told, error, key);
+  }
+  return [...told.values()];
+}
+
+function keysOf(prototype: object): PropertyKey[] {
+  try {
+    return Reflect.ownKeys(prototype);
+  } catch {
+    return []; // a proxy
+  }
+}
+
+function addResult(told: Map<PropertyKey, Told>, error: object, key: PropertyKey): void {
+  const value = resultOf(error, key);
+  if (value !== undefined) told.set(key, { key, isResult: true, value });
+}
+
+/** What a method without arguments returns; undefined if it cannot. */
+export function resultOf(error: object, key: PropertyKey): unknown {
+  try {
+    const method: unknown = Reflect.get(error, key);
+    return typeof method === "function" ? (Reflect.apply(method, error, []) as unknown) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** How a symbol is called on every side: one of the language's, or a registered one. Null for any other. */
+export function nameOfSymbol(symbol: symbol): string | null {
+  const registered = Symbol.keyFor(symbol);
+  if (registered !== undefined) return `for ${registered}`;
+  const { description = "" } = symbol;
+  const key = description.replace(/^Symbol\./, "");
+  return Reflect.get(Symbol, key) === symbol ? key : null;
+}
+
+/** The symbol of that name. */
+export function symbolOf(name: string): symbol | undefined {
+  if (name.startsWith("for ")) return Symbol.for(name.slice(4));
+  const symbol: unknown = Reflect.get(Symbol, name);
+  return typeof symbol === "symbol" ? symbol : undefined;
 }

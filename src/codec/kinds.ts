@@ -1,6 +1,7 @@
 /** Looking at values: of what kind one is, by what the engine knows, not by what it pretends. */
 import types from "node:util/types";
-import { isOrdinary } from "./refusal.ts";
+import { hostBytes, isMadeOfProperties } from "./host.ts";
+import { isBound, isOrdinary } from "./refusal.ts";
 
 /** The bytes of a Blob that has them in memory, else null. */
 export function bytesOf(blob: Blob): Uint8Array | null {
@@ -23,14 +24,16 @@ export function isCarried(value: object): boolean {
     if (Array.isArray(value)) return true;
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype) return true;
-    if (prototype === null) return !types.isModuleNamespaceObject(value);
     if (isError(value)) return true;
     if (types.isAnyArrayBuffer(value)) return isAttached(value);
     if (types.isMap(value) || types.isSet(value) || types.isDate(value)) return true;
     if (types.isRegExp(value)) return true;
-    if (value instanceof Blob) return bytesOf(value) !== null;
     if (types.isBoxedPrimitive(value)) return !types.isSymbolObject(value);
-    return isOrdinary(prototype);
+    if (prototype === null) return !types.isModuleNamespaceObject(value);
+    if (value instanceof Blob) return bytesOf(value) !== null || hostBytes(value) !== null;
+    if (isOrdinary(prototype)) return true;
+    if (isBound(prototype)) return false;
+    return isMadeOfProperties(value) || hostBytes(value) !== null;
   } catch {
     // A proxy that throws, or is revoked.
     return false;

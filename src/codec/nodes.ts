@@ -34,10 +34,15 @@ export const Kind = {
   Memory: 10,
   /** view type, memory, byte offset, length in elements */
   View: 11,
-  /** base, class, flags, message, name, stack, number of hidden properties, key, cell, … */
+  /**
+   * base, classes, flags, message, name, stack, numbers of hidden and of inherited properties, then key,
+   * cell, … of these, and of those that are shown. A class is `[name, module, name in it, …]`.
+   */
   Error: 12,
   /** memory, type, then for a File name and lastModified */
   Blob: 13,
+  /** memory: as the engine itself writes such a thing for another process. */
+  Host: 14,
 } as const;
 
 export const Pair = {
@@ -49,6 +54,10 @@ export const Pair = {
   Utf8: 2,
   /** The number that the context gave. */
   Function: 3,
+  /** As a key: the name of a symbol. */
+  Symbol: 4,
+  /** As a key: the name of a method, of which the value is the result. */
+  Result: 5,
 } as const;
 
 /** The constructors of views; the place in this list is the type on the wire. */

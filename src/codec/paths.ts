@@ -32,9 +32,9 @@ function step(node: readonly unknown[], slot: number): string {
     // Where no key stands before the slot, listing the keys is what failed.
     case Kind.Object:
     case Kind.Bare:
+    case Kind.Error:
       return slot % 2 === 0 ? property(node[slot - 1]) : "";
     case Kind.Sparse:
-    case Kind.Error:
       return slot % 2 === 1 ? property(node[slot - 1]) : "";
     case Kind.Array:
       return `[${slot - 1}]`;

@@ -2,10 +2,13 @@
 import { BsyncError, ValueError } from "../errors.ts";
 import { isIndex } from "./arrays.ts";
 import { decodeCbor } from "./cbor.ts";
-import { rebuildError } from "./failures.ts";
+import { type Failure, symbolOf, type Told } from "./failures.ts";
+import { hostFrom } from "./host.ts";
+import type { Level } from "./known.ts";
 import { MemoryReader } from "./memory.ts";
 import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { append, define, set, setElement } from "./own.ts";
+import { finishError, rebuildError } from "./rebuilt.ts";
 import type { ClassReference, DecodeContext, Encoded } from "./types.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -20,12 +23,19 @@ export function readGraph(encoded: Encoded, context: DecodeContext): unknown {
   }
 }
 
+/** What is left to be done for an error. */
+interface Rebuilt {
+  readonly failure: Failure;
+  readonly told: Told[];
+}
+
 class GraphReader {
   readonly #context: DecodeContext;
   readonly #root: unknown;
   readonly #nodes: unknown[][];
   readonly #memory: MemoryReader;
   readonly #values: unknown[] = [];
+  readonly #errors = new Map<Error, Rebuilt>();
   /** Nodes named so far. */
   #named = 0;
 
@@ -42,6 +52,7 @@ class GraphReader {
     for (const node of this.#nodes) append(this.#values, this.#make(list(node)));
     const root = this.#cell(this.#root);
     for (let i = 0; i < this.#nodes.length; i++) this.#fill(this.#nodes[i]!, this.#values[i]);
+    for (const [error, { failure, told }] of this.#errors) finishError(error, failure, told);
     return root;
   }
 
@@ -74,6 +85,8 @@ class GraphReader {
         return this.#error(node);
       case Kind.Blob:
         return this.#blob(node);
+      case Kind.Host:
+        return hostFrom(this.#memory.bytes(node[1])) ?? fail();
       default:
         throw damaged();
     }
@@ -125,17 +138,17 @@ class GraphReader {
 
   #error(node: unknown[]): Error {
     const stack = node[6] ?? null;
-    return rebuildError(
-      {
-        base: number(node[1]),
-        reference: node[2] === null ? null : reference(list(node[2])),
-        flags: number(node[3]),
-        message: this.#text(node[4]),
-        name: this.#text(node[5]),
-        stack: stack === null ? null : this.#text(stack),
-      },
-      this.#context,
-    );
+    const failure: Failure = {
+      base: number(node[1]),
+      levels: list(node[2]).map((level) => levelOf(list(level))),
+      flags: number(node[3]),
+      message: this.#text(node[4]),
+      name: this.#text(node[5]),
+      stack: stack === null ? null : this.#text(stack),
+    };
+    const error = rebuildError(failure, this.#context);
+    this.#errors.set(error, { failure, told: [] });
+    return error;
   }
 
   #fill(node: unknown[], value: unknown): void {
@@ -194,14 +207,25 @@ class GraphReader {
   }
 
   #fillError(node: unknown[], error: Error): void {
-    const shownFrom = 8 + 2 * number(node[7]);
-    if (node.length % 2 === 1) throw damaged();
-    for (let i = 8; i < node.length; i += 2) {
-      const key = this.#text(node[i]);
-      const child = this.#cell(node[i + 1]);
+    const inheritedFrom = 9 + 2 * number(node[7]);
+    const shownFrom = inheritedFrom + 2 * number(node[8]);
+    if (node.length % 2 === 0) throw damaged();
+    const { told } = this.#errors.get(error)!;
+    for (let i = 9; i < node.length; i += 2) {
+      const { key, isResult } = this.#key(node[i]);
+      const value = this.#cell(node[i + 1]);
       if (key === "stack" || key === "message" || key === "name") throw damaged();
-      define(error, key, child, i >= shownFrom);
+      if (i >= inheritedFrom && i < shownFrom) append(told, { key, isResult, value });
+      else define(error, key, value, i >= shownFrom);
     }
+  }
+
+  /** What a property of an error is called. */
+  #key(cell: unknown): Pick<Told, "key" | "isResult"> {
+    if (!Array.isArray(cell)) return { key: text(cell), isResult: false };
+    if (cell[0] === Pair.Result) return { key: text(cell[1]), isResult: true };
+    if (cell[0] !== Pair.Symbol) return { key: this.#text(cell), isResult: false };
+    return { key: symbolOf(text(cell[1])) ?? fail(), isResult: false };
   }
 
   /** What a cell stands for. */
@@ -245,8 +269,13 @@ function bigint(digits: string): bigint {
   return digits.startsWith("-") ? -BigInt(`0x${digits.slice(1)}`) : BigInt(`0x${digits}`);
 }
 
-function reference(pair: unknown[]): ClassReference {
-  return { module: pair[0] === null ? null : text(pair[0]), name: text(pair[1]) };
+function levelOf([name, ...places]: unknown[]): Level {
+  const references: ClassReference[] = [];
+  for (let i = 0; i < places.length; i += 2) {
+    const module = places[i] === null ? null : text(places[i]);
+    append(references, { module, name: text(places[i + 1]) });
+  }
+  return { name: text(name), references };
 }
 
 function list(value: unknown): unknown[] {
@@ -262,6 +291,10 @@ function number(value: unknown): number {
 function text(value: unknown): string {
   if (typeof value !== "string") throw damaged();
   return value;
+}
+
+function fail(): never {
+  throw damaged();
 }
 
 function damaged(): ValueError {

@@ -25,6 +25,14 @@ export function isOrdinary(prototype: object): boolean {
   return known;
 }
 
+/** Whether objects of this prototype are bound to their process, whatever they are made of. */
+export function isBound(prototype: object): boolean {
+  for (let next: object | null = prototype; next !== null; next = above(next)) {
+    if (BOUND.has(next)) return true;
+  }
+  return false;
+}
+
 function above(object: object | null): object | null {
   return object === null ? null : (Object.getPrototypeOf(object) as object | null);
 }

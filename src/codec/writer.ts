@@ -3,14 +3,16 @@ import types from "node:util/types";
 import { BsyncError, ValueError } from "../errors.ts";
 import { Elements, elementsOf, isIndex } from "./arrays.ts";
 import { encodeCbor } from "./cbor.ts";
-import { describeError, HIDDEN, runtimeDetails } from "./failures.ts";
+import { describeError, GIVEN, nameOfSymbol } from "./failures.ts";
+import { hostBytes } from "./host.ts";
 import { bytesOf, hasHole, isCarried, isError, packNumbers, unbox } from "./kinds.ts";
+import type { Level } from "./known.ts";
 import { MemoryWriter } from "./memory.ts";
 import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { append, appendAll, lookAbove, nothingAbove } from "./own.ts";
 import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
-import { refuse } from "./refusal.ts";
+import { isOrdinary, refuse } from "./refusal.ts";
 import { type EncodeContext, type Encoded, Format } from "./types.ts";
 
 export type Node = unknown[];
@@ -33,7 +35,7 @@ export class GraphWriter {
   readonly #root: string;
   readonly #context: EncodeContext;
   readonly #copies: Copies;
-  /** Whether what cannot travel is described in its place, unless it is the root. */
+  /** Whether what cannot travel is described in its place, wherever that is, unless it is the root. */
   readonly #lenient: boolean;
   readonly #ids = new Map<object, number>();
   /** Per node: what it is made of, then the node and the place in it where it was first met. */
@@ -42,6 +44,10 @@ export class GraphWriter {
   readonly #slots: number[] = [];
   readonly #nodes: Node[] = [];
   readonly #memory = new MemoryWriter();
+  /** Nodes that were first met in what nobody sees of an error. */
+  readonly #asides = new Set<number>();
+  /** What is written is such a thing. */
+  #isAside = false;
   /** The node being written. */
   #at = -1;
   #node: Node = [];
@@ -59,6 +65,7 @@ export class GraphWriter {
     const root = this.#cell(value);
     for (this.#at = 0; this.#at < this.#sources.length; this.#at++) {
       this.#node = [];
+      this.#isAside = this.#asides.has(this.#at);
       append(this.#nodes, this.#node);
       try {
         this.#fill(this.#sources[this.#at]!);
@@ -73,6 +80,11 @@ export class GraphWriter {
       at < 0 ? "" : this.#pathTo(this.#parents[at]!, this.#slots[at]!),
     );
     return { format: Format.Graph, body, buffers, paths };
+  }
+
+  /** Whether what cannot travel is described in its place. */
+  get #isLenient(): boolean {
+    return (this.#lenient && this.#at >= 0) || this.#isAside;
   }
 
   /** What `value` becomes inside the current node. */
@@ -107,7 +119,7 @@ export class GraphWriter {
     try {
       return [Pair.Function, this.#context.functionId(fn, this.#path())];
     } catch (error) {
-      if (this.#lenient && this.#at >= 0) return `[function ${fn.name || "(anonymous)"}]`;
+      if (this.#isLenient) return `[function ${fn.name || "(anonymous)"}]`;
       throw error;
     }
   }
@@ -117,7 +129,9 @@ export class GraphWriter {
     const known = this.#ids.get(value);
     if (known !== undefined) return [known];
     if (!isCarried(value)) return this.#refused(value);
-    this.#ids.set(value, append(this.#sources, value) - 1);
+    const id = append(this.#sources, value) - 1;
+    this.#ids.set(value, id);
+    if (this.#isAside) this.#asides.add(id);
     append(this.#parents, this.#at);
     append(this.#slots, this.#node.length);
     return NEXT;
@@ -125,7 +139,7 @@ export class GraphWriter {
 
   #refused(value: unknown): string {
     const why = refuse(value);
-    if (this.#lenient && this.#at >= 0) return `[${why.slice(0, why.indexOf(";"))}]`;
+    if (this.#isLenient) return `[${why.slice(0, why.indexOf(";"))}]`;
     throw new ValueError(`Cannot send ${this.#path()}: ${why}`);
   }
 
@@ -144,7 +158,7 @@ export class GraphWriter {
 
   /** A getter or a proxy threw. */
   #fillFailed(cause: unknown): void {
-    if (this.#lenient) {
+    if (this.#lenient || this.#isAside) {
       const node = this.#node;
       if (node.length === 0) append(node, Kind.Object);
       // What was named already stays, for names are counted; a key must have a value.
@@ -164,7 +178,6 @@ export class GraphWriter {
     if (prototype === Object.prototype && !types.isNativeError(value)) {
       return this.#fillObject(Kind.Object, value);
     }
-    if (prototype === null) return this.#fillObject(Kind.Bare, value);
     if (isError(value)) return this.#fillError(value);
     if (types.isMap(value)) return this.#fillMap(value);
     if (types.isSet(value)) return this.#fillSet(value);
@@ -178,8 +191,12 @@ export class GraphWriter {
       this.#fillBlob(value);
     } else if (types.isBoxedPrimitive(value)) {
       appendAll(this.#node, Kind.Boxed, this.#cell(unbox(value)));
+    } else if (prototype === null) {
+      this.#fillObject(Kind.Bare, value);
     } else {
-      this.#fillObject(Kind.Object, value);
+      const bytes = isOrdinary(prototype) ? null : hostBytes(value);
+      if (bytes === null) this.#fillObject(Kind.Object, value);
+      else appendAll(this.#node, Kind.Host, this.#memory.own(bytes));
     }
   }
 
@@ -190,13 +207,17 @@ export class GraphWriter {
     for (let i = 0; i < keys.length; i++) this.#property(value, keys[i]!);
   }
 
-  #property(value: object, key: string): void {
-    append(this.#node, this.#text(key));
+  #key(key: PropertyKey): unknown {
+    return typeof key === "symbol" ? [Pair.Symbol, nameOfSymbol(key)] : this.#text(String(key));
+  }
+
+  #property(value: object, key: PropertyKey): void {
+    append(this.#node, this.#key(key));
     let child: unknown;
     try {
-      child = (value as Record<string, unknown>)[key];
+      child = (value as Record<PropertyKey, unknown>)[key];
     } catch (cause) {
-      if (!this.#lenient) throw cause;
+      if (!this.#isLenient) throw cause;
       child = `[reading it threw ${told(cause)}]`;
     }
     append(this.#node, this.#cell(child));
@@ -254,39 +275,50 @@ export class GraphWriter {
   }
 
   #fillBlob(blob: Blob): void {
-    appendAll(this.#node, Kind.Blob, this.#memory.own(bytesOf(blob)!), this.#text(blob.type));
+    const bytes = bytesOf(blob);
+    if (bytes === null) {
+      appendAll(this.#node, Kind.Host, this.#memory.own(hostBytes(blob)!));
+      return;
+    }
+    appendAll(this.#node, Kind.Blob, this.#memory.own(bytes), this.#text(blob.type));
     if (blob instanceof File) appendAll(this.#node, this.#text(blob.name), blob.lastModified);
   }
 
   #fillError(error: object): void {
-    const { base, reference, flags, message, name, stack } = describeError(error, this.#context);
-    const hidden = HIDDEN.filter((key) => {
-      const property = Object.getOwnPropertyDescriptor(error, key);
-      return property !== undefined && !property.enumerable;
-    });
+    const { failure, hidden, inherited, shown } = describeError(error, this.#context);
+    const { base, levels, flags, message, name, stack } = failure;
     const node = this.#node;
-    appendAll(
-      node,
-      Kind.Error,
-      base,
-      reference === null ? null : [reference.module, reference.name],
-    );
-    appendAll(node, flags, this.#text(message), this.#text(name));
+    appendAll(node, Kind.Error, base, levels.map(listed), flags);
+    appendAll(node, this.#text(message), this.#text(name));
     append(node, stack === null ? null : this.#text(stack));
-    append(node, hidden.length);
-    for (const key of hidden) this.#property(error, key);
-    for (const key of Object.keys(error)) {
-      if (key !== "message" && key !== "name" && key !== "stack") this.#property(error, key);
+    appendAll(node, hidden.length, inherited.length);
+    const outer = this.#isAside;
+    for (const key of hidden) {
+      // What nobody sees is no reason to refuse an error.
+      this.#isAside = outer || !GIVEN.includes(key);
+      this.#property(error, key);
     }
-    for (const key of runtimeDetails(error)) this.#property(error, key);
+    this.#isAside = true;
+    for (const { key, isResult, value } of inherited) {
+      append(node, isResult ? [Pair.Result, String(key)] : this.#key(key));
+      append(node, this.#cell(value));
+    }
+    this.#isAside = outer;
+    for (const key of shown) this.#property(error, key);
   }
+}
+
+/** A class as it is written. */
+function listed({ name, references }: Level): unknown[] {
+  const places = references.flatMap(({ module, name }) => [module, name]);
+  return [name, ...places].map((text) => text?.toWellFormed() ?? null);
 }
 
 /** Whether a node ends with a key. */
 function isValueDue(node: Node): boolean {
   const odd = node.length % 2 === 1;
-  if (node[0] === Kind.Object || node[0] === Kind.Bare) return !odd;
-  return (node[0] === Kind.Sparse || node[0] === Kind.Error) && odd;
+  if (node[0] === Kind.Sparse) return odd;
+  return (node[0] === Kind.Object || node[0] === Kind.Bare || node[0] === Kind.Error) && !odd;
 }
 
 function told(thrown: unknown): string {

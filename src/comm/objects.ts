@@ -1,7 +1,7 @@
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
-import { exportedOnWorker, exporterOnWorker } from "../function/resolve.ts";
 import { aside } from "../os/whole.ts";
+import { classOnWorker, exportersOnWorker } from "../worker/classes.ts";
 import { PROC_NULL } from "./status.ts";
 
 /**
@@ -21,17 +21,14 @@ const ENCODING = {
       `Cannot send ${path}: functions travel as tasks of a pool, not by bsync/mpi`,
     );
   },
-  classOf: (ctor: Function) => exporterOnWorker(ctor) ?? null,
+  classOf: exportersOnWorker,
 };
 
 const DECODING = {
   functionOf(): never {
     throw new ValueError("Cannot receive a function");
   },
-  classFor({ module, name }: { module: string | null; name: string }): Function | null {
-    const value = module === null ? undefined : exportedOnWorker(module, name);
-    return typeof value === "function" ? value : null;
-  },
+  classFor: classOnWorker,
 };
 
 /** The bytes of a value. Throws `ValueError` with the path of what cannot travel. */

@@ -1,5 +1,4 @@
 import {
-  type ClassReference,
   type DecodeContext,
   decodeAt,
   type EncodeContext,
@@ -13,12 +12,8 @@ import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, type TimeoutError, ValueError } from "../errors.ts";
 import { Fifo } from "../fifo.ts";
-import {
-  exportedOnWorker,
-  exporterOnWorker,
-  Resolved,
-  resolveFunction,
-} from "../function/resolve.ts";
+import { Resolved, resolveFunction } from "../function/resolve.ts";
+import { classOnWorker, exportersOnWorker } from "./classes.ts";
 import { forgetInline } from "../function/lines.ts";
 import type { FunctionReference } from "../function/reference.ts";
 import { setMainScript } from "../function/main-script.ts";
@@ -534,7 +529,7 @@ export class Session {
       if (found instanceof FunctionError) throw found;
       return found.fn;
     },
-    classFor: ({ module, name }) => asClass(module && exportedOnWorker(module, name)),
+    classFor: classOnWorker,
   };
 }
 
@@ -544,7 +539,7 @@ const encoding: EncodeContext = {
       `Cannot send ${path}: a function (${fn.name || "anonymous"}) travels as an argument only`,
     );
   },
-  classOf: (ctor): ClassReference | null => exporterOnWorker(ctor) ?? null,
+  classOf: exportersOnWorker,
   stackFor: userStack,
 };
 
@@ -565,8 +560,4 @@ function unfound(label: string, error: unknown): FunctionError {
 function keep({ format, body, buffers }: Encoded): EncodedAt {
   const bytes = body.slice();
   return { format, bytes, start: 0, end: bytes.length, content: { format, body: bytes, buffers } };
-}
-
-function asClass(value: unknown): Function | null {
-  return typeof value === "function" ? value : null;
 }

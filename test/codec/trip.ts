@@ -31,8 +31,9 @@ export class Known implements EncodeContext, DecodeContext {
     return fn;
   }
 
-  classOf(ctor: Function): ClassReference | null {
-    return this.#classes.includes(ctor) ? { module: "classes", name: ctor.name } : null;
+  classOf(maker: Function | null): readonly ClassReference[] | null {
+    if (maker === null || !this.#classes.includes(maker)) return null;
+    return [{ module: "classes", name: maker.name }];
   }
 
   classFor(reference: ClassReference): Function | null {

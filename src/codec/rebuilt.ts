@@ -1,0 +1,96 @@
+/**
+ * Errors, made again.
+ *
+ * An error is rebuilt without its class's constructor, which may want other arguments or do
+ * things: `Reflect.construct(Error, [], Class)` gives an object of the class that the engine itself
+ * knows for an error (`Error.isError`, the console), which `Object.create` would not.
+ *
+ * What a class keeps in private fields is gone then. So what its getters, `toString` and `toJSON` told
+ * there is sent along, and stands as the error's own wherever those tell something else here.
+ */
+import { ValueError } from "../errors.ts";
+import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./failures.ts";
+import { type ErrorClass, FIRST_OWN, KNOWN, type Level } from "./known.ts";
+import { define } from "./own.ts";
+import { standIn } from "./standins.ts";
+import type { DecodeContext } from "./types.ts";
+
+/** Makes the error; its cells (cause, own properties) are for the caller to define, then `finishError`. */
+export function rebuildError(failure: Failure, context: DecodeContext): Error {
+  const { base, levels, flags, message, name, stack } = failure;
+  const known = KNOWN[base];
+  if (known === undefined) throw new ValueError("Cannot decode a value: its bytes are damaged");
+  const error = construct(known, classOf(known, levels, context), message, name);
+  if (flags & Flag.OwnMessage) {
+    define(error, "message", message, (flags & Flag.ShownMessage) !== 0);
+  }
+  if (flags & Flag.OwnName) define(error, "name", name, (flags & Flag.ShownName) !== 0);
+  if (stack !== null) define(error, "stack", stack, false);
+  return error;
+}
+
+/** Once all it holds is there: what it tells otherwise than it did over there becomes its own. */
+export function finishError(error: Error, failure: Failure, inherited: readonly Told[]): void {
+  for (const { key, isResult, value } of inherited) {
+    if (isResult) {
+      if (isSame(resultOf(error, key), value)) continue;
+      define(error, key, () => value, false);
+      // The engine asks this one first.
+      if (key === "toString" && Symbol.toPrimitive in error) {
+        define(error, Symbol.toPrimitive, () => value, false);
+      }
+    } else if (!isSame(tell(error, key), value)) define(error, key, value, false);
+  }
+  const { message, name } = failure;
+  if (tell(error, "message") !== message) define(error, "message", message, false);
+  if (tell(error, "name") !== name) define(error, "name", name, false);
+}
+
+/** Of two objects it cannot be told: what was computed here is as good. */
+function isSame(here: unknown, there: unknown): boolean {
+  if (typeof there === "object" && there !== null) {
+    return typeof here === "object" && here !== null;
+  }
+  return Object.is(here, there);
+}
+
+/** The class itself; or one of its name, on top of the nearest one that can be found here. */
+function classOf(known: ErrorClass, levels: readonly Level[], context: DecodeContext): Function {
+  let result: Function | null = null;
+  let at = 0;
+  for (; at < levels.length; at++) {
+    result = find(levels[at]!, context);
+    if (result !== null) break;
+  }
+  result ??= known;
+  while (--at >= 0) result = standIn(result, levels[at]!);
+  return result;
+}
+
+function find({ references }: Level, context: DecodeContext): Function | null {
+  for (const reference of references) {
+    try {
+      const found = context.classFor(reference);
+      if (typeof found === "function" && found.prototype instanceof Error) return found;
+    } catch {
+      // It is not to be had here.
+    }
+  }
+  return null;
+}
+
+function construct(known: ErrorClass, target: Function, message: string, name: string): Error {
+  const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit");
+  // No frames of this process: the console would show where the error was decoded.
+  if (limit?.writable) Error.stackTraceLimit = 0;
+  try {
+    if (known === DOMException) return Reflect.construct(DOMException, [message, name], target);
+    const args = known === AggregateError ? [[]] : [];
+    const native = KNOWN.indexOf(known) < FIRST_OWN ? known : Error;
+    const error = Reflect.construct(native, args, target) as Error;
+    for (const key of GIVEN) Reflect.deleteProperty(error, key);
+    return error;
+  } finally {
+    if (limit?.writable) Error.stackTraceLimit = limit.value;
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The classes of errors that both sides may have, each in its own copy of a module: where one is exported
+ * from, and what is exported from there. Asked for when an error is sent, or has come; nothing is done before.
+ */
+import { JSON } from "../os/natives.ts";
+import { mainScript, plainPath } from "./scope.ts";
+
+/** As the codec names a class: see codec/types.ts. */
+interface Reference {
+  readonly module: string | null;
+  readonly name: string;
+}
+
+/** So many places are told of a class at most: a module of the other side's may have but one of them. */
+const MOST_PLACES = 6;
+
+/** By prototype; with how many modules were loaded when it was looked for. */
+const found = new WeakMap<object, { readonly places: readonly Reference[]; modules: number }>();
+
+/** Where the class of a prototype is exported from, as far as this process has loaded it. */
+export function exportersOf(maker: Function | null, prototype: object): readonly Reference[] {
+  const paths = Object.keys(require.cache);
+  const known = found.get(prototype);
+  if (known !== undefined && (known.places.length > 0 || known.modules === paths.length)) {
+    return known.places;
+  }
+  const name = typeof maker?.name === "string" ? maker.name : "";
+  const places = [...search(paths, name, prototype)];
+  found.set(prototype, { places, modules: paths.length });
+  return places;
+}
+
+function* search(paths: readonly string[], name: string, prototype: object): Iterable<Reference> {
+  const inRuntime = placeInRuntime(name, prototype);
+  if (inRuntime !== null) return yield inRuntime;
+  let count = 0;
+  for (const [module, exports] of modulesOf(paths)) {
+    const within = placeIn(exports, name, prototype);
+    if (within === null) continue;
+    yield { module, name: within };
+    if (++count === MOST_PLACES) return;
+  }
+}
+
+/** The class that is exported from there, if its module is loaded here; undefined for none. */
+export function exportedClass({ module, name }: Reference): unknown {
+  if (module === null) return at(globalThis, name);
+  if (RUNTIME[name] === module) return at(process.getBuiltinModule(module), name);
+  for (const path of [module, ...aliasesOf(module)]) {
+    const exports = exportsOf(path);
+    if (exports !== undefined) return at(exports, name);
+  }
+  return module === Bun.main ? at(exportsOfMain(), name) : undefined;
+}
+
+function* modulesOf(paths: readonly string[]): Iterable<[string, unknown]> {
+  for (const path of paths) {
+    const exports = path.startsWith("/") ? exportsOf(path) : undefined;
+    if (exports !== undefined) yield [plainPath(path), exports];
+  }
+  const main = exportsOfMain();
+  if (main !== undefined) yield [Bun.main, main];
+}
+
+function exportsOf(path: string): unknown {
+  try {
+    return require.cache[path]?.exports as unknown;
+  } catch {
+    return undefined; // a module that failed to load
+  }
+}
+
+/** The keys under which a module is loaded, where that is not its path alone. */
+function aliasesOf(module: string): string[] {
+  if (require.cache[module] !== undefined) return [];
+  return Object.keys(require.cache).filter((key) => key !== module && plainPath(key) === module);
+}
+
+/** How a class is called among exports: itself, by its own name or another, or one step further in. Null: it is not there. */
+function placeIn(exports: unknown, name: string, prototype: object): string | null {
+  if (isOf(exports, prototype)) return "";
+  if (!isHolder(exports)) return null;
+  // By its name a getter is asked, too, which is how compilers export.
+  if (name !== "" && isOf(read(exports, name), prototype)) return name;
+  for (const key of Object.getOwnPropertyNames(exports)) {
+    const value = valueOf(exports, key);
+    if (key.includes(".")) continue;
+    if (isOf(value, prototype)) return key;
+    if (name !== "" && isHolder(value) && isOf(read(value, name), prototype)) {
+      return `${key}.${name}`;
+    }
+  }
+  return null;
+}
+
+/** The error classes that modules of the runtime export; to load those modules all would take long. */
+const RUNTIME: Readonly<Record<string, string>> = {
+  AssertionError: "node:assert",
+  SQLiteError: "bun:sqlite",
+};
+
+/** Namespaces among the globals that hold classes. */
+const NAMESPACES = ["WebAssembly", "Bun"];
+
+function placeInRuntime(name: string, prototype: object): Reference | null {
+  if (name === "") return null;
+  if (isOf(read(globalThis, name), prototype)) return { module: null, name };
+  for (const namespace of NAMESPACES) {
+    const holder: unknown = read(globalThis, namespace);
+    if (!isHolder(holder)) continue;
+    if (isOf(read(holder, name), prototype)) return { module: null, name: `${namespace}.${name}` };
+    for (const key of Object.getOwnPropertyNames(holder)) {
+      // Classes and `$`: what else there is may be made when it is asked for.
+      const inner = /^[A-Z$]/.test(key) ? read(holder, key) : undefined;
+      if (isHolder(inner) && isOf(read(inner, name), prototype)) {
+        return { module: null, name: `${namespace}.${key}.${name}` };
+      }
+    }
+  }
+  const module = Object.hasOwn(RUNTIME, name) ? RUNTIME[name]! : null;
+  if (module === null) return null;
+  return isOf(at(process.getBuiltinModule(module), name), prototype) ? { module, name } : null;
+}
+
+function isHolder(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function isOf(value: unknown, prototype: object): boolean {
+  return typeof value === "function" && valueOf(value, "prototype") === prototype;
+}
+
+/** An own property's value; no getter is run. */
+function valueOf(holder: object, key: string): unknown {
+  try {
+    return Object.getOwnPropertyDescriptor(holder, key)?.value as unknown;
+  } catch {
+    return undefined; // not initialized yet
+  }
+}
+
+/** An own property, whatever it is. */
+function read(holder: object, key: string): unknown {
+  try {
+    return Object.hasOwn(holder, key) ? (Reflect.get(holder, key) as unknown) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a name with dots leads to. */
+function at(holder: unknown, name: string): unknown {
+  if (name === "") return holder;
+  let value = holder;
+  for (const key of name.split(".")) value = isHolder(value) ? read(value, key) : undefined;
+  return value;
+}
+
+/** The program's main script while it is evaluated, so that the cache does not list it; null: it has none. */
+let main: object | null | undefined;
+
+/**
+ * What the main script exports, while it awaits: a module that imports its namespace is evaluated far enough to hand that
+ * over, by another one, which the first imports before it. Undefined once the cache has it, and for what is no module.
+ */
+function exportsOfMain(): unknown {
+  if (main === undefined && isMainEvaluating()) main = takeNamespace(Bun.main);
+  return main ?? undefined;
+}
+
+function isMainEvaluating(): boolean {
+  if (Bun.main !== mainScript() || !/^\/.*\.[cm]?[jt]sx?$/.test(Bun.main)) return false;
+  return require.cache[Bun.main] === undefined;
+}
+
+function takeNamespace(path: string): object | null {
+  let taken: object | null = null;
+  let isTaking = true;
+  const hand = Symbol.for("bsync.main");
+  Object.defineProperty(globalThis, hand, {
+    configurable: true,
+    value: (namespace: object) => void (taken = namespace),
+  });
+  const [outer, inner] = ["bsync:main", "bsync:main-taker"];
+  Bun.plugin({
+    name: outer,
+    setup(build) {
+      const module = (contents: string) => ({ contents, loader: "js" as const });
+      const imports = `import ${JSON.stringify(inner)}; import * as main from ${JSON.stringify(path)};`;
+      build.module(outer, () => module(`${imports} export function peek() { return main; }`));
+      const take = `globalThis[Symbol.for("bsync.main")](peek());`;
+      build.module(inner, () => module(`import { peek } from ${JSON.stringify(outer)}; ${take}`));
+      const literally = path.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+      // Were it not loaded it must not be, for it would run again.
+      build.onLoad({ filter: new RegExp(`^${literally}$`) }, async () => {
+        if (isTaking) throw new Error("it is not being evaluated");
+        const loader = /\.[cm]?ts$/.test(path) ? "ts" : path.endsWith("x") ? "tsx" : "js";
+        return { contents: await Bun.file(path).text(), loader };
+      });
+    },
+  });
+  try {
+    require(outer);
+  } catch {
+    // As it awaits, what imports it cannot be had at once; what was to be taken was taken before.
+  }
+  isTaking = false;
+  Reflect.deleteProperty(globalThis, hand);
+  return taken;
+}
