@@ -453,21 +453,30 @@ export class Controller implements TaskOwner {
     const failed = frame.kind === Kind.Failure;
     let outcome: unknown;
     try {
-      outcome = failed ? this.#thrown(connection, frame.content) : this.#values.decode(frame);
+      outcome = failed ? this.#thrown(connection, frame.content, task) : this.#values.decode(frame);
     } catch (error) {
       return this.#settle(task, "failed", error);
     }
     this.#settle(task, failed ? "failed" : "done", outcome);
   }
 
-  #thrown(connection: Connection, content: Encoded, where = ""): unknown {
-    return decodeThrown(content, this.#values.decoding, describe(connection) + where);
+  /** What a task has thrown; without one, the initializer. */
+  #thrown(connection: Connection, content: Encoded, task?: Task): unknown {
+    const origin = (): string => {
+      const { fn, content } = this.#initializer ?? {};
+      const call =
+        task === undefined
+          ? `initializer: ${this.#values.shown(fn?.label ?? "", content ?? null)}`
+          : `task ${task.order}: ${this.#values.shown(task.fn.label, task.payload)}`;
+      return `${call} on ${describe(connection)}`;
+    };
+    return decodeThrown(content, this.#values.decoding, origin);
   }
 
   #initialized(connection: Connection, frame: Frame): void {
     if (this.#scheduler.stateOf(connection.record) !== "starting") return;
     if (frame.kind === Kind.Result) return this.#ready(connection);
-    this.#break(this.#thrown(connection, frame.content, ", in its initializer"));
+    this.#break(this.#thrown(connection, frame.content));
   }
 
   #ready(connection: Connection): void {

@@ -1,6 +1,8 @@
+import { oneLine, shortArguments } from "./codec/short.ts";
 import {
   type DecodeContext,
   decodeAt,
+  decodeValue,
   type EncodeContext,
   type Encoded,
   type EncodedAt,
@@ -100,6 +102,32 @@ export class Values {
     return decodeAt(frame, this.decoding);
   }
 
+  /** A call of these arguments in one line, for people: `render("a.png", 320)`. Never throws. */
+  shown(label: string, payload: Payload | null): string {
+    const called = NAME.test(label) ? label : `(${oneLine(label)})`;
+    return `${called}(${this.#shownArguments(payload)})`;
+  }
+
+  #shownArguments(payload: Payload | null): string {
+    if (payload === null) return "";
+    if (typeof payload !== "object") return shortArguments([payload]);
+    if (isList(payload)) return shortArguments(payload);
+    const { body } = payload;
+    if (body.length > MOST_SHOWN) return `… ${Math.ceil(body.length / 1024)} KiB`;
+    const known = this.functionsOf(payload);
+    const nameOf = (id: number) => known.find((record) => record.id === id)?.label ?? "";
+    try {
+      const args = decodeValue(payload, {
+        functionOf: (id) => Object.defineProperty(() => {}, "name", { value: nameOf(id) }),
+        classFor: () => null,
+      });
+      return shortArguments(args as unknown[]);
+    } catch {
+      // As where a buffer's memory is gone by now.
+      return "…";
+    }
+  }
+
   /** The functions among what `keep` kept. */
   functionsOf(payload: Payload): readonly FunctionRecord[] {
     if (typeof payload !== "object" || isList(payload)) return NO_FUNCTIONS;
@@ -135,6 +163,12 @@ export function pathOf(payload: Payload | null, buffer: Uint8Array): string | nu
   if (payload === null || typeof payload !== "object" || isList(payload)) return null;
   return payload.paths?.[payload.buffers.indexOf(buffer)] ?? null;
 }
+
+/** Bytes of arguments that are looked at once more to show them. */
+const MOST_SHOWN = 64 * 1024;
+
+/** A name, and no text of a function. */
+const NAME = /^[^\s()=>]+$/;
 
 const NO_FUNCTIONS: readonly FunctionRecord[] = [];
 

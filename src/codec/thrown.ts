@@ -47,22 +47,27 @@ function unsendable(thrown: unknown, problem: unknown): ValueError {
 }
 
 /**
- * What was thrown, `origin` saying where: `worker 2 (rank 3, pid 4711, host node7)`. An error has
- * it in its `stack`, between its message and the frames of over there.
+ * What was thrown; `origin` says by which call, and where. An error has that in its `stack`, between its
+ * message and the frames of over there.
  *
  * @example
- * throw decodeThrown(encoded, context, "worker 2 (rank 3, pid 4711, host node7)");
+ * const origin = () => `task 17: render("a.png", 320) on worker 2 (rank 3, pid 4711, host node7)`;
+ * throw decodeThrown(encoded, context, origin);
  */
-export function decodeThrown(encoded: Encoded, context: DecodeContext, origin: string): unknown {
+export function decodeThrown(
+  encoded: Encoded,
+  context: DecodeContext,
+  origin: () => string,
+): unknown {
   const thrown = decodeValue(encoded, context);
   if (typeof thrown === "object" && thrown !== null && isError(thrown))
-    define(thrown as Error, "stack", stackFrom(thrown as Error, origin), false);
+    define(thrown as Error, "stack", stackFrom(thrown as Error, origin()), false);
   return thrown;
 }
 
 // Written like a frame, for the console prints nothing of a stack but its frames.
 function stackFrom(error: Error, origin: string): string {
-  const mark = `    at --- on ${origin} --- (remote)`;
+  const mark = `    at --- ${origin} --- (remote)`;
   const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
   const stack = own("stack");
   const message = own("message");

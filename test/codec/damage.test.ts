@@ -11,7 +11,7 @@ const context = new Known([Math.abs]);
 function survives(encoded: Encoded): void {
   for (const decode of [decodeValue, decodeThrown]) {
     try {
-      decode(encoded, context, "here");
+      decode(encoded, context, () => "here");
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
     }

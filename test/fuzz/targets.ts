@@ -60,7 +60,7 @@ function damaged(random: Random): Encoded {
 function value(random: Random): void {
   const encoded = damaged(random);
   survive(() => void decodeValue(encoded, context));
-  survive(() => void decodeThrown(encoded, context, "here"));
+  survive(() => void decodeThrown(encoded, context, () => "here"));
   if (Object.keys(Object.prototype).length > 0) throw new Error("a prototype was changed");
 }
 
