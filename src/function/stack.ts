@@ -8,7 +8,9 @@ import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
  * the engine that lie among these.
  */
 export function userStack(stack: string): string {
-  const lines = stack.split("\n").map(asPath);
+  const whole = stack.split("\n");
+  const end = whole.findIndex((line) => BOUNDARY.test(line));
+  const lines = (end < 0 ? whole : whole.slice(0, end)).map(asPath);
   const own = lines.map(isOwnFrame);
   const kept = lines.filter(
     (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
@@ -16,6 +18,8 @@ export function userStack(stack: string): string {
   return kept.map(inFile).join("\n").replaceAll(NO_LANGUAGE, "");
 }
 
+/** What bsync calls a task in, and waits for it (worker/call.ts): below that there is nothing of the program's. */
+const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** What bsync calls a task through. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
@@ -48,4 +52,14 @@ function decoded(path: string): string {
   } catch {
     return path;
   }
+}
+
+/** An error of bsync's own, found by what it is about and not by where: nothing of its stack is the program's. */
+export function withoutFrames<E extends Error>(error: E): E {
+  Object.defineProperty(error, "stack", {
+    value: `${error.name}: ${error.message}`,
+    writable: true,
+    configurable: true,
+  });
+  return error;
 }

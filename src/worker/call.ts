@@ -2,6 +2,7 @@ import { BsyncError, FunctionError, TimeoutError } from "../errors.ts";
 import { findLines, needsLines } from "../function/lines.ts";
 import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
 import { endOfMain, mainScript } from "../function/main-script.ts";
+import { withoutFrames } from "../function/stack.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "./context.ts";
 import { runWithin } from "./watchdog.ts";
@@ -47,13 +48,31 @@ export function call(
   return isThenable(outcome.value) ? awaited(outcome.value) : outcome;
 }
 
-function invoke(fn: AnyFunction, args: unknown[]): Outcome {
-  try {
-    return { threw: false, value: fn(...args), isLate: false };
-  } catch (error) {
-    return thrown(error);
-  }
-}
+/** What stands below the program's own frames in a stack. By these names stack.ts knows it, in bundles too. */
+const { "bsync: call": invoke, "bsync: wait": listen } = {
+  "bsync: call"(fn: AnyFunction, args: unknown[]): Outcome {
+    try {
+      return { threw: false, value: fn(...args), isLate: false };
+    } catch (error) {
+      return thrown(error);
+    }
+  },
+
+  /** Calls one of the two, later. `await` asks a promise for no `then`, which may be anybody's. */
+  async "bsync: wait"(
+    promise: Promise<unknown>,
+    onDone: (value: unknown) => void,
+    onFailed: (error: unknown) => void,
+  ): Promise<void> {
+    let value: unknown;
+    try {
+      value = await promise;
+    } catch (error) {
+      return onFailed(error);
+    }
+    onDone(value);
+  },
+};
 
 /** The outcome of a call that has thrown, or could not be made. */
 export function thrown(error: unknown): Outcome {
@@ -89,11 +108,12 @@ export function isOver({ dueAt }: RunningCall): boolean {
 /** The outcome of a call whose time is over. */
 export function late({ label }: RunningCall, timeout: number): Outcome {
   const message = `Cannot finish ${label}: it ran longer than its timeout of ${timeout} ms`;
-  return { threw: true, value: new TimeoutError(message), isLate: true };
+  return { threw: true, value: withoutFrames(new TimeoutError(message)), isLate: true };
 }
 
 function stopped({ label }: RunningCall): BsyncError {
-  return new BsyncError("BSYNC_INTERRUPTED", `Cannot finish ${label}: SIGINT came while it ran`);
+  const message = `Cannot finish ${label}: SIGINT came while it ran`;
+  return withoutFrames(new BsyncError("BSYNC_INTERRUPTED", message));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -121,21 +141,6 @@ function ignore(value: PromiseLike<unknown>): void {
 }
 
 function nothing(): void {}
-
-/** Calls one of the two, later. `await` asks a promise for no `then`, which may be anybody's. */
-async function listen(
-  promise: Promise<unknown>,
-  onDone: (value: unknown) => void,
-  onFailed: (error: unknown) => void,
-): Promise<void> {
-  let value: unknown;
-  try {
-    value = await promise;
-  } catch (error) {
-    return onFailed(error);
-  }
-  onDone(value);
-}
 
 /**
  * Waits for the end of a call, outside of its context; `settled` is told of it, once and later, and throws nothing. A
@@ -210,7 +215,7 @@ function explained(
       `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this worker, where ` +
       `${mainScript()} goes no further than ${endOfMain()}; move "${unreached}" above that line, or ` +
       "pass it as an argument";
-    return thrown(new FunctionError(message, { cause: outcome.value }));
+    return thrown(withoutFrames(new FunctionError(message, { cause: outcome.value })));
   }
   if (inline === null) return outcome;
   const { text, id } = inline;
@@ -219,5 +224,5 @@ function explained(
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
     "it was written in, which does not travel with it; pass it as an argument";
-  return thrown(new FunctionError(message, { cause: outcome.value }));
+  return thrown(withoutFrames(new FunctionError(message, { cause: outcome.value })));
 }

@@ -17,7 +17,7 @@ import { classOnWorker, exportersOnWorker } from "./classes.ts";
 import { forgetInline } from "../function/lines.ts";
 import type { FunctionReference } from "../function/reference.ts";
 import { setMainScript } from "../function/main-script.ts";
-import { userStack } from "../function/stack.ts";
+import { userStack, withoutFrames } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";
 import { isLeaving } from "../os/output.ts";
@@ -296,7 +296,9 @@ export class Session {
     encoded: EncodedAt,
   ): void {
     const found = this.#find(fn);
-    if (found instanceof FunctionError) return this.#answer(task, 0, thrown(found));
+    if (found instanceof FunctionError) {
+      return this.#answer(task, 0, thrown(withoutFrames(found)));
+    }
     const args = decodeAt(encoded, this.#decoding) as unknown[];
     if (deadline !== Infinity) {
       prepareWatchdog();
@@ -453,7 +455,8 @@ export class Session {
       // What an initializer returns is for nobody.
       content = this.#encode(task === INITIALIZER ? undefined : outcome.value);
     } catch (error) {
-      return this.#answer(task, elapsed, thrown(error), timed);
+      const refused = error instanceof ValueError ? withoutFrames(error) : error;
+      return this.#answer(task, elapsed, thrown(refused), timed);
     }
     if (timed !== null) {
       if (isOver(timed.running)) return this.#answerLate(task, timed);

@@ -335,7 +335,7 @@ opening.itPerSize(
       );
       assert.equal(error.message, "not today");
       const mark = `at --- initializer: ${fn.name}("not today") on worker `;
-      assert.ok(error.stack?.includes(mark), error.stack);
+      assert.ok(error.stack?.includes(mark), String(error.stack));
     }
     const coded = await failure(AsyncPool.open(1, { initializer: [refuse, "coded"] }), RangeError);
     assert.equal(Reflect.get(coded, "code"), 7);
