@@ -1,6 +1,7 @@
 import { JSON } from "../os/natives.ts";
 import { hasGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
 import { mainScript } from "./main-script.ts";
+import { noteShift } from "./maps.ts";
 import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import {
   importedWithAttributes,
@@ -202,7 +203,9 @@ function onLoadOf(path: string, load: () => Bun.OnLoadResult): void {
 function open(path: string): string {
   const text = named.get(path) ?? readText(path);
   named.set(path, null);
-  return statementOf(path) + text;
+  const statement = statementOf(path);
+  noteShift(path, statement.length);
+  return statement + text;
 }
 
 function statementOf(path: string): string {
@@ -214,11 +217,6 @@ function statementOf(path: string): string {
     "(__bsync_text,__bsync_meta=import.meta)=>eval(__bsync_text),__bsync_exports);" +
     noMain
   );
-}
-
-/** How many columns of a module's first line, as it runs, are not its own. */
-export function columnsBefore(path: string): number {
-  return named.has(path) && !isOwnFile(path) ? statementOf(path).length : 0;
 }
 
 /** Under which name the runtime has a module that was named to it. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { JSON } from "../os/natives.ts";
 
@@ -25,7 +25,12 @@ function sources(module: string): ReadonlySet<string> {
 }
 
 function readSources(module: string): string[] {
-  const map = readMap(module) as { sources?: unknown; sourceRoot?: unknown } | null;
+  let map: { sources?: unknown; sourceRoot?: unknown } | null;
+  try {
+    map = JSON.parse(readMap(module) ?? "null");
+  } catch {
+    return []; // There is none, or it is broken: then the runtime has not used it, either.
+  }
   if (map === null || !Array.isArray(map.sources)) return [];
   const root = typeof map.sourceRoot === "string" ? map.sourceRoot : "";
   return map.sources
@@ -33,23 +38,17 @@ function readSources(module: string): string[] {
     .map((source) => resolve(dirname(module), root, source));
 }
 
-/** Of a comment that holds the map itself, at the end of a module. */
-const INLINE_MAP = /\/\/[#@] sourceMappingURL=data:application\/json[^,]*;base64,([\w+/=]+)\s*$/;
+const COMMENT = /^\/\/[#@] sourceMappingURL=(\S+)\s*$/gm;
 
-/** A module's source map, as it stands; null where there is none. */
-export function readMap(module: string): object | null {
-  for (const read of [
-    () => readFileSync(`${module}.map`, "utf8"),
-    () => {
-      const encoded = INLINE_MAP.exec(readFileSync(module, "utf8"))?.[1];
-      return encoded === undefined ? "" : Buffer.from(encoded, "base64").toString();
-    },
-  ]) {
-    try {
-      return JSON.parse(read()) as object;
-    } catch {
-      // There is none here, or it is broken: then the runtime has not used it, either.
-    }
-  }
-  return null;
+/** The text of a module's map, if it is a bundle of Bun's: that which it names, holds, or lies beside. */
+export function readMap(path: string): string | null {
+  if (!/\.[cm]?js$/.test(path)) return null;
+  const text = readFileSync(path, "utf8");
+  if (!/^(#!.*\n)?\/\/ @bun\b/.test(text)) return null;
+  const named = [...text.matchAll(COMMENT)].at(-1)?.[1];
+  const inline = named === undefined ? null : /^data:[^,]*;base64,(.*)$/.exec(named);
+  if (inline !== null) return Buffer.from(inline[1]!, "base64").toString();
+  const beside = [named === undefined ? null : resolve(dirname(path), named), `${path}.map`];
+  const found = beside.find((file) => file !== null && existsSync(file)) ?? null;
+  return found === null ? null : readFileSync(found, "utf8");
 }

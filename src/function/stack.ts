@@ -1,5 +1,5 @@
-import { lineInFile } from "./lines.ts";
-import { columnsBefore } from "./loader.ts";
+import { placeInFile } from "./lines.ts";
+import { placeInSource } from "./maps.ts";
 import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
 
 /**
@@ -15,16 +15,17 @@ export function userStack(stack: string): string {
   const kept = lines.filter(
     (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
   );
-  return kept.map(inFile).join("\n").replaceAll(NO_LANGUAGE, "");
+  return kept.map((line) => inSource(inFile(line).replaceAll(NO_LANGUAGE, ""))).join("\n");
 }
 
+const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
 /** What bsync calls a task in, and waits for it (worker/call.ts): below that there is nothing of the program's. */
 const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** What bsync calls a task through. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
 // A source's name holds no spaces: the path in it is encoded.
-const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+)`);
+const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+):(\\d+)`);
 
 /** The engine gives a path with a space or the like in it as a URL. */
 function asPath(line: string): string {
@@ -39,11 +40,18 @@ function isOwnFrame(line: string): boolean {
 }
 
 function inFile(line: string): string {
-  return line.replace(
-    INLINE_PLACE,
-    (_, path: string, id: string, line: string) =>
-      `${decoded(path)}:${lineInFile(Number(id), Number(line))}`,
-  );
+  return line.replace(INLINE_PLACE, (_, path: string, id: string, line: string, column: string) => {
+    const place = placeInFile(Number(id), { line: Number(line), column: Number(column) });
+    return `${decoded(path)}:${place.line}:${place.column}`;
+  });
+}
+
+/** A bundle's frame as one of the sources it was made of. */
+function inSource(line: string): string {
+  const [, before, path, at, column, after] = FILE_PLACE.exec(line) ?? [];
+  if (path === undefined) return line;
+  const place = placeInSource(path, { line: Number(at), column: Number(column) });
+  return `${before}${place.path}:${place.line}:${place.column}${after}`;
 }
 
 function decoded(path: string): string {
