@@ -137,9 +137,7 @@ function inheritedOf(error: object, between: readonly object[]): Told[] {
         addResult(told, error, key);
       } else if (property.get !== undefined || typeof property.value !== "function") {
         const value = tell(error, key);
-        if (value !== undefined && typeof value !== "function") {
-          told.set(key, { key, isResult: false, value });
-        }
+        if (typeof value !== "function") told.set(key, { key, isResult: false, value });
       }
     }
   }

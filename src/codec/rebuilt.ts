@@ -39,11 +39,20 @@ export function finishError(error: Error, failure: Failure, inherited: readonly 
       if (key === "toString" && Symbol.toPrimitive in error) {
         define(error, Symbol.toPrimitive, () => value, false);
       }
-    } else if (!isSame(tell(error, key), value)) define(error, key, value, false);
+    } else if (!reads(error, key, value)) define(error, key, value, false);
   }
   const { message, name } = failure;
   if (tell(error, "message") !== message) define(error, "message", message, false);
   if (tell(error, "name") !== name) define(error, "name", name, false);
+}
+
+/** Whether a property tells what it told there; a getter may throw here. */
+function reads(error: Error, key: PropertyKey, there: unknown): boolean {
+  try {
+    return isSame(Reflect.get(error, key), there);
+  } catch {
+    return false;
+  }
 }
 
 /** Of two objects it cannot be told: what was computed here is as good. */

@@ -31,7 +31,7 @@ export class Known implements EncodeContext, DecodeContext {
     return fn;
   }
 
-  classOf(maker: Function | null): readonly ClassReference[] | null {
+  classOf(maker: Function | null, _prototype: object): readonly ClassReference[] | null {
     if (maker === null || !this.#classes.includes(maker)) return null;
     return [{ module: "classes", name: maker.name }];
   }

@@ -112,11 +112,35 @@ errors.it("an exported class: instance, own properties, and no constructor is ca
   same(error.details, { layers: [1, 2], made: new Date(0) });
 });
 
-errors.it("a class that is not exported: the nearest one that is known, and its name", async () => {
+errors.it(
+  "a class that is not exported: one of its name, on the nearest that is known",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const error = await failure(pool.async(failing.throwSecret), TypeError);
+    assert.equal(error.message, "not to be told");
+    assert.equal(Reflect.get(error, "secret"), 7);
+    assert.deepEqual([error.name, error.constructor.name], ["TypeError", "SecretError"]);
+    const again = await failure(pool.async(failing.throwSecret), TypeError);
+    assert.equal(again.constructor, error.constructor);
+  },
+);
+
+errors.it("getters over private fields tell what they told there", async () => {
   await using pool = await AsyncPool.open(1);
-  const error = await failure(pool.async(failing.throwSecret), TypeError);
-  assert.equal(error.message, "not to be told");
-  assert.equal(Reflect.get(error, "secret"), 7);
+  const error = await failure(pool.async(failing.throwGuarded), failing.Guarded);
+  assert.deepEqual([error.layers, error.shout], [3, "NO GREY LEFT"]);
+});
+
+errors.it("errors of the runtime: class, code, and what else they tell", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const kind of failing.kindsOfRuntime) {
+    const here = (await thrownBy(failing.failOfRuntime(kind))) as NodeJS.ErrnoException;
+    const there = (await thrownBy(pool.async(failing.failOfRuntime, kind))) as typeof here;
+    assert.equal(there.constructor, here.constructor, kind);
+    const told = ({ name, message, code }: typeof here) => [name, message, code];
+    assert.deepEqual(told(there), told(here), kind);
+    assert.equal(String(there), String(here), kind);
+  }
 });
 
 errors.it("a name that was given, and properties of every kind", async () => {
@@ -288,6 +312,27 @@ errors.itPerLink(
     assert.ok(lines[mark]!.includes(host), stack);
     if (rank !== null) assert.ok(lines[mark]!.includes(`rank ${rank}`), stack);
     assert.ok(lines.findIndex((line) => line.includes("failing.ts")) > mark, stack);
+  },
+);
+
+errors.it(
+  "the stack: that line has the task's number, its function, and the arguments",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const mark = async (handle: PromiseLike<unknown>): Promise<string> => {
+      const { stack = "" } = await failure(handle, Error);
+      return /^ +at --- (.*) on worker 0 \(.*\) --- \(remote\)$/m.exec(stack)?.[1] ?? stack;
+    };
+    assert.equal(await mark(pool.async(failing.paint, "red")), 'task 1: paint("red")');
+    const far = (list: number[], n: Float64Array, fn: (x: number) => number) => {
+      throw new Error(`${list.length + n.length + fn(1)}`);
+    };
+    const numbers = Array.from({ length: 1000 }, (_, i) => i);
+    const shown = await mark(pool.async(far, numbers, new Float64Array(20_000), square));
+    assert.ok(shown.startsWith("task 2: "), shown);
+    assert.ok(shown.endsWith("([0, 1, 2, 3, … 996 more], Float64Array(20000), square)"), shown);
+    const text = await mark(pool.async("(x) => x.y.z", { a: null }));
+    assert.equal(text, "task 3: ((x) => x.y.z)({ a: null })");
   },
 );
 
