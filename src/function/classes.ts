@@ -3,7 +3,9 @@
  * from, and what is exported from there. Asked for when an error is sent, or has come; nothing is done before.
  */
 import { JSON } from "../os/natives.ts";
-import { mainScript, plainPath } from "./scope.ts";
+import { exportsOf, hasGraph, loadedPaths } from "./graph.ts";
+import { mainScript } from "./main-script.ts";
+import { plainPath, RUNS_PROGRAM } from "./paths.ts";
 
 /** As the codec names a class: see codec/types.ts. */
 interface Reference {
@@ -19,7 +21,7 @@ const found = new WeakMap<object, { readonly places: readonly Reference[]; modul
 
 /** Where the class of a prototype is exported from, as far as this process has loaded it. */
 export function exportersOf(maker: Function | null, prototype: object): readonly Reference[] {
-  const paths = Object.keys(require.cache);
+  const paths = loadedPaths();
   const known = found.get(prototype);
   if (known !== undefined && (known.places.length > 0 || known.modules === paths.length)) {
     return known.places;
@@ -62,18 +64,10 @@ function* modulesOf(paths: readonly string[]): Iterable<[string, unknown]> {
   if (main !== undefined) yield [Bun.main, main];
 }
 
-function exportsOf(path: string): unknown {
-  try {
-    return require.cache[path]?.exports as unknown;
-  } catch {
-    return undefined; // a module that failed to load
-  }
-}
-
 /** The keys under which a module is loaded, where that is not its path alone. */
 function aliasesOf(module: string): string[] {
-  if (require.cache[module] !== undefined) return [];
-  return Object.keys(require.cache).filter((key) => key !== module && plainPath(key) === module);
+  if (exportsOf(module) !== undefined) return [];
+  return loadedPaths().filter((key) => key !== module && plainPath(key) === module);
 }
 
 /** How a class is called among exports: itself, by its own name or another, or one step further in. Null: it is not there. */
@@ -169,6 +163,8 @@ function exportsOfMain(): unknown {
 }
 
 function isMainEvaluating(): boolean {
+  // Where modules are loaded for the functions in them, the main script's names are in reach by themselves.
+  if (!RUNS_PROGRAM || hasGraph()) return false;
   if (Bun.main !== mainScript() || !/^\/.*\.[cm]?[jt]sx?$/.test(Bun.main)) return false;
   return require.cache[Bun.main] === undefined;
 }
