@@ -31,6 +31,11 @@ export function hasGraph(): boolean {
   return beside.graph !== null;
 }
 
+/** Calls a function as one of the graph's would be called from within, if there is one. */
+export function runInGraph<T>(fn: () => T): T {
+  return beside.graph === null ? fn() : beside.graph.run(fn);
+}
+
 /** Whether the code that runs belongs to the modules that are loaded here for the functions in them. */
 export function isInGraph(): boolean {
   const { graph } = beside;

@@ -1,5 +1,5 @@
 import { JSON } from "../os/natives.ts";
-import { hasGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
+import { hasGraph, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
 import { mainScript } from "./main-script.ts";
 import { noteShift } from "./maps.ts";
 import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
@@ -125,6 +125,13 @@ function install(): void {
       build.onResolve({ filter: /^test$/, namespace: "bun" }, ({ importer }) =>
         named.has(plainPath(importer)) ? { path: "test", namespace: NAMESPACE } : undefined,
       );
+      build.onResolve({ filter: /^module$/, namespace: "node" }, ({ importer }) =>
+        modulesOwn(importer),
+      );
+      build.onLoad({ filter: /^module$/, namespace: NAMESPACE }, () => ({
+        exports: moduleOfGraph(),
+        loader: "object",
+      }));
       build.onLoad({ filter: /^test$/, namespace: NAMESPACE }, () => ({
         exports: testStandIn(),
         loader: "object",
@@ -137,12 +144,29 @@ function install(): void {
   });
 }
 
+function modulesOwn(importer: string): Bun.OnResolveResult | undefined {
+  if (!hasGraph() || !named.has(plainPath(importer))) return undefined;
+  return { path: "module", namespace: NAMESPACE };
+}
+
+/** `node:module` in a graph: a function that is called from outside would make a `require` for outside. */
+function moduleOfGraph(): Exports {
+  const module = process.getBuiltinModule("node:module");
+  const createRequire: typeof module.createRequire = (path) =>
+    runInGraph(() => module.createRequire(path));
+  const whole = new Proxy(module, {
+    get: (target, key) => (key === "createRequire" ? createRequire : Reflect.get(target, key)),
+  });
+  return { ...module, createRequire, default: whole };
+}
+
 function onResolve(specifier: string, importer: string): Bun.OnResolveResult | undefined {
   // It is called for what it resolves itself, too.
   if (isResolving) return undefined;
   isResolving = true;
   try {
     const from = plainPath(importer);
+    if (specifier === "module") return modulesOwn(importer);
     const target = resolved(specifier, from);
     if (target === null) return undefined;
     if (isImportedWithAttributes(specifier, from)) return { path: target + AS_IT_IS };

@@ -175,9 +175,9 @@ describe("other kinds of modules", () => {
 describe("paths", () => {
   test.each([
     ["/a/b.ts", "/a/b.ts"],
-    ["/a/b.ts?bsync", "/a/b.ts"],
+    ["/a/b?bsync.tsx", "/a/b"],
     ["file:///a/b%20c.ts", "/a/b c.ts"],
-    ["file:///a/b.ts%3Fbsync", "/a/b.ts"],
+    ["file:///a/b.ts%3Fbsync-inline-3", "/a/b.ts"],
     ["/a/?bsync/b.ts", "/a/?bsync/b.ts"],
   ])("%s is %s", (path, plain) => {
     expect(plainPath(path)).toBe(plain);
