@@ -32,6 +32,8 @@ export function readText(path: string): string {
 /** An import or export statement, wherever it may stand; with white space in between, or none in minified texts. */
 const MODULE_SYNTAX =
   /(?<![.\w$])(?:import(?:\s*[{*"']|\s+[\w$]|\s*\.\s*meta\b)|export(?:\s*[{*]|\s+[\w$]))/;
+/** What the runtime has bundled says of itself which it is. */
+const BUNDLE = /^(?:\/\/#!.*\n)?\/\/ @bun\b.*/;
 const COMMON_JS = /(?<![.\w$])(?:module\s*\.\s*exports|exports\s*[.[]|require\s*\()/;
 
 /** Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their syntax. */
@@ -39,6 +41,8 @@ export function isEsModule(path: string, text: string): boolean {
   const extension = extname(path);
   if (extension === ".cjs" || extension === ".cts") return false;
   if (extension === ".mjs" || extension === ".mts") return true;
+  const bundled = BUNDLE.exec(text);
+  if (bundled !== null) return !bundled[0].includes("@bun-cjs");
   // What looks like either may stand in a string.
   if (!COMMON_JS.test(text)) return true;
   const code = codeOf(text);

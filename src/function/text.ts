@@ -4,18 +4,19 @@
  * position. It is no parser: it is for looking words up without being taken in by a string.
  */
 export function codeOf(text: string): string {
-  let code = "";
+  const parts: string[] = [];
+  /** The end of what was written so far. */
+  let last = "";
   let at = 0;
   /** For each template we are in: how many braces are open in its substitution. */
   const templates: number[] = [];
-  const blank = (end: number) => {
-    code += text.slice(at, end).replace(/[^\n]/g, " ");
+  const write = (part: string, end: number) => {
+    parts.push(part);
+    last = part.length < LAST_LETTERS ? (last + part).slice(-LAST_LETTERS) : part;
     at = end;
   };
-  const keep = (end: number) => {
-    code += text.slice(at, end);
-    at = end;
-  };
+  const blank = (end: number) => write(text.slice(at, end).replace(/[^\n]/g, " "), end);
+  const keep = (end: number) => write(text.slice(at, end), end);
   while (at < text.length) {
     const char = text[at]!;
     if (text.startsWith("//", at)) blank(endOf(text, "\n", at));
@@ -30,17 +31,23 @@ export function codeOf(text: string): string {
       blank(endOfTemplate(text, at));
       if (text.startsWith("${", at)) templates.push(0);
       keep(text.startsWith("${", at) ? at + 2 : at + 1);
-    } else if (char === "/" && startsRegExp(code)) {
+    } else if (char === "/" && startsRegExp(last)) {
       keep(at + 1);
       blank(endOfRegExp(text, at));
     } else {
       if (templates.length > 0 && char === "{") templates[templates.length - 1]!++;
       if (templates.length > 0 && char === "}") templates[templates.length - 1]!--;
-      keep(at + 1);
+      PLAIN.lastIndex = at + 1;
+      keep(at + 1 + PLAIN.exec(text)![0].length);
     }
   }
-  return code;
+  return parts.join("");
 }
+
+/** What begins or ends nothing that is blanked. */
+const PLAIN = /[^"'`/{}]*/y;
+/** As many as tell what a slash stands behind. */
+const LAST_LETTERS = 64;
 
 function endOf(text: string, what: string, from: number): number {
   const end = text.indexOf(what, from);
@@ -79,7 +86,7 @@ function endOfRegExp(text: string, from: number): number {
 
 /** Whether a slash after this code begins a regular expression: after a value it divides. */
 function startsRegExp(code: string): boolean {
-  const before = code.slice(-64).trimEnd();
+  const before = code.slice(-LAST_LETTERS).trimEnd();
   if (/\b(return|typeof|case|in|of|do|else|void|delete|await|yield)$/.test(before)) return true;
   return before === "" || !/[\w$)\]}"'`]$/.test(before);
 }
