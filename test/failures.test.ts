@@ -116,7 +116,7 @@ try { pool.async("nope("); } catch (error) {
   console.log((error as Error).name, (error as Error).constructor.name);
 }
 await pool.with({ timeout: 5 }).async(spin).get().catch((error) => {
-  console.log(error.name, error.constructor.name, error.stack.split("\\n").length);
+  console.log(error.name, error.constructor.name);
 });
 `;
 const FAR = `export function far(x: number): never { throw new RangeError("far " + x); }\n`;
@@ -126,7 +126,7 @@ describe("stacks", () => {
   const FRAMES = [
     ...["same 3", "same 3", "same 3"],
     "FunctionError FunctionError",
-    "TimeoutError TimeoutError 2",
+    "TimeoutError TimeoutError",
   ];
 
   test("have the places of the files, first lines too, and no frames of bsync", async () => {
