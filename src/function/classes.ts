@@ -2,10 +2,9 @@
  * The classes of errors that both sides may have, each in its own copy of a module: where one is exported
  * from, and what is exported from there. Asked for when an error is sent, or has come; nothing is done before.
  */
-import { JSON } from "../os/natives.ts";
-import { exportsOf, hasGraph, loadedPaths } from "./graph.ts";
-import { mainScript } from "./main-script.ts";
-import { plainPath, RUNS_PROGRAM } from "./paths.ts";
+import { exportsOfEvaluating } from "./evaluating.ts";
+import { exportsOf, loadedPaths } from "./graph.ts";
+import { plainPath } from "./paths.ts";
 
 /** As the codec names a class: see codec/types.ts. */
 interface Reference {
@@ -21,11 +20,10 @@ const found = new WeakMap<object, { readonly places: readonly Reference[]; modul
 
 /** Where the class of a prototype is exported from, as far as this process has loaded it. */
 export function exportersOf(maker: Function | null, prototype: object): readonly Reference[] {
-  const paths = loadedPaths();
   const known = found.get(prototype);
-  if (known !== undefined && (known.places.length > 0 || known.modules === paths.length)) {
-    return known.places;
-  }
+  if (known !== undefined && known.places.length > 0) return known.places;
+  const paths = loadedPaths();
+  if (known?.modules === paths.length) return known.places;
   const name = typeof maker?.name === "string" ? maker.name : "";
   const places = [...search(paths, name, prototype)];
   found.set(prototype, { places, modules: paths.length });
@@ -52,7 +50,7 @@ export function exportedClass({ module, name }: Reference): unknown {
     const exports = exportsOf(path);
     if (exports !== undefined) return at(exports, name);
   }
-  return module === Bun.main ? at(exportsOfMain(), name) : undefined;
+  return at(exportsOfEvaluating(module), name);
 }
 
 function* modulesOf(paths: readonly string[]): Iterable<[string, unknown]> {
@@ -60,7 +58,7 @@ function* modulesOf(paths: readonly string[]): Iterable<[string, unknown]> {
     const exports = path.startsWith("/") ? exportsOf(path) : undefined;
     if (exports !== undefined) yield [plainPath(path), exports];
   }
-  const main = exportsOfMain();
+  const main = exportsOfEvaluating(Bun.main);
   if (main !== undefined) yield [Bun.main, main];
 }
 
@@ -148,59 +146,4 @@ function at(holder: unknown, name: string): unknown {
   let value = holder;
   for (const key of name.split(".")) value = isHolder(value) ? read(value, key) : undefined;
   return value;
-}
-
-/** The program's main script while it is evaluated, so that the cache does not list it; null: it has none. */
-let main: object | null | undefined;
-
-/**
- * What the main script exports, while it awaits: a module that imports its namespace is evaluated far enough to hand that
- * over, by another one, which the first imports before it. Undefined once the cache has it, and for what is no module.
- */
-function exportsOfMain(): unknown {
-  if (main === undefined && isMainEvaluating()) main = takeNamespace(Bun.main);
-  return main ?? undefined;
-}
-
-function isMainEvaluating(): boolean {
-  // Where modules are loaded for the functions in them, the main script's names are in reach by themselves.
-  if (!RUNS_PROGRAM || hasGraph()) return false;
-  if (Bun.main !== mainScript() || !/^\/.*\.[cm]?[jt]sx?$/.test(Bun.main)) return false;
-  return require.cache[Bun.main] === undefined;
-}
-
-function takeNamespace(path: string): object | null {
-  let taken: object | null = null;
-  let isTaking = true;
-  const hand = Symbol.for("bsync.main");
-  Object.defineProperty(globalThis, hand, {
-    configurable: true,
-    value: (namespace: object) => void (taken = namespace),
-  });
-  const [outer, inner] = ["bsync:main", "bsync:main-taker"];
-  Bun.plugin({
-    name: outer,
-    setup(build) {
-      const module = (contents: string) => ({ contents, loader: "js" as const });
-      const imports = `import ${JSON.stringify(inner)}; import * as main from ${JSON.stringify(path)};`;
-      build.module(outer, () => module(`${imports} export function peek() { return main; }`));
-      const take = `globalThis[Symbol.for("bsync.main")](peek());`;
-      build.module(inner, () => module(`import { peek } from ${JSON.stringify(outer)}; ${take}`));
-      const literally = path.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-      // Were it not loaded it must not be, for it would run again.
-      build.onLoad({ filter: new RegExp(`^${literally}$`) }, async () => {
-        if (isTaking) throw new Error("it is not being evaluated");
-        const loader = /\.[cm]?ts$/.test(path) ? "ts" : path.endsWith("x") ? "tsx" : "js";
-        return { contents: await Bun.file(path).text(), loader };
-      });
-    },
-  });
-  try {
-    require(outer);
-  } catch {
-    // As it awaits, what imports it cannot be had at once; what was to be taken was taken before.
-  }
-  isTaking = false;
-  Reflect.deleteProperty(globalThis, hand);
-  return taken;
 }

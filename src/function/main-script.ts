@@ -31,6 +31,11 @@ export function mainScript(): string {
   return run.main ?? Bun.main;
 }
 
+/** Whether this process serves a program, with that main script, as a worker. */
+export function isWorker(): boolean {
+  return run.main !== null;
+}
+
 /** This process is a worker of a program with that main script; null: of none any more. */
 export function setMainScript(path: string | null): void {
   run.main = path;

@@ -17,8 +17,8 @@ export function exportersOnWorker(
 
 export function classOnWorker(reference: ClassReference): Function | null {
   const { module, name } = reference;
-  const exported = exportedClass(reference);
-  if (typeof exported === "function") return exported;
-  const value = module === null ? undefined : exportedOnWorker(module, name);
+  // First the scopes, as a rank has its main script twice: its own run, and the one that tasks are of.
+  const scoped = module === null ? undefined : exportedOnWorker(module, name);
+  const value = typeof scoped === "function" ? scoped : exportedClass(reference);
   return typeof value === "function" ? value : null;
 }
