@@ -6,9 +6,10 @@
  *
  * What travels is what structured clone carries, with more kept: a Buffer arrives as a Buffer, a
  * null prototype stays null, errors keep class, cause and own properties, functions go through the
- * context, a proxy arrives as what it shows. And with less in three places: of an ArrayBuffer only
+ * context, a proxy arrives as what it shows. And with less in four places: of an ArrayBuffer only
  * the bytes that views cover (memory.ts), a view that tracks the length of a resizable buffer
- * arrives with a fixed length, and Blobs of files, CryptoKeys and SharedArrayBuffers are refused.
+ * arrives with a fixed length, what the engine does not write for other processes is refused, as
+ * SharedArrayBuffers and keys that may not be exported (host.ts), and so are event emitters.
  * Properties under symbols, those that are not enumerable, a RegExp's `lastIndex` and whatever is
  * added to a Map, a Date or a view stay behind, as with structured clone.
  */

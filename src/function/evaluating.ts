@@ -7,7 +7,8 @@ import { JSON } from "../os/natives.ts";
 import { isWorker } from "./main-script.ts";
 import { importedModules, languageOf } from "./module-text.ts";
 
-const SOURCE = /^\/.*\.[cm]?[jt]sx?$/;
+/** A file, or the one module of a compiled program. */
+const SOURCE = /^\/(.*\.[cm]?[jt]sx?|\$bunfs\/.*)$/;
 
 /** By path; null: it cannot be had, or is none that is being evaluated. */
 const namespaces = new Map<string, object | null>();

@@ -37,6 +37,26 @@ values.it("an instance of a class is its own properties", async () => {
   same(await pool.async(fixture.echo, fixture.makePoint()), { x: 1, y: 2 });
 });
 
+values.it(
+  "objects of the runtime: those that structured clone makes plain, keys, files",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    for (const kind of fixture.HOST_KINDS) {
+      const here = await fixture.makeHost(kind);
+      const keys = Object.keys(structuredClone(here));
+      for (const made of [pool.async(fixture.echo, here), pool.async(fixture.makeHost, kind)]) {
+        assert.deepEqual(Object.keys(await made), keys, kind);
+        assert.equal(Object.getPrototypeOf(await made), Object.prototype);
+      }
+    }
+    const { createSecretKey } = await import("node:crypto");
+    const key = await pool.async(fixture.echo, createSecretKey(Buffer.from("key")));
+    assert.equal((key as ReturnType<typeof createSecretKey>).export().toString(), "key");
+    const text = await pool.async((file: Blob) => file.text(), Bun.file(import.meta.path));
+    assert.ok(text.includes("objects of the runtime"));
+  },
+);
+
 values.it("arguments stay as they were: buffers are not given away", async () => {
   await using pool = await AsyncPool.open(1);
   const data = new Uint8Array(200_000).fill(3);
