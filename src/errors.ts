@@ -5,7 +5,10 @@
  * Messages follow one grammar, "Cannot <deed>: <what was found>; <what to do>", with no full stop.
  */
 
-/** On each of their prototypes: its name. Another copy of bsync, as in a bundled program, has the same. */
+/**
+ * On each of their prototypes: its name. Another copy of bsync, as in a bundled program, has the
+ * same.
+ */
 const NAME = Symbol.for("bsync.error");
 
 /** Gives a class the name that it has here: a minifier may have taken it. */
@@ -14,7 +17,10 @@ function named(maker: Function, name: string): void {
   Object.defineProperty(maker.prototype, NAME, { value: name });
 }
 
-/** The name of the class of bsync's, of whichever copy, that has this prototype; undefined for any other. */
+/**
+ * The name of the class of bsync's, of whichever copy, that has this prototype; undefined for any
+ * other.
+ */
 export function ownErrorName(prototype: object): unknown {
   return Object.getOwnPropertyDescriptor(prototype, NAME)?.value;
 }

@@ -171,7 +171,10 @@ export function resultOf(error: object, key: PropertyKey): unknown {
   }
 }
 
-/** How a symbol is called on every side: one of the language's, or a registered one. Null for any other. */
+/**
+ * How a symbol is called on every side: one of the language's, or a registered one. Null for any
+ * other.
+ */
 export function nameOfSymbol(symbol: symbol): string | null {
   const registered = Symbol.keyFor(symbol);
   if (registered !== undefined) return `for ${registered}`;

@@ -6,8 +6,8 @@ import * as jsc from "bun:jsc";
 const CLASS = /\(Structure \w+:\[\w+\/\d+, ([^,]+), /;
 
 /**
- * Whether an object is made of nothing but its properties, though its class is the runtime's: `fs.Stats` is, a URL is
- * not. Of such a thing structured clone makes a plain object.
+ * Whether an object is made of nothing but its properties, though its class is the runtime's:
+ * `fs.Stats` is, a URL is not. Of such a thing structured clone makes a plain object.
  */
 export function isMadeOfProperties(value: object): boolean {
   if (CLASS.exec(jsc.jscDescribe(value))?.[1] !== "Object") return false;
@@ -22,8 +22,8 @@ export function isMadeOfProperties(value: object): boolean {
 }
 
 /**
- * What the engine writes of an object of the runtime, as a KeyObject; null if it cannot, or if what is
- * read from it would be something else, as where the object itself stays in this process.
+ * What the engine writes of an object of the runtime, as a KeyObject; null if it cannot, or if
+ * what is read from it would be something else, as where the object itself stays in this process.
  */
 export function hostBytes(value: object): Uint8Array<ArrayBuffer> | null {
   try {

@@ -35,8 +35,9 @@ export const Kind = {
   /** view type, memory, byte offset, length in elements */
   View: 11,
   /**
-   * base, classes, flags, message, name, stack, numbers of hidden and of inherited properties, then key,
-   * cell, … of these, and of those that are shown. A class is `[name, module, name in it, …]`.
+   * base, classes, flags, message, name, stack, numbers of hidden and of inherited properties,
+   * then key, cell, … of these, and of those that are shown. A class is `[name, module, name in
+   * it, …]`.
    */
   Error: 12,
   /** memory, type, then for a File name and lastModified */

@@ -5,8 +5,8 @@
  * things: `Reflect.construct(Error, [], Class)` gives an object of the class that the engine itself
  * knows for an error (`Error.isError`, the console), which `Object.create` would not.
  *
- * What a class keeps in private fields is gone then. So what its getters, `toString` and `toJSON` told
- * there is sent along, and stands as the error's own wherever those tell something else here.
+ * What a class keeps in private fields is gone then. So what its getters, `toString` and `toJSON`
+ * told there is sent along, and stands as the error's own wherever those tell something else here.
  */
 import { ValueError } from "../errors.ts";
 import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./failures.ts";
@@ -15,7 +15,10 @@ import { define } from "./own.ts";
 import { standIn } from "./standins.ts";
 import type { DecodeContext } from "./types.ts";
 
-/** Makes the error; its cells (cause, own properties) are for the caller to define, then `finishError`. */
+/**
+ * Makes the error; its cells (cause, own properties) are for the caller to define, then
+ * `finishError`.
+ */
 export function rebuildError(failure: Failure, context: DecodeContext): Error {
   const { base, levels, flags, message, name, stack } = failure;
   const known = KNOWN[base];

@@ -1,5 +1,9 @@
-/** Values in a few letters, for a line that is to be read by people. No code of the values' own is run. */
+/**
+ * Values in a few letters, for a line that is to be read by people. No code of the values' own is
+ * run.
+ */
 import types from "node:util/types";
+import { JSON } from "../os/natives.ts";
 
 /** Letters of one text, and elements of one list. */
 const MOST_LETTERS = 32;
@@ -79,7 +83,9 @@ function shortProperties(value: Record<string, unknown>, level: number): string 
   return `{ ${parts.join(", ")}${rest > 0 ? `, … ${rest} more` : ""} }`;
 }
 
-/** As it would be written; the middle of what is longer is left out, for paths differ at their end. */
+/**
+ * As it would be written; the middle of what is longer is left out, for paths differ at their end.
+ */
 function quoted(text: string): string {
   const shown =
     text.length <= MOST_LETTERS

@@ -10,7 +10,10 @@ const made = new Map<Function, Map<string, Function>>();
 let count = 0;
 const origins = new WeakMap<Function, readonly ClassReference[]>();
 
-/** One on top of `parent`: the same for each name and origin, so that errors of one class are of one here. */
+/**
+ * One on top of `parent`: the same for each name and origin, so that errors of one class are of
+ * one here.
+ */
 export function standIn(parent: Function, { name, references }: Level): Function {
   const key = [name, ...references.flatMap(({ module, name }) => [module, name])].join("\n");
   const known = made.get(parent)?.get(key);
@@ -37,7 +40,10 @@ function extend(parent: ErrorClass): Function {
   return class extends parent {};
 }
 
-/** Where the class is exported from that this one stands for, in another process; undefined if it is no stand-in. */
+/**
+ * Where the class is exported from that this one stands for, in another process; undefined if it
+ * is no stand-in.
+ */
 export function originOf(maker: Function | null): readonly ClassReference[] | undefined {
   return maker === null ? undefined : origins.get(maker);
 }

@@ -47,8 +47,8 @@ function unsendable(thrown: unknown, problem: unknown): ValueError {
 }
 
 /**
- * What was thrown; `origin` says by which call, and where. An error has that in its `stack`, between its
- * message and the frames of over there.
+ * What was thrown; `origin` says by which call, and where. An error has that in its `stack`,
+ * between its message and the frames of over there.
  *
  * @example
  * const origin = () => `task 17: render("a.png", 320) on worker 2 (rank 3, pid 4711, host node7)`;

@@ -17,7 +17,9 @@ export interface Encoded {
 export interface ClassReference {
   /** The module that exports it, a file or one of the runtime's; null: a global. */
   readonly module: string | null;
-  /** What leads to it from there, as in "errors.NotFound"; "": the module's exports are the class. */
+  /**
+   * What leads to it from there, as in "errors.NotFound"; "": the module's exports are the class.
+   */
   readonly name: string;
 }
 
@@ -26,8 +28,8 @@ export interface EncodeContext {
   /** The number under which the other side knows `fn`. Throws FunctionError. */
   functionId(fn: Function, path: string): number;
   /**
-   * How the other side may find the class of an error, the likeliest way first; null if it cannot. `maker` is null
-   * where the prototype does not name its class.
+   * How the other side may find the class of an error, the likeliest way first; null if it cannot.
+   * `maker` is null where the prototype does not name its class.
    */
   classOf(maker: Function | null, prototype: object): readonly ClassReference[] | null;
   /** A stack of this side as the other one should see it; as it is when left out. */

@@ -35,7 +35,9 @@ export class GraphWriter {
   readonly #root: string;
   readonly #context: EncodeContext;
   readonly #copies: Copies;
-  /** Whether what cannot travel is described in its place, wherever that is, unless it is the root. */
+  /**
+   * Whether what cannot travel is described in its place, wherever that is, unless it is the root.
+   */
   readonly #lenient: boolean;
   readonly #ids = new Map<object, number>();
   /** Per node: what it is made of, then the node and the place in it where it was first met. */

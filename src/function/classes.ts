@@ -1,6 +1,7 @@
 /**
- * The classes of errors that both sides may have, each in its own copy of a module: where one is exported
- * from, and what is exported from there. Asked for when an error is sent, or has come; nothing is done before.
+ * The classes of errors that both sides may have, each in its own copy of a module: where one is
+ * exported from, and what is exported from there. Asked for when an error is sent, or has come;
+ * nothing is done before.
  */
 import { exportsOfEvaluating } from "./evaluating.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";
@@ -12,7 +13,10 @@ interface Reference {
   readonly name: string;
 }
 
-/** So many places are told of a class at most: a module of the other side's may have but one of them. */
+/**
+ * So many places are told of a class at most: a module of the other side's may have but one of
+ * them.
+ */
 const MOST_PLACES = 6;
 
 /** By prototype; with how many modules were loaded when it was looked for. */
@@ -68,7 +72,10 @@ function aliasesOf(module: string): string[] {
   return loadedPaths().filter((key) => key !== module && plainPath(key) === module);
 }
 
-/** How a class is called among exports: itself, by its own name or another, or one step further in. Null: it is not there. */
+/**
+ * How a class is called among exports: itself, by its own name or another, or one step further in.
+ * Null: it is not there.
+ */
 function placeIn(exports: unknown, name: string, prototype: object): string | null {
   if (isOf(exports, prototype)) return "";
   if (!isHolder(exports)) return null;
@@ -85,7 +92,9 @@ function placeIn(exports: unknown, name: string, prototype: object): string | nu
   return null;
 }
 
-/** The error classes that modules of the runtime export; to load those modules all would take long. */
+/**
+ * The error classes that modules of the runtime export; to load those modules all would take long.
+ */
 const RUNTIME: Readonly<Record<string, string>> = {
   AssertionError: "node:assert",
   SQLiteError: "bun:sqlite",

@@ -1,7 +1,8 @@
 /**
- * What modules export that are still being evaluated, as the main script is while it awaits: the cache does not list them,
- * and to import one is to wait for its end. But a module that imports its namespace is linked at once, and before it
- * waits what it imports itself is evaluated: that hands the namespace over.
+ * What modules export that are still being evaluated, as the main script is while it awaits: the
+ * cache does not list them, and to import one is to wait for its end. But a module that imports
+ * its namespace is linked at once, and before it waits what it imports itself is evaluated: that
+ * hands the namespace over.
  */
 import { JSON } from "../os/natives.ts";
 import { isWorker } from "./main-script.ts";
@@ -13,7 +14,9 @@ const SOURCE = /^\/(.*\.[cm]?[jt]sx?|\$bunfs\/.*)$/;
 /** By path; null: it cannot be had, or is none that is being evaluated. */
 const namespaces = new Map<string, object | null>();
 
-/** Undefined for a module that the cache has, and for one that was not loaded with the main script. */
+/**
+ * Undefined for a module that the cache has, and for one that was not loaded with the main script.
+ */
 export function exportsOfEvaluating(path: string): object | undefined {
   let namespace = namespaces.get(path);
   if (namespace === undefined) {
@@ -24,7 +27,10 @@ export function exportsOfEvaluating(path: string): object | undefined {
   return namespace ?? undefined;
 }
 
-/** Whether a module is loaded for certain, in this process's own run: with the main script, which imports it. */
+/**
+ * Whether a module is loaded for certain, in this process's own run: with the main script, which
+ * imports it.
+ */
 function isLoaded(path: string): boolean {
   // A worker has the names of the modules it has loaded within reach, and is to load more of them.
   if (isWorker() || !SOURCE.test(Bun.main) || !SOURCE.test(path)) return false;

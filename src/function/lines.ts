@@ -6,10 +6,10 @@ import { JSON, Promise } from "../os/natives.ts";
  * Where the lines of an inline function stand in its file.
  *
  * What `toString` gives, and a worker evaluates, is the text as it runs: types, comments and blank lines
- * are gone, and long lines broken anew. To tell a place in the file, the module is printed once more, by the
- * same printer but with a source map, and the function is looked for in that. It takes some
- * ms, and is done when an inline function has thrown, not before. In a bundle, which runs as it
- * is, the text stands as it is.
+ * are gone, and long lines broken anew. To tell a place in the file, the module is printed once
+ * more, by the same printer but with a source map, and the function is looked for in that. It
+ * takes some ms, and is done when an inline function has thrown, not before. In a bundle, which
+ * runs as it is, the text stands as it is.
  */
 export interface InlineText {
   /** The module it was written in. */
@@ -83,7 +83,10 @@ export async function findLines(id: number): Promise<void> {
   }
 }
 
-/** Where the module has the very text; of several places the one nearest to the call. Null: nowhere. */
+/**
+ * Where the module has the very text; of several places the one nearest to the call. Null:
+ * nowhere.
+ */
 function locateVerbatim({ module, text, line }: InlineText): PlaceOf | null {
   const whole = readFileSync(module, "utf8");
   let best: Place | null = null;
@@ -102,7 +105,9 @@ function locateVerbatim({ module, text, line }: InlineText): PlaceOf | null {
 
 interface Printed {
   readonly lines: readonly string[];
-  /** Where in the file a place in them is, which is counted from 0; null where that is not known. */
+  /**
+   * Where in the file a place in them is, which is counted from 0; null where that is not known.
+   */
   originOf(line: number, column: number): Place | null;
 }
 

@@ -1,7 +1,8 @@
 /**
- * Places in files as their author sees them: without what a worker has put before a module's first line, and in the
- * sources of a bundle that has a source map. The runtime looks at such a map by itself where it runs a
- * bundle as it is, which a worker may not do. Nothing is read before a frame has to be told.
+ * Places in files as their author sees them: without what a worker has put before a module's first
+ * line, and in the sources of a bundle that has a source map. The runtime looks at such a map by
+ * itself where it runs a bundle as it is, which a worker may not do. Nothing is read before a
+ * frame has to be told.
  */
 import { SourceMap } from "node:module";
 import { dirname, resolve } from "node:path";

@@ -19,7 +19,10 @@ export function userStack(stack: string): string {
 }
 
 const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
-/** What bsync calls a task in, and waits for it (worker/call.ts): below that there is nothing of the program's. */
+/**
+ * What bsync calls a task in, and waits for it (worker/call.ts): below that there is nothing of
+ * the program's.
+ */
 const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** What bsync calls a task through. */
@@ -62,7 +65,10 @@ function decoded(path: string): string {
   }
 }
 
-/** An error of bsync's own, found by what it is about and not by where: nothing of its stack is the program's. */
+/**
+ * An error of bsync's own, found by what it is about and not by where: nothing of its stack is the
+ * program's.
+ */
 export function withoutFrames<E extends Error>(error: E): E {
   Object.defineProperty(error, "stack", {
     value: `${error.name}: ${error.message}`,

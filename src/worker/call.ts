@@ -48,7 +48,10 @@ export function call(
   return isThenable(outcome.value) ? awaited(outcome.value) : outcome;
 }
 
-/** What stands below the program's own frames in a stack. By these names stack.ts knows it, in bundles too. */
+/**
+ * What stands below the program's own frames in a stack. By these names stack.ts knows it, in
+ * bundles too.
+ */
 const { "bsync: call": invoke, "bsync: wait": listen } = {
   "bsync: call"(fn: AnyFunction, args: unknown[]): Outcome {
     try {

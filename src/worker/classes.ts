@@ -1,9 +1,14 @@
-/** The classes of errors on a worker: those that modules export, and those in the scopes that are open there. */
+/**
+ * The classes of errors on a worker: those that modules export, and those in the scopes that are
+ * open there.
+ */
 import type { ClassReference } from "../codec/value.ts";
 import { exportedClass, exportersOf } from "../function/classes.ts";
 import { exportedOnWorker, exporterOnWorker } from "../function/resolve.ts";
 
-/** Where a class can be found from another process; what is not exported only from another worker. */
+/**
+ * Where a class can be found from another process; what is not exported only from another worker.
+ */
 export function exportersOnWorker(
   maker: Function | null,
   prototype: object,
@@ -17,7 +22,8 @@ export function exportersOnWorker(
 
 export function classOnWorker(reference: ClassReference): Function | null {
   const { module, name } = reference;
-  // First the scopes, as a rank has its main script twice: its own run, and the one that tasks are of.
+  // First the scopes, as a rank has its main script twice: its own run, and the one that tasks are
+  // of.
   const scoped = module === null ? undefined : exportedOnWorker(module, name);
   const value = typeof scoped === "function" ? scoped : exportedClass(reference);
   return typeof value === "function" ? value : null;

@@ -45,7 +45,7 @@ values.it(
       const here = await fixture.makeHost(kind);
       const keys = Object.keys(structuredClone(here));
       for (const made of [pool.async(fixture.echo, here), pool.async(fixture.makeHost, kind)]) {
-        assert.deepEqual(Object.keys(await made), keys, kind);
+        assert.deepEqual(Object.keys((await made) as object), keys, kind);
         assert.equal(Object.getPrototypeOf(await made), Object.prototype);
       }
     }
