@@ -9,13 +9,16 @@ import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
  */
 export function userStack(stack: string): string {
   const whole = stack.split("\n");
-  const end = whole.findIndex((line) => BOUNDARY.test(line));
+  const end = whole.findIndex((line) => BOUNDARY.test(line) || REMOTE.test(line));
+  const isRemote = end >= 0 && REMOTE.test(whole[end]!);
   const lines = (end < 0 ? whole : whole.slice(0, end)).map(asPath);
   const own = lines.map(isOwnFrame);
   const kept = lines.filter(
     (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
   );
-  return kept.map((line) => inSource(inFile(line).replaceAll(NO_LANGUAGE, ""))).join("\n");
+  const told = kept.map((line) => inSource(inFile(line).replaceAll(NO_LANGUAGE, "")));
+  // Another worker has seen to what is below its line: the error came through a pool of the task's.
+  return [...told, ...(isRemote ? whole.slice(end) : [])].join("\n");
 }
 
 const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
@@ -24,6 +27,8 @@ const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
  * the program's.
  */
 const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
+/** The line that a controller puts above the frames of a worker (codec/thrown.ts). */
+const REMOTE = /^ {4}at --- .* --- \(remote\)$/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** What bsync calls a task through. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
