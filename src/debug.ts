@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
+import { isOn } from "./settings.ts";
 
 /** Says on standard error what is being done, and by whom, when BSYNC_DEBUG asks for it. */
 export function debug(text: string): void {
-  const { BSYNC_DEBUG: wanted } = process.env;
-  if (wanted === undefined || wanted === "" || wanted === "0") return;
+  if (!isOn("BSYNC_DEBUG")) return;
   process.stderr.write(`bsync: ${hostname()}, pid ${process.pid}: ${text}\n`);
 }

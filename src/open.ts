@@ -13,8 +13,8 @@ import {
   readRelease,
   type WorkerList,
 } from "./options.ts";
-import { Promise } from "./os/natives.ts";
-import { WORKER_MARK } from "./place.ts";
+import { isCompiled, Promise } from "./os/natives.ts";
+import { takeNote, type WorkerNote } from "./place.ts";
 import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { currentCall } from "./worker/context.ts";
 
@@ -38,7 +38,8 @@ export async function openPool(
     reachedOpen();
     return new Promise(() => {});
   }
-  if (process.env[WORKER_MARK] !== undefined) return serveBundled();
+  const note = takeNote();
+  if (note !== null) return serveBundled(note);
   const mayUseMpi = ownOption(options, "mpi") !== false;
   const launcher = mayUseMpi ? mpiJob(initTimeoutOf(options)) : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
@@ -59,8 +60,19 @@ async function openHere(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
 ): Promise<Opened> {
+  refuseInThread();
   const { openLocal } = await import("./open/local.ts");
   return await openLocal(workers, settings);
+}
+
+/** Workers of a compiled program run that from its beginning, and would come to the thread's `open` by starting it. */
+function refuseInThread(): void {
+  if (Bun.isMainThread || !isCompiled()) return;
+  throw new BsyncError(
+    "BSYNC_IN_THREAD",
+    "Cannot open a pool in a Worker of a compiled program: the pool's workers run the program itself, and not " +
+      "the Worker's script; open it in the main thread",
+  );
 }
 
 /** On a rank that is not the controller `open` would wait for calls that a task keeps from it. */
@@ -98,8 +110,8 @@ async function readTogether(
 }
 
 /** In a bundled program a local worker runs the program itself, and serves from `open` on. */
-async function serveBundled(): Promise<never> {
+async function serveBundled(note: WorkerNote): Promise<never> {
   const { serveParent } = await import("./worker/local.ts");
-  serveParent();
+  serveParent(note);
   return new Promise(() => {});
 }

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import type { Communicator } from "./comm/communicator.ts";
 import { hasMembers, type Members } from "./comm/members.ts";
 import { JSON } from "./os/natives.ts";
+import { numberOf, settingOf } from "./settings.ts";
 import type { TaskOptions } from "./task.ts";
 
 /**
@@ -336,10 +337,9 @@ function checkOption(deed: string, name: string, value: unknown, rules: Rules): 
 }
 
 function spinOfEnvironment(): number | undefined {
-  const { BSYNC_SPIN_US: text } = process.env;
-  if (text === undefined || text === "") return undefined;
-  const spin = Number(text);
-  if (spin >= 0) return spin;
+  const spin = numberOf("BSYNC_SPIN_US");
+  if (spin === undefined || spin >= 0) return spin;
+  const text = settingOf("BSYNC_SPIN_US");
   throw new TypeError(`Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`);
 }
 

@@ -1,55 +1,89 @@
 /**
- * How a worker process knows what it is, by variables and descriptors that its parent has given it; and for which
- * rank of an MPI job one works that is none itself, the child of an isolated pool's rank.
+ * How a worker process knows what it is: by descriptors that its parent has given it, and by a note that lies behind
+ * the memory which the two share. An environment would be inherited by what its tasks start, and Bun hands on the one
+ * that a process was started with, whatever that has taken out of `process.env`.
  */
+import { fstatSync, readSync } from "node:fs";
+import { JSON } from "./os/natives.ts";
 
+/** The rank of an MPI job that a process works for which is none itself, the child of an isolated pool's rank. */
 export interface Place {
   readonly rank: number;
   readonly size: number;
 }
 
-const VARIABLE = "BSYNC_WORKS_FOR_RANK";
-
-/** What the environment of such a process has to have. */
-export function writePlace({ rank, size }: Place): Record<string, string> {
-  return { [VARIABLE]: `${rank}/${size}` };
+/** What a worker is told before anything else. */
+export interface WorkerNote {
+  /** Who has started it. */
+  readonly parent: number;
+  readonly place: Place | null;
+  /** It works in an MPI job: what its script says to other ranks is not for it to say. */
+  readonly inJob: boolean;
+  /**
+   * The folder that its tasks find themselves in. It was started where the program was, so that relative paths of
+   * flags and config files mean the same. Null: it stays there.
+   */
+  readonly cwd: string | null;
+  /** The program's own. */
+  readonly execArgv: readonly string[];
 }
 
-/** Marks a process as a worker: the entry, or in a bundled program `AsyncPool.open`, looks for it. */
-export const WORKER_MARK = "BSYNC_LOCAL_WORKER";
-
-/** Descriptors of a worker process: its bell, and the memory it shares with its parent. */
+/**
+ * Descriptors of a worker process: its bell; the memory it shares with its parent; and one that nothing is written to,
+ * which tells that the parent is gone.
+ */
 export const BELL_FD = 3;
 export const MEMORY_FD = 4;
+export const LIFE_FD = 5;
 
-/** What processes have that work in an MPI job without being a rank of it. */
-const JOB_VARIABLE = "BSYNC_WORKS_IN_JOB";
+/** At the end of the memory's file: how long the note is, a number of 32 bits, and what tells that it is one. */
+const MARK = "bsync worker";
+const TAIL = MARK.length + 4;
 
-/** What the environment of a worker has to have that belongs to a job. */
-export function writeJob(): Record<string, string> {
-  return { [JOB_VARIABLE]: "1" };
+/** What lies behind the memory of a worker. */
+export function writeNote(note: WorkerNote): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(note));
+  const bytes = new Uint8Array(text.length + TAIL);
+  bytes.set(text);
+  new DataView(bytes.buffer).setUint32(text.length, text.length);
+  bytes.set(new TextEncoder().encode(MARK), text.length + 4);
+  return bytes;
 }
 
-let served: Place | null = null;
-let inJob = false;
+let taken: WorkerNote | null = null;
+
+/**
+ * The note that this process was started with; null in one that is no worker, or has read its note before. A `Worker`
+ * of a worker process has the same descriptors, and is none.
+ */
+export function takeNote(): WorkerNote | null {
+  if (taken !== null || !Bun.isMainThread) return null;
+  try {
+    const stat = fstatSync(MEMORY_FD);
+    if (!stat.isFile() || stat.size < TAIL) return null;
+    const tail = readFrom(stat.size - TAIL, TAIL);
+    if (new TextDecoder().decode(tail.subarray(4)) !== MARK) return null;
+    const length = new DataView(tail.buffer).getUint32(0);
+    const text = new TextDecoder().decode(readFrom(stat.size - TAIL - length, length));
+    return (taken = JSON.parse(text) as WorkerNote);
+  } catch {
+    // There is no such descriptor, or it is something else.
+    return null;
+  }
+}
+
+function readFrom(position: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  readSync(MEMORY_FD, bytes, 0, length, position);
+  return bytes;
+}
 
 /** Whether this process works in an MPI job: what its script says to other ranks is not for it to say. */
 export function worksInJob(): boolean {
-  return inJob;
+  return taken?.inJob ?? false;
 }
 
-/** Reads it, once; what this process starts in turn works for nobody. */
-export function takePlace(): Place | null {
-  const text = process.env[VARIABLE];
-  inJob = process.env[JOB_VARIABLE] !== undefined;
-  delete process.env[VARIABLE];
-  delete process.env[JOB_VARIABLE];
-  if (text === undefined) return null;
-  const [rank = 0, size = 1] = text.split("/").map(Number);
-  return (served = { rank, size });
-}
-
-/** The place that was taken; null in a process that works for no rank. */
+/** The place that this process works for; null in one that works for no rank. */
 export function servedPlace(): Place | null {
-  return served;
+  return taken?.place ?? null;
 }

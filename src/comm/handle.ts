@@ -5,6 +5,7 @@ import { isAftermath, stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../place.ts";
+import { settingOf } from "../settings.ts";
 import { currentCall } from "../worker/context.ts";
 import type { CommSymbols } from "../mpi/symbols.ts";
 import {
@@ -208,7 +209,5 @@ function cureOf(value: unknown): string {
 
 /** BSYNC_CHUNK_BYTES makes arrays long that are not. */
 function limit(lib: CommSymbols): void {
-  const { BSYNC_CHUNK_BYTES: text } = process.env;
-  if (text === undefined || text === "") return;
-  lib.bsync_comm_limit(chunkBytes());
+  if (settingOf("BSYNC_CHUNK_BYTES") !== undefined) lib.bsync_comm_limit(chunkBytes());
 }

@@ -6,16 +6,22 @@ import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
 import { FOREVER_MS } from "../os/waits.ts";
 import { servedPlace } from "../place.ts";
+import { isOff, settingOf, switchOf } from "../settings.ts";
+import { isStartedByRank, launcherHere } from "./ancestry.ts";
+
+const USE_MPI = "BSYNC_USE_MPI";
 
 /** The launcher that a job, of however many ranks, may come from; null where there is none, or shall be none. */
 function wantedLauncher(): Launcher | null {
-  const { BSYNC_USE_MPI: use } = process.env;
-  if (use === "0") return null;
-  const launcher = findLauncher(process.env);
-  if (use === "1" && launcher === null) {
+  const wanted = switchOf(USE_MPI);
+  if (wanted === false) return null;
+  const launcher = launcherHere();
+  if (wanted === true && launcher === null) {
+    const why = isStartedByRank()
+      ? "a rank has started this program, and no launcher has"
+      : "no launcher started this program";
     throw new MpiError(
-      "Cannot use MPI as BSYNC_USE_MPI=1 says: no launcher started this program; " +
-        "start it with mpirun -n 4 bun run …",
+      `Cannot use MPI as ${USE_MPI}=${settingOf(USE_MPI)} says: ${why}; start it with mpirun -n 4 bun run …`,
     );
   }
   return launcher;
@@ -29,7 +35,7 @@ export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
   const launcher = wantedLauncher();
   if (launcher === null) return null;
   const size = launcher.size || askMpi(initTimeout);
-  return size > 1 || process.env.BSYNC_USE_MPI === "1" ? { ...launcher, size } : null;
+  return size > 1 || switchOf(USE_MPI) === true ? { ...launcher, size } : null;
 }
 
 function askMpi(initTimeout: number): number {
@@ -69,6 +75,6 @@ function endUnjoinedJob(code: number): void {
 
 // A Worker has an exit of its own, which is not that of the process.
 const isMpich = findLauncher(process.env)?.family === "mpich";
-if (isMpich && Bun.isMainThread && process.env.BSYNC_USE_MPI !== "0") {
+if (isMpich && Bun.isMainThread && !isOff(USE_MPI)) {
   process.on("exit", endUnjoinedJob);
 }

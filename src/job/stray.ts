@@ -1,9 +1,10 @@
 import { MpiError } from "../errors.ts";
 import { findStrayTask } from "../mpi/launcher.ts";
+import { isOff } from "../settings.ts";
 
 /** Throws where this is one of several copies of the program that know nothing of each other. */
 export function refuseStrayTask(): void {
-  const stray = process.env.BSYNC_USE_MPI === "0" ? null : findStrayTask(process.env);
+  const stray = isOff("BSYNC_USE_MPI") ? null : findStrayTask(process.env);
   if (stray === null) return;
   throw new MpiError(
     `Cannot start as task ${stray.task} of ${stray.tasks}: Slurm's srun has told the tasks nothing of MPI, ` +

@@ -3,6 +3,7 @@ import { MpiError } from "../errors.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { refuseStrayTask } from "../job/stray.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
+import { numberOf, settingOf } from "../settings.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
 import { endAtUncaught } from "./uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
@@ -123,11 +124,9 @@ const CHUNK_BYTES = 4 * 2 ** 20;
 
 /** BSYNC_CHUNK_BYTES: the longest message of a pool; 4 MiB where it is not set. */
 export function chunkBytes(): number {
-  const { BSYNC_CHUNK_BYTES: text } = process.env;
-  if (text === undefined || text === "") return CHUNK_BYTES;
-  const bytes = Number(text);
+  const bytes = numberOf("BSYNC_CHUNK_BYTES") ?? CHUNK_BYTES;
   if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;
   throw new RangeError(
-    `Cannot use BSYNC_CHUNK_BYTES=${text}: it must be a whole number of bytes from 1 to 2147483647`,
+    `Cannot use BSYNC_CHUNK_BYTES=${settingOf("BSYNC_CHUNK_BYTES")}: it must be a whole number of bytes from 1 to 2147483647`,
   );
 }

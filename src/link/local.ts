@@ -1,10 +1,11 @@
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, statSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
-import { findLauncher, withoutLauncher } from "../mpi/launcher.ts";
+import { join, resolve } from "node:path";
+import { launcherHere, withoutRank } from "../job/ancestry.ts";
 import {
   clearInterval,
   clearTimeout,
+  isCompiled,
   performance,
   setInterval,
   setTimeout,
@@ -12,22 +13,20 @@ import {
 import { HeldWrite, Writing } from "../os/output.ts";
 import { statOf } from "../os/proc.ts";
 import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";
-import {
-  BELL_FD,
-  MEMORY_FD,
-  type Place,
-  WORKER_MARK,
-  servedPlace,
-  worksInJob,
-  writeJob,
-  writePlace,
-} from "../place.ts";
+import { BELL_FD, LIFE_FD, type Place, servedPlace, worksInJob, writeNote } from "../place.ts";
 import { killGroup } from "../processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { At } from "../wire/task-id.ts";
 import { Bell } from "./bell.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";
 import { createMemory } from "./memory.ts";
+import {
+  currentFolder,
+  executable,
+  runtimeFlags,
+  startFolder,
+  withoutDebugger,
+} from "./runtime.ts";
 import { endAtUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
@@ -41,10 +40,6 @@ export interface LocalOptions {
 }
 
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
-
-/** Flags of this process that decide what code may do, or how it is read: its workers get them too. */
-const INHERITED_FLAGS =
-  /^(--disallow-code-generation|--preload|-r$|--require|--import|--conditions|--define|-d$|--loader|-l$|--tsconfig-override|--smol|--no-addons|--env-file)/;
 
 const alive = new Set<LocalLink>();
 let watching = false;
@@ -81,6 +76,8 @@ export class LocalLink implements Link {
   readonly #process: Bun.Subprocess;
   readonly #channel: SharedLink;
   readonly #bell: Bell;
+  /** Open as long as the worker may live: the system ends it when this end is closed. */
+  #life: number | null = null;
   #owner: LinkOwner;
   #gone = false;
   /** Kills a process that was let go and does not end. */
@@ -96,7 +93,7 @@ export class LocalLink implements Link {
   /** `onBell` is called when the worker rings, `onBacklog` when there is something left to send. */
   constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
     this.#owner = owner;
-    const { fd, memory } = createMemory(SHARED_BYTES);
+    const { fd, memory } = createMemory(SHARED_BYTES, noteFor(options));
     let child: Bun.Subprocess | null = null;
     try {
       child = this.#process = this.#start(options, fd);
@@ -111,6 +108,7 @@ export class LocalLink implements Link {
       };
       const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);
       this.#bell = bell;
+      this.#life = this.#process.stdio[LIFE_FD] as number;
       this.#channel = new SharedLink(memory, 0, handOver, () => bell.ring(), onBacklog);
     } catch (error) {
       // Nobody will ever have this link.
@@ -255,10 +253,13 @@ export class LocalLink implements Link {
   }
 
   #start(options: LocalOptions, memory: number): Bun.Subprocess {
-    return Bun.spawn(command(), {
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: environment(options),
-      stdio: ["ignore", "inherit", "inherit", "pipe", memory],
+    const env = environment(options.env);
+    const cwd = startFolder();
+    return Bun.spawn(command(env), {
+      ...(cwd === undefined ? {} : { cwd }),
+      env,
+      stdio: ["ignore", "inherit", "inherit", "pipe", memory, "pipe"],
+      argv0: process.argv0,
       serialization: "advanced",
       // A session and a group of its own: a Ctrl-C at the terminal is for the parent to understand.
       detached: true,
@@ -279,6 +280,8 @@ export class LocalLink implements Link {
 
   #lose(ending: Ending): void {
     alive.delete(this);
+    if (this.#life !== null) closeSync(this.#life);
+    this.#life = null;
     if (this.#lastResort !== null) clearInterval(this.#lastResort);
     if (this.#gone) return;
     this.#gone = true;
@@ -321,37 +324,42 @@ function isThere(pid: number): boolean {
   }
 }
 
-function command(): string[] {
-  const flags: string[] = [];
-  const { execArgv } = process;
-  for (let i = 0; i < execArgv.length; i++) {
-    const flag = execArgv[i]!;
-    if (!INHERITED_FLAGS.test(flag)) continue;
-    flags.push(flag);
-    const next = execArgv[i + 1];
-    if (!flag.includes("=") && next !== undefined && !next.startsWith("-")) flags.push(next);
-  }
-  const script = existsSync(ENTRY) ? [ENTRY] : existsSync(Bun.main) ? [Bun.main] : [];
-  // The worker goes when this process does, however it goes, even by SIGKILL.
+function command(env: Record<string, string>): string[] {
   // The program's own arguments, for modules that read them.
-  return [process.execPath, "--no-orphans", ...flags, ...script, ...process.argv.slice(2)];
+  const args = process.argv.slice(2);
+  if (isCompiled()) return [executable(), ...args];
+  const script = existsSync(ENTRY) ? ENTRY : Bun.main;
+  // Bun takes the first for the end of its own.
+  if (args[0] === "--") args.unshift("--");
+  return [executable(), ...runtimeFlags(env), script, ...args];
 }
 
-function environment({ env, place }: LocalOptions): Record<string, string | undefined> {
-  return {
-    ...withoutLauncher(env ?? process.env),
-    ...(place === null ? {} : writePlace(place)),
-    ...(isInJob() ? writeJob() : {}),
-    // Seven marker threads a process are more than a machine full of workers needs.
-    BUN_JSC_numberOfGCMarkers: "1",
-    [WORKER_MARK]: "1",
-  };
+function environment(env: LocalOptions["env"]): Record<string, string> {
+  return withoutDebugger(withoutRank(env ?? process.env));
+}
+
+function noteFor({ cwd, place }: LocalOptions): Uint8Array {
+  return writeNote({
+    parent: process.pid,
+    place,
+    inJob: isInJob(),
+    cwd: folderFor(cwd),
+    execArgv: process.execArgv,
+  });
+}
+
+/** The folder that a worker's tasks find themselves in; null: the one it is started in. */
+function folderFor(cwd: string | undefined): string | null {
+  if (cwd === undefined) return currentFolder() ?? null;
+  const folder = resolve(cwd);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder;
+  throw new Error(`its cwd ${JSON.stringify(folder)} is no folder`);
 }
 
 /** Whether this process is a rank among others, or works for one. */
 function isInJob(): boolean {
   // Some launchers do not tell how many there are.
-  const { size = 1 } = findLauncher(process.env) ?? {};
+  const { size = 1 } = launcherHere() ?? {};
   return size !== 1 || worksInJob() || servedPlace() !== null;
 }
 

@@ -36,12 +36,15 @@ export class NoMemoryError extends Error {
   }
 }
 
-/** Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there is none. */
-export function createMemory(bytes: number): SharedMemory {
+/**
+ * Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there is none. `note` is
+ * to be read from the descriptor: it lies behind the memory.
+ */
+export function createMemory(bytes: number, note?: Uint8Array): SharedMemory {
   const refusals: string[] = [];
   for (const folder of [MEMORY_FOLDER, tmpdir()]) {
     try {
-      return createMemoryIn(folder, bytes);
+      return createMemoryIn(folder, bytes, note);
     } catch (error) {
       // Nor has any other folder a descriptor for it.
       if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
@@ -52,20 +55,21 @@ export function createMemory(bytes: number): SharedMemory {
 }
 
 /** The same in one folder; throws what the system says. */
-export function createMemoryIn(folder: string, bytes: number): SharedMemory {
+export function createMemoryIn(folder: string, bytes: number, note?: Uint8Array): SharedMemory {
   const fd = openNameless(folder);
   try {
     fill(fd, bytes);
-    return { fd, memory: mapMemory(fd) };
+    if (note !== undefined) writeAll(fd, note, bytes);
+    return { fd, memory: mapMemory(fd, bytes) };
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 
-/** The memory behind a descriptor, which may be closed afterwards. */
-export function mapMemory(fd: number): Uint8Array {
-  return Bun.mmap(`/proc/self/fd/${fd}`, { shared: true });
+/** The memory behind a descriptor, so many bytes of it. The descriptor may be closed afterwards. */
+export function mapMemory(fd: number, bytes: number): Uint8Array {
+  return Bun.mmap(`/proc/self/fd/${fd}`, { shared: true, size: bytes });
 }
 
 function openNameless(folder: string): number {
@@ -92,8 +96,13 @@ function codeOf(error: unknown): string {
 
 /** Written, not merely made that long: where there is no room left, to touch it would be fatal. */
 function fill(fd: number, bytes: number): void {
-  const zeros = new Uint8Array(bytes);
-  for (let done = 0; done < bytes;) done += writeSync(fd, zeros, done);
+  writeAll(fd, new Uint8Array(bytes), 0);
   // Some file systems look for room only when they write to the disk.
   fsyncSync(fd);
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
 }

@@ -5,8 +5,8 @@
  */
 import { readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../errors.ts";
+import { ancestorsOfRank } from "../job/ancestry.ts";
 import { linkOfProc, readProc } from "../os/proc.ts";
-import { parentOf } from "../processes.ts";
 import { type Environment, findLauncher, setting } from "./launcher.ts";
 import { openLibc } from "./libc.ts";
 import { setForC } from "./symbols.ts";
@@ -26,7 +26,7 @@ export const LAST_WORDS_MS = 100;
 export function fetchConnection(env: Environment): void {
   const fd = connectionOf(env);
   if (fd === null) return;
-  const holder = firstOfRank(env);
+  const holder = firstOfRank();
   if (isPassedOn(fd, holder)) return;
   const copy = holder === null ? null : copyOf(holder, fd);
   if (copy === null) throw severed(holder, env);
@@ -53,7 +53,7 @@ function isPassedOn(fd: number, holder: number | null): boolean {
  */
 export function abortByLauncher(env: Environment, code: number): void {
   const fd = connectionOf(env);
-  if (findLauncher(env)?.family !== "mpich" || fd === null || !isPassedOn(fd, firstOfRank(env)))
+  if (findLauncher(env)?.family !== "mpich" || fd === null || !isPassedOn(fd, firstOfRank()))
     return;
   Bun.sleepSync(LAST_WORDS_MS);
   try {
@@ -68,19 +68,8 @@ function isConnection(descriptor: string | null): boolean {
 }
 
 /** The process that the launcher started as this rank, when that is not this one but led to it. */
-function firstOfRank(env: Environment): number | null {
-  let first: number | null = null;
-  let pid = process.ppid;
-  while (pid > 1 && isSameRank(pid, env)) {
-    first = pid;
-    pid = parentOf(pid);
-  }
-  return first;
-}
-
-function isSameRank(pid: number, env: Environment): boolean {
-  const theirs = readProc(pid, "environ")?.split("\0") ?? [];
-  return ["PMI_FD", "PMI_RANK"].every((name) => theirs.includes(`${name}=${env[name]}`));
+function firstOfRank(): number | null {
+  return [...ancestorsOfRank()].at(-1) ?? null;
 }
 
 /** What the descriptor of this process leads to, as in "socket:[4711]". */

@@ -128,22 +128,45 @@ export function findStrayTask(env: Environment): StrayTask | null {
 }
 
 /**
- * What the launchers of both families set for a rank. Beside the ones that make MPI_Init of a
- * child fail or hang (it would speak on its parent's connection to the launcher) these are
- * settings that mean the rank: its node, its host name, its place among the ranks there. (With Slurm's
- * number of a step Open MPI takes any process for a task of srun's; its job, its CPUs and SLURM_LOCALID stay.)
+ * What launchers set for a rank. Beside the variables that make MPI_Init of a child fail or hang (it would speak on its
+ * parent's connection to the launcher) these are those that mean the rank: its node, its host name, its place among
+ * the ranks there. (With Slurm's number of a step Open MPI takes any process for a task of srun's; its job, its CPUs
+ * and SLURM_LOCALID stay.) How MPI is to work is the user's to say, under the same prefixes: OMPI_MCA_btl, OMPI_CC,
+ * HYDRA_LAUNCHER, PMIX_MCA_gds and the like are not among them.
  */
-const LAUNCHER_VARIABLE = new RegExp(
-  "^(?:OMPI_|OPAL_MCA_|ORTE_|PMIX_|PRTE_|PMI_|PMI[0-9]_|HYDI_|HYDRA_|MPI_LOCAL|PALS_" +
-    "|MV2_COMM_WORLD_|MPIR_CVAR_CH3_INTERFACE_HOSTNAME$|GFORTRAN_UNBUFFERED_PRECONNECTED$" +
-    "|HFI_NO_BACKTRACE$|IPATH_NO_BACKTRACE$|SLURM_PMIX|SLURM_(?:PROCID|STEP_?ID)$)",
+const RANK_VARIABLE = new RegExp(
+  "^(?:OMPI_(?:COMM_WORLD_|(?:UNIVERSE_SIZE|NUM_APP_CTX|APP_CTX_NUM_PROCS|FIRST_RANKS|FILE_LOCATION|COMMAND|ARGV)$)" +
+    "|OMPI_MCA_(?:ess$|ess_base_|initial_wdir$|orte_(?:app_num|bound_at_launch|ess_|hnp_|jobfam_|launch$" +
+    "|local_daemon_|num_nodes|precondition_|top_session_dir|parent_uri|node_regex))" +
+    "|ORTE_|PRTE_(?!MCA_|PREFIX)|PRTE_MCA_(?:ess_|prte_(?:ess_|hnp_|parent_uri))" +
+    "|PMIX_(?!MCA_|DEBUG|PREFIX|INSTALL_PREFIX|LIBDIR)|PMI_(?!MMAP_|NO_|DEBUG|MAX_|USE_)|PMI[0-9]_|HYDI_" +
+    "|MPI_LOCAL(?:N?RANKS|RANKID)|PALS_|MV2_COMM_WORLD_|FLUX_TASK_|SLURM_PMIX|SLURM_(?:PROCID|STEP_?ID)$)",
 );
 
-/** A copy of `env` for a child that is no rank: without what a launcher has set. */
-export function withoutLauncher(env: Environment): Record<string, string> {
+/** Settings that some launchers make for each rank, and users for their own reasons. */
+const SETTING = new RegExp(
+  "^(?:OMPI_MCA_(?:orte_tmpdir_base|mpi_oversubscribe|rmaps_base_oversubscribe|pmix|shmem_RUNTIME_QUERY_hint)" +
+    "|PMIX_MCA_mca_base_component_show_load_errors|MPIR_CVAR_CH3_INTERFACE_HOSTNAME" +
+    "|GFORTRAN_UNBUFFERED_PRECONNECTED|HFI_NO_BACKTRACE|IPATH_NO_BACKTRACE)$",
+);
+
+/**
+ * A copy of `env` for a child that is no rank: without what a launcher has set for the process whose environment is
+ * `own`. `around` is the launcher's own environment, as far as that is known: what it had was set by the user.
+ */
+export function withoutLauncher(
+  env: Environment,
+  own: Environment = env,
+  around: Environment | null = null,
+): Record<string, string> {
+  const isTask = findLauncher(own) !== null || findStrayTask(own) !== null;
   const copy: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !LAUNCHER_VARIABLE.test(name)) copy[name] = value;
+    if (value === undefined) continue;
+    const isSame = isTask && Object.hasOwn(own, name) && own[name] === value;
+    if (isSame && RANK_VARIABLE.test(name)) continue;
+    if (isSame && SETTING.test(name) && around?.[name] !== value) continue;
+    copy[name] = value;
   }
   return copy;
 }

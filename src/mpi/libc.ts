@@ -22,3 +22,24 @@ export function killAfter(ms: number): void {
   process.removeAllListeners("SIGALRM");
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }
+
+/** Of Linux, on every architecture that Bun runs on (fcntl(2)). */
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETOWN = 8;
+const F_SETSIG = 10;
+const O_ASYNC = 0o20000;
+const SIGKILL = 9;
+
+/**
+ * The kernel ends this process, and its group, once the other end of a socket is closed, whatever holds its thread then.
+ * Nothing may ever be written to it. Does nothing on other systems than Linux.
+ */
+export function endWith(socket: number): void {
+  if (process.platform !== "linux") return;
+  const fcntl = openLibc({ fcntl: { args: ["int", "int", "i64"], returns: "int" } })?.symbols.fcntl;
+  if (fcntl === undefined) return;
+  fcntl(socket, F_SETOWN, -process.pid);
+  fcntl(socket, F_SETSIG, SIGKILL);
+  fcntl(socket, F_SETFL, fcntl(socket, F_GETFL, 0) | O_ASYNC);
+}

@@ -5,11 +5,13 @@
 import { hostname } from "node:os";
 import { debug } from "../debug.ts";
 import { MpiError } from "../errors.ts";
+import { isStartedByRank, launcherHere, ownEnvironment } from "../job/ancestry.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
 import { AWAITED_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
-import { findLauncher, type Launcher, noteStarted, setting } from "./launcher.ts";
+import { numberOf, settingOf } from "../settings.ts";
+import { findLauncher, type Launcher, noteStarted } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import { type CommSymbols, setForC, type Shim } from "./symbols.ts";
 
@@ -303,18 +305,18 @@ const HOST_TIMEOUT_MS = { mpich: 60_000, openmpi: 60_000, unknown: 600_000 };
 
 /** How many seconds a host may be silent, 0 for ever. */
 function silentSeconds(launcher: Launcher): number {
-  const text = setting(process.env, "BSYNC_HOST_TIMEOUT");
-  const ms = Number(text ?? HOST_TIMEOUT_MS[launcher.family]);
+  const ms = numberOf("BSYNC_HOST_TIMEOUT") ?? HOST_TIMEOUT_MS[launcher.family];
   if (!(ms >= 0)) {
     throw new RangeError(
-      `Cannot use BSYNC_HOST_TIMEOUT=${text}: it must be a number of ms, or 0 for no limit`,
+      `Cannot use BSYNC_HOST_TIMEOUT=${settingOf("BSYNC_HOST_TIMEOUT")}: it must be a number of ms, or 0 for no limit`,
     );
   }
   return ms === 0 ? 0 : Math.max(2, Math.ceil(Math.min(ms, MOST) / 1000));
 }
 
 function start({ initTimeout, alone = false }: StartOptions): Mpi {
-  const launcher = findLauncher(process.env) ?? (alone ? ALONE : null);
+  refuseInner();
+  const launcher = launcherHere() ?? (alone ? ALONE : null);
   if (!launcher) {
     throw new MpiError(
       "Cannot start MPI: no launcher started this program; start it with `mpirun -n 4 bun run …`",
@@ -338,7 +340,7 @@ function start({ initTimeout, alone = false }: StartOptions): Mpi {
 
 /** What one of several hosts lacks is told on its own standard error, which all of them share. */
 function located(error: unknown): unknown {
-  const launcher = findLauncher(process.env);
+  const launcher = findLauncher(ownEnvironment());
   if (!(error instanceof MpiError) || launcher === null) return error;
   error.message += ` (rank ${launcher.rank}, host ${hostname()})`;
   return error;
@@ -359,6 +361,16 @@ export interface StartOptions {
 /** MPI, if it was started in this process. */
 export function runningMpi(): Mpi | null {
   return started !== undefined && "mpi" in started ? started.mpi : null;
+}
+
+/** MPI in a program that a rank has started would take itself for that rank. */
+function refuseInner(): void {
+  if (!isStartedByRank()) return;
+  const { rank } = findLauncher(process.env)!;
+  throw new MpiError(
+    `Cannot start MPI: rank ${rank} of an MPI job has started this program, which has no place in that job; ` +
+      "start it with a launcher of its own, as in mpirun -n 4 bun run …",
+  );
 }
 
 function refuseWorker(): void {

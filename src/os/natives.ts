@@ -32,3 +32,19 @@ export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => Promis
 
 /** `Promise.resolve`. */
 export const toPromise = Promise.resolve.bind(Promise) as (value: unknown) => Promise<unknown>;
+
+/** Whether this program is an executable of its own, which takes no flags of Bun's, and is its own runtime. */
+export function isCompiled(): boolean {
+  return Bun.main.startsWith("/$bunfs/");
+}
+
+/** The folder that this process was in; undefined if it was removed. A program goes elsewhere later, too. */
+export const folderAtLoad = folder();
+
+function folder(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}

@@ -3,9 +3,9 @@ import type { LinkOwner } from "../link/link.ts";
 import { Bell } from "../link/bell.ts";
 import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
-import { SharedLink } from "../link/shared.ts";
+import { SHARED_BYTES, SharedLink } from "../link/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
-import { BELL_FD, MEMORY_FD, takePlace, WORKER_MARK } from "../place.ts";
+import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../place.ts";
 import { exitProcess } from "../processes.ts";
 import { At } from "../wire/task-id.ts";
 import { readHead } from "../wire.ts";
@@ -16,10 +16,12 @@ import { writeAtOnce } from "./stdio.ts";
 /** µs that a worker looks for its next call before it sleeps. */
 const SPIN_US = 100;
 
-/** Serves the process that started this one. Returns at once; the event loop does the rest. */
-export function serveParent(): void {
-  delete process.env[WORKER_MARK]; // it is not for what this process starts in turn
-  const place = takePlace();
+/** Serves the process that started this one, which has left `note`. Returns at once; the event loop does the rest. */
+export function serveParent(note: WorkerNote | null = takeNote()): void {
+  if (note === null) throw new Error("Cannot serve: this process was not started as a worker");
+  const { place, cwd } = note;
+  process.execArgv = [...note.execArgv];
+  if (cwd !== null) process.chdir(cwd);
   const whose = place === null ? "local worker" : `worker of rank ${place.rank}`;
   surviveStrayErrors(`${whose} (pid ${process.pid})`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say.
@@ -27,7 +29,7 @@ export function serveParent(): void {
   process.on("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   writeAtOnce();
-  serveMemory();
+  serveMemory(note.parent);
 }
 
 /** Until the parent lets this process go, or goes itself. */
@@ -46,14 +48,14 @@ function end(): void {
   void written(false).then(() => exitProcess(0));
 }
 
-function serveMemory(): void {
-  const memory = mapMemory(MEMORY_FD);
+function serveMemory(parent: number): void {
+  const memory = mapMemory(MEMORY_FD, SHARED_BYTES);
   // From here on nobody can make it shorter, which would be fatal to either side: it has no name, either.
   closeSync(MEMORY_FD);
   const link: SharedLink = new SharedLink(
     memory,
     1,
-    ownerOf(() => link),
+    ownerOf(() => link, parent),
     () => bell.ring(),
     () => pump.wake(),
   );
@@ -82,8 +84,9 @@ function serveMemory(): void {
   pump.wake();
 }
 
-function ownerOf(link: () => SharedLink): LinkOwner {
+function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
   let session: Session | null = null;
+  let isTied = false;
   const sayLast = (): void => {
     try {
       session?.sendAnswers();
@@ -100,8 +103,23 @@ function ownerOf(link: () => SharedLink): LinkOwner {
       }
       session.receive(bytes, length, buffers);
     },
-    onPause: () => session?.answer(),
+    onPause() {
+      session?.answer();
+      if (isTied || session === null) return;
+      isTied = true;
+      tieTo(parent);
+    },
     onSent: () => session?.onSent(),
     onLost: () => exitProcess(1),
   };
+}
+
+/**
+ * From now on this process ends when its parent does, however that goes, even if a task holds the thread. It comes
+ * after the first answer, as it takes a millisecond, and before any call.
+ */
+function tieTo(parent: number): void {
+  const { endWith } = require("../mpi/libc.ts") as typeof import("../mpi/libc.ts");
+  endWith(LIFE_FD);
+  if (process.ppid !== parent) end();
 }

@@ -1,0 +1,102 @@
+/**
+ * Who has started this process, beyond what its environment tells: a launcher's variables are inherited by all that a
+ * rank starts, and none of these is that rank.
+ */
+import { type Environment, findLauncher, type Launcher, withoutLauncher } from "../mpi/launcher.ts";
+import { readProc } from "../os/proc.ts";
+import { parentOf } from "../processes.ts";
+
+/** What differs from rank to rank, or from job to job. */
+const IDENTITY = [
+  "OMPI_COMM_WORLD_RANK",
+  "PMIX_RANK",
+  "PMIX_NAMESPACE",
+  "PMI_RANK",
+  "PMI_FD",
+  "PMI_ID",
+  "PMI_PORT",
+  "HYDI_CONTROL_FD",
+];
+
+/** Programs that start ranks. One that a rank has started has that rank's environment, and starts a job of its own. */
+const LAUNCHERS =
+  /^(?:mpirun|mpiexec|orterun|orted|prterun|prted|prun|hydra_|srun|slurmstepd|flux|pals)/;
+
+/** The launcher that has started this process as a rank; null if none did, or did so with a process above this one. */
+export function launcherHere(): Launcher | null {
+  return isStartedByRank() ? null : findLauncher(ownEnvironment());
+}
+
+let own: Environment | undefined;
+
+/**
+ * This process's environment, as its launcher has left it. MPICH's mpirun may have been started by a rank of Open MPI:
+ * then that one's variables are here, too, and mean the other job.
+ */
+export function ownEnvironment(): Environment {
+  const launcher = findLauncher(process.env);
+  if (launcher?.family !== "openmpi" && launcher?.family !== "unknown") return process.env;
+  if (process.env["PMI_RANK"] === undefined && process.env["PMI_ID"] === undefined)
+    return process.env;
+  return (own ??= withoutOuter());
+}
+
+function withoutOuter(): Environment {
+  const around = environmentOfLauncher();
+  if (around?.["OMPI_COMM_WORLD_RANK"] === undefined) return process.env;
+  const ours = Object.entries(process.env).filter(
+    ([name, value]) => !/^(?:OMPI|PMIX)_/.test(name) || around[name] !== value,
+  );
+  return Object.fromEntries(ours);
+}
+
+let startedByRank: boolean | undefined;
+
+/** Whether a rank, in which MPI has started, has started this process: it has the rank's environment, and is another one. */
+export function isStartedByRank(): boolean {
+  return (startedByRank ??= findLauncher(process.env) !== null && hasRankAbove());
+}
+
+function hasRankAbove(): boolean {
+  for (const pid of ancestorsOfRank()) {
+    if (/\/lib(?:p?mpi|mpich)\w*[.-]/.test(readProc(pid, "maps") ?? "")) return true;
+  }
+  return false;
+}
+
+/** The processes between the launcher and this one, the nearest first: they have the same rank's environment. */
+export function* ancestorsOfRank(): Generator<number> {
+  for (let pid = process.ppid; pid > 1 && isSameRank(pid); pid = parentOf(pid)) yield pid;
+}
+
+function isSameRank(pid: number): boolean {
+  const theirs = environmentOf(pid);
+  if (theirs === null || LAUNCHERS.test(readProc(pid, "comm") ?? "")) return false;
+  return IDENTITY.every((name) => theirs[name] === process.env[name]);
+}
+
+/** What a process was started with. */
+function environmentOf(pid: number): Record<string, string> | null {
+  const text = readProc(pid, "environ");
+  if (text === null) return null;
+  const bytes = Buffer.from(text, "latin1").toString();
+  return Object.fromEntries(
+    bytes.split("\0").map((entry) => {
+      const end = entry.indexOf("=");
+      return [entry.slice(0, end), entry.slice(end + 1)];
+    }),
+  );
+}
+
+/** What the launcher on this machine was started with itself; null where that cannot be known. */
+function environmentOfLauncher(): Environment | null {
+  let pid = process.ppid;
+  for (const ancestor of ancestorsOfRank()) pid = parentOf(ancestor);
+  return pid > 1 ? environmentOf(pid) : null;
+}
+
+/** An environment for a process that this one starts, and that is no rank: without what a launcher has set for this one. */
+export function withoutRank(env: Environment): Record<string, string> {
+  const around = findLauncher(process.env) === null ? null : environmentOfLauncher();
+  return withoutLauncher(env, process.env, around);
+}
