@@ -24,7 +24,10 @@ export interface WorkerNote {
    * flags and config files mean the same. Null: it stays there.
    */
   readonly cwd: string | null;
-  /** The program's own. */
+  /** The program's main script. */
+  readonly main: string;
+  /** Its arguments, from the script's path on. */
+  readonly argv: readonly string[];
   readonly execArgv: readonly string[];
 }
 

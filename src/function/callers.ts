@@ -1,3 +1,4 @@
+import { mainAtLoad } from "../os/natives.ts";
 import { isInGraph, loadedPaths } from "./graph.ts";
 import { mainScript } from "./main-script.ts";
 import { isOwnFile, plainPath, RUNS_PROGRAM } from "./paths.ts";
@@ -24,7 +25,7 @@ export function calledByMain(): boolean {
  * it may go on, where a rank serves one pool and has a part in another.
  */
 export function calledByProgram(): boolean {
-  return RUNS_PROGRAM && !isInGraph() && callers().some(({ module }) => module === Bun.main);
+  return RUNS_PROGRAM && !isInGraph() && callers().some(({ module }) => module === mainAtLoad);
 }
 
 /**
@@ -70,7 +71,7 @@ export function callers(): Caller[] {
 
 /** The module that a file of a stack belongs to: itself, or a bundle that is loaded and was made from it. */
 function moduleOf(file: string): string {
-  if (file === Bun.main || file === mainScript()) return file;
+  if (file === mainAtLoad || file === mainScript()) return file;
   const loaded = loadedPaths().map(plainPath);
-  return loaded.includes(file) ? file : (bundleOf(file, [Bun.main, ...loaded]) ?? file);
+  return loaded.includes(file) ? file : (bundleOf(file, [mainAtLoad, ...loaded]) ?? file);
 }

@@ -4,7 +4,7 @@
  * its namespace is linked at once, and before it waits what it imports itself is evaluated: that
  * hands the namespace over.
  */
-import { JSON } from "../os/natives.ts";
+import { JSON, mainAtLoad } from "../os/natives.ts";
 import { isWorker } from "./main-script.ts";
 import { importedModules, languageOf } from "./module-text.ts";
 
@@ -33,10 +33,10 @@ export function exportsOfEvaluating(path: string): object | undefined {
  */
 function isLoaded(path: string): boolean {
   // A worker has the names of the modules it has loaded within reach, and is to load more of them.
-  if (isWorker() || !SOURCE.test(Bun.main) || !SOURCE.test(path)) return false;
-  if (path === Bun.main) return true;
-  if (path.includes("/node_modules/") || require.cache[Bun.main] !== undefined) return false;
-  importedByMain ??= importsFrom(Bun.main, new Set());
+  if (isWorker() || !SOURCE.test(mainAtLoad) || !SOURCE.test(path)) return false;
+  if (path === mainAtLoad) return true;
+  if (path.includes("/node_modules/") || require.cache[mainAtLoad] !== undefined) return false;
+  importedByMain ??= importsFrom(mainAtLoad, new Set());
   return importedByMain.has(path);
 }
 

@@ -1,4 +1,4 @@
-import { RUNS_PROGRAM } from "./paths.ts";
+import { mainAtLoad } from "../os/natives.ts";
 
 /**
  * On a worker: the run of the program's modules for the functions in them, and how far that of the main script goes.
@@ -28,7 +28,12 @@ const run = (holder[slot] ??= {
 
 /** The program's main script: on a worker, that of the process it works for. */
 export function mainScript(): string {
-  return run.main ?? Bun.main;
+  return run.main ?? mainAtLoad;
+}
+
+/** Whether a main script is none, but was given by `bun -e` or on stdin. */
+export function isGiven(path: string): boolean {
+  return /\/\[(eval|stdin)\]$/.test(path);
 }
 
 /** Whether this process serves a program, with that main script, as a worker. */
@@ -39,10 +44,6 @@ export function isWorker(): boolean {
 /** This process is a worker of a program with that main script; null: of none any more. */
 export function setMainScript(path: string | null): void {
   run.main = path;
-  if (path === null) return;
-  process.argv[1] = path;
-  // Its types say that it is read only.
-  if (!RUNS_PROGRAM) (Bun as { main: string }).main = path;
 }
 
 /** Runs a module by `start`; `onOpen` is called if it is the main script, and comes to `AsyncPool.open`. */

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { mainAtLoad } from "../os/natives.ts";
 
 /** The paths of modules: which are bsync's own, and what stands behind those of others. */
 
@@ -17,9 +18,9 @@ export function isOwnFile(path: string): boolean {
 
 /**
  * Whether this process runs the program's main script on its own account, or has done so: not, if it was started
- * as a worker. Found out while bsync is loaded: later `Bun.main` may be set.
+ * as a worker.
  */
-export const RUNS_PROGRAM = IS_BUNDLED || Bun.main !== WORKER_ENTRY;
+export const RUNS_PROGRAM = IS_BUNDLED || mainAtLoad !== WORKER_ENTRY;
 
 /** Behind the path of a module whose extension tells no language: the runtime asks plugins for no such file. */
 export const NO_LANGUAGE = "?bsync.tsx";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
-import { clearTimeout, newPromise, Promise, setTimeout } from "../os/natives.ts";
+import { clearTimeout, isCompiled, newPromise, Promise, setTimeout } from "../os/natives.ts";
 import { withNamesInReach } from "./common-js.ts";
 import {
   type Evaluate,
@@ -11,7 +11,7 @@ import {
   prepareLoader,
 } from "./loader.ts";
 import { exportsOf } from "./graph.ts";
-import { endOfMain, mainScript, runModule } from "./main-script.ts";
+import { endOfMain, isGiven, mainScript, runModule } from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
 /** On a worker: the modules that were loaded for the functions in them, and what of them is within reach. */
@@ -54,12 +54,12 @@ export function loadScope(path: string): Promise<void> {
 }
 
 async function load(path: string): Promise<void> {
-  if (/\/\[(eval|stdin)\]$/.test(path)) {
+  if (isGiven(path)) {
     // A program that was given by `bun -e` or on stdin: there is nothing to load, nor any name in it.
     scopes.set(path, { evaluate: evaluateGlobally, exports: {}, reach: "names" });
     return;
   }
-  if (Bun.isStandaloneExecutable) {
+  if (isCompiled()) {
     throw new FunctionError(
       `Cannot load ${path} for the functions in it: the program is compiled; ` +
         "register them with task() at its top level",

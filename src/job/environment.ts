@@ -4,6 +4,7 @@
  */
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
+import { allowLongTests } from "../os/test-run.ts";
 import { FOREVER_MS } from "../os/waits.ts";
 import { servedPlace } from "../place.ts";
 import { isOff, settingOf, switchOf } from "../settings.ts";
@@ -73,8 +74,12 @@ function endUnjoinedJob(code: number): void {
   abortByLauncher(process.env, code);
 }
 
+const launcher = findLauncher(process.env);
+
+// The tests of another rank than 0 wait in `open` until the last test of that is over.
+if (launcher !== null && launcher.rank > 0 && !isOff(USE_MPI)) allowLongTests();
+
 // A Worker has an exit of its own, which is not that of the process.
-const isMpich = findLauncher(process.env)?.family === "mpich";
-if (isMpich && Bun.isMainThread && !isOff(USE_MPI)) {
+if (launcher?.family === "mpich" && Bun.isMainThread && !isOff(USE_MPI)) {
   process.on("exit", endUnjoinedJob);
 }

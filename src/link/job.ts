@@ -2,6 +2,7 @@ import { hostCores } from "../cores.ts";
 import { MpiError } from "../errors.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { refuseStrayTask } from "../job/stray.ts";
+import { callExitListeners } from "../os/test-run.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../settings.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
@@ -80,6 +81,7 @@ function end(code: number): void {
 
 /** Takes part in the end of the job when this process ends; said again, should a task have removed all listeners. */
 export function seeToEnd(): void {
+  callExitListeners();
   if (!process.listeners("exit").includes(end)) process.on("exit", end);
   endAtUncaught();
 }

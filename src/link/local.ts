@@ -1,11 +1,13 @@
 import { closeSync, existsSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { join, resolve } from "node:path";
+import { isGiven, mainScript } from "../function/main-script.ts";
 import { launcherHere, withoutRank } from "../job/ancestry.ts";
 import {
   clearInterval,
   clearTimeout,
   isCompiled,
+  mainAtLoad,
   performance,
   setInterval,
   setTimeout,
@@ -326,9 +328,9 @@ function isThere(pid: number): boolean {
 
 function command(env: Record<string, string>): string[] {
   // The program's own arguments, for modules that read them.
-  const args = process.argv.slice(2);
+  const args = process.argv.slice(isGiven(mainAtLoad) ? 1 : 2);
   if (isCompiled()) return [executable(), ...args];
-  const script = existsSync(ENTRY) ? ENTRY : Bun.main;
+  const script = existsSync(ENTRY) ? ENTRY : mainAtLoad;
   // Bun takes the first for the end of its own.
   if (args[0] === "--") args.unshift("--");
   return [executable(), ...runtimeFlags(env), script, ...args];
@@ -344,6 +346,8 @@ function noteFor({ cwd, place }: LocalOptions): Uint8Array {
     place,
     inJob: isInJob(),
     cwd: folderFor(cwd),
+    main: mainScript(),
+    argv: process.argv.slice(1),
     execArgv: process.execArgv,
   });
 }

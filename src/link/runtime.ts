@@ -5,7 +5,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import type { Environment } from "../mpi/launcher.ts";
-import { folderAtLoad, isCompiled } from "../os/natives.ts";
+import { folderAtLoad, isCompiled, mainAtLoad } from "../os/natives.ts";
 import { readProc } from "../os/proc.ts";
 
 /**
@@ -19,7 +19,7 @@ const OWN_FLAGS = new Set(
     "--no-clear-screen --interactive --check --cpu-prof --cpu-prof-name --cpu-prof-dir --cpu-prof-md " +
     "--cpu-prof-interval --heap-prof --heap-prof-name --heap-prof-dir --heap-prof-md --heap-prof-interval " +
     "--cron-title --cron-period --silent --elide-lines -F --filter --workspaces --parallel --sequential " +
-    "--no-exit-on-error --if-present --shell --cwd --env-file --no-env-file --"
+    "--no-exit-on-error --if-present --shell --cwd --env-file --no-env-file -- -"
   ).split(" "),
 );
 
@@ -62,9 +62,9 @@ function findStart(): string | undefined {
 
 function isMain(path: string): boolean {
   try {
-    return realpathSync(path) === realpathSync(Bun.main);
+    return realpathSync(path) === realpathSync(mainAtLoad);
   } catch {
-    return Bun.main.startsWith(`${path}.`);
+    return mainAtLoad.startsWith(`${path}.`);
   }
 }
 

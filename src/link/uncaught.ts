@@ -1,11 +1,12 @@
 import { isStop } from "../function/stop.ts";
+import { mainAtLoad } from "../os/natives.ts";
 import { exitProcess } from "../processes.ts";
 
 let listening = false;
 
 /** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
 const IS_TEST_RUN =
-  process.env.NODE_ENV === "test" && /[._](test|spec)\.[cm]?[jt]sx?$/.test(Bun.main);
+  process.env.NODE_ENV === "test" && /[._](test|spec)\.[cm]?[jt]sx?$/.test(mainAtLoad);
 
 /**
  * From now on what nobody catches ends the program with 1, as Bun does by itself, but late: a rejection when its

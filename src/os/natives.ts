@@ -35,8 +35,11 @@ export const toPromise = Promise.resolve.bind(Promise) as (value: unknown) => Pr
 
 /** Whether this program is an executable of its own, which takes no flags of Bun's, and is its own runtime. */
 export function isCompiled(): boolean {
-  return Bun.main.startsWith("/$bunfs/");
+  return mainAtLoad.startsWith("/$bunfs/");
 }
+
+/** What this process runs. On a worker that is bsync's own, and `Bun.main` is made the program's later. */
+export const mainAtLoad = Bun.main;
 
 /** The folder that this process was in; undefined if it was removed. A program goes elsewhere later, too. */
 export const folderAtLoad = folder();

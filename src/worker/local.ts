@@ -20,7 +20,7 @@ const SPIN_US = 100;
 export function serveParent(note: WorkerNote | null = takeNote()): void {
   if (note === null) throw new Error("Cannot serve: this process was not started as a worker");
   const { place, cwd } = note;
-  process.execArgv = [...note.execArgv];
+  takeNames(note);
   if (cwd !== null) process.chdir(cwd);
   const whose = place === null ? "local worker" : `worker of rank ${place.rank}`;
   surviveStrayErrors(`${whose} (pid ${process.pid})`);
@@ -30,6 +30,13 @@ export function serveParent(note: WorkerNote | null = takeNote()): void {
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   writeAtOnce();
   serveMemory(note.parent);
+}
+
+/** What this process runs, and how it was started, is what its program was. */
+function takeNames({ main, argv, execArgv }: WorkerNote): void {
+  (Bun as { main: string }).main = main;
+  process.argv.splice(1, Infinity, ...argv);
+  process.execArgv = [...execArgv];
 }
 
 /** Until the parent lets this process go, or goes itself. */

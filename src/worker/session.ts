@@ -16,7 +16,7 @@ import { Resolved, resolveFunction } from "../function/resolve.ts";
 import { classOnWorker, exportersOnWorker } from "./classes.ts";
 import { forgetInline } from "../function/lines.ts";
 import type { FunctionReference } from "../function/reference.ts";
-import { setMainScript } from "../function/main-script.ts";
+import { isGiven, setMainScript } from "../function/main-script.ts";
 import { userStack, withoutFrames } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";
@@ -180,6 +180,7 @@ export class Session {
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main);
+    if (!isGiven(opening.main)) process.argv[1] = opening.main;
     this.#link?.meet(opening);
     const board = this.#link?.offerBoard?.() ?? null;
     const greeting = board === null ? this.#greeting : { ...this.#greeting, board };
