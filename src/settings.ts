@@ -17,11 +17,17 @@ export function settingOf(name: string): string | undefined {
 export function switchOf(name: string): boolean | undefined {
   const text = settingOf(name);
   if (text === undefined) return undefined;
-  if (YES.test(text)) return true;
-  if (NO.test(text)) return false;
+  const meant = readSwitch(text);
+  if (meant !== undefined) return meant;
   throw new TypeError(
     `Cannot use ${name}=${text}: it must be 1 (or true, yes, on), or 0 (or false, no, off)`,
   );
+}
+
+/** What a text says of a switch; undefined if nothing. */
+export function readSwitch(text: string): boolean | undefined {
+  if (YES.test(text)) return true;
+  return NO.test(text) ? false : undefined;
 }
 
 /** Whether a variable is switched off, whatever else it may say. */

@@ -6,15 +6,10 @@ import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { textOf } from "../errors.ts";
+import { launcherHere } from "../job/ancestry.ts";
 import { limitAll } from "../os/ask.ts";
 import { Cache } from "../mpi/cache.ts";
-import {
-  type Environment,
-  findLauncher,
-  findStrayTask,
-  type Launcher,
-  setting,
-} from "../mpi/launcher.ts";
+import { type Environment, findStrayTask, type Launcher, setting } from "../mpi/launcher.ts";
 import {
   describeCompiler,
   findInstallations,
@@ -111,7 +106,7 @@ function parse(
 
 /** Runs the command; resolves with its exit code. */
 export async function doctor(args: string[]): Promise<number> {
-  const launcher = findLauncher(process.env);
+  const launcher = launcherHere();
   const options = parse(args, launcher);
   if ("help" in options) {
     if (speaks()) process.stdout.write(USAGE);

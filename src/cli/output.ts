@@ -1,4 +1,5 @@
 /** What the command prints, and who prints it: colours on a terminal only, lines as wide as it. */
+import { launcherHere } from "../job/ancestry.ts";
 import { findLauncher, findStrayTask, setting, type Environment } from "../mpi/launcher.ts";
 
 export interface Style {
@@ -30,7 +31,8 @@ export function style(output: { isTTY?: boolean; columns?: number }, env: Enviro
 
 /** Does this process speak for its job? Rank 0 does, and so does one that is no rank. */
 export function speaks(env: Environment = process.env): boolean {
-  return (findLauncher(env)?.rank ?? findStrayTask(env)?.task ?? 0) === 0;
+  const launcher = env === process.env ? launcherHere() : findLauncher(env);
+  return (launcher?.rank ?? findStrayTask(env)?.task ?? 0) === 0;
 }
 
 /** Writes to standard output. Whoever does not want to read all of it (`| head`) is no error. */

@@ -1,24 +1,23 @@
 /** `bun test`, where it plays a part that other runs of a program do not have: it ends tests that take long, and itself. */
-
 import { mainAtLoad } from "./natives.ts";
 
 /** The most that a test may have, in ms. */
 const LONG_MS = 2 ** 31 - 1;
 
-/** Whether this process may be a run of `bun test`, which sets that for itself, and for all that it starts. */
-function mayBeTestRun(): boolean {
-  return Bun.isMainThread && process.env["NODE_ENV"] === "test";
+/** Its module; null where this is no run of a test file. */
+function testRunner(): typeof import("bun:test") | null {
+  if (!Bun.isMainThread || !/[._](?:test|spec)\.[cm]?[jt]sx?$/.test(mainAtLoad)) return null;
+  try {
+    return require("bun:test") as typeof import("bun:test");
+  } catch {
+    // Versions of Bun refuse it outside of a test run.
+    return null;
+  }
 }
 
 /** From here on tests that name no time limit of their own have none: they wait for another process, which has its own. */
 export function allowLongTests(): void {
-  if (!mayBeTestRun()) return;
-  try {
-    const { setDefaultTimeout } = require("bun:test") as typeof import("bun:test");
-    setDefaultTimeout(LONG_MS);
-  } catch {
-    // It is no test run.
-  }
+  testRunner()?.setDefaultTimeout(LONG_MS);
 }
 
 /**
@@ -26,11 +25,7 @@ export function allowLongTests(): void {
  * uses some of it.
  */
 export function callExitListeners(): void {
-  if (!mayBeTestRun() || !isTestFile(mainAtLoad)) return;
+  if (testRunner() === null) return;
   const { mock } = require("node:test") as typeof import("node:test");
   mock.fn();
-}
-
-function isTestFile(path: string): boolean {
-  return /[._](?:test|spec)\.[cm]?[jt]sx?$/.test(path);
 }

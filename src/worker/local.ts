@@ -6,7 +6,7 @@ import { Pump } from "../link/pump.ts";
 import { SHARED_BYTES, SharedLink } from "../link/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../place.ts";
-import { exitProcess } from "../processes.ts";
+import { exitProcess, killDescendants } from "../processes.ts";
 import { At } from "../wire/task-id.ts";
 import { readHead } from "../wire.ts";
 import { guarded, surviveStrayErrors } from "./guard.ts";
@@ -129,4 +129,6 @@ function tieTo(parent: number): void {
   const { endWith } = require("../mpi/libc.ts") as typeof import("../mpi/libc.ts");
   endWith(LIFE_FD);
   if (process.ppid !== parent) end();
+  // What has left its group to live on would hold what it has inherited, a launcher's pipes among that.
+  process.on("exit", () => killDescendants(process.pid));
 }

@@ -110,6 +110,36 @@ test("a copy without the launcher keeps the rest, and the original as it was", (
   expect(original).toEqual(before);
 });
 
+const SETTINGS = {
+  OMPI_MCA_btl: "self",
+  OMPI_CC: "cc",
+  HYDRA_LAUNCHER: "ssh",
+  PMIX_MCA_gds: "hash",
+};
+
+test("a copy without the launcher keeps what the user has set for MPI", () => {
+  expect(withoutLauncher({ ...OPENMPI, ...HYDRA, ...SETTINGS })).toEqual(SETTINGS);
+});
+
+test("where no launcher is, nothing is left out", () => {
+  const env = { ...SETTINGS, SLURM_STEP_ID: "4", SLURM_PROCID: "0", OMPI_MCA_ess: "env" };
+  expect(withoutLauncher(env)).toEqual(env);
+});
+
+test("of a given environment that is left out which is the process's own", () => {
+  const given = { ...OPENMPI, OMPI_COMM_WORLD_RANK: "7", PMIX_ID: "9" };
+  const kept = { OMPI_COMM_WORLD_RANK: "7", PMIX_ID: "9" };
+  expect(withoutLauncher(given, { ...OPENMPI, PMIX_ID: "8" })).toEqual(kept);
+});
+
+test("a setting that launchers make, too, stays where the launcher itself had it", () => {
+  const set = { OMPI_MCA_orte_tmpdir_base: "/scratch" };
+  const own = { ...OPENMPI, ...set };
+  expect(withoutLauncher(own)).toEqual({});
+  expect(withoutLauncher(own, own, { OMPI_MCA_orte_tmpdir_base: "/tmp" })).toEqual({});
+  expect(withoutLauncher(own, own, { PATH: "/bin", ...set })).toEqual(set);
+});
+
 describe.each(mpiFamilies())("%s", (family) => {
   /** The environment of rank 1 of 2, from the launcher itself. */
   async function environment(): Promise<Record<string, string>> {

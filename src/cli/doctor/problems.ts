@@ -2,6 +2,7 @@
 import { familyName } from "../../mpi/compiler.ts";
 import { packagesOf, remedy } from "../../mpi/shim.ts";
 import { TINY } from "../../mpi/tiny.ts";
+import { readSwitch } from "../../settings.ts";
 import type {
   CacheFacts,
   HostFacts,
@@ -101,18 +102,19 @@ function* ofCache(cache: CacheFacts): Iterable<Problem> {
 }
 
 function* ofSettings({ settings, job }: Findings): Iterable<Problem> {
-  const { BSYNC_USE_MPI: use } = settings;
-  if (use === "0" && job !== null && job.size > 1) {
+  const { BSYNC_USE_MPI: text = "" } = settings;
+  const use = readSwitch(text.trim());
+  if (use === false && job !== null && job.size > 1) {
     yield warning(
       "MPI_SWITCHED_OFF",
-      `BSYNC_USE_MPI=0: under this launcher ${job.size} copies of a program run, each with local ` +
+      `BSYNC_USE_MPI=${text}: under this launcher ${job.size} copies of a program run, each with local ` +
         `workers of its own; unset it`,
     );
   }
-  if (use === "1" && job === null) {
+  if (use === true && job === null) {
     yield warning(
       "MPI_DEMANDED",
-      "BSYNC_USE_MPI=1: programs that no launcher starts fail; unset it, or start them with mpirun",
+      `BSYNC_USE_MPI=${text}: programs that no launcher starts fail; unset it, or start them with mpirun`,
     );
   }
 }
