@@ -5,6 +5,7 @@
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
 import { allowLongTests } from "../os/test-run.ts";
+import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS } from "../os/waits.ts";
 import { servedPlace } from "../place.ts";
 import { isOff, settingOf, switchOf } from "../settings.ts";
@@ -81,5 +82,5 @@ if (launcher !== null && launcher.rank > 0 && !isOff(USE_MPI)) allowLongTests();
 
 // A Worker has an exit of its own, which is not that of the process.
 if (launcher?.family === "mpich" && Bun.isMainThread && !isOff(USE_MPI)) {
-  process.on("exit", endUnjoinedJob);
+  listenUnseen("exit", endUnjoinedJob);
 }

@@ -3,10 +3,11 @@ import { MpiError } from "../errors.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { refuseStrayTask } from "../job/stray.ts";
 import { callExitListeners } from "../os/test-run.ts";
+import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../settings.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
-import { endAtUncaught } from "./uncaught.ts";
+import { exitCodeFor, watchUncaught } from "./uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 
 /**
@@ -44,7 +45,7 @@ let lettingGo = false;
 export function letGoAtEnd(): void {
   if (lettingGo || runningMpi() !== null) return;
   lettingGo = true;
-  process.on("exit", (code) => {
+  listenUnseen("exit", (code: number) => {
     if (code !== 0 || runningMpi() !== null) return;
     try {
       joinJob(LET_GO_MS, () => null).roll.end(code);
@@ -67,7 +68,7 @@ export function startForProgram(initTimeout = FOREVER_MS): Mpi {
     );
   }
   const mpi = startMpi({ initTimeout, alone: true });
-  seeToEnd();
+  seeToEnd(mpi);
   return mpi;
 }
 
@@ -76,14 +77,18 @@ function end(code: number): void {
   if (mpi === null || mpi.finalized) return;
   // A program that has no pool: others may wait for one of it all the same.
   joined ??= makeJob(mpi, () => null);
-  joined.roll.end(code);
+  joined.roll.end(exitCodeFor(code));
 }
 
-/** Takes part in the end of the job when this process ends; said again, should a task have removed all listeners. */
-export function seeToEnd(): void {
+let isSeenTo = false;
+
+/** Takes part in the end of the job when this process ends. */
+function seeToEnd(mpi: Mpi): void {
+  if (isSeenTo) return;
+  isSeenTo = true;
   callExitListeners();
-  if (!process.listeners("exit").includes(end)) process.on("exit", end);
-  endAtUncaught();
+  listenUnseen("exit", end);
+  watchUncaught(() => mpi.size > 1, end);
 }
 
 type Accept = (hub: MpiHub, source: number, tag: number, session: number) => MpiLink | null;
@@ -95,7 +100,7 @@ type Accept = (hub: MpiHub, source: number, tag: number, session: number) => Mpi
 export function joinJob(initTimeout: number, accept: Accept): Job {
   if (joined !== null) return joined;
   joined = makeJob(startMpi({ initTimeout }), accept);
-  seeToEnd();
+  seeToEnd(joined.mpi);
   return joined;
 }
 
@@ -105,7 +110,7 @@ function makeJob(mpi: Mpi, accept: Accept): Job {
   );
   const roll = new Roll(mpi, hub);
   const onBell = new Set<() => void>();
-  process.on(BELL_SIGNAL, () => {
+  listenUnseen(BELL_SIGNAL, () => {
     for (const listener of onBell) listener();
   });
   return { mpi, hub, roll, spinUs: spinOf(mpi), onBell };

@@ -14,6 +14,7 @@ import {
 } from "../os/natives.ts";
 import { HeldWrite, Writing } from "../os/output.ts";
 import { statOf } from "../os/proc.ts";
+import { listenUnseen } from "../os/unseen.ts";
 import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";
 import { BELL_FD, LIFE_FD, type Place, servedPlace, worksInJob, writeNote } from "../place.ts";
 import { killGroup } from "../processes.ts";
@@ -29,7 +30,7 @@ import {
   startFolder,
   withoutDebugger,
 } from "./runtime.ts";
-import { endAtUncaught } from "./uncaught.ts";
+import { watchUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
 /** What a local worker inherits. */
@@ -57,15 +58,17 @@ function endAtExit(link: LocalLink): void {
   alive.add(link);
   if (watching) return;
   watching = true;
-  endAtUncaught();
-  process.on("exit", () => {
-    for (const link of alive) link.dismiss();
-    for (;;) {
-      for (const link of alive) if (link.isOver()) alive.delete(link);
-      if (alive.size === 0) return;
-      Bun.sleepSync(SEE_OFF_MS);
-    }
-  });
+  watchUncaught(() => alive.size > 0, endAll);
+  listenUnseen("exit", endAll);
+}
+
+function endAll(): void {
+  for (const link of alive) link.dismiss();
+  for (;;) {
+    for (const link of alive) if (link.isOver()) alive.delete(link);
+    if (alive.size === 0) return;
+    Bun.sleepSync(SEE_OFF_MS);
+  }
 }
 
 /**

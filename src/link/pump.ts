@@ -1,3 +1,4 @@
+import { hasFailed } from "../os/failure.ts";
 import {
   clearInterval,
   clearTimeout,
@@ -73,7 +74,7 @@ export class Pump {
   /** How often to look before it sleeps, however long nothing has come. */
   #looks = 0;
   #lastMoved = 0;
-  #immediate: NodeJS.Immediate | null = null;
+  #immediate: object | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #keepAlive: ReturnType<typeof setInterval> | null = null;
   #asleep = false;
@@ -89,7 +90,7 @@ export class Pump {
     this.#looks = looks;
     if (this.#immediate !== null) return;
     this.#lastMoved = performance.now();
-    this.#immediate = setImmediate(this.#turn);
+    this.#immediate = soon(this.#turn);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
@@ -129,7 +130,7 @@ export class Pump {
     const quiet = now - this.#lastMoved;
     if (moved || this.#mayStay(quiet) || --this.#looks > 0) {
       if (quiet * 1000 > YIELD_US) this.#pumped.yield();
-      this.#immediate = setImmediate(this.#turn);
+      this.#immediate = soon(this.#turn);
     } else {
       this.#fallAsleep(quiet);
     }
@@ -160,7 +161,7 @@ export class Pump {
 
   #fallAsleep(quiet: number): void {
     if (!this.#pumped.sleep()) {
-      this.#immediate = setImmediate(this.#turn);
+      this.#immediate = soon(this.#turn);
       return;
     }
     this.#asleep = true;
@@ -171,4 +172,9 @@ export class Pump {
     // Timers hold 31 bits of ms; this one is there to be there.
     else this.#keepAlive ??= setInterval(() => {}, 2_000_000_000);
   }
+}
+
+/** At the next turn. A program that has failed ends where none is due at once: there it is a timer that does it. */
+function soon(turn: () => void): object {
+  return hasFailed ? setTimeout(turn, 0) : setImmediate(turn);
 }

@@ -1,29 +1,90 @@
 import { isStop } from "../function/stop.ts";
-import { mainAtLoad } from "../os/natives.ts";
+import { hasFailed, rejectionMode, tellFailed } from "../os/failure.ts";
+import { mainAtLoad, newPromise, setTimeout } from "../os/natives.ts";
+import { countAll, endUnseen, listenUnseen } from "../os/unseen.ts";
+import { FAILED_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
 
-let listening = false;
+/**
+ * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say, and the program's
+ * own handlers: it is the same as without a pool. Two things are not for Bun to know:
+ *
+ * - after a rejection it ends with 1, but tells listeners of `exit` a 0, where the other ranks are to hear the truth;
+ * - it goes on while the main module awaits anything. What that waits for may never come, since what was to bring it
+ *   has failed, and other processes wait with it.
+ */
 
 /** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
 const IS_TEST_RUN =
   process.env.NODE_ENV === "test" && /[._](test|spec)\.[cm]?[jt]sx?$/.test(mainAtLoad);
 
+/** Each says whether other processes depend on this one. */
+const holders = new Set<() => boolean>();
+
+/** What is to be done at the end of this process also where a listener of `exit` throws, and others are not called. */
+const lastDeeds = new Set<(code: number) => void>();
+
 /**
- * From now on what nobody catches ends the program with 1, as Bun does by itself, but late: a rejection when its
- * event loop has a moment's rest, which beside a pool at full rate may be never, and with an exit code of 0 for
- * `exit` listeners; what a timer or a callback throws not before the main module has come to its end, which
- * may await just that. A program with listeners of its own is left to them, and a test run to the test runner.
+ * From now on what nobody catches is seen, and ends the program after some time where it has not ended by itself, if
+ * `isHeld` says then that other processes depend on it. `atExit` is a listener of `exit`, which may be called twice. In
+ * a test run errors are the test runner's.
  */
-export function endAtUncaught(): void {
-  if (listening || IS_TEST_RUN) return;
-  listening = true;
+export function watchUncaught(isHeld: () => boolean, atExit: (code: number) => void): void {
+  holders.add(isHeld);
+  lastDeeds.add(atExit);
   // What a Worker throws is for its parent to hear of.
-  const events = ["unhandledRejection", ...(Bun.isMainThread ? ["uncaughtException"] : [])];
-  for (const event of events) {
-    process.on(event, (error: unknown) => {
-      if (process.listenerCount(event) > 1 || isStop(error)) return;
-      console.error(error);
-      exitProcess(1);
-    });
+  if (holders.size > 1 || IS_TEST_RUN || !Bun.isMainThread) return;
+  listenUnseen("uncaughtExceptionMonitor", onException);
+  if (rejectionMode() === "bun") listenUnseen("unhandledRejection", onRejection, true);
+}
+
+/** What the process ends with, in its `exit` event, where that is told `code`. */
+export function exitCodeFor(code: number): number {
+  return hasFailed && !isExiting() ? 1 : code;
+}
+
+/** It changes nothing that somebody listens to that: other than to the others. */
+function onException(error: unknown): void {
+  const isCaught =
+    countAll("uncaughtException") > 0 || process.hasUncaughtExceptionCaptureCallback();
+  if (isCaught || isStop(error)) return;
+  fail();
+  // Of Node's, and Bun's: true while `exit` handlers run.
+  if ((process as { _exiting?: boolean })._exiting === true) for (const deed of lastDeeds) deed(1);
+}
+
+/** Nobody can listen to that without catching it; so it is rejected once more, with nobody there. */
+function onRejection(error: unknown): void {
+  if (countAll("unhandledRejection") > 1 || isStop(error)) return;
+  endUnseen("unhandledRejection", onRejection);
+  fail();
+  newPromise<never>().reject(error);
+}
+
+function fail(): void {
+  if (hasFailed) return;
+  tellFailed();
+  setTimeout(giveUp, FAILED_MS).unref();
+}
+
+function giveUp(): void {
+  for (const isHeld of holders) {
+    if (!isHeld()) continue;
+    process.stderr.write(
+      "bsync: the program has failed by the error above, which nobody caught, and has not ended " +
+        `${FAILED_MS / 1_000} s later, while its workers wait for it: it ends now, with exit code 1\n`,
+    );
+    return exitProcess(1);
+  }
+}
+
+/** Whether `process.exit` has led to this `exit` event: the engine's own function is among those that are called. */
+function isExiting(): boolean {
+  const limit = Error.stackTraceLimit;
+  try {
+    Error.stackTraceLimit = Infinity;
+    return /^\s+at exit \((unknown|native)/m.test(new Error().stack ?? "");
+  } finally {
+    Error.stackTraceLimit = limit;
   }
 }

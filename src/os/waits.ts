@@ -52,6 +52,9 @@ export const AWAITED_MS = scaled(60_000);
 /** For the handlers of `exit` of a rank that was let go, all together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 
+/** For a program that has failed, by an error nobody caught, to end by itself while others wait for it. */
+export const FAILED_MS = scaled(2_000);
+
 /** In which a program is likely to act on the end of its main script's run on a worker. */
 export const AFTERMATH_MS = scaled(1_000);
 

@@ -31,6 +31,14 @@ export interface Workplace {
   readonly rank: number | null;
 }
 
+let latest: RunningCall | undefined;
+let before: RunningCall | undefined;
+
+/** The calls that began last on this worker, up to two: the last one first. */
+export function latestCalls(): RunningCall[] {
+  return [latest, before].filter((call) => call !== undefined);
+}
+
 /** A call that has begun. Cheap to make: what a task may ask for is made when it asks. */
 export class RunningCall {
   /** Its number on the wire. */
@@ -39,6 +47,8 @@ export class RunningCall {
   readonly task: number;
   /** When its time is over, on `performance.now()`; not before its function is called. */
   dueAt = Infinity;
+  /** It has been answered. */
+  isOver = false;
   readonly #attempt: number;
   readonly #place: Workplace;
   readonly #fn: string;
@@ -52,6 +62,13 @@ export class RunningCall {
     this.#attempt = attempt;
     this.#place = place;
     this.#fn = fn;
+    before = latest;
+    latest = this;
+  }
+
+  /** Index of the worker. */
+  get worker(): number {
+    return this.#place.index;
   }
 
   /** For messages: `task 17 (render)`. */
@@ -68,6 +85,7 @@ export class RunningCall {
   abandon(reason: TimeoutError | CancelledError = this.#cancelled()): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
+    this.isOver = true;
     const controller = this.#controller;
     if (controller !== null) this.run(() => controller.abort(reason));
   }

@@ -5,6 +5,7 @@ import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
 import { SHARED_BYTES, SharedLink } from "../link/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
+import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../place.ts";
 import { exitProcess, killDescendants } from "../processes.ts";
 import { At } from "../wire/task-id.ts";
@@ -22,11 +23,11 @@ export function serveParent(note: WorkerNote | null = takeNote()): void {
   const { place, cwd } = note;
   takeNames(note);
   if (cwd !== null) process.chdir(cwd);
-  const whose = place === null ? "local worker" : `worker of rank ${place.rank}`;
-  surviveStrayErrors(`${whose} (pid ${process.pid})`);
-  // Ctrl-C reaches the whole process group: what it means is for the parent to say.
-  process.on("SIGINT", () => {});
-  process.on("disconnect", end);
+  surviveStrayErrors(place === null ? "local" : `process of rank ${place.rank}`);
+  // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that somebody listens:
+  // a library would not end a process for that which goes on.
+  process.on("SIGINT", ignore);
+  listenUnseen("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   writeAtOnce();
   serveMemory(note.parent);
@@ -44,11 +45,14 @@ let isServing = true;
 /** Takes back what holds this process for its parent. */
 let letGo: () => void = () => {};
 
+function ignore(): void {}
+
 /** What the parent waits for no longer comes. The process ends as any does: once nothing is left to do or to write. */
 function end(): void {
   if (!isServing) return;
   isServing = false;
-  process.off("disconnect", end);
+  endUnseen("disconnect", end);
+  endUnseen("message", ignore);
   process.removeAllListeners("message");
   if (process.connected) process.disconnect?.();
   letGo();
@@ -87,7 +91,7 @@ function serveMemory(parent: number): void {
     pump.rest();
   };
   // The IPC channel carries nothing here, but listening to it is what tells when the parent is gone.
-  process.on("message", () => {});
+  listenUnseen("message", ignore);
   pump.wake();
 }
 
@@ -106,7 +110,7 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
       if (session === null) {
         session = new Session(readHead(bytes, length).session, SPIN_US, end);
         session.serve(link());
-        process.on("exit", sayLast);
+        listenUnseen("exit", sayLast);
       }
       session.receive(bytes, length, buffers);
     },

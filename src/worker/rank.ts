@@ -4,7 +4,7 @@ import { debug } from "../debug.ts";
 import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAftermath } from "../function/stop.ts";
-import { BELL_LOOKS, type Job, joinJob, seeToEnd, SPIN_US, spinOf } from "../link/job.ts";
+import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
 import {
@@ -200,7 +200,6 @@ function onDismissed(controller: number): void {
 
 /** What tasks have written here has left. */
 function endServing(): void {
-  seeToEnd();
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   job!.roll.onOver = () => killAfter(EXIT_MS);
   process.on("exit", () => killDescendants(process.pid));

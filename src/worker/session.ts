@@ -354,6 +354,7 @@ export class Session {
 
   #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
     const timed = deadline === Infinity ? null : { running, deadline };
+    running.isOver = true;
     this.#answer(running.id, ms * 1000, outcome, timed);
     if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
     if (!outcome.isLate) return;

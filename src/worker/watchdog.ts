@@ -19,6 +19,7 @@ import {
   stopStrikes,
   Word,
 } from "../os/whole.ts";
+import { listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../processes.ts";
 
 /**
@@ -110,7 +111,7 @@ function timeoutOf(ms: number): { timeout: number } {
 }
 
 function prepare(): Script {
-  process.prependListener("exit", (code) => (exitCode = code));
+  listenUnseen("exit", (code: number) => (exitCode = code), true);
   Object.defineProperty(globalThis, SLOT, { value: () => pending?.() });
   return new Script(`globalThis[${JSON.stringify(SLOT)}]()`, { filename: import.meta.path });
 }

@@ -1,0 +1,116 @@
+/**
+ * Listeners of this process that a program does not see. Programs count: a reporter ends the process where its own
+ * handler is the only one, a library hands a signal on to nobody else; and they remove whatever listeners there are.
+ * These are not in what `process` tells of its listeners, and stay when all are removed.
+ *
+ * The engine counts them all the same. What does something else as soon as anybody listens (a signal,
+ * `uncaughtException`, `unhandledRejection`) is for the caller to know.
+ */
+
+type Event = string | symbol;
+type Listener = (...args: never[]) => unknown;
+
+/** What is used of an emitter, for any event. */
+interface Emitter {
+  on(event: Event, listener: Listener): unknown;
+  prependListener(event: Event, listener: Listener): unknown;
+  off(event: Event, listener: Listener): unknown;
+  removeAllListeners(event?: Event): unknown;
+  listeners(event: Event): Listener[];
+  rawListeners(event: Event): Listener[];
+  listenerCount(event: Event, listener?: Listener): number;
+  eventNames(): Event[];
+}
+
+const target = process as unknown as Emitter;
+/** The engine's own: a program may wrap them. */
+const { on, prependListener, off, removeAllListeners } = target;
+const { listeners, rawListeners, listenerCount, eventNames } = target;
+
+const unseen = new Map<Event, Set<Listener>>();
+/** Those that are to be called before all others. */
+const first = new WeakSet<Listener>();
+let isHiding = false;
+
+/** `isFirst`: called before all others, those of `once` included, which are gone after their turn. */
+export function listenUnseen(event: Event, listener: Listener, isFirst = false): void {
+  hide();
+  const all = unseen.get(event) ?? new Set();
+  unseen.set(event, all.add(listener));
+  if (isFirst) first.add(listener);
+  add(event, listener);
+}
+
+export function endUnseen(event: Event, listener: Listener): void {
+  unseen.get(event)?.delete(listener);
+  off.call(target, event, listener);
+}
+
+/** How many listen, of whatever kind. */
+export function countAll(event: Event): number {
+  return listenerCount.call(target, event);
+}
+
+/** How many of the program's own listen. */
+export function countSeen(event: Event): number {
+  return seen(event, rawListeners.call(target, event)).length;
+}
+
+function add(event: Event, listener: Listener): void {
+  (first.has(listener) ? prependListener : on).call(target, event, listener);
+}
+
+function seen(event: Event, all: Listener[]): Listener[] {
+  const ours = unseen.get(event);
+  return ours === undefined ? all : all.filter((listener) => !ours.has(listener));
+}
+
+/** A program that wants to be the first is so among its own. */
+function addFirst(event: Event, deed: () => void): void {
+  const before = [...(unseen.get(event) ?? [])].filter((listener) => first.has(listener));
+  for (const listener of before) off.call(target, event, listener);
+  deed();
+  for (const listener of before) add(event, listener);
+}
+
+/** What a program is told of its listeners from now on. */
+function hide(): void {
+  if (isHiding) return;
+  isHiding = true;
+  const { prependOnceListener } = process as unknown as {
+    prependOnceListener: Emitter["prependListener"];
+  };
+  const told = {
+    listeners: (event: Event) => seen(event, listeners.call(target, event)),
+    rawListeners: (event: Event) => seen(event, rawListeners.call(target, event)),
+    listenerCount: (event: Event, listener?: Listener) =>
+      listener === undefined
+        ? countSeen(event)
+        : seen(event, listeners.call(target, event)).filter((one) => one === listener).length,
+    eventNames: () => eventNames.call(target).filter((event) => countSeen(event) > 0),
+    removeAllListeners(...events: [event?: Event]) {
+      removeAllListeners.apply(target, events);
+      const [name] = events;
+      for (const [event, ours] of unseen) {
+        if (name === undefined || name === event) for (const listener of ours) add(event, listener);
+      }
+      return process;
+    },
+    prependListener(event: Event, listener: Listener) {
+      addFirst(event, () => prependListener.call(target, event, listener));
+      return process;
+    },
+    prependOnceListener(event: Event, listener: Listener) {
+      addFirst(event, () => prependOnceListener.call(target, event, listener));
+      return process;
+    },
+  };
+  for (const [name, value] of Object.entries(told)) {
+    Object.defineProperty(process, name, {
+      value,
+      writable: true,
+      configurable: true,
+      enumerable: false,
+    });
+  }
+}

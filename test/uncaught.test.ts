@@ -1,0 +1,111 @@
+/**
+ * Errors that nobody catches are the program's: each program runs twice, with a pool and without, says the same, and
+ * ends with the same.
+ */
+import { describe, expect } from "bun:test";
+import { join } from "node:path";
+import { Job, type Launch } from "./contract/job.ts";
+import { drawOne, lane, REAL_CLOCK } from "./lane.ts";
+import { testsUnder } from "./setup/drawn.ts";
+import { mpiFamilies } from "./setup/mpi.ts";
+
+const FOLDER = join(import.meta.dir, "contract/fixtures");
+const END_MS = 20_000;
+const TEST_MS = 60_000;
+
+const LOCAL: Launch = { mode: "local", ranks: 1 };
+const launches: Launch[] = [LOCAL, ...mpiFamilies().map((mode) => ({ mode, ranks: 3 }))];
+
+/** What comes, and what the program does about it. What it says after that does not depend on the clock. */
+const ROWS: readonly (readonly [deed: string, handlers: string, flag?: string])[] = [
+  ["timer", "none"],
+  ["rejection", "none"],
+  ["late rejection", "none"],
+  ["no error", "none"],
+  ["nothing", "none"],
+  ["process.exit", "none"],
+  ["immediate", "exception"],
+  ["rejection", "exception"],
+  ["microtask", "rejection"],
+  ["async function", "rejection"],
+  ["tick", "monitor"],
+  ["late rejection", "monitor"],
+  ["timer", "capture"],
+  ["rejection", "capture"],
+  ["timer", "throwing handler"],
+  ["async function", "throwing handler"],
+  ["timer", "a reporter that counts"],
+  ["late rejection", "a reporter that lists"],
+  ["timer", "once, with a flush"],
+  ["two of them", "once, for a rejection"],
+  ["late rejection", "once, before others"],
+  ["rejection", "exit in exit"],
+  ["timer", "code in exit"],
+  ["late rejection", "code in exit"],
+  ["nothing", "error in exit"],
+  ["late rejection", "a code"],
+  ["nothing", "a code"],
+  ["timer", "all removed"],
+  ["rejection", "all removed"],
+  ["late rejection", "none", "strict"],
+  ["late rejection", "exception", "strict"],
+  ["late rejection", "rejection", "strict"],
+  ["late rejection", "none", "throw"],
+  ["rejection", "exception", "throw"],
+  ["late rejection", "none", "warn"],
+  ["rejection", "warnings", "warn"],
+  ["late rejection", "none", "none"],
+  ["two of them", "rejection", "none"],
+  ["late rejection", "none", "warn-with-error-code"],
+];
+
+/** What its pool is when the error comes. */
+const STATES = ["opening", "open", "closed"];
+
+interface Run {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(launch: Launch, script: string, args: string[], flag?: string): Promise<Run> {
+  const flags = flag === undefined ? [] : [`--unhandled-rejections=${flag}`];
+  await using job = new Job(launch, join(FOLDER, script), { args, flags, env: REAL_CLOCK });
+  await job.ended(END_MS);
+  await job.leftNothing();
+  const { stdout } = job;
+  // The engine gives frames without a name now this way, now that, or not at all.
+  const stderr = job.stderr
+    .replaceAll(/\(node:\d+\)/g, "(node)")
+    .replaceAll(/^ +at (<anonymous> \(.*\)|\/.*)\n/gm, "");
+  return { exitCode: job.process.exitCode, stdout: stdout.replaceAll("\r", ""), stderr };
+}
+
+for (const launch of launches) {
+  const { mode } = launch;
+  const test = testsUnder(mode);
+
+  describe(`errors that nobody catches, ${mode}`, () => {
+    for (const [deed, handlers, flag] of ROWS) {
+      const states = lane === "full" ? STATES : [drawOne(STATES)];
+      for (const state of states) {
+        const under = flag === undefined ? "" : `, --unhandled-rejections=${flag}`;
+        test.concurrent(
+          `${deed}, ${handlers}${under}: as without a pool, which is ${state}`,
+          async () => {
+            const without = state === "opening" ? "waiting" : "none";
+            const rest = [deed, handlers, "awaits"];
+            const [expected, found] = await Promise.all([
+              run(LOCAL, "uncaught.ts", [without, ...rest], flag),
+              run(launch, "uncaught.ts", [state, ...rest], flag),
+            ]);
+            // Launchers have their own to say.
+            if (mode === "local") return expect(found).toEqual(expected);
+            expect({ ...found, stderr: "" }).toEqual({ ...expected, stderr: "" });
+          },
+          TEST_MS,
+        );
+      }
+    }
+  });
+}
