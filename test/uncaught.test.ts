@@ -62,6 +62,18 @@ const ROWS: readonly (readonly [deed: string, handlers: string, flag?: string])[
 /** What its pool is when the error comes. */
 const STATES = ["opening", "open", "closed"];
 
+const TASKS = "stray-tasks.ts";
+
+/** What is told of each, up to the place of which an editor can make something. */
+const STRAYS = [
+  RegExp(`in what task 1 \\(leave\\) has begun: TypeError: of a timer\n.*[ (]/.*/${TASKS}:22:\\d+`),
+  /(while|after) .*task 3 \(leave\).*: RangeError: of a promise/,
+  /(while|after) .*task 5 \(leave\).*: RangeError: of a function/,
+  /worker 0 \(.*pid \d+\): .* task 7 \(leave\).*: \{/,
+  /in what task 9 \(leave\) has begun: Error: of a timer\n.*\ncaused by Error: the cause/,
+  /in what task 11 \(leave\) has begun: Error: hidden/,
+];
+
 interface Run {
   readonly exitCode: number | null;
   readonly stdout: string;
@@ -74,11 +86,17 @@ async function run(launch: Launch, script: string, args: string[], flag?: string
   await job.ended(END_MS);
   await job.leftNothing();
   const { stdout } = job;
+  const stderr = job.stderr.replaceAll("\r", "");
+  return { exitCode: job.process.exitCode, stdout: stdout.replaceAll("\r", ""), stderr };
+}
+
+/** Without what differs each time; and without all on standard error where a launcher has its own to say. */
+function comparable(run: Run, saysMore: boolean): Run {
   // The engine gives frames without a name now this way, now that, or not at all.
-  const stderr = job.stderr
+  const stderr = run.stderr
     .replaceAll(/\(node:\d+\)/g, "(node)")
     .replaceAll(/^ +at (<anonymous> \(.*\)|\/.*)\n/gm, "");
-  return { exitCode: job.process.exitCode, stdout: stdout.replaceAll("\r", ""), stderr };
+  return { ...run, stderr: saysMore ? "" : stderr };
 }
 
 for (const launch of launches) {
@@ -100,12 +118,51 @@ for (const launch of launches) {
               run(launch, "uncaught.ts", [state, ...rest], flag),
             ]);
             // Launchers have their own to say.
-            if (mode === "local") return expect(found).toEqual(expected);
-            expect({ ...found, stderr: "" }).toEqual({ ...expected, stderr: "" });
+            const saysMore = mode !== "local";
+            expect(comparable(found, saysMore)).toEqual(comparable(expected, saysMore));
           },
           TEST_MS,
         );
       }
+    }
+
+    const isolated = mode === "local" ? ["plain"] : ["plain", "isolated"];
+    for (const how of isolated) {
+      test.concurrent(
+        `what tasks leave behind is told with worker, task and place, ${how}`,
+        async () => {
+          const { exitCode, stdout, stderr } = await run(launch, "stray.ts", ["nothing", how]);
+          expect({ exitCode, told: JSON.parse(stdout) }).toEqual({
+            exitCode: 0,
+            told: { told: [], counts: [0, 0, 0, 0, 0] },
+          });
+          for (const part of STRAYS) expect(stderr).toMatch(part);
+          expect(stderr.match(/an error that nobody caught/g)).toHaveLength(STRAYS.length);
+        },
+        TEST_MS,
+      );
+
+      test.concurrent(
+        `what tasks leave behind is for the handlers that are there, ${how}`,
+        async () => {
+          const { exitCode, stdout, stderr } = await run(launch, "stray.ts", ["handlers", how]);
+          expect({ exitCode, told: JSON.parse(stdout) }).toEqual({
+            exitCode: 0,
+            told: {
+              told: [
+                "uncaughtException: TypeError: of a timer",
+                "once: RangeError: of a promise",
+                "uncaughtException: Error: of a timer",
+                "uncaughtException: Error: hidden",
+              ],
+              counts: [1, 0, 0, 0, 0],
+            },
+          });
+          // Nobody listens any more who has listened once.
+          expect(stderr.match(/an error that nobody caught/g)).toHaveLength(2);
+        },
+        TEST_MS,
+      );
     }
   });
 }

@@ -63,8 +63,9 @@ function whence(): string {
   if (own !== null) return `, in what ${own.label} has begun`;
   const [latest, before] = latestCalls();
   if (latest === undefined) return "";
-  const when = `${latest.isOver ? "after" : "while"} ${latest.label}${latest.isOver ? "" : " ran"}`;
-  return `, ${when}${before === undefined ? "" : `, and after ${before.label}`}`;
+  if (latest.isOver)
+    return `, after ${[latest, before].flatMap((call) => call?.label ?? []).join(" and ")}`;
+  return `, while ${latest.label} ran${before === undefined ? "" : `, after ${before.label}`}`;
 }
 
 /** For people: files under their own names, and the causes below it. */
