@@ -5,6 +5,7 @@ import { endOfMain, mainScript } from "../function/main-script.ts";
 import { withoutFrames } from "../function/stack.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "./context.ts";
+import { adviceOnPool, holdsPool, unsetPool } from "./own-pool.ts";
 import { runWithin } from "./watchdog.ts";
 
 /** How a call ended. */
@@ -213,6 +214,11 @@ function explained(
   { label }: RunningCall,
 ): Outcome | Pending {
   const unreached = unreachedVariable(outcome.value);
+  const pool = unreached ?? unsetPool(outcome.value);
+  if (pool !== null && holdsPool(pool)) {
+    const message = `Cannot finish ${label}: ${adviceOnPool(pool)}`;
+    return thrown(new FunctionError(message, { cause: outcome.value }));
+  }
   if (unreached !== null) {
     const message =
       `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this worker, where ` +
@@ -224,6 +230,10 @@ function explained(
   const { text, id } = inline;
   const name = missingVariable(outcome.value, text);
   if (name === null) return needsLines(id) ? new Pending(findLines(id), outcome) : outcome;
+  if (holdsPool(name)) {
+    const message = `Cannot run the inline function on this worker: ${adviceOnPool(name)}`;
+    return thrown(new FunctionError(message, { cause: outcome.value }));
+  }
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
     "it was written in, which does not travel with it; pass it as an argument";

@@ -184,6 +184,28 @@ describe("programs of their own", () => {
       expect({ exitCode, lines: linesOf(stdout) }).toEqual({ exitCode: 0, lines: expected });
     });
 
+    it(`${launch.mode}: a task that uses the variable of its pool is told what to do`, async () => {
+      const { exitCode, stdout } = await runProgram(launch, "own-pool.ts");
+      const told = Object.fromEntries(
+        linesOf(stdout).map((line) => [line.split(" ")[0], line.slice(line.indexOf(" ") + 1)]),
+      );
+      const names = {
+        ...{ declared: "pool", awaited: "workers", unset: "early", typed: "anyName" },
+        ...{ text: "pool", named: "pool", inner: "inner" },
+      };
+      for (const [name, variable] of Object.entries(names)) {
+        expect(told[name]).toContain(`it uses "${variable}", a pool`);
+        expect(told[name]).toMatch(
+          /^FunctionError: .* goes no further than AsyncPool\.open; submit/,
+        );
+      }
+      expect(told["other"]).toMatch(
+        /^FunctionError: .* uses "poolSize", which was not initialized/,
+      );
+      expect(told["parameter"]).toMatch(/^TypeError: undefined is not an object/);
+      expect(exitCode).toBe(0);
+    });
+
     it(`${launch.mode}: BSYNC_SPIN_US is taken`, async () => {
       const env = { BSYNC_SPIN_US: "0" };
       const { exitCode } = await runProgram(launch, "speaking.ts", { env });
