@@ -1,4 +1,4 @@
-import { performance, setTimeout } from "./os/natives.ts";
+import { own, performance, setTimeout } from "./os/natives.ts";
 import { whole } from "./os/whole.ts";
 
 /** The longest delay of a timer, in ms: a longer one would fire at once. */
@@ -25,7 +25,7 @@ export class DrainSignals {
   listen(): void {
     if (this.#state !== "off") return;
     this.#state = "on";
-    for (const signal of this.#signals) process.on(signal, this.#hear);
+    for (const signal of this.#signals) own.on(signal, this.#hear);
   }
 
   /** The pool is over: what comes now is the program's, once the time that was given is over. */
@@ -46,6 +46,6 @@ export class DrainSignals {
   };
 
   #stop(): void {
-    for (const signal of this.#signals) process.off(signal, this.#hear);
+    for (const signal of this.#signals) own.off(signal, this.#hear);
   }
 }

@@ -1,6 +1,7 @@
 /** Who started whom, as Linux tells in /proc, and their ends. */
 import { readdirSync } from "node:fs";
 import { isProcOwn, procOf, readProc, statOf } from "./os/proc.ts";
+import { own } from "./os/natives.ts";
 
 /** The parent of a process; 0 where it cannot be known. */
 export function parentOf(pid: number): number {
@@ -46,7 +47,7 @@ export function killGroup(group: number): void {
 
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, name);
+    own.kill(pid, name);
   } catch {
     // It has ended.
   }

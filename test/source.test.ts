@@ -74,13 +74,28 @@ describe("globals that a program may replace", () => {
     expect(names.length).toBeGreaterThan(8);
     expect(sources.flatMap((file) => globalsIn(file, names))).toEqual([]);
   });
+
+  test("are so where they are functions of process", () => {
+    const uses =
+      /(?<![#.\w])process\.(kill|nextTick|on|off|once|emit|exit|prepend\w+|remove\w+|hrtime|uptime)\(/g;
+    const found = sources
+      .filter((file) => file !== "src/processes.ts")
+      .flatMap((file) => [...codeOf(file).matchAll(uses)].map(([use]) => `${file}: ${use}`));
+    expect(found).toEqual([]);
+  });
 });
+
+/** Without comments and texts. */
+function codeOf(file: string): string {
+  const source = readFileSync(join(ROOT, file), "utf8");
+  return source.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$|`[^`]*`|"[^"\n]*"/gm, "");
+}
 
 /** Uses of globals of these names in a file that does not import them. */
 function globalsIn(file: string, names: readonly string[]): string[] {
   const source = readFileSync(join(ROOT, file), "utf8");
   const imported = /^import \{([^}]*)\} from "[^"]*natives\.ts";/m.exec(source)?.[1] ?? "";
-  const code = source.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$|`[^`]*`|"[^"\n]*"/gm, "");
+  const code = codeOf(file);
   return names
     .filter((name) => !imported.split(/\W+/).includes(name))
     .filter((name) => new RegExp(`(?<![.\\w])${name}(?=[.(]|\\()|new ${name}\\b`).test(code))

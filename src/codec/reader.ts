@@ -10,6 +10,7 @@ import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { append, define, set, setElement } from "./own.ts";
 import { finishError, rebuildError } from "./rebuilt.ts";
 import type { ClassReference, DecodeContext, Encoded } from "./types.ts";
+import { Date } from "../os/natives.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const MOST_CHARS_AT_ONCE = 8192;

@@ -14,6 +14,7 @@ import { pathOf } from "./paths.ts";
 import { type Copies, isSound, MANY_NUMBERS } from "./plain.ts";
 import { isOrdinary, refuse } from "./refusal.ts";
 import { type EncodeContext, type Encoded, Format } from "./types.ts";
+import { Date } from "../os/natives.ts";
 
 export type Node = unknown[];
 

@@ -17,7 +17,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Whether somebody throws what `stopMain` has thrown. */
 export function isStop(error: unknown): boolean {
-  return error instanceof Error && stops.has(error);
+  return stops.has(error as Error);
 }
 
 /** Whether what that has started is likely to run. */

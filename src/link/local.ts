@@ -8,6 +8,7 @@ import {
   clearTimeout,
   isCompiled,
   mainAtLoad,
+  own,
   performance,
   setInterval,
   setTimeout,
@@ -323,7 +324,7 @@ function endOf(pid: number): Ending | null {
 /** Whether there is such a process, for where nothing else tells. */
 function isThere(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    return own.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }

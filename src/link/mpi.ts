@@ -1,6 +1,6 @@
 import type { Mpi } from "../mpi/mpi.ts";
 import { isNeighbour } from "../neighbours.ts";
-import { performance } from "../os/natives.ts";
+import { own, performance } from "../os/natives.ts";
 import {
   allocate,
   type Greeting,
@@ -231,7 +231,7 @@ export const BELL_SIGNAL = "SIGURG";
 
 function ring(pid: number): void {
   try {
-    process.kill(pid, BELL_SIGNAL);
+    own.kill(pid, BELL_SIGNAL);
   } catch {
     // It is gone, or not ours to wake: it will look for itself, if it is there.
   }

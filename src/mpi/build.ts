@@ -31,6 +31,7 @@ import { digest, isWhole, publish, type Cache } from "./cache.ts";
 import { flagged, type Compiler } from "./compiler.ts";
 import type { Family } from "./launcher.ts";
 import { exclusively } from "./lock.ts";
+import { Date } from "../os/natives.ts";
 
 const COMPILE_TIMEOUT_MS = 120_000;
 

@@ -1,4 +1,5 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
+import { forgetAll } from "../os/unseen.ts";
 
 const MACHINE = process.arch === "x64" ? "x86_64" : "aarch64";
 
@@ -19,7 +20,7 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
 
 /** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, in whole seconds. */
 export function killAfter(ms: number): void {
-  process.removeAllListeners("SIGALRM");
+  forgetAll("SIGALRM");
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }
 

@@ -3,7 +3,7 @@
  * and what it says is read as far as an answer may go.
  */
 import { killDescendants, killGroup } from "../processes.ts";
-import { performance } from "./natives.ts";
+import { own, performance } from "./natives.ts";
 
 /** An answer of a few lines; and what a compiler has to say, which may be long. */
 const MOST_BYTES = 1 << 20;
@@ -75,8 +75,8 @@ export function endWithThis(child: Bun.Subprocess): Disposable {
   running.add(child);
   if (!isWatching) {
     isWatching = true;
-    process.on("exit", () => running.forEach(endAll));
-    for (const signal of SIGNALS) process.once(signal, endBy);
+    own.on("exit", () => running.forEach(endAll));
+    for (const signal of SIGNALS) own.once(signal, endBy);
   }
   return {
     [Symbol.dispose]: () => {
@@ -89,5 +89,5 @@ export function endWithThis(child: Bun.Subprocess): Disposable {
 /** Ends this process as the signal does where nobody listens. */
 function endBy(signal: NodeJS.Signals): void {
   running.forEach(endAll);
-  process.kill(process.pid, signal);
+  own.kill(process.pid, signal);
 }

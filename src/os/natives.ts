@@ -7,6 +7,7 @@ export const {
   clearImmediate,
   clearInterval,
   clearTimeout,
+  Date,
   Promise,
   queueMicrotask,
   setImmediate,
@@ -22,7 +23,21 @@ export const performance = Object.freeze({ now });
 export const Atomics = Object.freeze({ add, compareExchange, exchange, load, notify, store, wait });
 export const JSON = Object.freeze({ parse, stringify });
 
+export const crypto = Object.freeze({
+  getRandomValues: globalThis.crypto.getRandomValues.bind(globalThis.crypto),
+  randomUUID: globalThis.crypto.randomUUID.bind(globalThis.crypto),
+});
+
 export const { isError } = Error;
+
+/** What else is called of `process`: tests replace these, to see what a program does to others. */
+export const own = Object.freeze({
+  kill: process.kill.bind(process) as typeof process.kill,
+  nextTick: process.nextTick.bind(process) as typeof process.nextTick,
+  off: process.off.bind(process) as typeof process.off,
+  on: process.on.bind(process) as typeof process.on,
+  once: process.once.bind(process) as typeof process.once,
+});
 
 /** `process.memoryUsage.rss`. */
 export const { rss } = process.memoryUsage;

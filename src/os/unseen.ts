@@ -46,6 +46,12 @@ export function endUnseen(event: Event, listener: Listener): void {
   off.call(target, event, listener);
 }
 
+/** Nobody listens any more: neither the program, nor bsync. */
+export function forgetAll(event: Event): void {
+  unseen.delete(event);
+  removeAllListeners.call(target, event);
+}
+
 /** How many listen, of whatever kind. */
 export function countAll(event: Event): number {
   return listenerCount.call(target, event);

@@ -7,6 +7,7 @@ import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../processes.ts";
 import { isMalformed } from "../wire.ts";
 import { currentCall, latestCalls } from "./context.ts";
+import { own } from "../os/natives.ts";
 
 /** What this process is, for people. */
 let role = `pid ${process.pid}`;
@@ -118,12 +119,12 @@ export function leaveToController(signals: readonly string[]): void {
   for (const signal of signals) {
     if (left.has(signal)) continue;
     left.add(signal);
-    process.on(signal, ignore);
+    own.on(signal, ignore);
   }
 }
 
 /** They mean again what they meant before. */
 export function takeSignalsBack(): void {
-  for (const signal of left) process.off(signal, ignore);
+  for (const signal of left) own.off(signal, ignore);
   left.clear();
 }

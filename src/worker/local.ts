@@ -5,7 +5,7 @@ import { mapMemory } from "../link/memory.ts";
 import { Pump } from "../link/pump.ts";
 import { SHARED_BYTES, SharedLink } from "../link/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
-import { endUnseen, listenUnseen } from "../os/unseen.ts";
+import { endUnseen, forgetAll, listenUnseen } from "../os/unseen.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../place.ts";
 import { exitProcess, killDescendants } from "../processes.ts";
 import { At } from "../wire/task-id.ts";
@@ -13,6 +13,7 @@ import { readHead } from "../wire.ts";
 import { guarded, surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";
+import { own } from "../os/natives.ts";
 
 /** µs that a worker looks for its next call before it sleeps. */
 const SPIN_US = 100;
@@ -26,7 +27,7 @@ export function serveParent(note: WorkerNote | null = takeNote()): void {
   surviveStrayErrors(place === null ? "local" : `process of rank ${place.rank}`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that somebody listens:
   // a library would not end a process for that which goes on.
-  process.on("SIGINT", ignore);
+  own.on("SIGINT", ignore);
   listenUnseen("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   writeAtOnce();
@@ -52,8 +53,7 @@ function end(): void {
   if (!isServing) return;
   isServing = false;
   endUnseen("disconnect", end);
-  endUnseen("message", ignore);
-  process.removeAllListeners("message");
+  forgetAll("message");
   if (process.connected) process.disconnect?.();
   letGo();
   void written(false).then(() => exitProcess(0));

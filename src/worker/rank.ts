@@ -8,10 +8,11 @@ import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
 import {
+  Promise,
   clearTimeout,
   newPromise,
+  own,
   performance,
-  Promise,
   setImmediate,
   setTimeout,
 } from "../os/natives.ts";
@@ -202,7 +203,7 @@ function onDismissed(controller: number): void {
 function endServing(): void {
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
   job!.roll.onOver = () => killAfter(EXIT_MS);
-  process.on("exit", () => killDescendants(process.pid));
+  own.on("exit", () => killDescendants(process.pid));
   exitProcess(0);
 }
 

@@ -3,7 +3,7 @@
  * where an end of the process loses it, and write it in pieces, between which other workers of the pipe write
  * theirs. Here a write has been done when it returns, as console.log's has: whatever becomes of the process.
  */
-import { performance } from "../os/natives.ts";
+import { own, performance } from "../os/natives.ts";
 import {
   constants,
   createWriteStream,
@@ -128,11 +128,11 @@ function makeStream(fd: number): WriteStream {
     try {
       output.write(bytes);
     } catch (error) {
-      if (done !== undefined) process.nextTick(done, error);
+      if (done !== undefined) own.nextTick(done, error);
       stream.destroy(error as Error);
       return false;
     }
-    if (done !== undefined) process.nextTick(done, null);
+    if (done !== undefined) own.nextTick(done, null);
     return true;
   };
   return Object.assign(stream, { write, fd, _isStdio: true });
