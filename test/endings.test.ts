@@ -93,11 +93,17 @@ for (const launch of launches) {
       expect(exitCode).toBe(1);
     });
 
-    it("a timer throws while the main module awaits: exit code 1, and the error", async () => {
-      const { exitCode, stderr } = await endOf(launch, "timer");
-      expect(stderr).toContain("of a timer");
-      expect(exitCode).toBe(1);
-    });
+    for (const [deed, said] of [
+      ["timer", "of a timer"],
+      ["reject-waiting", "nobody looks at this"],
+    ] as const) {
+      it(`${deed}, while the main module awaits for ever: exit code 1, the error, and why`, async () => {
+        const { exitCode, stderr } = await endOf(launch, deed);
+        expect(stderr).toContain(said);
+        expect(stderr).toMatch(/bsync: the program has failed by the error above, .* exit code 1/);
+        expect(exitCode).toBe(1);
+      });
+    }
 
     it("process.exit(3), with tasks queued and running: exit code 3", async () => {
       const { exitCode, stderr } = await endOf(launch, "exit");

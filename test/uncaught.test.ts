@@ -59,6 +59,15 @@ const ROWS: readonly (readonly [deed: string, handlers: string, flag?: string])[
   ["late rejection", "none", "warn-with-error-code"],
 ];
 
+/** Launchers make something of their own of signals. */
+const SIGNAL_ROWS: readonly (readonly [deed: string, handlers: string])[] = [
+  ["SIGTERM", "none"],
+  ["SIGINT", "none"],
+  ["SIGTERM", "one for the signal"],
+  ["SIGTERM", "one that hands signals on"],
+  ["SIGINT", "one that hands signals on"],
+];
+
 /** What its pool is when the error comes. */
 const STATES = ["opening", "open", "closed"];
 
@@ -76,6 +85,7 @@ const STRAYS = [
 
 interface Run {
   readonly exitCode: number | null;
+  readonly signal: string | number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -87,7 +97,8 @@ async function run(launch: Launch, script: string, args: string[], flag?: string
   await job.leftNothing();
   const { stdout } = job;
   const stderr = job.stderr.replaceAll("\r", "");
-  return { exitCode: job.process.exitCode, stdout: stdout.replaceAll("\r", ""), stderr };
+  const { exitCode, signalCode } = job.process;
+  return { exitCode, signal: signalCode, stdout: stdout.replaceAll("\r", ""), stderr };
 }
 
 /** Without what differs each time; and without all on standard error where a launcher has its own to say. */
@@ -104,7 +115,8 @@ for (const launch of launches) {
   const test = testsUnder(mode);
 
   describe(`errors that nobody catches, ${mode}`, () => {
-    for (const [deed, handlers, flag] of ROWS) {
+    const rows = mode === "local" ? [...ROWS, ...SIGNAL_ROWS] : ROWS;
+    for (const [deed, handlers, flag] of rows) {
       const states = lane === "full" ? STATES : [drawOne(STATES)];
       for (const state of states) {
         const under = flag === undefined ? "" : `, --unhandled-rejections=${flag}`;
