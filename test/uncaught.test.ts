@@ -81,6 +81,7 @@ const STRAYS = [
   /worker 0 \(.*pid \d+\): .* task 7 \(leave\).*: \{/,
   /in what task 9 \(leave\) has begun: Error: of a timer\n.*\ncaused by Error: the cause/,
   /in what task 11 \(leave\) has begun: Error: hidden/,
+  /in what task 13 \(.*\) has begun: Error: of an inline function 1\n.*stray\.ts:24:\d+/,
 ];
 
 interface Run {

@@ -1,25 +1,19 @@
 import { writeSync } from "node:fs";
-import { userStack } from "../function/stack.ts";
-import { isStop } from "../function/stop.ts";
-import { isLeave } from "../os/output.ts";
 import { rejectionMode } from "../os/failure.ts";
+import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../processes.ts";
 import { isMalformed } from "../wire.ts";
-import { currentCall, latestCalls } from "./context.ts";
-import { own } from "../os/natives.ts";
-
-/** What this process is, for people. */
-let role = `pid ${process.pid}`;
+import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
 
 /**
  * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that throws. It is told on
  * stderr, and the worker goes on. A program with handlers of its own is left to them, and to what its flag says of
- * rejections; it does not see those that listen here. `what` this process is is told with them. Returns what makes this process end by
+ * rejections; it does not see those that listen here. `what`: this process, for people. Returns what makes it end by
  * such an error again.
  */
 export function surviveStrayErrors(what: string): () => void {
-  role = `${what}, pid ${process.pid}`;
+  setRole(what);
   const mode = rejectionMode();
   const onException = (error: unknown, origin: string) => {
     if (countSeen("uncaughtException") > 0) return;
@@ -40,45 +34,6 @@ export function surviveStrayErrors(what: string): () => void {
     endUnseen("uncaughtException", onException);
     endUnseen("unhandledRejection", onRejection);
   };
-}
-
-function tellStray(error: unknown): void {
-  if (isStop(error) || isLeave(error)) return;
-  const text = `bsync: ${whoAmI()}: an error that nobody caught${whence()}: ${textOf(error)}\n`;
-  try {
-    process.stderr.write(text);
-  } catch {
-    // Whatever a task has made of that stream.
-    writeSync(2, text);
-  }
-}
-
-function whoAmI(): string {
-  const [call] = latestCalls();
-  return `${call === undefined ? "a worker" : `worker ${call.worker}`} (${role})`;
-}
-
-/** What is known of the task that it comes from: of a rejection the engine does not say. */
-function whence(): string {
-  const own = currentCall();
-  if (own !== null) return `, in what ${own.label} has begun`;
-  const [latest, before] = latestCalls();
-  if (latest === undefined) return "";
-  if (latest.isOver)
-    return `, after ${[latest, before].flatMap((call) => call?.label ?? []).join(" and ")}`;
-  return `, while ${latest.label} ran${before === undefined ? "" : `, after ${before.label}`}`;
-}
-
-/** For people: files under their own names, and the causes below it. */
-function textOf(error: unknown): string {
-  try {
-    if (!Error.isError(error)) return Bun.inspect(error);
-    const { stack, cause } = error as Error;
-    const text = typeof stack === "string" ? userStack(stack) : String(error);
-    return Error.isError(cause) ? `${text}\ncaused by ${textOf(cause)}` : text;
-  } catch {
-    return "something that cannot be shown";
-  }
 }
 
 /**
