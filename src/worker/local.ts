@@ -134,5 +134,5 @@ function tieTo(parent: number): void {
   endWith(LIFE_FD);
   if (process.ppid !== parent) end();
   // What has left its group to live on would hold what it has inherited, a launcher's pipes among that.
-  process.on("exit", () => killDescendants(process.pid));
+  listenUnseen("exit", () => killDescendants(process.pid));
 }

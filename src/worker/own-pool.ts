@@ -1,6 +1,7 @@
 /** A task that uses the variable of a pool, as if it ran where that was opened. */
 import { readFileSync } from "node:fs";
-import { endOfMain, mainScript, scopeOf } from "../function/scope.ts";
+import { endOfMain, mainScript } from "../function/main-script.ts";
+import { scopeOf } from "../function/scope.ts";
 import { isError } from "../os/natives.ts";
 
 /** What a variable may be another name for, at most so many times over. */

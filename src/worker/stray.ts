@@ -1,6 +1,7 @@
 /** What is told on stderr of an error on a worker that nobody has caught: who, in which task, where. */
 import { writeSync } from "node:fs";
-import { findLines, INLINE_QUERY, needsLines } from "../function/lines.ts";
+import { findLines, needsLines } from "../function/lines.ts";
+import { INLINE } from "../function/paths.ts";
 import { userStack } from "../function/stack.ts";
 import { isStop } from "../function/stop.ts";
 import { isLeave } from "../os/output.ts";
@@ -58,7 +59,7 @@ function inlinesIn(error: unknown): number[] {
   }
 }
 
-const INLINE = RegExp(`${INLINE_QUERY.replace("?", "\\?")}(\\d+):`, "g");
+const INLINE = RegExp(`${INLINE.replace("?", "\\?")}(\\d+):`, "g");
 
 function tell({ head, error }: Stray): void {
   const text = `${head}: ${textOf(error)}\n`;
