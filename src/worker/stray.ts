@@ -52,14 +52,14 @@ function inlinesIn(error: unknown): number[] {
   try {
     const { stack } = error as Error;
     if (!Error.isError(error) || typeof stack !== "string") return [];
-    const found = stack.matchAll(INLINE);
+    const found = stack.matchAll(INLINE_PLACE);
     return [...new Set(Array.from(found, ([, id]) => Number(id)))].filter(needsLines);
   } catch {
     return [];
   }
 }
 
-const INLINE = RegExp(`${INLINE.replace("?", "\\?")}(\\d+):`, "g");
+const INLINE_PLACE = RegExp(`${INLINE.replace("?", "\\?")}(\\d+):`, "g");
 
 function tell({ head, error }: Stray): void {
   const text = `${head}: ${textOf(error)}\n`;
