@@ -14,7 +14,7 @@ import {
   type WorkerList,
 } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
-import { takeNote, type WorkerNote } from "./place.ts";
+import { takeNote, takeNoteAtOnce, type WorkerNote } from "./place.ts";
 import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { currentCall } from "./worker/context.ts";
 
@@ -40,6 +40,8 @@ export async function openPool(
   }
   const note = takeNote();
   if (note !== null) return serveBundled(note);
+  // The library that this process serves for opens it for its program, not for a task.
+  if (served !== null && currentCall() === null) return new Promise(() => {});
   const mayUseMpi = ownOption(options, "mpi") !== false;
   const launcher = mayUseMpi ? mpiJob(initTimeoutOf(options)) : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
@@ -55,6 +57,10 @@ export async function openPool(
       : (await import("./open/rank.ts")).joinPool;
   return await open(workers, options, among, isReleased, id);
 }
+
+/** Bundled into a library bsync serves as soon as it is loaded: the program, which would come to `open`, is another file. */
+const served = import.meta.path.endsWith("/src/open.ts") ? null : takeNoteAtOnce();
+if (served !== null) void serveBundled(served);
 
 async function openHere(
   workers: number | WorkerList | undefined,

@@ -24,6 +24,8 @@ export interface WorkerNote {
    * flags and config files mean the same. Null: it stays there.
    */
   readonly cwd: string | null;
+  /** It serves as soon as bsync is loaded, and not when its script comes to `open`. */
+  readonly atOnce: boolean;
   /** The program's main script. */
   readonly main: string;
   /** Its arguments, from the script's path on. */
@@ -60,7 +62,17 @@ let taken: WorkerNote | null = null;
  * of a worker process has the same descriptors, and is none.
  */
 export function takeNote(): WorkerNote | null {
-  if (taken !== null || !Bun.isMainThread) return null;
+  return taken === null ? (taken = readNote()) : null;
+}
+
+/** The same, of one that is to serve at once. */
+export function takeNoteAtOnce(): WorkerNote | null {
+  const note = readNote();
+  return note?.atOnce === true ? (taken = note) : null;
+}
+
+function readNote(): WorkerNote | null {
+  if (!Bun.isMainThread) return null;
   try {
     const stat = fstatSync(MEMORY_FD);
     if (!stat.isFile() || stat.size < TAIL) return null;
@@ -68,7 +80,7 @@ export function takeNote(): WorkerNote | null {
     if (new TextDecoder().decode(tail.subarray(4)) !== MARK) return null;
     const length = new DataView(tail.buffer).getUint32(0);
     const text = new TextDecoder().decode(readFrom(stat.size - TAIL - length, length));
-    return (taken = JSON.parse(text) as WorkerNote);
+    return JSON.parse(text) as WorkerNote;
   } catch {
     // There is no such descriptor, or it is something else.
     return null;

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, statSync } from "node:fs";
+import { closeSync, readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { isGiven, mainScript } from "../function/main-script.ts";
 import { launcherHere, withoutRank } from "../job/ancestry.ts";
 import {
@@ -334,10 +334,37 @@ function command(env: Record<string, string>): string[] {
   // The program's own arguments, for modules that read them.
   const args = process.argv.slice(isGiven(mainAtLoad) ? 1 : 2);
   if (isCompiled()) return [executable(), ...args];
-  const script = existsSync(ENTRY) ? ENTRY : mainAtLoad;
   // Bun takes the first for the end of its own.
   if (args[0] === "--") args.unshift("--");
-  return [executable(), ...runtimeFlags(env), script, ...args];
+  return [executable(), ...runtimeFlags(env), ...script(), ...args];
+}
+
+/** What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of it. */
+function script(): string[] {
+  if (!BUNDLED) return [ENTRY];
+  if (!inLibrary()) return [mainAtLoad];
+  return ["-e", `import(${JSON.stringify(import.meta.path)})`, "--"];
+}
+
+const BUNDLED = !import.meta.path.endsWith("/src/link/local.ts");
+
+/**
+ * Whether bsync is part of a file which the program imports, that being none of its own bundle: a library, whose
+ * workers have no use for the rest of the program.
+ */
+function inLibrary(): boolean {
+  const { path, dir } = import.meta;
+  if (!BUNDLED || path === mainAtLoad || isCompiled()) return false;
+  return dirname(mainAtLoad) !== dir || !isBundle(mainAtLoad);
+}
+
+/** Whether Bun has built a file. */
+function isBundle(path: string): boolean {
+  try {
+    return /^(?:#!.*\n)?\/\/ @bun\b/.test(readFileSync(path, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 function environment(env: LocalOptions["env"]): Record<string, string> {
@@ -351,6 +378,7 @@ function noteFor({ cwd, place }: LocalOptions): Uint8Array {
     inJob: isInJob(),
     cwd: folderFor(cwd),
     main: mainScript(),
+    atOnce: inLibrary(),
     argv: process.argv.slice(1),
     execArgv: process.execArgv,
   });
