@@ -11,6 +11,7 @@ import {
   readText,
   resolved,
 } from "./module-text.ts";
+import { preloads } from "./preloads.ts";
 import { testStandIn } from "./test-stand-in.ts";
 
 /**
@@ -99,6 +100,8 @@ export async function prepareLoader(takeOver: TakeOver): Promise<void> {
   install();
   inside = await graph.import<Inside>(`${NAMESPACE}:inside`);
   setLoaded(inside.cache);
+  // What they have set up in modules of the program's own run they set up in these.
+  for (const preload of preloads()) await inside.load(preload);
 }
 
 /** `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then exports are all there is. */

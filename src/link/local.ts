@@ -30,7 +30,7 @@ import {
   runtimeFlags,
   startFolder,
   withoutDebugger,
-} from "./runtime.ts";
+} from "../os/runtime.ts";
 import { watchUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 

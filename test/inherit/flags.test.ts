@@ -1,6 +1,6 @@
 /** What the program runs under, its workers run under. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { sharedFlags, startFolder } from "../../src/link/runtime.ts";
+import { sharedFlags, startFolder } from "../../src/os/runtime.ts";
 import { mpirunCommand } from "../mpi/launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";

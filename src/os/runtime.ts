@@ -5,8 +5,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import type { Environment } from "../mpi/launcher.ts";
-import { folderAtLoad, isCompiled, mainAtLoad } from "../os/natives.ts";
-import { readProc } from "../os/proc.ts";
+import { folderAtLoad, isCompiled, mainAtLoad } from "./natives.ts";
+import { readProc } from "./proc.ts";
 
 /**
  * Flags that mean this very process, and no other: the text that it runs in the place of a script; a debugger's
