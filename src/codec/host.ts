@@ -1,6 +1,10 @@
 /** Objects that are the runtime's own, as far as the engine carries them to another process. */
 import { resolve } from "node:path";
-import * as jsc from "bun:jsc";
+
+/** Loaded when it is first asked: most programs never do. */
+function engine(): typeof import("bun:jsc") {
+  return process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
+}
 
 /** In the description of an object's structure the name of its class stands behind two numbers. */
 const CLASS = /\(Structure \w+:\[\w+\/\d+, ([^,]+), /;
@@ -10,7 +14,7 @@ const CLASS = /\(Structure \w+:\[\w+\/\d+, ([^,]+), /;
  * `fs.Stats` is, a URL is not. Of such a thing structured clone makes a plain object.
  */
 export function isMadeOfProperties(value: object): boolean {
-  if (CLASS.exec(jsc.jscDescribe(value))?.[1] !== "Object") return false;
+  if (CLASS.exec(engine().jscDescribe(value))?.[1] !== "Object") return false;
   // Some have the same name, and all that they are elsewhere; they show no property.
   if (Object.keys(value).length > 0) return true;
   try {
@@ -27,10 +31,10 @@ export function isMadeOfProperties(value: object): boolean {
  */
 export function hostBytes(value: object): Uint8Array<ArrayBuffer> | null {
   try {
-    const bytes = jsc.serialize(value instanceof Blob ? located(value) : value, {
+    const bytes = engine().serialize(value instanceof Blob ? located(value) : value, {
       binaryType: "nodebuffer",
     });
-    const copy: unknown = jsc.deserialize(bytes);
+    const copy: unknown = engine().deserialize(bytes);
     if (typeof copy !== "object" || copy === null) return null;
     return Object.getPrototypeOf(copy) === Object.getPrototypeOf(value)
       ? new Uint8Array(bytes)
@@ -43,7 +47,7 @@ export function hostBytes(value: object): Uint8Array<ArrayBuffer> | null {
 /** The object that `hostBytes` has written; null for damaged bytes. */
 export function hostFrom(bytes: Uint8Array): object | null {
   try {
-    const value: unknown = jsc.deserialize(bytes.slice().buffer);
+    const value: unknown = engine().deserialize(bytes.slice().buffer);
     return typeof value === "object" ? value : null;
   } catch {
     return null;

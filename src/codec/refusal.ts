@@ -85,6 +85,8 @@ const ADVICE: Record<string, string> = {
   Response: "pass its body, as in `await response.bytes()`",
   ReadableStream: "pass its bytes, as in `await new Response(stream).bytes()`",
   AbortSignal: "pass it to `pool.with({ signal })`, and use `taskContext().signal` in the task",
+  CryptoKey: "make it extractable, or import it in the task",
+  BlockList: "pass its `rules`",
   symbol: "pass a string",
 };
 

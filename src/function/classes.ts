@@ -81,7 +81,7 @@ function placeIn(exports: unknown, name: string, prototype: object): string | nu
   if (!isHolder(exports)) return null;
   // By its name a getter is asked, too, which is how compilers export.
   if (name !== "" && isOf(read(exports, name), prototype)) return name;
-  for (const key of Object.getOwnPropertyNames(exports)) {
+  for (const key of keysOf(exports)) {
     const value = valueOf(exports, key);
     if (key.includes(".")) continue;
     if (isOf(value, prototype)) return key;
@@ -110,7 +110,7 @@ function placeInRuntime(name: string, prototype: object): Reference | null {
     const holder: unknown = read(globalThis, namespace);
     if (!isHolder(holder)) continue;
     if (isOf(read(holder, name), prototype)) return { module: null, name: `${namespace}.${name}` };
-    for (const key of Object.getOwnPropertyNames(holder)) {
+    for (const key of keysOf(holder)) {
       // Classes and `$`: what else there is may be made when it is asked for.
       const inner = /^[A-Z$]/.test(key) ? read(holder, key) : undefined;
       if (isHolder(inner) && isOf(read(inner, name), prototype)) {
@@ -129,6 +129,14 @@ function isHolder(value: unknown): value is object {
 
 function isOf(value: unknown, prototype: object): boolean {
   return typeof value === "function" && valueOf(value, "prototype") === prototype;
+}
+
+function keysOf(holder: object): string[] {
+  try {
+    return Object.getOwnPropertyNames(holder);
+  } catch {
+    return []; // a proxy
+  }
 }
 
 /** An own property's value; no getter is run. */
