@@ -150,6 +150,8 @@ export interface LostChild extends Ending {
 export interface Opening extends Greeting {
   /** The main script, for functions that are given as a text. */
   readonly main: string;
+  /** The text of one that was given by `bun -e`, else null. */
+  readonly text: string | null;
 }
 
 /** What a worker is told to keep to. */

@@ -112,6 +112,7 @@ export class Model implements Surroundings {
   readonly session = newSession();
   readonly opening: Opening = {
     main: "model",
+    text: null,
     pid: 1,
     host: "controller",
     pidSpace: "",

@@ -1,6 +1,6 @@
 import { JSON } from "../os/natives.ts";
 import { hasGraph, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
-import { mainScript } from "./main-script.ts";
+import { mainScript, mainText } from "./main-script.ts";
 import { noteShift } from "./maps.ts";
 import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import {
@@ -168,6 +168,8 @@ function onResolve(specifier: string, importer: string): Bun.OnResolveResult | u
   if (isResolving) return undefined;
   isResolving = true;
   try {
+    // A program that was given by `bun -e` is no file.
+    if (specifier === keyOf(mainScript()) && mainText() !== null) return { path: specifier };
     const from = plainPath(importer);
     if (specifier === "module") return modulesOwn(importer);
     const target = resolved(specifier, from);
@@ -203,7 +205,7 @@ export function nameModule(path: string, isWanted = false): boolean {
 function textOf(path: string, isWanted: boolean): string | null {
   if (languageOf(path) === undefined && !isWanted) return null;
   try {
-    const text = readText(path);
+    const text = (path === mainScript() ? mainText() : null) ?? readText(path);
     return isEsModule(path, text) && (isWanted || mayCallBsync(path, text)) ? text : null;
   } catch {
     return null; // The import itself will say what is wrong.

@@ -11,6 +11,8 @@ interface Run {
   hasBegun: boolean;
   /** The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded. */
   main: string | null;
+  /** Its text, if it was given by `bun -e`. */
+  text: string | null;
   onOpen: () => void;
   /** What the main script has come to, and goes no further: `AsyncPool.open`, or a call that communicates; null: not yet. */
   end: string | null;
@@ -22,6 +24,7 @@ const run = (holder[slot] ??= {
   loading: 0,
   hasBegun: false,
   main: null,
+  text: null,
   onOpen: () => {},
   end: null,
 });
@@ -29,6 +32,13 @@ const run = (holder[slot] ??= {
 /** The program's main script: on a worker, that of the process it works for. */
 export function mainScript(): string {
   return run.main ?? mainAtLoad;
+}
+
+/** The text of a main script that was given by `bun -e`; null for any other. */
+export function mainText(): string | null {
+  if (run.main !== null) return run.text;
+  // Of Node's, and Bun's.
+  return (process as { _eval?: string })._eval ?? null;
 }
 
 /** Whether a main script is none, but was given by `bun -e` or on stdin. */
@@ -42,8 +52,9 @@ export function isWorker(): boolean {
 }
 
 /** This process is a worker of a program with that main script; null: of none any more. */
-export function setMainScript(path: string | null): void {
+export function setMainScript(path: string | null, text: string | null = null): void {
   run.main = path;
+  run.text = text;
 }
 
 /** Runs a module by `start`; `onOpen` is called if it is the main script, and comes to `AsyncPool.open`. */

@@ -11,7 +11,7 @@ import {
   prepareLoader,
 } from "./loader.ts";
 import { exportsOf } from "./graph.ts";
-import { endOfMain, isGiven, mainScript, runModule } from "./main-script.ts";
+import { endOfMain, isGiven, mainScript, mainText, runModule } from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
 /** On a worker: the modules that were loaded for the functions in them, and what of them is within reach. */
@@ -54,8 +54,8 @@ export function loadScope(path: string): Promise<void> {
 }
 
 async function load(path: string): Promise<void> {
-  if (isGiven(path)) {
-    // A program that was given by `bun -e` or on stdin: there is nothing to load, nor any name in it.
+  if (isGiven(path) && mainText() === null) {
+    // There is nothing to load, nor any name in it.
     scopes.set(path, { evaluate: evaluateGlobally, exports: {}, reach: "names" });
     return;
   }

@@ -1,4 +1,4 @@
-import { mainScript } from "../function/main-script.ts";
+import { mainScript, mainText } from "../function/main-script.ts";
 import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
 import { IsolatedLink } from "../link/isolated.ts";
 import type { LinkOwner } from "../link/link.ts";
@@ -68,7 +68,7 @@ export class JobSurroundings implements Surroundings {
     this.#tag = tag;
     for (const rank of ranks) if (rank !== null) this.#tagTo(jobRank(among, rank));
     this.#release = release;
-    this.opening = { main: mainScript(), ...introduce(spinUs) };
+    this.opening = { main: mainScript(), text: mainText(), ...introduce(spinUs) };
     const pumped = {
       poll: () => this.poll(),
       yield: () => void job.mpi.wait(0, 1, 0, 1),

@@ -1,4 +1,4 @@
-import { mainScript } from "../function/main-script.ts";
+import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
@@ -21,7 +21,7 @@ export class LocalSurroundings implements Surroundings {
   constructor({ env, cwd }: Omit<LocalOptions, "place">, spin: number | undefined) {
     const spinUs = spin ?? SPIN_US;
     this.#options = { env, cwd, place: null };
-    this.opening = { main: mainScript(), ...introduce(spinUs) };
+    this.opening = { main: mainScript(), text: mainText(), ...introduce(spinUs) };
     const links = this.#links;
     const pumped = {
       poll: () => this.poll(),

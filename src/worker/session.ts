@@ -179,7 +179,7 @@ export class Session {
     leaveToController(opening.drainSignals);
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
-    setMainScript(opening.main);
+    setMainScript(opening.main, opening.text);
     if (!isGiven(opening.main)) process.argv[1] = opening.main;
     this.#link?.meet(opening);
     const board = this.#link?.offerBoard?.() ?? null;

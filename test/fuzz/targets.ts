@@ -199,7 +199,14 @@ function link(random: Random): void {
 /** The outside of a controller whose workers say whatever `random` says. */
 class Hostile implements Surroundings {
   readonly session = 1;
-  readonly opening = { main: "/main.ts", pid: 1, host: "here", pidSpace: "", spinUs: 0 };
+  readonly opening = {
+    main: "/main.ts",
+    text: null,
+    pid: 1,
+    host: "here",
+    pidSpace: "",
+    spinUs: 0,
+  };
   readonly #owners = new Map<number, LinkOwner>();
   /** The numbers of the tasks that each worker has been sent. */
   readonly sent = new Map<number, number[]>();

@@ -360,6 +360,28 @@ class Thing { @twice size() { return 4; } }`,
     start: ["--disallow-code-generation-from-strings=strict", "job.ts"],
     prints: ["4", "6"],
   },
+  "a program that is given on the command line": {
+    files: { "lib.ts": "export const twice = (x: number) => 2 * x;\n" },
+    start: [
+      "-e",
+      job(
+        'import { twice } from "./lib.ts";\nconst K: number = 3;\nfunction top(x: number) { return twice(x) + K; }',
+        ["top, 1", "(x: number) => x + K, 1", '"top", 2'],
+      ),
+    ],
+    prints: ["5", "4", "7"],
+  },
+  "a preload that sets up a module": {
+    files: {
+      "bunfig.toml": 'preload = "./first.ts"\n',
+      "first.ts": 'import { settings } from "./settings.ts"; settings.depth++;\n',
+      "second.ts": 'import { settings } from "./settings.ts"; settings.depth += 10;\n',
+      "settings.ts": "export const settings = { depth: 0 };\n",
+      "job.ts": job('import { settings } from "./settings.ts";', ["() => settings.depth"]),
+    },
+    start: ["--preload=./second.ts", "job.ts"],
+    prints: ["11"],
+  },
   ...folders,
   ...bundles,
   ...commonJs,

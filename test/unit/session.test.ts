@@ -73,7 +73,7 @@ class Worker {
 async function open(deed: (word: string) => void): Promise<Worker> {
   (globalThis as Record<string, unknown>)[DEED] = deed;
   const worker = new Worker();
-  const rules = { main: MAIN, maxMemory: Infinity, drainSignals: [] };
+  const rules = { main: MAIN, text: null, maxMemory: Infinity, drainSignals: [] };
   worker.take((message) => message.write(Kind.Open, 0, 1, encoded({ ...introduce(0), ...rules })));
   const reference = { kind: "text", text: `(word) => globalThis["${DEED}"](word)` };
   worker.take((message) => {
