@@ -80,6 +80,17 @@ function end(code: number): void {
   joined.roll.end(exitCodeFor(code));
 }
 
+/** From the `exit` event on: a listener that calls `process.exit` itself ends the process before others are called. */
+function endBeforeExit(): void {
+  // Of Node's, and Bun's: what `process.exit` does last.
+  const ending = process as unknown as { reallyExit(code: number): never };
+  const { reallyExit } = ending;
+  ending.reallyExit = (code) => {
+    end(code);
+    return reallyExit.call(process, code);
+  };
+}
+
 let isSeenTo = false;
 
 /** Takes part in the end of the job when this process ends. */
@@ -88,6 +99,7 @@ function seeToEnd(mpi: Mpi): void {
   isSeenTo = true;
   callExitListeners();
   listenUnseen("exit", end);
+  listenUnseen("exit", endBeforeExit, true);
   watchUncaught(() => mpi.size > 1, end);
 }
 
