@@ -78,13 +78,18 @@ function giveUp(): void {
   }
 }
 
+const EngineError = Error;
+
 /** Whether `process.exit` has led to this `exit` event: the engine's own function is among those that are called. */
 function isExiting(): boolean {
-  const limit = Error.stackTraceLimit;
+  const { stackTraceLimit, prepareStackTrace } = EngineError;
   try {
-    Error.stackTraceLimit = Infinity;
-    return /^\s+at exit \((unknown|native)/m.test(new Error().stack ?? "");
+    // The program may print stacks in a way of its own.
+    Object.assign(EngineError, { stackTraceLimit: Infinity, prepareStackTrace: undefined });
+    return /^\s+at exit \((unknown|native)/m.test(new EngineError().stack ?? "");
+  } catch {
+    return true;
   } finally {
-    Error.stackTraceLimit = limit;
+    Object.assign(EngineError, { stackTraceLimit, prepareStackTrace });
   }
 }
