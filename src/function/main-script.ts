@@ -41,11 +41,6 @@ export function mainText(): string | null {
   return (process as { _eval?: string })._eval ?? null;
 }
 
-/** Whether a main script is none, but was given by `bun -e` or on stdin. */
-export function isGiven(path: string): boolean {
-  return /\/\[(eval|stdin)\]$/.test(path);
-}
-
 /** Whether this process serves a program, with that main script, as a worker. */
 export function isWorker(): boolean {
   return run.main !== null;

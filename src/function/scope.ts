@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
-import { clearTimeout, isCompiled, newPromise, Promise, setTimeout } from "../os/natives.ts";
+import {
+  clearTimeout,
+  isCompiled,
+  isGiven,
+  newPromise,
+  Promise,
+  setTimeout,
+} from "../os/natives.ts";
 import { withNamesInReach } from "./common-js.ts";
 import {
   type Evaluate,
@@ -11,7 +18,7 @@ import {
   prepareLoader,
 } from "./loader.ts";
 import { exportsOf } from "./graph.ts";
-import { endOfMain, isGiven, mainScript, mainText, runModule } from "./main-script.ts";
+import { endOfMain, mainScript, mainText, runModule } from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
 /** On a worker: the modules that were loaded for the functions in them, and what of them is within reach. */

@@ -1,13 +1,11 @@
-import { closeSync, readFileSync, statSync } from "node:fs";
+import { closeSync, statSync } from "node:fs";
 import { constants } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { isGiven, mainScript } from "../function/main-script.ts";
+import { resolve } from "node:path";
+import { mainScript } from "../function/main-script.ts";
 import { launcherHere, withoutRank } from "../job/ancestry.ts";
 import {
   clearInterval,
   clearTimeout,
-  isCompiled,
-  mainAtLoad,
   own,
   performance,
   setInterval,
@@ -26,10 +24,10 @@ import type { Ending, Link, LinkOwner } from "./link.ts";
 import { createMemory } from "./memory.ts";
 import {
   currentFolder,
-  executable,
-  runtimeFlags,
+  inLibrary,
   startFolder,
   withoutDebugger,
+  workerCommand,
 } from "../os/runtime.ts";
 import { watchUncaught } from "./uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
@@ -42,8 +40,6 @@ export interface LocalOptions {
   /** The rank it works for, if it does. */
   readonly place: Place | null;
 }
-
-const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 
 const alive = new Set<LocalLink>();
 let watching = false;
@@ -261,7 +257,7 @@ export class LocalLink implements Link {
   #start(options: LocalOptions, memory: number): Bun.Subprocess {
     const env = environment(options.env);
     const cwd = startFolder();
-    return Bun.spawn(command(env), {
+    return Bun.spawn(workerCommand(env), {
       ...(cwd === undefined ? {} : { cwd }),
       env,
       stdio: ["ignore", "inherit", "inherit", "pipe", memory, "pipe"],
@@ -327,43 +323,6 @@ function isThere(pid: number): boolean {
     return own.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-}
-
-function command(env: Record<string, string>): string[] {
-  // The program's own arguments, for modules that read them.
-  const args = process.argv.slice(isGiven(mainAtLoad) ? 1 : 2);
-  if (isCompiled()) return [executable(), ...args];
-  // Bun takes the first for the end of its own.
-  if (args[0] === "--") args.unshift("--");
-  return [executable(), ...runtimeFlags(env), ...script(), ...args];
-}
-
-/** What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of it. */
-function script(): string[] {
-  if (!BUNDLED) return [ENTRY];
-  if (!inLibrary()) return [mainAtLoad];
-  return ["-e", `import(${JSON.stringify(import.meta.path)})`, "--"];
-}
-
-const BUNDLED = !import.meta.path.endsWith("/src/link/local.ts");
-
-/**
- * Whether bsync is part of a file which the program imports, that being none of its own bundle: a library, whose
- * workers have no use for the rest of the program.
- */
-function inLibrary(): boolean {
-  const { path, dir } = import.meta;
-  if (!BUNDLED || path === mainAtLoad || isCompiled()) return false;
-  return dirname(mainAtLoad) !== dir || !isBundle(mainAtLoad);
-}
-
-/** Whether Bun has built a file. */
-function isBundle(path: string): boolean {
-  try {
-    return /^(?:#!.*\n)?\/\/ @bun\b/.test(readFileSync(path, "utf8"));
-  } catch {
-    return false;
   }
 }
 

@@ -66,3 +66,8 @@ function folder(): string | undefined {
     return undefined;
   }
 }
+
+/** Whether a main script is none, but was given by `bun -e` or on stdin. */
+export function isGiven(path: string): boolean {
+  return /\/\[(eval|stdin)\]$/.test(path);
+}

@@ -2,11 +2,12 @@
  * What a program runs under: the flags that Bun was started with, its executable, and the folder in which it looked for
  * config files, preloads and all else that is named by a relative path. Workers are started with the same.
  */
-import { existsSync, realpathSync } from "node:fs";
-import { isAbsolute, resolve } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import type { Environment } from "../mpi/launcher.ts";
-import { folderAtLoad, isCompiled, mainAtLoad } from "./natives.ts";
+import { folderAtLoad, isCompiled, isGiven, mainAtLoad } from "./natives.ts";
 import { readProc } from "./proc.ts";
+import { testRunner } from "./test-run.ts";
 
 /**
  * Flags that mean this very process, and no other: the text that it runs in the place of a script; a debugger's
@@ -26,6 +27,10 @@ const OWN_FLAGS = new Set(
 /** Those among them that take the next argument, if they have no "=". */
 const WITH_VALUE =
   /^(-e|--eval|-p|--print|-F|--(watch-kill-signal|(cpu|heap)-prof-(name|dir|interval)|cron-\w+|elide-lines|filter|shell|cwd|env-file))$/;
+
+/** Flags of `bun test`, which it does not count among those of the runtime, that decide how modules are read. */
+const READING =
+  /^(?:--(?:conditions|define|loader|tsconfig-override|main-fields|extension-order|drop|feature|jsx-[\w-]+)|-[dl])(?:=|$)/;
 
 /** Where a debugger listens, or waits. */
 const DEBUGGER = /^BUN_INSPECT/;
@@ -70,8 +75,7 @@ function isMain(path: string): boolean {
 
 /** The words this process was started by, up to its script; none where that cannot be known. */
 function commandLine(): string[] {
-  const text = readProc(process.pid, "cmdline") ?? "";
-  const words = Buffer.from(text, "latin1").toString().split("\0").slice(0, -1);
+  const words = wordsOf(process.pid);
   return words.slice(0, words.length - process.argv.length + 2);
 }
 
@@ -87,7 +91,22 @@ export function runtimeFlags(env: Environment): string[] {
   const inherits =
     env["BUN_OPTIONS"] !== undefined && env["BUN_OPTIONS"] === process.env["BUN_OPTIONS"];
   const flags = inherits ? typedFlags() : process.execArgv;
-  return [...sharedFlags(flags), "--no-env-file"];
+  return [...sharedFlags(flags), ...testFlags(), "--no-env-file"];
+}
+
+/** What stands behind the word `test`, as far as it is for workers, too. */
+function testFlags(): string[] {
+  if (testRunner() === null) return [];
+  const words = wordsOf(process.pid);
+  return readingFlags(words.slice(words.indexOf("test") + 1));
+}
+
+/** Those among the arguments of `bun test` that decide how modules are read. */
+export function readingFlags(words: readonly string[]): string[] {
+  return words.flatMap((word, i) => {
+    if (!READING.test(word)) return [];
+    return word.includes("=") || word === "--jsx-side-effects" ? [word] : words.slice(i, i + 2);
+  });
 }
 
 /** Flags without those that mean the one process alone. */
@@ -99,6 +118,11 @@ export function sharedFlags(flags: readonly string[]): string[] {
     else if (WITH_VALUE.test(flag)) i++;
   }
   return shared;
+}
+
+function wordsOf(pid: number): string[] {
+  const text = readProc(pid, "cmdline") ?? "";
+  return Buffer.from(text, "latin1").toString().split("\0").slice(0, -1);
 }
 
 /** The flags of the command line, without those that BUN_OPTIONS has put before them. */
@@ -128,4 +152,48 @@ function withoutOwnFlags(options: string): string {
   const words = options.split(/\s+/);
   const hasOwn = words.some((word) => OWN_FLAGS.has(word.replace(/=.*/s, "")));
   return hasOwn ? sharedFlags(words).join(" ") : options;
+}
+
+const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
+
+/** The words that start a worker, `env` being its environment. */
+export function workerCommand(env: Environment): string[] {
+  // The program's own arguments, for modules that read them.
+  const args = process.argv.slice(isGiven(mainAtLoad) ? 1 : 2);
+  if (isCompiled()) return [executable(), ...args];
+  // Bun takes the first for the end of its own.
+  if (args[0] === "--") args.unshift("--");
+  return [executable(), ...runtimeFlags(env), ...script(), ...args];
+}
+
+/** What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of it. */
+function script(): string[] {
+  if (!isBundled()) return [ENTRY];
+  if (!inLibrary()) return [mainAtLoad];
+  return ["-e", `import(${JSON.stringify(import.meta.path)})`, "--"];
+}
+
+/** One that is no module may have kept the path that this file had where it was built. */
+function isBundled(): boolean {
+  return !import.meta.path.endsWith("/src/link/runtime.ts") || !existsSync(ENTRY);
+}
+
+/**
+ * Whether bsync is part of a file which the program imports, that being none of its own bundle: a library, whose
+ * workers have no use for the rest of the program.
+ */
+export function inLibrary(): boolean {
+  // Each named in full: a bundle that is no module has no `import.meta` else.
+  if (!isBundled() || import.meta.path === mainAtLoad || !existsSync(import.meta.path))
+    return false;
+  return dirname(mainAtLoad) !== import.meta.dir || !isBundle(mainAtLoad);
+}
+
+/** Whether Bun has built a file. */
+function isBundle(path: string): boolean {
+  try {
+    return /^(?:#!.*\n)?\/\/ @bun\b/.test(readFileSync(path, "utf8"));
+  } catch {
+    return false;
+  }
 }

@@ -5,7 +5,7 @@ import { mainAtLoad } from "./natives.ts";
 const LONG_MS = 2 ** 31 - 1;
 
 /** Its module; null where this is no run of a test file. */
-function testRunner(): typeof import("bun:test") | null {
+export function testRunner(): typeof import("bun:test") | null {
   if (!Bun.isMainThread || !/[._](?:test|spec)\.[cm]?[jt]sx?$/.test(mainAtLoad)) return null;
   try {
     return require("bun:test") as typeof import("bun:test");

@@ -7,7 +7,7 @@ import {
   encodeValue,
   OUT_OF_BAND_BYTES,
 } from "../codec/value.ts";
-import { performance, rss } from "../os/natives.ts";
+import { isGiven, performance, rss } from "../os/natives.ts";
 import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, type TimeoutError, ValueError } from "../errors.ts";
@@ -16,7 +16,7 @@ import { Resolved, resolveFunction } from "../function/resolve.ts";
 import { classOnWorker, exportersOnWorker } from "./classes.ts";
 import { forgetInline } from "../function/lines.ts";
 import type { FunctionReference } from "../function/reference.ts";
-import { isGiven, setMainScript } from "../function/main-script.ts";
+import { setMainScript } from "../function/main-script.ts";
 import { userStack, withoutFrames } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";

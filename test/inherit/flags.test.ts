@@ -1,6 +1,6 @@
 /** What the program runs under, its workers run under. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { sharedFlags, startFolder } from "../../src/os/runtime.ts";
+import { readingFlags, sharedFlags, startFolder } from "../../src/os/runtime.ts";
 import { mpirunCommand } from "../mpi/launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
@@ -138,6 +138,29 @@ test("flags that mean one process", () => {
     [],
   );
   expect(sharedFlags(["--env-file", "a", "--env-file=b", "--unknown"])).toEqual(["--unknown"]);
+});
+
+test("flags of bun test that say how modules are read", () => {
+  const words = ["--timeout", "9", "--conditions", "a", "-d", "X:1", "--define=Y:2", "./x.test.ts"];
+  const kept = ["--conditions", "a", "-d", "X:1", "--define=Y:2"];
+  expect(readingFlags(words)).toEqual(kept);
+  expect(readingFlags(["--preload", "./a.ts", "-t", "name", "--smol"])).toEqual([]);
+});
+
+test("workers of a test run read modules as it does", async () => {
+  lab.write(
+    "reading.test.ts",
+    `import { AsyncPool } from "bsync"; import { expect, test } from "bun:test"; import condition from "conditional";
+declare const GIVEN: unknown;
+export function see() { return [condition, GIVEN]; }
+test("the same", async () => { await using pool = await AsyncPool.open(1);
+  expect(see()).toEqual(["special", 3]); expect(await pool.async(see)).toEqual(["special", 3]); });`,
+  );
+  const { stderr, exitCode } = await lab.run(
+    "bun test --conditions special --define GIVEN:3 ./reading.test.ts",
+  );
+  expect(stderr).toContain("1 pass");
+  expect(exitCode).toBe(0);
 });
 
 test("this very run was started where it says", () => {
