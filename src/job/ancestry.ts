@@ -57,11 +57,14 @@ export function isStartedByRank(): boolean {
   return (startedByRank ??= findLauncher(process.env) !== null && hasRankAbove());
 }
 
+/** Tools that watch MPI put its library into all programs, this one too: then it tells nothing. */
 function hasRankAbove(): boolean {
-  for (const pid of ancestorsOfRank()) {
-    if (/\/lib(?:p?mpi|mpich)\w*[.-]/.test(readProc(pid, "maps") ?? "")) return true;
-  }
-  return false;
+  return [...ancestorsOfRank()].some(hasMpi) && !hasMpi(process.pid);
+}
+
+/** Whether a process has loaded an MPI. */
+function hasMpi(pid: number): boolean {
+  return /\/lib(?:p?mpi|mpich)\w*[.-]/.test(readProc(pid, "maps") ?? "");
 }
 
 /** The processes between the launcher and this one, the nearest first: they have the same rank's environment. */
