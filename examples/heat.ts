@@ -6,14 +6,13 @@
  *   bun run examples/heat.ts 256 400 frames
  *   mpirun -n 6 bun run examples/heat.ts 256 400 frames
  *
- * The field is the same in either way, to the last bit. Outside of the repository it needs a package:
- * `bun add pngjs`.
+ * The field is the same in either way, to the last bit.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { PNG } from "pngjs";
 import { AsyncPool, getSize, usingMpi } from "../index.ts";
 import { type Communicator, PROC_NULL, world } from "../mpi.ts";
+import { encodePng } from "./png.ts";
 
 const FRAMES = 8;
 const MAX_SIDE = 4096;
@@ -84,14 +83,14 @@ function rowSums(side: number, field: Float64Array): Float64Array {
 }
 
 /** A frame as PNG: black, red, yellow, white. */
-export function render(side: number, field: Float64Array): Uint8Array {
-  const png = new PNG({ width: side, height: side });
+export async function render(side: number, field: Float64Array): Promise<Uint8Array> {
+  const rgba = new Uint8Array(4 * side * side);
   field.forEach((degrees, i) => {
     const heat = (3 * Math.min(Math.max(degrees, 0), 100)) / 100;
     const level = (part: number): number => Math.round(255 * Math.min(Math.max(heat - part, 0), 1));
-    png.data.set([level(0), level(1), level(2), 255], 4 * i);
+    rgba.set([level(0), level(1), level(2), 255], 4 * i);
   });
-  return PNG.sync.write(png);
+  return await encodePng(side, side, rgba);
 }
 
 /** After which steps there is a frame. */

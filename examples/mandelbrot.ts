@@ -4,11 +4,9 @@
  *
  *   bun run examples/mandelbrot.ts 1200 800 mandelbrot.png
  *   mpirun -n 4 bun run examples/mandelbrot.ts 1200 800 mandelbrot.png
- *
- * Outside of this repository it needs a package: `bun add pngjs`.
  */
-import { PNG } from "pngjs";
 import { AsyncPool } from "../index.ts";
+import { encodePng } from "./png.ts";
 
 const BAND_ROWS = 16;
 const MAX_SIDE = 20_000;
@@ -56,13 +54,6 @@ function paint(steps: number): [red: number, green: number, blue: number, alpha:
   return [wave(-0.5), wave(0), wave(0.7), 255];
 }
 
-/** Bands from above to below, which together are the picture. */
-export function encode(width: number, height: number, bands: readonly Uint8Array[]): Uint8Array {
-  const png = new PNG({ width, height });
-  png.data = Buffer.concat(bands);
-  return PNG.sync.write(png);
-}
-
 async function main(width: number, height: number, path = "mandelbrot.png"): Promise<void> {
   await using pool = await AsyncPool.open();
   // From here on there is one of us: in an MPI job the other ranks wait for tasks.
@@ -81,7 +72,7 @@ async function main(width: number, height: number, path = "mandelbrot.png"): Pro
   const pixels = await Promise.all(bands);
   const seconds = (performance.now() - start) / 1000;
 
-  await Bun.write(path, encode(width, height, pixels));
+  await Bun.write(path, await encodePng(width, height, Buffer.concat(pixels)));
   console.log(`${path}: ${width} x ${height}, ${bands.length} bands on ${pool.size} workers`);
   console.log(`${seconds.toFixed(3)} s`);
 }

@@ -271,6 +271,20 @@ function contract(
       LIMIT_MS,
     );
 
+    test.each([
+      [["primes.ts", "1e5"], "pi(100000) = 9592"],
+      [["nas-ep.ts", "S"], "VERIFICATION SUCCESSFUL"],
+      [["mandelbrot.ts", "24", "16", "installed.png"], "24 x 16"],
+      [["heat.ts", "12", "20", "installed"], "field"],
+    ] as const)(
+      "its examples run as they are installed: %p prints %s",
+      async ([example, ...args], expected) => {
+        const path = `node_modules/bsync/examples/${example}`;
+        expect(said(await start(BUN, "run", path, ...args))).toContain(expected);
+      },
+      LIMIT_MS,
+    );
+
     test(
       "bunx bsync doctor finds that all is well",
       async () => {

@@ -175,7 +175,7 @@ function script(): string[] {
 
 /** One that is no module may have kept the path that this file had where it was built. */
 function isBundled(): boolean {
-  return !import.meta.path.endsWith("/src/link/runtime.ts") || !existsSync(ENTRY);
+  return !import.meta.path.endsWith("/src/os/runtime.ts") || !existsSync(ENTRY);
 }
 
 /**
