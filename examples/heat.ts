@@ -1,7 +1,8 @@
 /**
- * The heat equation in two dimensions, and its pictures. Some ranks serve a pool, which renders frames
- * to PNG; among the others, the unused ones, the domain is split into bands of rows, whose edges they
- * exchange by bsync/mpi. Without a launcher one process does the sums, and its pool the pictures.
+ * The heat equation in two dimensions, and its pictures. Some ranks serve a pool, which renders
+ * frames to PNG; among the others, the unused ones, the domain is split into bands of rows, whose
+ * edges they exchange by bsync/mpi. Without a launcher one process does the sums, and its pool the
+ * pictures.
  *
  *   bun run examples/heat.ts 256 400 frames
  *   mpirun -n 6 bun run examples/heat.ts 256 400 frames

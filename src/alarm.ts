@@ -4,9 +4,9 @@ import { clearTimeout, performance, setTimeout } from "./os/natives.ts";
 const LONGEST_MS = 2_000_000_000;
 
 /**
- * The pool's one timer. It rings once, at the earliest time it was given and never before; what is to
- * be done then is its owner's affair. It may ring up to a millisecond late, as timers do, and for
- * a time that is of no interest any more. It never keeps the process alive.
+ * The pool's one timer. It rings once, at the earliest time it was given and never before; what is
+ * to be done then is its owner's affair. It may ring up to a millisecond late, as timers do, and
+ * for a time that is of no interest any more. It never keeps the process alive.
  */
 export class Alarm {
   readonly #ring: () => void;

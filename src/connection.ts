@@ -8,7 +8,10 @@ import type { Greeting, MessageWriter } from "./wire.ts";
 export type ControlledLink = Link & {
   /** Ends the process; with `task`, unless it is seen to have gone on to others. */
   kill?(task?: number): void;
-  /** From now on nothing begins of what was sent, where the worker can see that. The number of this recall. */
+  /**
+   * From now on nothing begins of what was sent, where the worker can see that. The number of this
+   * recall.
+   */
   recall?(): number;
   /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
   readonly isSeen?: boolean;
@@ -23,7 +26,10 @@ export type ControlledLink = Link & {
   readonly session?: number;
 };
 
-/** Functions that a worker is told of before it forgets those that it was not called with for as long. */
+/**
+ * Functions that a worker is told of before it forgets those that it was not called with for as
+ * long.
+ */
 const RECENT_FUNCTIONS = 2048;
 
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */

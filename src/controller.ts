@@ -48,7 +48,9 @@ import { At, firstOrder, INITIALIZER } from "./wire/task-id.ts";
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
-/** ms between two looks at whether workers live, for callers that keep the event loop from telling. */
+/**
+ * ms between two looks at whether workers live, for callers that keep the event loop from telling.
+ */
 const CHECK_ALIVE_MS = 50;
 
 /**
@@ -160,7 +162,8 @@ export class Controller implements TaskOwner {
     this.#refuseIfClosed(fn);
     if (this.#limits.queue !== Infinity) this.#refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
-    // After a silence the worker sleeps; what is done from here to the sending is done while it wakes.
+    // After a silence the worker sleeps; what is done from here to the sending is done while it
+    // wakes.
     if (this.#pending === 0) this.#rouse(this.#scheduler.firstIdle);
     try {
       task.payload = this.#values.keep(args);
@@ -178,7 +181,9 @@ export class Controller implements TaskOwner {
     if (worker !== undefined) this.connections[worker.index]!.link?.rouse();
   }
 
-  /** Submits a call to every worker; in the order of the workers. Throws before any is submitted. */
+  /**
+   * Submits a call to every worker; in the order of the workers. Throws before any is submitted.
+   */
   submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
     needStack();
     this.#refuseIfClosed(fn);
@@ -195,8 +200,9 @@ export class Controller implements TaskOwner {
   }
 
   /**
-   * Queues a task, as a whole or not at all. What has run until now to read its arguments may have closed the pool,
-   * or aborted its signal: then the handle tells. From here on none of the program's code runs.
+   * Queues a task, as a whole or not at all. What has run until now to read its arguments may have
+   * closed the pool, or aborted its signal: then the handle tells. From here on none of the
+   * program's code runs.
    */
   #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
     if (this.#closed !== "open" || this.#broken !== null) {
@@ -487,13 +493,18 @@ export class Controller implements TaskOwner {
     debug(`${describe(connection)} is ready`);
   }
 
-  /** A worker that has had all the tasks it may have is let go, once it has answered the last one. */
+  /**
+   * A worker that has had all the tasks it may have is let go, once it has answered the last one.
+   */
   #retire(connection: Connection): void {
     if (!this.#scheduler.retire(connection.record, performance.now())) return;
     this.#outgoing.write(connection, Kind.Close, 0);
   }
 
-  /** A worker goes while there is something to do: one that was not let go, or owes answers, is lost as any other. */
+  /**
+   * A worker goes while there is something to do: one that was not let go, or owes answers, is lost
+   * as any other.
+   */
   #goodbye(connection: Connection): void {
     const { record, rank, link } = connection;
     if (record.inFlight.length === 0 && this.#scheduler.isSpent(record)) {
@@ -620,8 +631,8 @@ export class Controller implements TaskOwner {
   }
 
   /**
-   * A task's memory is gone while it is being sent: it fails. Its worker, which takes in zeros in the place of what is
-   * missing, begins nothing that it was sent, where it can see that.
+   * A task's memory is gone while it is being sent: it fails. Its worker, which takes in zeros in
+   * the place of what is missing, begins nothing that it was sent, where it can see that.
    */
   #onTorn(connection: Connection, buffer: Uint8Array): void {
     const { record } = connection;
@@ -700,7 +711,9 @@ export class Controller implements TaskOwner {
     this.#settle(task, "failed", new TimeoutError(`Cannot finish ${task.label}: ${message}`));
   }
 
-  /** A worker is at one call for long, or does not begin any: others do what it was sent besides. */
+  /**
+   * A worker is at one call for long, or does not begin any: others do what it was sent besides.
+   */
   #onHolding(connection: Connection): void {
     const now = performance.now();
     this.#recalls.recall(connection, now);
@@ -716,7 +729,10 @@ export class Controller implements TaskOwner {
     this.#outgoing.flush();
   }
 
-  /** A recalled worker begins nothing more. What it has begun it tells, but not before it has sent the answers before that. */
+  /**
+   * A recalled worker begins nothing more. What it has begun it tells, but not before it has sent
+   * the answers before that.
+   */
   #takeBack(connection: Connection): boolean {
     const { record, link } = connection;
     const told = link?.told;
@@ -729,7 +745,10 @@ export class Controller implements TaskOwner {
     return true;
   }
 
-  /** Of what a recalled worker was sent all is queued again that lies behind what it is at; where nothing more starts, it is cancelled. */
+  /**
+   * Of what a recalled worker was sent all is queued again that lies behind what it is at; where
+   * nothing more starts, it is cancelled.
+   */
   #giveBack(record: WorkerRecord, at: number): void {
     const { inFlight } = record;
     const isLoading = at === At.Loading;
@@ -741,7 +760,10 @@ export class Controller implements TaskOwner {
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
   }
 
-  /** The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing behind that. */
+  /**
+   * The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing
+   * behind that.
+   */
   #onHeld({ record }: Connection, at: number): void {
     if (record.recalled) this.#giveBack(record, at);
     this.#dispatch();
@@ -765,7 +787,8 @@ export class Controller implements TaskOwner {
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const gone = (connection: Connection) =>
       connection.farewell || this.stateOf(connection) === "overdue";
-    // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in the end.
+    // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in
+    // the end.
     let next = 0;
     const allGone = () => {
       while (next < left.length && gone(left[next]!)) next++;

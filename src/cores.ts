@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { dirname } from "node:path";
 
-/** How many there are, whatever this process is bound to: a rank bound to one would see that one alone. */
+/**
+ * How many there are, whatever this process is bound to: a rank bound to one would see that one
+ * alone.
+ */
 export function hostCores(): number {
   return Math.max(countCpus(), availableParallelism());
 }
@@ -38,7 +41,10 @@ function readText(path: string): string | null {
   }
 }
 
-/** The same, by the texts of cgroups(7), versions 1 and 2: the least of its own group's and those above it. */
+/**
+ * The same, by the texts of cgroups(7), versions 1 and 2: the least of its own group's and those
+ * above it.
+ */
 export function quotaIn(read: (path: string) => string | null): CoreQuota | null {
   const quotas: CoreQuota[] = [];
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {

@@ -5,9 +5,10 @@ import { whole } from "./os/whole.ts";
 const LONGEST_MS = 2 ** 31 - 1;
 
 /**
- * The signals by which somebody says that the program is to come to its end: the first of them is told,
- * once. What comes after it within the time that was given says nothing new (a launcher and a batch
- * system may both send one) and is let pass; then the signals mean again what they meant before.
+ * The signals by which somebody says that the program is to come to its end: the first of them is
+ * told, once. What comes after it within the time that was given says nothing new (a launcher and a
+ * batch system may both send one) and is let pass; then the signals mean again what they meant
+ * before.
  */
 export class DrainSignals {
   readonly #signals: readonly string[];

@@ -13,8 +13,8 @@ export const PROGRAM_OVER: Ending = {
 };
 
 /**
- * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is thrown
- * ends a worker, so one that exits was told to.
+ * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is
+ * thrown ends a worker, so one that exits was told to.
  */
 export function likelyCause(
   { exitCode, signal }: Pick<Ending, "exitCode" | "signal">,

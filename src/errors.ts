@@ -141,8 +141,8 @@ export class WorkerLostError extends BsyncError implements LostWorker {
 }
 
 /**
- * The task was cancelled: by `cancel`, by `terminate`, or by one of the `drainSignals`; `cause` is the
- * reason that was given, or the name of the signal.
+ * The task was cancelled: by `cancel`, by `terminate`, or by one of the `drainSignals`; `cause` is
+ * the reason that was given, or the name of the signal.
  *
  * @example
  * handle.cancel("not needed");
@@ -159,7 +159,8 @@ export class CancelledError extends BsyncError {
 }
 
 /**
- * The pool is closed, or closing: it takes no more calls. What was submitted before can still be asked.
+ * The pool is closed, or closing: it takes no more calls. What was submitted before can still be
+ * asked.
  *
  * @example
  * await pool.close();
@@ -199,9 +200,9 @@ export class QueueFullError extends BsyncError {
 
 /**
  * The function cannot travel to a worker, was not found there, or needs a variable of an enclosing
- * function, or of the main script below `AsyncPool.open`, which the message names. A top-level function
- * that is given all it needs as arguments always travels; in a compiled program, one that `task()` has
- * registered.
+ * function, or of the main script below `AsyncPool.open`, which the message names. A top-level
+ * function that is given all it needs as arguments always travels; in a compiled program, one that
+ * `task()` has registered.
  *
  * @example
  * function scaleAll(factor: number) {
@@ -255,7 +256,10 @@ export class MpiError extends BsyncError {
   readonly mpiCode: number;
   /** MPI's own text for that code; empty when there is none. */
   readonly mpiText: string;
-  /** The class of that code, as `"MPI_ERR_TRUNCATE"`: the same under every MPI. Empty when there is none. */
+  /**
+   * The class of that code, as `"MPI_ERR_TRUNCATE"`: the same under every MPI. Empty when there is
+   * none.
+   */
   readonly mpiClass: string;
 
   constructor(message: string, mpiCode = 0, mpiText = "", mpiClass = "", options?: ErrorOptions) {

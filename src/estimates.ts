@@ -1,12 +1,17 @@
 import type { FunctionRecord } from "./function/reference.ts";
 
-/** A function as one pool knows it: how to name it to a worker, and how long its calls take there. */
+/**
+ * A function as one pool knows it: how to name it to a worker, and how long its calls take there.
+ */
 export interface KnownFunction extends FunctionRecord {
   /** µs a call of it takes, a moving estimate; Infinity before the first has returned. */
   expected: number;
   /** µs of its longest call, halved by each long one since; 0 before there was a long one. */
   longest: number;
-  /** How many of its calls were short; each long one halves that. One in about so many is likely to be long. */
+  /**
+   * How many of its calls were short; each long one halves that. One in about so many is likely to
+   * be long.
+   */
   trust: number;
 }
 
@@ -39,9 +44,9 @@ export function unmeasured({ id, label, reference }: FunctionRecord): KnownFunct
 }
 
 /**
- * A call took `elapsed` µs. One long call makes a function long at once; it takes several short ones to
- * make it short again. Not many, or the calls that a busy machine interrupts for some ms would keep
- * it long. True if a short function has become long.
+ * A call took `elapsed` µs. One long call makes a function long at once; it takes several short
+ * ones to make it short again. Not many, or the calls that a busy machine interrupts for some ms
+ * would keep it long. True if a short function has become long.
  */
 export function observe(fn: KnownFunction, elapsed: number): boolean {
   if (!(elapsed >= 0)) return false;

@@ -24,7 +24,8 @@ export class Front<T> {
 
   peek(): T | undefined {
     if (this.#set.size === 0) return undefined;
-    // A walk that stands still holds every table that the set has outgrown since: 25 MB a million calls.
+    // A walk that stands still holds every table that the set has outgrown since: 25 MB a million
+    // calls.
     if (++this.#peeks % RENEWAL === 0) {
       this.#walk = this.#set.values();
       this.#current = undefined;

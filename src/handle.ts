@@ -9,7 +9,9 @@ import { Task, type TaskOptions, type TaskState } from "./task.ts";
 export interface TaskOwner {
   /** Takes in what workers have sent, as far as it is there. Does not block. */
   progress(): void;
-  /** Blocks the thread until the task is settled, or `deadline` (of `performance.now()`) is past. */
+  /**
+   * Blocks the thread until the task is settled, or `deadline` (of `performance.now()`) is past.
+   */
   waitFor(task: Task, deadline: number): void;
   /** Settles the task with `CancelledError`; false if it was settled. */
   cancel(task: Task, reason: unknown): boolean;
@@ -24,7 +26,9 @@ export interface TaskOwner {
  * const options: GetOptions = { timeout: 500, reraise: false };
  */
 export interface GetOptions {
-  /** Reject with the error the function threw (the default), or with a `ProcException` around it. */
+  /**
+   * Reject with the error the function threw (the default), or with a `ProcException` around it.
+   */
   readonly reraise?: boolean;
   /** ms to wait at most, then `TimeoutError`; no limit by default. The task goes on. */
   readonly timeout?: number;
@@ -49,7 +53,8 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
 
   /**
    * The result. Rejects with the error the function threw, or with the `BsyncError` that says why
-   * there is no result. A handle nobody asks never rejects anywhere. May be asked as often as wanted.
+   * there is no result. A handle nobody asks never rejects anywhere. May be asked as often as
+   * wanted.
    *
    * @example
    * await handle.get({ timeout: 500 }); // TimeoutError if it is not settled in half a second
@@ -101,9 +106,9 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
   }
 
   /**
-   * Settles the task with `CancelledError`, `reason` being its cause; false if it was settled before.
-   * What runs on a worker is abandoned there: a local or isolated one that goes on regardless is replaced after
-   * a second, a rank is sent nothing until it returns.
+   * Settles the task with `CancelledError`, `reason` being its cause; false if it was settled
+   * before. What runs on a worker is abandoned there: a local or isolated one that goes on
+   * regardless is replaced after a second, a rank is sent nothing until it returns.
    *
    * @example
    * handle.cancel(); // true
@@ -123,7 +128,10 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     return `MessageHandle { ${this.label}: ${this.state} }`;
   }
 
-  /** @internal What `JSON.stringify` writes, as into a log. The result is not in it: that is asked for. */
+  /**
+   * @internal What `JSON.stringify` writes, as into a log. The result is not in it: that is asked
+   * for.
+   */
   toJSON(): { task: number; function: string; state: TaskState } {
     return { task: this.order, function: this.fn.label, state: this.state };
   }

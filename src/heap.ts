@@ -11,13 +11,13 @@ const LEAST_CAPACITY = 64;
  * | `peek`, `size` | O(1) |
  * | `keep` | O(n) |
  *
- * An item stays where it was put (its slot) until it leaves; what is sifted are numbers in typed arrays:
- * the two by which it is ordered, side by side, as those of two siblings are, and its slot. With a million
- * items a step of a sift is then one miss of the cache, and no item is touched.
+ * An item stays where it was put (its slot) until it leaves; what is sifted are numbers in typed
+ * arrays: the two by which it is ordered, side by side, as those of two siblings are, and its slot.
+ * With a million items a step of a sift is then one miss of the cache, and no item is touched.
  *
  * There is no removal from the middle, on purpose: it would need an index in every item, written at
- * each step of each sift. What is no longer wanted is skipped when it comes up, and swept out
- * with `keep` when there is too much of it. Memory goes back as the heap empties: it never holds more
+ * each step of each sift. What is no longer wanted is skipped when it comes up, and swept out with
+ * `keep` when there is too much of it. Memory goes back as the heap empties: it never holds more
  * than four times what its items need.
  */
 export class Heap<T> {
@@ -112,8 +112,9 @@ export class Heap<T> {
   }
 
   /**
-   * Puts an item where the one at `start` was. The lesser child moves up all the way, then the item up
-   * from the end: as it came from there, it seldom has far to go, and is not compared at each step.
+   * Puts an item where the one at `start` was. The lesser child moves up all the way, then the item
+   * up from the end: as it came from there, it seldom has far to go, and is not compared at each
+   * step.
    */
   #refill(start: number, slot: number, key: number, order: number): void {
     const ranks = this.#ranks;
@@ -138,7 +139,10 @@ export class Heap<T> {
     this.#siftUp(place, slot, key, order, start);
   }
 
-  /** Holds these items from now on, by their places; leaves room for as many again, where there is much. */
+  /**
+   * Holds these items from now on, by their places; leaves room for as many again, where there is
+   * much.
+   */
   #renew(items: T[]): void {
     this.#size = items.length;
     this.#items = items;

@@ -4,7 +4,9 @@ import { LOOK_MS } from "./os/waits.ts";
 import type { WorkerRecord } from "./task.ts";
 import { At } from "./wire/task-id.ts";
 
-/** A worker, or a rank's child, that does not begin what it was sent is ended after so many looks. */
+/**
+ * A worker, or a rank's child, that does not begin what it was sent is ended after so many looks.
+ */
 export const LOOKS = 3;
 
 /** What was seen of a connection when it was last looked at. */
@@ -13,7 +15,10 @@ interface Seen {
   read: number | null;
   /** How often in a row it did not begin what it was sent, nor read. */
   idleLooks: number;
-  /** How far it had read, and what had come of it, when that was last compared; and when it had changed. */
+  /**
+   * How far it had read, and what had come of it, when that was last compared; and when it had
+   * changed.
+   */
   reading: number | null;
   received: number;
   movedAt: number;
@@ -28,12 +33,12 @@ interface Seen {
 /**
  * While tasks are pending, looks now and then for workers that are held.
  *
- * Those that have been sent a task and neither begin it nor take anything in: something that an earlier task
- * left behind keeps their event loop. A process is ended, and so replaced; what it had not begun is queued
- * again. From a rank, which cannot be ended, it is taken back.
+ * Those that have been sent a task and neither begin it nor take anything in: something that an
+ * earlier task left behind keeps their event loop. A process is ended, and so replaced; what it had
+ * not begun is queued again. From a rank, which cannot be ended, it is taken back.
  *
- * Those that run one call for long, while others were sent behind it: these are taken back, too. (Where another
- * worker is idle that takes some ms: `recalls.ts`.)
+ * Those that run one call for long, while others were sent behind it: these are taken back, too.
+ * (Where another worker is idle that takes some ms: `recalls.ts`.)
  */
 export class Liveness {
   readonly #connections: readonly Connection[];
@@ -44,8 +49,8 @@ export class Liveness {
   #timer: ReturnType<typeof setInterval> | null = null;
 
   /**
-   * It looks at what is in `connections` at the time, as long as `isNeeded`. `onHeld` is told of workers
-   * from which something is to be taken back.
+   * It looks at what is in `connections` at the time, as long as `isNeeded`. `onHeld` is told of
+   * workers from which something is to be taken back.
    */
   constructor(
     connections: readonly Connection[],
@@ -154,8 +159,8 @@ export class Liveness {
   /** Whether what it has not begun is to be taken back. */
   #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, seen: Seen): boolean {
     if (record.recalled) return false;
-    // What is behind the call that it runs; and one that it does not begin, which a rank's child does not tell
-    // at once. A local process that begins nothing is ended instead.
+    // What is behind the call that it runs; and one that it does not begin, which a rank's child
+    // does not tell at once. A local process that begins nothing is ended instead.
     const isProcess = kill !== undefined;
     const isMany = record.inFlight.length > 1;
     if (isProcess ? told === undefined : told === At.Nothing) return this.#isVain(seen, isMany);
@@ -163,8 +168,8 @@ export class Liveness {
   }
 
   /**
-   * Whether it has had its time to begin the first one. That has twice as much whenever it is sent again: it may be
-   * large, and what held the worker may come back, as another pool's calls do.
+   * Whether it has had its time to begin the first one. That has twice as much whenever it is sent
+   * again: it may be large, and what held the worker may come back, as another pool's calls do.
    */
   #isVain(seen: Seen, isMany: boolean): boolean {
     const looks = seen.head === seen.vain ? seen.patience : isMany ? 1 : LOOKS;

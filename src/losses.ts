@@ -6,7 +6,10 @@ import { NoMemoryError } from "./link/memory.ts";
 import { SETTLED_MS } from "./os/waits.ts";
 import type { Task } from "./task.ts";
 
-/** What the end of a worker is for whoever waits: one error for each way in which a task, or all, are lost. */
+/**
+ * What the end of a worker is for whoever waits: one error for each way in which a task, or all,
+ * are lost.
+ */
 
 /** How often in a row a worker may die in one place before it has done anything. */
 export const START_TRIES = 3;
@@ -33,7 +36,10 @@ export function lostInVain(worker: Connection, ending: Ending): WorkerLostError 
   return lost("Cannot keep the pool going", worker, { cause, ...ending }, when);
 }
 
-/** Whom the system refuses a process, or what goes with one, while a pool of `workers` workers opens. */
+/**
+ * Whom the system refuses a process, or what goes with one, while a pool of `workers` workers
+ * opens.
+ */
 export function notStarted(workers: number, index: number, error: unknown): unknown {
   return refusedBySystem(
     `Cannot open a pool of ${workers} workers: worker ${index} could not be started`,
@@ -73,7 +79,10 @@ export function wasInVain({ served, readyAt }: Connection, now: number): boolean
   return !served && now - readyAt < SETTLED_MS;
 }
 
-/** Tasks whose workers died while they loaded what those need: they had not begun, and are queued again. */
+/**
+ * Tasks whose workers died while they loaded what those need: they had not begun, and are queued
+ * again.
+ */
 export class Loads {
   readonly #inVain = new WeakMap<Task, number>();
 

@@ -4,8 +4,8 @@ import type { Greeting } from "./wire.ts";
 
 /**
  * How a process introduces itself to another one, and which others it may signal. A host name does
- * not tell: two containers, or two machines, may have the same one, and a pid means another process in
- * each. A pid means the same process only within one boot of one kernel and one pid namespace.
+ * not tell: two containers, or two machines, may have the same one, and a pid means another process
+ * in each. A pid means the same process only within one boot of one kernel and one pid namespace.
  */
 
 let space: string | null = null;

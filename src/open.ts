@@ -19,11 +19,12 @@ import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { currentCall } from "./worker/context.ts";
 
 /**
- * How a pool is opened, by what this process is: the controller, with processes, ranks or both around it; a rank
- * that serves, or goes on; or a process that loads the script for the functions in it, which goes no further.
+ * How a pool is opened, by what this process is: the controller, with processes, ranks or both
+ * around it; a rank that serves, or goes on; or a process that loads the script for the functions
+ * in it, which goes no further.
  *
- * Each of these loads its own part of bsync, and no other: to load it all takes longer than all else that a
- * process does before it serves.
+ * Each of these loads its own part of bsync, and no other: to load it all takes longer than all
+ * else that a process does before it serves.
  */
 
 /** What `AsyncPool.open` does; see there. */
@@ -58,7 +59,10 @@ export async function openPool(
   return await open(workers, options, among, isReleased, id);
 }
 
-/** Bundled into a library bsync serves as soon as it is loaded: the program, which would come to `open`, is another file. */
+/**
+ * Bundled into a library bsync serves as soon as it is loaded: the program, which would come to
+ * `open`, is another file.
+ */
 const served = import.meta.path.endsWith("/src/open.ts") ? null : takeNoteAtOnce();
 if (served !== null) void serveBundled(served);
 
@@ -71,7 +75,10 @@ async function openHere(
   return await openLocal(workers, settings);
 }
 
-/** Workers of a compiled program run that from its beginning, and would come to the thread's `open` by starting it. */
+/**
+ * Workers of a compiled program run that from its beginning, and would come to the thread's `open`
+ * by starting it.
+ */
 function refuseInThread(): void {
   if (Bun.isMainThread || !isCompiled()) return;
   throw new BsyncError(
@@ -99,8 +106,8 @@ function isRunAgain(): boolean {
 }
 
 /**
- * What every rank has to know before anything else, and so has to be right on each of them: whose pool it is, and
- * whether ranks go on after it. All else is for the controller to say.
+ * What every rank has to know before anything else, and so has to be right on each of them: whose
+ * pool it is, and whether ranks go on after it. All else is for the controller to say.
  */
 async function readTogether(
   options: PoolOptions,

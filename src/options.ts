@@ -6,8 +6,8 @@ import { numberOf, settingOf } from "./settings.ts";
 import type { TaskOptions } from "./task.ts";
 
 /**
- * Options, checked once, at the door: an unknown one is an error, and nothing that an object inherits
- * is taken for an option. All lengths of time are ms.
+ * Options, checked once, at the door: an unknown one is an error, and nothing that an object
+ * inherits is taken for an option. All lengths of time are ms.
  */
 
 /** Any function; methods that take one infer the types of its arguments and its result. */
@@ -29,26 +29,32 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    */
   readonly tag?: number;
   /**
-   * The communicator of bsync/mpi to run on, `world` by default: `workers` are its ranks, and its rank 0 is the
-   * controller. All of its ranks call `open`; its ranks are what the pool tells of as ranks. One of a single
-   * rank has local processes as workers, as a job of one rank has. Of no meaning without MPI.
+   * The communicator of bsync/mpi to run on, `world` by default: `workers` are its ranks, and its
+   * rank 0 is the controller. All of its ranks call `open`; its ranks are what the pool tells of as
+   * ranks. One of a single rank has local processes as workers, as a job of one rank has. Of no
+   * meaning without MPI.
    */
   readonly comm?: Communicator;
-  /** On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default. */
+  /**
+   * On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default.
+   */
   readonly keepUnused?: boolean;
   /**
-   * When the pool closes, however it does, or does not open, `open` resolves on all other ranks too: with a
-   * closed pool of role `"worker"` on its workers, `"unused"` on the others. The program goes on there.
-   * False by default. All ranks have to say the same; what is neither true nor false is a `TypeError` on every rank.
+   * When the pool closes, however it does, or does not open, `open` resolves on all other ranks
+   * too: with a closed pool of role `"worker"` on its workers, `"unused"` on the others. The
+   * program goes on there. False by default. All ranks have to say the same; what is neither true
+   * nor false is a `TypeError` on every rank.
    */
   readonly release?: boolean;
   /**
-   * A function, or `[function, ...arguments]`, run once on each worker before its first task, and on
-   * each that replaces one; if it throws, `open` rejects with that.
+   * A function, or `[function, ...arguments]`, run once on each worker before its first task, and
+   * on each that replaces one; if it throws, `open` rejects with that.
    */
   readonly initializer?:
     I | string | readonly [I, ...Parameters<I>] | readonly [string, ...unknown[]];
-  /** The environment of local workers, all of it, as for `Bun.spawn`; the program's own by default. */
+  /**
+   * The environment of local workers, all of it, as for `Bun.spawn`; the program's own by default.
+   */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The working directory of local workers; the program's own by default. */
   readonly cwd?: string;
@@ -59,13 +65,15 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
   /** How often each task that has none of its own may start again after its worker was lost; 0. */
   readonly retries?: number;
   /**
-   * In an MPI job each rank runs its tasks in a child process of its own: a crash or a task that cannot
-   * be interrupted costs that child, never the job. False by default. Local workers are processes anyway.
+   * In an MPI job each rank runs its tasks in a child process of its own: a crash or a task that
+   * cannot be interrupted costs that child, never the job. False by default. Local workers are
+   * processes anyway.
    */
   readonly isolate?: boolean;
   /**
-   * After so many tasks a local or isolated worker is replaced by a fresh process, between two tasks; the
-   * initializer runs on that again. No limit by default. Of no effect on ranks, which stay.
+   * After so many tasks a local or isolated worker is replaced by a fresh process, between two
+   * tasks; the initializer runs on that again. No limit by default. Of no effect on ranks, which
+   * stay.
    */
   readonly maxTasksPerWorker?: number;
   /**
@@ -74,8 +82,8 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    */
   readonly maxMemoryPerWorker?: number;
   /**
-   * How many tasks may wait for a worker: past it `async` throws `QueueFullError`. With 0 it does as
-   * soon as no worker is free. No limit by default.
+   * How many tasks may wait for a worker: past it `async` throws `QueueFullError`. With 0 it does
+   * as soon as no worker is free. No limit by default.
    */
   readonly queueLimit?: number;
   /**
@@ -85,7 +93,10 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * None by default. Workers ignore these signals.
    */
   readonly drainSignals?: NodeJS.Signals | readonly NodeJS.Signals[];
-  /** ms that running tasks have after such a signal; then they are cancelled, too. 10 000 by default. */
+  /**
+   * ms that running tasks have after such a signal; then they are cancelled, too. 10 000 by
+   * default.
+   */
   readonly drainTimeout?: number;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
@@ -116,8 +127,8 @@ export interface CallOptions {
    */
   readonly retries?: number;
   /**
-   * When it aborts, a queued task is dropped, and one that runs settles at once; either rejects with
-   * `signal.reason`.
+   * When it aborts, a queued task is dropped, and one that runs settles at once; either rejects
+   * with `signal.reason`.
    */
   readonly signal?: AbortSignal;
 }
@@ -166,7 +177,9 @@ const whole =
       : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
 const limit = (from: number) => (value: unknown) =>
   value === Infinity ? null : whole(from)(value);
-/** Signals that cannot be caught, or mean something else: to Bun's garbage collector, and to bsync. */
+/**
+ * Signals that cannot be caught, or mean something else: to Bun's garbage collector, and to bsync.
+ */
 const RESERVED_SIGNALS = new Set(["SIGKILL", "SIGSTOP", "SIGPWR", "SIGURG"]);
 const isSignal = (value: unknown) =>
   typeof value === "string" &&
@@ -264,16 +277,18 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
 }
 
 /**
- * The communicator among options that need not be right otherwise; undefined where there is none. Whose pool a rank
- * is to serve is known by nothing else: so a wrong one is a `TypeError` on every rank.
+ * The communicator among options that need not be right otherwise; undefined where there is none.
+ * Whose pool a rank is to serve is known by nothing else: so a wrong one is a `TypeError` on every
+ * rank.
  */
 export function readComm(options: unknown): Members | undefined {
   return readOwn(options, "comm") as Members | undefined;
 }
 
 /**
- * Whether `release` is among options that need not be right otherwise: ranks wait for what comes of them. Whether
- * they go on afterwards is known by nothing else: so a wrong one is a `TypeError` on every rank.
+ * Whether `release` is among options that need not be right otherwise: ranks wait for what comes of
+ * them. Whether they go on afterwards is known by nothing else: so a wrong one is a `TypeError` on
+ * every rank.
  */
 export function readRelease(options: unknown): boolean {
   return readOwn(options, "release") === true;
@@ -296,7 +311,8 @@ export function readCallOptions(options: CallOptions, base: TaskOptions): TaskOp
   const deed = "submit with options";
   if (!isRecord(options)) throw noOptions(deed, options);
   let { timeout, priority, retries, signal } = base;
-  // A call may have options of its own, so this is not done by way of an object of those that are given.
+  // A call may have options of its own, so this is not done by way of an object of those that are
+  // given.
   for (const name of Object.keys(options)) {
     const value = options[name as keyof CallOptions];
     checkOption(deed, name, value, CALL_RULES);
@@ -393,7 +409,10 @@ export function readRanks(
   return [...workers];
 }
 
-/** The `workers` argument without MPI: how many processes. Which ranks a list names is of no meaning there. */
+/**
+ * The `workers` argument without MPI: how many processes. Which ranks a list names is of no meaning
+ * there.
+ */
 export function readCount(workers: number | WorkerList | undefined, cores: number): number {
   if (workers === undefined) return cores;
   if (typeof workers === "number") {

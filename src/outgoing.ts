@@ -13,8 +13,8 @@ export interface InitialCall {
 }
 
 /**
- * What a controller says to its workers. Frames gather in the writer of each connection until `flush`, so
- * that what belongs to one moment shares a message.
+ * What a controller says to its workers. Frames gather in the writer of each connection until
+ * `flush`, so that what belongs to one moment shares a message.
  */
 export class Outgoing {
   readonly #values: Values;
@@ -91,7 +91,9 @@ export class Outgoing {
     connection.lastCalled = fn.id;
   }
 
-  /** A worker forgets what it was not called with for long, but for what calls in flight still name. */
+  /**
+   * A worker forgets what it was not called with for long, but for what calls in flight still name.
+   */
   #forget(connection: Connection): void {
     const { told, record } = connection;
     const gone = new Map<number, FunctionRecord>();

@@ -1,12 +1,16 @@
 /**
- * How a worker process knows what it is: by descriptors that its parent has given it, and by a note that lies behind
- * the memory which the two share. An environment would be inherited by what its tasks start, and Bun hands on the one
- * that a process was started with, whatever that has taken out of `process.env`.
+ * How a worker process knows what it is: by descriptors that its parent has given it, and by a note
+ * that lies behind the memory which the two share. An environment would be inherited by what its
+ * tasks start, and Bun hands on the one that a process was started with, whatever that has taken
+ * out of `process.env`.
  */
 import { fstatSync, readSync } from "node:fs";
 import { JSON } from "./os/natives.ts";
 
-/** The rank of an MPI job that a process works for which is none itself, the child of an isolated pool's rank. */
+/**
+ * The rank of an MPI job that a process works for which is none itself, the child of an isolated
+ * pool's rank.
+ */
 export interface Place {
   readonly rank: number;
   readonly size: number;
@@ -20,8 +24,8 @@ export interface WorkerNote {
   /** It works in an MPI job: what its script says to other ranks is not for it to say. */
   readonly inJob: boolean;
   /**
-   * The folder that its tasks find themselves in. It was started where the program was, so that relative paths of
-   * flags and config files mean the same. Null: it stays there.
+   * The folder that its tasks find themselves in. It was started where the program was, so that
+   * relative paths of flags and config files mean the same. Null: it stays there.
    */
   readonly cwd: string | null;
   /** It serves as soon as bsync is loaded, and not when its script comes to `open`. */
@@ -34,14 +38,17 @@ export interface WorkerNote {
 }
 
 /**
- * Descriptors of a worker process: its bell; the memory it shares with its parent; and one that nothing is written to,
- * which tells that the parent is gone.
+ * Descriptors of a worker process: its bell; the memory it shares with its parent; and one that
+ * nothing is written to, which tells that the parent is gone.
  */
 export const BELL_FD = 3;
 export const MEMORY_FD = 4;
 export const LIFE_FD = 5;
 
-/** At the end of the memory's file: how long the note is, a number of 32 bits, and what tells that it is one. */
+/**
+ * At the end of the memory's file: how long the note is, a number of 32 bits, and what tells that
+ * it is one.
+ */
 const MARK = "bsync worker";
 const TAIL = MARK.length + 4;
 
@@ -58,8 +65,8 @@ export function writeNote(note: WorkerNote): Uint8Array {
 let taken: WorkerNote | null = null;
 
 /**
- * The note that this process was started with; null in one that is no worker, or has read its note before. A `Worker`
- * of a worker process has the same descriptors, and is none.
+ * The note that this process was started with; null in one that is no worker, or has read its note
+ * before. A `Worker` of a worker process has the same descriptors, and is none.
  */
 export function takeNote(): WorkerNote | null {
   return taken === null ? (taken = readNote()) : null;
@@ -93,7 +100,10 @@ function readFrom(position: number, length: number): Uint8Array {
   return bytes;
 }
 
-/** Whether this process works in an MPI job: what its script says to other ranks is not for it to say. */
+/**
+ * Whether this process works in an MPI job: what its script says to other ranks is not for it to
+ * say.
+ */
 export function worksInJob(): boolean {
   return taken?.inJob ?? false;
 }

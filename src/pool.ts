@@ -21,7 +21,9 @@ import type { TaskOptions } from "./task.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
-  /** Its place in `pool.workers`, from 0; a process that takes the place of another one has it too. */
+  /**
+   * Its place in `pool.workers`, from 0; a process that takes the place of another one has it too.
+   */
   readonly index: number;
   /** MPI rank, in the communicator of the pool; null for a local process. */
   readonly rank: number | null;
@@ -36,8 +38,8 @@ export interface WorkerInfo {
 }
 
 /**
- * The arguments for `F`; for a text any. The methods' second form is that for a text, and takes functions
- * too: else TypeScript would say of one whose argument is missing that it is no string.
+ * The arguments for `F`; for a text any. The methods' second form is that for a text, and takes
+ * functions too: else TypeScript would say of one whose argument is missing that it is no string.
  */
 export type ArgumentsOf<F> = [F] extends [string]
   ? unknown[]
@@ -45,7 +47,9 @@ export type ArgumentsOf<F> = [F] extends [string]
     ? Parameters<F>
     : unknown[];
 
-/** `pool.with(options)`: the pool, with other options for the calls made through it; can be kept. */
+/**
+ * `pool.with(options)`: the pool, with other options for the calls made through it; can be kept.
+ */
 export interface PoolView {
   /** Queues one call under the view's options; all else as with `AsyncPool.async`. */
   async<F extends TaskFunction>(
@@ -61,8 +65,8 @@ export interface PoolView {
 /**
  * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
  *
- * Tasks that wait start by priority, then in the order of their submission; each worker runs one at a
- * time. A pool of role `"worker"` or `"unused"` takes no calls and has no workers to show.
+ * Tasks that wait start by priority, then in the order of their submission; each worker runs one at
+ * a time. A pool of role `"worker"` or `"unused"` takes no calls and has no workers to show.
  *
  * @example
  * import { AsyncPool } from "bsync";
@@ -104,17 +108,18 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * | `n` | ranks 1 to n | n processes |
    * | a list, `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
    *
-   * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank serves until
-   * the job ends. With `release` it serves until the pool is over, and then gets a closed one; with
-   * `keepUnused` one that is not in the list gets a pool of role `"unused"` at once. A task on such a
-   * rank opens a pool of local processes with `mpi: false`, and is refused any other but one with `release`.
+   * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank
+   * serves until the job ends. With `release` it serves until the pool is over, and then gets a
+   * closed one; with `keepUnused` one that is not in the list gets a pool of role `"unused"` at
+   * once. A task on such a rank opens a pool of local processes with `mpi: false`, and is refused
+   * any other but one with `release`.
    *
-   * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI cannot
-   * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
-   * `WorkerLostError` where processes end as soon as they are started, and with what the initializer
-   * threw. Nothing is left open then. In an MPI job it rejects on rank 0 alone, and the others go on
-   * waiting for a pool, since rank 0 may catch the error and open another one: with `release` they are let go,
-   * and a `comm` or `release` that cannot be rejects on every rank.
+   * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI
+   * cannot be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
+   * `WorkerLostError` where processes end as soon as they are started, and with what the
+   * initializer threw. Nothing is left open then. In an MPI job it rejects on rank 0 alone, and the
+   * others go on waiting for a pool, since rank 0 may catch the error and open another one: with
+   * `release` they are let go, and a `comm` or `release` that cannot be rejects on every rank.
    *
    * @example
    * await using all = await AsyncPool.open();
@@ -130,17 +135,17 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * Queues one call and returns at once. `fn` is a function of a module, an inline function that uses
-   * nothing but its arguments and its module's top-level names, or a text that yields a function
-   * among the main script's top-level names and the globals.
+   * Queues one call and returns at once. `fn` is a function of a module, an inline function that
+   * uses nothing but its arguments and its module's top-level names, or a text that yields a
+   * function among the main script's top-level names and the globals.
    *
    * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
    * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else is told by the handle:
-   * `ValueError` for an argument or a result that cannot travel, `FunctionError` for a function that
-   * turns out to need a variable of an enclosing one, and whatever the function threw.
+   * `ValueError` for an argument or a result that cannot travel, `FunctionError` for a function
+   * that turns out to need a variable of an enclosing one, and whatever the function threw.
    *
-   * Arguments are copied at the call, except the content of buffers of 64 KiB and more, which is read
-   * when the task is sent: leave those unchanged until the task is settled.
+   * Arguments are copied at the call, except the content of buffers of 64 KiB and more, which is
+   * read when the task is sent: leave those unchanged until the task is settled.
    *
    * @example
    * const power = pool.async((base: number, exponent: number) => base ** exponent, 2, 10);
@@ -160,8 +165,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * The same pool with other options for the calls made through it; the view can be kept. What is left
-   * out is as the pool was opened with. Throws `TypeError` for an option that is unknown or wrong.
+   * The same pool with other options for the calls made through it; the view can be kept. What is
+   * left out is as the pool was opened with. Throws `TypeError` for an option that is unknown or
+   * wrong.
    *
    * @example
    * const urgent = pool.with({ priority: -10, timeout: 2_000 });
@@ -172,9 +178,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * Calls `fn` once on every worker, each as soon as it is idle; the results in worker order. Rejects
-   * with the first failure in that order, once all have ended, and for what `async` throws: for a
-   * full queue before any is called, each worker that is not idle counting as one more that waits.
+   * Calls `fn` once on every worker, each as soon as it is idle; the results in worker order.
+   * Rejects with the first failure in that order, once all have ended, and for what `async` throws:
+   * for a full queue before any is called, each worker that is not idle counting as one more that
+   * waits.
    *
    * @example
    * const pids = await pool.each(() => process.pid);
@@ -203,7 +210,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * The workers as they are now, in the order of their indices; empty where its role is not `"controller"`.
+   * The workers as they are now, in the order of their indices; empty where its role is not
+   * `"controller"`.
    *
    * @example
    * for (const { index, rank, pid, host } of pool.workers) console.log(index, rank ?? "local", pid, host);
@@ -240,12 +248,14 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   /**
    * Cancels what is queued, stops what runs, and is quick: all that is not settled fails with
-   * `CancelledError`, `reason` being its cause. May be called again, and after `close`. Never rejects.
+   * `CancelledError`, `reason` being its cause. May be called again, and after `close`. Never
+   * rejects.
    *
-   * Processes, local or isolated, are killed. On a plain MPI rank synchronous code can't be stopped: an endless
-   * loop goes on, that rank is not let go (with `release` its `open` does not resolve), and when the program
-   * ends the job is aborted 1.5 s later, with the program's exit code. Where that may be, open the pool with
-   * `isolate: true`, or give the calls a `timeout`, which interrupts JavaScript on a rank, too.
+   * Processes, local or isolated, are killed. On a plain MPI rank synchronous code can't be
+   * stopped: an endless loop goes on, that rank is not let go (with `release` its `open` does not
+   * resolve), and when the program ends the job is aborted 1.5 s later, with the program's exit
+   * code. Where that may be, open the pool with `isolate: true`, or give the calls a `timeout`,
+   * which interrupts JavaScript on a rank, too.
    *
    * @example
    * process.once("SIGUSR1", () => void pool.terminate("told to stop"));

@@ -26,7 +26,10 @@ export function descendantsOf(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
-/** Ends at once all that a process has started: stopped first, so that none starts another meanwhile. */
+/**
+ * Ends at once all that a process has started: stopped first, so that none starts another
+ * meanwhile.
+ */
 export function killDescendants(pid: number): void {
   const found = new Set<number>();
   for (let more = true; more;) {

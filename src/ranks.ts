@@ -3,7 +3,10 @@ import type { Launcher } from "./mpi/launcher.ts";
 import { readComm } from "./options.ts";
 import type { OpenId } from "./wire.ts";
 
-/** The ranks among which a pool is opened, the first of which is its controller: the job's, or a communicator's. */
+/**
+ * The ranks among which a pool is opened, the first of which is its controller: the job's, or a
+ * communicator's.
+ */
 export interface Ranks {
   /** This process's own. */
   readonly rank: number;

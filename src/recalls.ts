@@ -7,7 +7,10 @@ import type { Task, WorkerRecord } from "./task.ts";
 /** ms between two looks. */
 const LOOK_MS = 2;
 
-/** ms after which a call to another machine, where both sides nap between two messages, is taken to hold its worker. */
+/**
+ * ms after which a call to another machine, where both sides nap between two messages, is taken to
+ * hold its worker.
+ */
 const FAR_MS = 20;
 
 /** µs of work behind a call that are worth a recall at once: by then it has had its effect. */
@@ -15,7 +18,10 @@ const WORTH_US = 1_000;
 
 /** What was seen of a worker at the last looks. */
 interface Seen {
-  /** The first in flight, what the worker told to be at, how far it had read, and since when all that is so. */
+  /**
+   * The first in flight, what the worker told to be at, how far it had read, and since when all
+   * that is so.
+   */
   head: Task | undefined;
   told: number | undefined;
   reading: number | null;
@@ -28,18 +34,21 @@ interface Seen {
 export interface RecallDeeds {
   /** It begins nothing more of what it was sent. */
   recall(connection: Connection): void;
-  /** What a recalled one has not begun is queued again; false where it cannot be told yet which that is. */
+  /**
+   * What a recalled one has not begun is queued again; false where it cannot be told yet which that
+   * is.
+   */
   takeBack(connection: Connection): boolean;
 }
 
 /**
- * Sees to it that no call waits behind another one while a worker has nothing to do: there, what others
- * were sent and have not begun is taken back within some ms, and goes to who can begin it.
+ * Sees to it that no call waits behind another one while a worker has nothing to do: there, what
+ * others were sent and have not begun is taken back within some ms, and goes to who can begin it.
  *
- * It looks only while a worker is idle and another is not. Where the calls that wait are known to be long
- * by now, a recall follows at once. Else it takes two looks that find the worker at the same call,
- * as calls of some µs are done before a recall arrives. It has no timer: the times are arguments, and `nextLook`
- * says when it wants to be asked again.
+ * It looks only while a worker is idle and another is not. Where the calls that wait are known to
+ * be long by now, a recall follows at once. Else it takes two looks that find the worker at the
+ * same call, as calls of some µs are done before a recall arrives. It has no timer: the times are
+ * arguments, and `nextLook` says when it wants to be asked again.
  */
 export class Recalls {
   readonly #scheduler: Scheduler;
@@ -114,7 +123,10 @@ export class Recalls {
     if (time < this.#nextLook) this.#nextLook = time;
   }
 
-  /** Takes back from recalled workers, of which it is certain by now what they have begun. True if anything was. */
+  /**
+   * Takes back from recalled workers, of which it is certain by now what they have begun. True if
+   * anything was.
+   */
   #takeBack(now: number): boolean {
     let isTaken = false;
     for (const connection of this.#recalled) {
@@ -143,7 +155,10 @@ export class Recalls {
     }
   }
 
-  /** ms until what a worker has not begun is to be recalled, unless it moves; Infinity where there is nothing. */
+  /**
+   * ms until what a worker has not begun is to be recalled, unless it moves; Infinity where there
+   * is nothing.
+   */
   #patience(connection: Connection, now: number): number {
     const { record, link } = connection;
     const begun = begunOf(connection);
@@ -156,7 +171,10 @@ export class Recalls {
     return limit - (now - seen.since);
   }
 
-  /** ms that a worker has to begin the first one: twice as many whenever that was taken back in vain. */
+  /**
+   * ms that a worker has to begin the first one: twice as many whenever that was taken back in
+   * vain.
+   */
   #beginMs({ record, link }: Connection): number {
     const times = 2 ** (this.#vain.get(record.inFlight.at(0)!) ?? 0);
     // Its rank has given it the first of them.
@@ -187,8 +205,8 @@ export class Recalls {
 }
 
 /**
- * How many of a worker's calls are begun, the one that it runs among them. Where that is not seen, and while it
- * loads what it needs for it, the first one is taken for begun.
+ * How many of a worker's calls are begun, the one that it runs among them. Where that is not seen,
+ * and while it loads what it needs for it, the first one is taken for begun.
  */
 function begunOf({ record, link }: Connection): number {
   const told = link?.told;

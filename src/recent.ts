@@ -5,8 +5,9 @@ interface Generation<V> {
 }
 
 /**
- * A cache with a bound: what was not used for long goes. Not one by one, which would take a list to be kept in
- * order at each use, but by halves: when the younger one is full, what is left of the older one goes.
+ * A cache with a bound: what was not used for long goes. Not one by one, which would take a list to
+ * be kept in order at each use, but by halves: when the younger one is full, what is left of the
+ * older one goes.
  */
 export class Recent<K, V> {
   readonly #half: number;

@@ -18,17 +18,17 @@ import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
  *   idle, open, full ──left no task, or spend──▶ spent ──retire, lose──▶ gone
  *   any ──lose──▶ gone
  *
- * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent
- * more behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
- * something that was already settled (timed out, or cancelled), or has not said yet that it knows what was
- * taken back from it (`recall`), and is sent nothing until it answers;
- * `spent` has had all the tasks it may have, and is to be replaced once it has answered them.
+ * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent more
+ * behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
+ * something that was already settled (timed out, or cancelled), or has not said yet that it knows
+ * what was taken back from it (`recall`), and is sent nothing until it answers; `spent` has had all
+ * the tasks it may have, and is to be replaced once it has answered them.
  */
 
 /**
- * µs of work that may be in flight to a worker besides what an idle one gets at once. It has to cover
- * the way of an answer and of the next message (some µs), and bounds by how much an urgent task
- * may have to wait behind less urgent ones.
+ * µs of work that may be in flight to a worker besides what an idle one gets at once. It has to
+ * cover the way of an answer and of the next message (some µs), and bounds by how much an urgent
+ * task may have to wait behind less urgent ones.
  */
 const IN_FLIGHT_US = LONG_US;
 
@@ -38,18 +38,25 @@ const SHORTEST_US = 0.25;
 /** ms between a task's deadline on the worker and the controller's own verdict. */
 export const VERDICT_MS = 25;
 
-/** Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what they take comes on top. */
+/**
+ * Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what
+ * they take comes on top.
+ */
 export const BYTES_PER_MS = 10_000;
 
-/** µs that are won by calls that are sent ahead to another machine: those of an answer's way, and of the next message's. */
+/**
+ * µs that are won by calls that are sent ahead to another machine: those of an answer's way, and of
+ * the next message's.
+ */
 const AHEAD_US = 100;
 
 /** µs that a call is feared to take, of a function that was never long. */
 const SURPRISE_US = 10_000;
 
 /**
- * What `due` says is to be done: a task has had its time; a worker goes on with what was settled without
- * it, or does not go when it is let go; one that was put in another's place does not come to serve.
+ * What `due` says is to be done: a task has had its time; a worker goes on with what was settled
+ * without it, or does not go when it is let go; one that was put in another's place does not come
+ * to serve.
  */
 export type Verdict =
   | {
@@ -62,8 +69,9 @@ export type Verdict =
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
 /**
- * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that was overtaken
- * stays for a while: it names its task, whose result may be large, and does not hold it.
+ * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that
+ * was overtaken stays for a while: it names its task, whose result may be large, and does not hold
+ * it.
  */
 interface Deadline {
   /** The task's `order`; null for none. */
@@ -97,8 +105,9 @@ export class Scheduler {
   /** How often a function turned out to be long after all. */
   #turns = 0;
   /**
-   * For each worker, at which of those counts the costs of what it has in flight were looked up; the complement
-   * of that for one out of sight: a single comparison finds whether it may be sent more without further questions.
+   * For each worker, at which of those counts the costs of what it has in flight were looked up;
+   * the complement of that for one out of sight: a single comparison finds whether it may be sent
+   * more without further questions.
    */
   readonly #pricedAt: number[] = [];
   readonly #deadlines = new Heap<Deadline>();
@@ -129,7 +138,10 @@ export class Scheduler {
     return this.#idle.size > 0 && this.#idle.size < this.workers.length;
   }
 
-  /** Changes when a function turns out to be long: those who hold calls of it hold more than was thought. */
+  /**
+   * Changes when a function turns out to be long: those who hold calls of it hold more than was
+   * thought.
+   */
   get turns(): number {
     return this.#turns;
   }
@@ -158,8 +170,8 @@ export class Scheduler {
   }
 
   /**
-   * Puts a starting worker in the place of one that is gone: same index, same pinned tasks. It is late if
-   * it does not serve by `lateAt`.
+   * Puts a starting worker in the place of one that is gone: same index, same pinned tasks. It is
+   * late if it does not serve by `lateAt`.
    */
   replace(gone: WorkerRecord, lateAt = Infinity): WorkerRecord {
     const worker = new WorkerRecord(gone.index, this.#starting);
@@ -192,8 +204,8 @@ export class Scheduler {
   }
 
   /**
-   * True, once, if a worker is spent and has answered all it was sent: it can be let go. It is taken
-   * for stuck if it is not lost or replaced soon.
+   * True, once, if a worker is spent and has answered all it was sent: it can be let go. It is
+   * taken for stuck if it is not lost or replaced soon.
    */
   retire(worker: WorkerRecord, now: number): boolean {
     if (worker.set !== this.#spent || worker.inFlight.length > 0) return false;
@@ -297,7 +309,8 @@ export class Scheduler {
     if (index < 0) return null;
     const task = inFlight.remove(index);
     const cost = worker.costs.remove(index);
-    // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is cheap.
+    // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is
+    // cheap.
     if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
     else worker.load -= cost;
     // A call that was given up was not finished early: it says only that such calls may be longer.
@@ -309,8 +322,8 @@ export class Scheduler {
   }
 
   /**
-   * The caller settles a task before its worker did: it was "dropped" from the queue, or runs on and
-   * its worker is to "interrupt" it; or it was "settled" before, and nothing is changed.
+   * The caller settles a task before its worker did: it was "dropped" from the queue, or runs on
+   * and its worker is to "interrupt" it; or it was "settled" before, and nothing is changed.
    */
   cancel(task: Task, now: number): "dropped" | "interrupt" | "settled" {
     if (task.state === "queued") {
@@ -328,8 +341,8 @@ export class Scheduler {
   }
 
   /**
-   * Tasks whose time is over, and workers that stay stuck. Each is returned once. A worker that `moves` what is on its
-   * way to it or from it has more time for that.
+   * Tasks whose time is over, and workers that stay stuck. Each is returned once. A worker that
+   * `moves` what is on its way to it or from it has more time for that.
    */
   due(now: number, moves: (worker: WorkerRecord) => boolean = () => false): Verdict[] {
     const verdicts: Verdict[] = [];
@@ -361,10 +374,11 @@ export class Scheduler {
   }
 
   /**
-   * A worker is gone. What it had not begun is queued again, in its old place. What it ran, and those before it
-   * whose answers are lost with it, is returned, without what was settled before: it is the caller's to settle.
-   * `begun` is the number of the last task it had begun, 0 if it had begun none; where that is not known
-   * it is undefined, and the first in flight is taken for the one it ran.
+   * A worker is gone. What it had not begun is queued again, in its old place. What it ran, and
+   * those before it whose answers are lost with it, is returned, without what was settled before:
+   * it is the caller's to settle. `begun` is the number of the last task it had begun, 0 if it had
+   * begun none; where that is not known it is undefined, and the first in flight is taken for the
+   * one it ran.
    */
   lose(worker: WorkerRecord, begun?: number): Task[] {
     if (worker.set === this.#gone) return [];
@@ -384,13 +398,19 @@ export class Scheduler {
     return lost;
   }
 
-  /** A worker with something in flight is told to begin nothing more: it is sent nothing until it has said that it knows (`resume`). */
+  /**
+   * A worker with something in flight is told to begin nothing more: it is sent nothing until it
+   * has said that it knows (`resume`).
+   */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
     this.#move(worker, this.#overdue);
   }
 
-  /** µs of work that a worker holds behind its first calls, as many as it has `begun`, and that another could do; 0 for none. */
+  /**
+   * µs of work that a worker holds behind its first calls, as many as it has `begun`, and that
+   * another could do; 0 for none.
+   */
   heldBy({ inFlight }: WorkerRecord, begun: number): number {
     let us = 0;
     for (let i = begun; i < inFlight.length; i++) {
@@ -401,9 +421,9 @@ export class Scheduler {
   }
 
   /**
-   * Of what a recalled worker was sent it is certain that it begins nothing behind `begun` (the number of a
-   * task, which takes `elapsed` µs at least; 0 for none): that is queued again, in the old places. What lies
-   * before `begun` is done, and its answers are on their way.
+   * Of what a recalled worker was sent it is certain that it begins nothing behind `begun` (the
+   * number of a task, which takes `elapsed` µs at least; 0 for none): that is queued again, in the
+   * old places. What lies before `begun` is done, and its answers are on their way.
    */
   takeBack(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.inFlight.takeAll();
@@ -574,7 +594,8 @@ export class Scheduler {
     if (worker.left <= 0) return this.#move(worker, this.#spent);
     const pricedAt = this.#pricedAt[worker.index];
     if (pricedAt !== this.#turns && pricedAt !== ~this.#turns) this.#reprice(worker);
-    // One that was full is filled again when half of it is done: that makes for fewer, longer messages.
+    // One that was full is filled again when half of it is done: that makes for fewer, longer
+    // messages.
     const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) this.#move(worker, this.#idle);
     else if (worker.load < roomBelow && worker.pinned.length === 0) {
@@ -618,8 +639,9 @@ function mayWaitBehind(task: Task): boolean {
 }
 
 /**
- * Whether a call may be sent behind others from where it cannot be taken back: as long as what is lost if one of
- * them is long (the time it may take, by how likely it is among so many) is less than what is won.
+ * Whether a call may be sent behind others from where it cannot be taken back: as long as what is
+ * lost if one of them is long (the time it may take, by how likely it is among so many) is less
+ * than what is won.
  */
 function mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
   return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;

@@ -1,4 +1,7 @@
-/** BSYNC_ variables: how their texts are read. None of them means what it does not say; one that says nothing is none. */
+/**
+ * BSYNC_ variables: how their texts are read. None of them means what it does not say; one that
+ * says nothing is none.
+ */
 
 const YES = /^(?:1|true|yes|on)$/i;
 const NO = /^(?:0|false|no|off)$/i;
@@ -40,7 +43,10 @@ export function isOn(name: string): boolean {
   return settingOf(name) !== undefined && !isOff(name);
 }
 
-/** A variable that is a number, written as such; NaN where it is none, undefined where it says nothing. */
+/**
+ * A variable that is a number, written as such; NaN where it is none, undefined where it says
+ * nothing.
+ */
 export function numberOf(name: string): number | undefined {
   const text = settingOf(name);
   return text === undefined ? undefined : Number(text);

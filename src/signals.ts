@@ -34,9 +34,11 @@ export class Signals {
     if (entry === undefined) {
       const tasks = new Set<Task>();
       const listener = () => {
-        // Whoever aborts it hears of no error: what finds too little stack is done when it is empty.
+        // Whoever aborts it hears of no error: what finds too little stack is done when it is
+        // empty.
         if (!hasStack()) return queueMicrotask(listener);
-        // A copy: each task that is settled takes itself off the set. Whoever aborts it may be a task.
+        // A copy: each task that is settled takes itself off the set. Whoever aborts it may be a
+        // task.
         whole(() => {
           for (const task of [...tasks]) this.#abort(task, reasonOf(signal));
         });

@@ -18,8 +18,8 @@ export interface TaskOptions {
 }
 
 /**
- * The arguments of a task until it is sent: encoded at the call where one of them could change; else a
- * list as it is; or the one argument itself, if it is the only one, and no object.
+ * The arguments of a task until it is sent: encoded at the call where one of them could change;
+ * else a list as it is; or the one argument itself, if it is the only one, and no object.
  */
 export type Payload = Encoded | readonly unknown[] | string | number | boolean | bigint;
 
@@ -31,9 +31,9 @@ export function bytesOf(payload: Payload | null): number {
 
 /**
  * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
- * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`) is
- * the same object. Until it is settled `state` is the scheduler's; the controller that settles it says the last
- * word, and sets `outcome`.
+ * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`)
+ * is the same object. Until it is settled `state` is the scheduler's; the controller that settles
+ * it says the last word, and sets `outcome`.
  */
 export class Task {
   /** @internal Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
@@ -52,11 +52,20 @@ export class Task {
   readonly isPlain: boolean;
   /** @internal How many workers it has cost. */
   losses = 0;
-  /** @internal When the controller gives the task up, on `performance.now()`; the worker should do so before. */
+  /**
+   * @internal When the controller gives the task up, on `performance.now()`; the worker should do
+   * so before.
+   */
   deadline = Infinity;
-  /** @internal The result of a task that is done, what to throw for one that failed or was cancelled. */
+  /**
+   * @internal The result of a task that is done, what to throw for one that failed or was
+   * cancelled.
+   */
   outcome: unknown = undefined;
-  /** @internal Made when somebody first asks: a task nobody looks at has no promise, and rejects nothing. */
+  /**
+   * @internal Made when somebody first asks: a task nobody looks at has no promise, and rejects
+   * nothing.
+   */
   waiter: PromiseWithResolvers<unknown> | null = null;
 
   /** @internal */
@@ -64,7 +73,8 @@ export class Task {
     this.order = order;
     this.fn = fn;
     this.options = options;
-    // Asked often, and of a million tasks that wait none is in the cache: not one object more for each.
+    // Asked often, and of a million tasks that wait none is in the cache: not one object more for
+    // each.
     this.isPlain = options.timeout === Infinity && options.retries === 0 && options.signal === null;
   }
 
@@ -89,7 +99,10 @@ export class Task {
   }
 }
 
-/** The timeout of a call counts while it is begun; its arguments may take their time to arrive, and its result. */
+/**
+ * The timeout of a call counts while it is begun; its arguments may take their time to arrive, and
+ * its result.
+ */
 export type Stage = "sent" | "begun" | "returned";
 
 /** A worker as the scheduler sees it. */
@@ -109,7 +122,10 @@ export class WorkerRecord {
   left = Infinity;
   /** How far it has come with a call that has a timeout, as it has told. */
   stage: Stage = "sent";
-  /** What it has begun can be seen, so that the rest can be taken back while a call holds its thread. Known before it serves. */
+  /**
+   * What it has begun can be seen, so that the rest can be taken back while a call holds its
+   * thread. Known before it serves.
+   */
   isSeen = true;
   /** What it had not begun was taken back, and it has not said yet that it knows. */
   recalled = false;

@@ -61,7 +61,8 @@ export class Values {
 
   /** What a task keeps of its arguments until it is sent; throws for what cannot travel. */
   keep(args: unknown[]): Payload {
-    // Most calls have one argument, a number or a text: without the list it is one object less a task.
+    // Most calls have one argument, a number or a text: without the list it is one object less a
+    // task.
     if (args.length === 1 && isPrimitive(args[0])) return args[0];
     if (args.every(isImmutable)) return args;
     // What the program has among them runs now, as getters do: there a task's time may be over.
@@ -136,8 +137,9 @@ export class Values {
 }
 
 /**
- * Throws for a value whose buffers are not what they were when the call was made: a view of memory that is gone, or was
- * made too small for it, has no length. What may yet become smaller is sent as a copy.
+ * Throws for a value whose buffers are not what they were when the call was made: a view of memory
+ * that is gone, or was made too small for it, has no length. What may yet become smaller is sent as
+ * a copy.
  */
 function whole(encoded: Encoded, paths: readonly string[]): Encoded {
   const { format, body } = encoded;

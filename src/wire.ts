@@ -50,7 +50,9 @@ export const Kind = {
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
-/** What each kind of frame means by its fields; a field not named is zero, a body not named empty. */
+/**
+ * What each kind of frame means by its fields; a field not named is zero, a body not named empty.
+ */
 export interface Frames {
   /** `task` is the worker's index, `number` its rank, -1 for a local process. */
   [Kind.Open]: Opening & Rules;
@@ -70,11 +72,13 @@ export interface Frames {
   [Kind.Leave]: undefined;
   /** The rank is to start a child for this session; the body says whose. A message of its own. */
   [Kind.Spawn]: Greeting;
-  /** The rank is to end its child; with `task`, only if that is what keeps it. A message of its own. */
+  /**
+   * The rank is to end its child; with `task`, only if that is what keeps it. A message of its own.
+   */
   [Kind.Kill]: undefined;
   /**
-   * What was sent before and is not begun is not to be begun. `task` counts these, on a link that has a note.
-   * The first of its message.
+   * What was sent before and is not begun is not to be begun. `task` counts these, on a link that
+   * has a note. The first of its message.
    */
   [Kind.Recall]: undefined;
   /** The pool of that call of `open` is over: the rank's own call resolves. */
@@ -83,7 +87,10 @@ export interface Frames {
   [Kind.Ready]: Greeting;
   /** `task` begins now: sent for tasks under a deadline. */
   [Kind.Started]: undefined;
-  /** `task` has ended in time, and its result follows: sent for a large one, of tasks under a deadline. */
+  /**
+   * `task` has ended in time, and its result follows: sent for a large one, of tasks under a
+   * deadline.
+   */
   [Kind.Returned]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;
@@ -105,15 +112,18 @@ export interface Frames {
   [Kind.Spawned]: Greeting;
   /** The rank's child takes nothing in, and told last that it had begun `task`: is that over? */
   [Kind.Stands]: undefined;
-  /** The rank's child was recalled, `number` times in all, and has told since then that it is at `task`. */
+  /**
+   * The rank's child was recalled, `number` times in all, and has told since then that it is at
+   * `task`.
+   */
   [Kind.Held]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
 }
 
 /**
- * Which call of `open`: the ranks of a communicator make the same calls in the same order, so that they have
- * the same number on all of them.
+ * Which call of `open`: the ranks of a communicator make the same calls in the same order, so that
+ * they have the same number on all of them.
  */
 export interface OpenId {
   /** Names the communicator. */
@@ -191,7 +201,10 @@ export const Flag = {
   Deadline: 2,
   /** Call: not the first attempt; which one stands after the body, as f64, before any deadline. */
   Again: 4,
-  /** Call: the numbers of task and function stand after the body, as f64, before all else: one is too large for its field. */
+  /**
+   * Call: the numbers of task and function stand after the body, as f64, before all else: one is
+   * too large for its field.
+   */
   Far: 8,
 } as const;
 
@@ -217,8 +230,8 @@ const MESSAGE_HEADER = 8;
 const FRAME_HEADER = 20;
 
 /**
- * One frame as it was received: a view of the message, good until the receiver returns. There is one
- * such object for a message, which stands for each of its frames in turn.
+ * One frame as it was received: a view of the message, good until the receiver returns. There is
+ * one such object for a message, which stands for each of its frames in turn.
  */
 export class Frame {
   kind = 0;
@@ -276,8 +289,8 @@ export class MessageWriter {
   }
 
   /**
-   * Adds a frame. The body is copied, the buffers are not: they are read when the link sends them. `order` is
-   * the task's number in its pool, of a call; 0 of one that is no task's.
+   * Adds a frame. The body is copied, the buffers are not: they are read when the link sends them.
+   * `order` is the task's number in its pool, of a call; 0 of one that is no task's.
    */
   write(
     kind: Kind,
@@ -323,7 +336,9 @@ export class MessageWriter {
     this.#length = body + bodyBytes;
   }
 
-  /** Takes over the frames of a whole message, which was received for this session, to pass it on. */
+  /**
+   * Takes over the frames of a whole message, which was received for this session, to pass it on.
+   */
   load(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const end = length - 8 * buffers.length;
     this.#reserve(length - MESSAGE_HEADER);
@@ -333,8 +348,8 @@ export class MessageWriter {
   }
 
   /**
-   * Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. So is the list
-   * `buffers` when it is empty: read it before more is written.
+   * Ends the message. `bytes` is this writer's own memory: copy it, or keep it and `renew`. So is
+   * the list `buffers` when it is empty: read it before more is written.
    */
   take(): { bytes: Uint8Array; length: number; buffers: Uint8Array[] } {
     this.#reserve(8 * this.#buffers.length);
@@ -472,9 +487,9 @@ function checkLength(bytes: Uint8Array, length: number): void {
 }
 
 /**
- * Memory for a buffer that was announced, an ArrayBuffer of its own. All of it is going to be written, so
- * it is not zeroed: it may be memory that was in use before, whose pages are there. (64 MiB of new pages
- * take 30 ms of the kernel's time, a copy of them 10.)
+ * Memory for a buffer that was announced, an ArrayBuffer of its own. All of it is going to be
+ * written, so it is not zeroed: it may be memory that was in use before, whose pages are there. (64
+ * MiB of new pages take 30 ms of the kernel's time, a copy of them 10.)
  */
 export function allocate(size: number): Uint8Array {
   try {

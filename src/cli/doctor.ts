@@ -1,6 +1,6 @@
 /**
- * `bsync doctor`: examines this machine, or, on the ranks of a job, the job; prints what it found and
- * what to do about it.
+ * `bsync doctor`: examines this machine, or, on the ranks of a job, the job; prints what it found
+ * and what to do about it.
  */
 import { homedir } from "node:os";
 import { parseArgs } from "node:util";
@@ -120,7 +120,10 @@ export async function doctor(args: string[]): Promise<number> {
   return examine(launcher, options);
 }
 
-/** ms that all it starts may take together, by what it waits for a rank: several MPIs are tried, one after another. */
+/**
+ * ms that all it starts may take together, by what it waits for a rank: several MPIs are tried, one
+ * after another.
+ */
 function allMs(timeoutMs: number): number {
   return 8 * timeoutMs + 60_000;
 }

@@ -17,7 +17,9 @@ const RESET_BUFFER_MODE = 1024;
 /** A message longer than this does not keep its memory for the next one. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
-/** What is used of cbor-x: its own types leave out the second argument of `encode`, and `useBuffer`. */
+/**
+ * What is used of cbor-x: its own types leave out the second argument of `encode`, and `useBuffer`.
+ */
 interface Codec {
   encode(value: unknown, options: number): Uint8Array;
   decode(bytes: Uint8Array): unknown;

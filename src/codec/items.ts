@@ -1,6 +1,6 @@
 /**
- * CBOR read without cbor-x, which assigns: for a process whose prototypes would take what is assigned. Slower, and
- * only for bytes that `decodeCbor` has checked.
+ * CBOR read without cbor-x, which assigns: for a process whose prototypes would take what is
+ * assigned. Slower, and only for bytes that `decodeCbor` has checked.
  */
 import { append, define } from "./own.ts";
 

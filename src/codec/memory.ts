@@ -47,7 +47,10 @@ export class MemoryWriter {
     return index;
   }
 
-  /** Adds to `node`, which is the one at `at`, the memory, the offset and the length of a view of `type`. */
+  /**
+   * Adds to `node`, which is the one at `at`, the memory, the offset and the length of a view of
+   * `type`.
+   */
   view(node: ViewNode, view: ArrayBufferView<ArrayBuffer>, type: number, at: number): void {
     const index = this.#window(view.buffer, at);
     const window = this.#memories[index] as Window;

@@ -1,7 +1,8 @@
 /**
  * Own properties, whatever the prototypes say. To assign one is to ask the prototypes first: where
- * `Object.prototype` is frozen no `toString` can be assigned, and a setter takes what was meant to be kept. To
- * define each takes five times as long: so it is looked, once for each value, whether there is any reason to.
+ * `Object.prototype` is frozen no `toString` can be assigned, and a setter takes what was meant to
+ * be kept. To define each takes five times as long: so it is looked, once for each value, whether
+ * there is any reason to.
  */
 const OBJECT = Object.prototype;
 const ARRAY = Array.prototype;
@@ -14,8 +15,8 @@ const KEYS = 12;
 let ordinary = true;
 
 /**
- * Looks whether the prototypes are the language's own, with nothing added; before a value is encoded or decoded. An
- * element that was defined on `Array.prototype` shows in its length.
+ * Looks whether the prototypes are the language's own, with nothing added; before a value is
+ * encoded or decoded. An element that was defined on `Array.prototype` shows in its length.
  */
 export function lookAbove(): boolean {
   ordinary = ARRAY.length === 0 && ownKeys(OBJECT).length === KEYS;

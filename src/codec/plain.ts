@@ -39,7 +39,9 @@ const MOST_LEVELS = 64;
 /** Longer arrays of nothing but numbers are better off as a typed array, which graphs do. */
 export const MANY_NUMBERS = 256;
 
-/** The copy of `value` if it is plain, else null. A `fresh` array is known to be only its elements. */
+/**
+ * The copy of `value` if it is plain, else null. A `fresh` array is known to be only its elements.
+ */
 export function copyPlain(value: object, copies: Copies, fresh: boolean): object | null {
   return fresh && Array.isArray(value) ? copyElements(value, copies, 0) : copy(value, copies, 0);
 }

@@ -12,7 +12,9 @@ const BOUND = new Set<unknown>([EventEmitter.prototype, IteratorPrototype, Async
 
 const ordinary = new WeakMap<object, boolean>();
 
-/** Whether objects of this prototype are ordinary: their own properties are all there is to them. */
+/**
+ * Whether objects of this prototype are ordinary: their own properties are all there is to them.
+ */
 export function isOrdinary(prototype: object): boolean {
   let known = ordinary.get(prototype);
   if (known === undefined) {
@@ -57,7 +59,9 @@ export function isNative(value: unknown): boolean {
   );
 }
 
-/** Objects of a class that mean something in this process only are refused, with what to do instead. */
+/**
+ * Objects of a class that mean something in this process only are refused, with what to do instead.
+ */
 export function bindToProcess(maker: Function, advice: string): void {
   BOUND.add(maker.prototype);
   OWN_ADVICE.push({ maker, advice });

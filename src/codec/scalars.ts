@@ -130,7 +130,9 @@ function putString(value: string, at: number): number {
   return at + 2 + 2 * length;
 }
 
-/** Throws ValueError unless the bytes from `start` to `end` are exactly what `encodeScalars` writes. */
+/**
+ * Throws ValueError unless the bytes from `start` to `end` are exactly what `encodeScalars` writes.
+ */
 export function decodeScalars(body: Uint8Array, start = 0, end = body.length): unknown {
   if (start >= end) throw damaged();
   const count = body[start]!;
@@ -147,7 +149,9 @@ export function decodeScalars(body: Uint8Array, start = 0, end = body.length): u
   return value;
 }
 
-/** The elements of a literal are defined, where those of a loop are assigned; most calls have a few. */
+/**
+ * The elements of a literal are defined, where those of a loop are assigned; most calls have a few.
+ */
 function takeArray(body: Uint8Array, count: number): unknown[] {
   switch (count) {
     case 0:

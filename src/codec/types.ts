@@ -9,7 +9,10 @@ export interface Encoded {
   readonly format: number;
   readonly body: Uint8Array;
   readonly buffers: readonly Uint8Array[];
-  /** Where each buffer stands in the value, for messages; "" of those that are the encoder's own. None without buffers. */
+  /**
+   * Where each buffer stands in the value, for messages; "" of those that are the encoder's own.
+   * None without buffers.
+   */
   readonly paths?: readonly string[];
 }
 

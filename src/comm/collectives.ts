@@ -7,12 +7,14 @@ import { Operation, SUM } from "./operations.ts";
 export type Counts = readonly number[] | Int32Array | Uint32Array | Float64Array;
 
 /**
- * What all ranks of a communicator do together, with arrays. Every rank calls it, with the same root
- * and operation and arrays of the same kind; each call blocks the thread until this rank's part is done.
+ * What all ranks of a communicator do together, with arrays. Every rank calls it, with the same
+ * root and operation and arrays of the same kind; each call blocks the thread until this rank's
+ * part is done.
  *
- * An array that has no datatype, or does not go with the others of the same call, is an `MpiError` on the rank
- * that gave it. The others learn nothing of it, as in C, and may wait for that rank: left uncaught it ends the job.
- * One that is too short for what other ranks send is `MPI_ERR_TRUNCATE`, and nothing is written beyond it.
+ * An array that has no datatype, or does not go with the others of the same call, is an `MpiError`
+ * on the rank that gave it. The others learn nothing of it, as in C, and may wait for that rank:
+ * left uncaught it ends the job. One that is too short for what other ranks send is
+ * `MPI_ERR_TRUNCATE`, and nothing is written beyond it.
  *
  * Where an array to receive into may be left out, a new one is made; it is returned in either case.
  */
@@ -30,7 +32,8 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Gives every rank what `view` holds on the root (MPI_Bcast, MPI 4.0 section 6.4); returns `view`.
+   * Gives every rank what `view` holds on the root (MPI_Bcast, MPI 4.0 section 6.4); returns
+   * `view`.
    *
    * @example
    * const parameters = new Float64Array(3);
@@ -49,8 +52,8 @@ export abstract class Collectives extends Messages {
 
   /**
    * Combines the arrays of all ranks, element by element, into one on the root (MPI_Reduce, MPI 4.0
-   * section 6.9.1); null on the others, where `recv` may be null. With `send` as `recv` on the root it
-   * is replaced (MPI_IN_PLACE).
+   * section 6.9.1); null on the others, where `recv` may be null. With `send` as `recv` on the root
+   * it is replaced (MPI_IN_PLACE).
    *
    * @example
    * const sums = world.reduce(Float64Array.of(hits, tries), SUM, 0);
@@ -90,8 +93,8 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Combines the arrays of all ranks, element by element, on every rank (MPI_Allreduce, MPI 4.0 section
-   * 6.9.6). With `send` as `recv` it is replaced (MPI_IN_PLACE).
+   * Combines the arrays of all ranks, element by element, on every rank (MPI_Allreduce, MPI 4.0
+   * section 6.9.6). With `send` as `recv` it is replaced (MPI_IN_PLACE).
    *
    * @example
    * const [error] = world.allreduce(Float64Array.of(ownError), MAX);
@@ -116,8 +119,8 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Puts the arrays of all ranks, which are of one length, one behind the other on the root (MPI_Gather,
-   * MPI 4.0 section 6.5); null on the others, where `recv` may be null.
+   * Puts the arrays of all ranks, which are of one length, one behind the other on the root
+   * (MPI_Gather, MPI 4.0 section 6.5); null on the others, where `recv` may be null.
    *
    * @example
    * const all = world.gather(mine); // on rank 0, size times as long
@@ -183,8 +186,9 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Cuts the root's array into parts of one length and gives each rank its own (MPI_Scatter, MPI 4.0
-   * section 6.6): as many elements as `recv` holds. `send` may be null elsewhere. Returns `recv`.
+   * Cuts the root's array into parts of one length and gives each rank its own (MPI_Scatter, MPI
+   * 4.0 section 6.6): as many elements as `recv` holds. `send` may be null elsewhere. Returns
+   * `recv`.
    *
    * @example
    * const mine = world.scatter(world.rank === 0 ? all : null, new Float64Array(100));
@@ -295,8 +299,8 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Every rank cuts its array into parts of one length and sends part i to rank i (MPI_Alltoall, MPI 4.0
-   * section 6.8): the transposition of a matrix whose rows are distributed.
+   * Every rank cuts its array into parts of one length and sends part i to rank i (MPI_Alltoall,
+   * MPI 4.0 section 6.8): the transposition of a matrix whose rows are distributed.
    *
    * @example
    * const column = world.alltoall(row); // of size elements: column[i] is what rank i had at this rank's place
@@ -384,8 +388,8 @@ export abstract class Collectives extends Messages {
   }
 
   /**
-   * Where to receive `length` elements, of the kind that is sent: in `recv`, which may be longer, or the very
-   * memory that is sent, where that is said; or in a new array.
+   * Where to receive `length` elements, of the kind that is sent: in `recv`, which may be longer,
+   * or the very memory that is sent, where that is said; or in a new array.
    */
   #room(
     recv: unknown,

@@ -9,11 +9,11 @@ import { Request } from "./request.ts";
 
 /**
  * A group of ranks that speak with each other, and whose messages never meet those of another
- * communicator, or of a pool (MPI 4.0 chapter 7). `world` has all ranks of the job; others are made of
- * it by `split`, `dup` and `group`, to any depth.
+ * communicator, or of a pool (MPI 4.0 chapter 7). `world` has all ranks of the job; others are made
+ * of it by `split`, `dup` and `group`, to any depth.
  *
- * Errors are `MpiError`s with MPI's code, text and class; which rank fails is the program's own affair:
- * a rank that ends with an error takes the job along.
+ * Errors are `MpiError`s with MPI's code, text and class; which rank fails is the program's own
+ * affair: a rank that ends with an error takes the job along.
  *
  * @example
  * import { world, SUM } from "bsync/mpi";
@@ -28,8 +28,9 @@ export class Communicator extends ObjectForms {
   }
 
   /**
-   * One communicator for all ranks with the same `color`, in the order of `key`, then of their ranks
-   * here (MPI_Comm_split, MPI 4.0 section 7.4.2). Every rank calls it; null as color gives null.
+   * One communicator for all ranks with the same `color`, in the order of `key`, then of their
+   * ranks here (MPI_Comm_split, MPI 4.0 section 7.4.2). Every rank calls it; null as color gives
+   * null.
    *
    * @example
    * const row = world.split(Math.floor(world.rank / columns));
@@ -50,7 +51,8 @@ export class Communicator extends ObjectForms {
   }
 
   /**
-   * The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank calls it.
+   * The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank
+   * calls it.
    *
    * @example
    * const own = world.dup(); // a library's messages on it never meet the program's
@@ -60,9 +62,9 @@ export class Communicator extends ObjectForms {
   }
 
   /**
-   * These ranks, in this order (MPI_Comm_create_group, MPI 4.0 section 7.4.2). Only they call it, with
-   * the same list: for ranks outside a pool, while the others serve it. `tag` tells calls apart that
-   * overlapping groups make at the same time.
+   * These ranks, in this order (MPI_Comm_create_group, MPI 4.0 section 7.4.2). Only they call it,
+   * with the same list: for ranks outside a pool, while the others serve it. `tag` tells calls
+   * apart that overlapping groups make at the same time.
    *
    * @example
    * const pool = await AsyncPool.open([1, 2], { keepUnused: true });
@@ -101,8 +103,8 @@ export class Communicator extends ObjectForms {
   }
 
   /**
-   * Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). One that is no whole number
-   * from 0 to 255, as systems have them, is 1.
+   * Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). One that is
+   * no whole number from 0 to 255, as systems have them, is 1.
    */
   abort(code = 1): never {
     void this.lib; // a run that is none of the program's ends nothing

@@ -1,6 +1,6 @@
 /**
- * What lies in memory as MPI sees it: a typed array has its MPI datatype (MPI 4.0 section 3.2.2) and
- * its count; whatever else holds bytes is bytes.
+ * What lies in memory as MPI sees it: a typed array has its MPI datatype (MPI 4.0 section 3.2.2)
+ * and its count; whatever else holds bytes is bytes.
  */
 
 /** Typed arrays that MPI has a datatype for. */
@@ -54,8 +54,8 @@ const DATATYPES: Readonly<Record<string, Datatype>> = {
 };
 
 /**
- * The same by class, which takes a few ns where a name takes thirty. An object that only claims to be
- * of that class is refused by bun:ffi, with a `TypeError`.
+ * The same by class, which takes a few ns where a name takes thirty. An object that only claims to
+ * be of that class is refused by bun:ffi, with a `TypeError`.
  */
 const BY_CLASS = new Map<unknown, Datatype>(
   Object.values(DATATYPES).map((type) => [type.make(0).constructor, type]),

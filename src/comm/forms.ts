@@ -17,14 +17,17 @@ export type Combine<T> = Operation | ((a: T, b: T) => T);
 const UNSENDABLE = -1;
 
 /**
- * The same over any values, as a pool's arguments: whatever structured clone carries, and errors. Each
- * is copied, in the sender and in the receiver; functions do not travel. One that cannot travel is a
- * `ValueError` with its path, on every rank that takes part.
+ * The same over any values, as a pool's arguments: whatever structured clone carries, and errors.
+ * Each is copied, in the sender and in the receiver; functions do not travel. One that cannot
+ * travel is a `ValueError` with its path, on every rank that takes part.
  */
 export abstract class ObjectForms extends Collectives {
   #inbox: ObjectInbox | null = null;
 
-  /** @internal Values that are waited for come first, as MPI's own receives do that were posted before. */
+  /**
+   * @internal Values that are waited for come first, as MPI's own receives do that were posted
+   * before.
+   */
   protected override get isPromised(): boolean {
     return this.#inbox?.waiting === true;
   }
@@ -54,9 +57,9 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Sends any value, which `recvObject` receives. It is copied, and nobody waits until it is received, but
-   * where more than 64 MiB are on their way from this process: then the thread is blocked until some of
-   * it has been.
+   * Sends any value, which `recvObject` receives. It is copied, and nobody waits until it is
+   * received, but where more than 64 MiB are on their way from this process: then the thread is
+   * blocked until some of it has been.
    *
    * @example
    * world.sendObject({ step: 3, positions: new Map([["a", 1.5]]) }, 1);
@@ -67,8 +70,8 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Starts to send any value. It is copied at once: the program may go on changing it. The request is done
-   * when `sendObject` would return.
+   * Starts to send any value. It is copied at once: the program may go on changing it. The request
+   * is done when `sendObject` would return.
    *
    * @example
    * await world.isendObject({ step: 3 }, 1);
@@ -79,9 +82,9 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Receives a value. Blocks the thread until one of `source` with `tag` has come; both are any if left
-   * out. Who sent it is written into `status`, if one is given. From `PROC_NULL` it is undefined. Throws
-   * `ValueError` for a message that `send` has sent.
+   * Receives a value. Blocks the thread until one of `source` with `tag` has come; both are any if
+   * left out. Who sent it is written into `status`, if one is given. From `PROC_NULL` it is
+   * undefined. Throws `ValueError` for a message that `send` has sent.
    *
    * @example
    * const from = {} as Status;
@@ -186,8 +189,9 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Gives value i of the root's list to rank i; what the others give is not looked at. Without as many
-   * values as there are ranks the root throws `MpiError`, and the others `ValueError`: nobody waits.
+   * Gives value i of the root's list to rank i; what the others give is not looked at. Without as
+   * many values as there are ranks the root throws `MpiError`, and the others `ValueError`: nobody
+   * waits.
    *
    * @example
    * const part = world.scatterObject(world.rank === 0 ? splitInto(world.size, rows) : null);
@@ -206,8 +210,9 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Gives value i of this rank's list to rank i; what the ranks had for this one, by rank. A list of
-   * another length than there are ranks is a `MpiError` on its rank, and a `ValueError` on the others.
+   * Gives value i of this rank's list to rank i; what the ranks had for this one, by rank. A list
+   * of another length than there are ranks is a `MpiError` on its rank, and a `ValueError` on the
+   * others.
    *
    * @example
    * const received = world.alltoallObject(byRank); // received[i] is what rank i had for this one
@@ -226,8 +231,8 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Combines the values of all ranks on the root, from rank 0 on upward: `f(f(v0, v1), v2)`. Null on
-   * the others.
+   * Combines the values of all ranks on the root, from rank 0 on upward: `f(f(v0, v1), v2)`. Null
+   * on the others.
    *
    * @example
    * const longest = world.reduceObject(name, (a, b) => (b.length > a.length ? b : a));
@@ -301,8 +306,8 @@ export abstract class ObjectForms extends Collectives {
   }
 
   /**
-   * Lengths such that an MPI that counts in 32 bits can count them: beyond 2 GiB in all, padded to a
-   * common unit.
+   * Lengths such that an MPI that counts in 32 bits can count them: beyond 2 GiB in all, padded to
+   * a common unit.
    */
   #padded(bytes: Uint8Array, lengths: Float64Array): { counts: Float64Array; bytes: Uint8Array } {
     const unit = unitOf(lengths);

@@ -53,8 +53,8 @@ export interface Data {
 }
 
 /**
- * A communicator of MPI's as a number of the C side's, and how failures are told. Only that of `world`
- * is not there from the beginning: MPI is started when it is first needed.
+ * A communicator of MPI's as a number of the C side's, and how failures are told. Only that of
+ * `world` is not there from the beginning: MPI is started when it is first needed.
  */
 export abstract class Handle {
   /** How messages call it, as `"world.split(1)"`. */
@@ -128,8 +128,8 @@ export abstract class Handle {
 
   /** @internal The error for a mistake that MPI was not asked about. */
   protected mistake(which: number, deed: string, note: string): MpiError {
-    // In a process that is no rank `world` is that process alone: what the script does there with other
-    // ranks can only fail, and has come far enough, too.
+    // In a process that is no rank `world` is that process alone: what the script does there with
+    // other ranks can only fail, and has come far enough, too.
     if (isLoading()) this.#stopLoading();
     return this.error(this.mpi.comm().bsync_comm_error(which), deed, note);
   }
@@ -145,7 +145,10 @@ export abstract class Handle {
     throw this.mistake(Mistake.Buffer, deed, note);
   }
 
-  /** @internal What is sent may not be received into: some MPIs refuse that, others deliver what is wrong (MPI 4.0 section 6.4). */
+  /**
+   * @internal What is sent may not be received into: some MPIs refuse that, others deliver what is
+   * wrong (MPI 4.0 section 6.4).
+   */
   protected refuseShared(sent: Data, into: Data, deed: () => string): void {
     if (shared(sent.array, into.array) === "none") return;
     const note =
@@ -172,9 +175,9 @@ export abstract class Handle {
   }
 
   /**
-   * A module is being run a second time, for its functions. What it says to other ranks it has said in
-   * its first run, and they would not hear it. The main script has come far enough then, as it has with
-   * `AsyncPool.open`.
+   * A module is being run a second time, for its functions. What it says to other ranks it has said
+   * in its first run, and they would not hear it. The main script has come far enough then, as it
+   * has with `AsyncPool.open`.
    */
   #refuseWhileLoading(): void {
     if (worksInJob() || this.mpi.size > 1) this.#stopLoading();

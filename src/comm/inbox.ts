@@ -12,10 +12,11 @@ interface Receiver {
 }
 
 /**
- * Receives of values that wait. How long a value is only its message tells, so that MPI cannot be given
- * a place for it beforehand: each waits until there is a message for it, in the order in which they
- * were asked for, as MPI's own receives do (MPI 4.0 section 3.5). `recv` and `probe` leave to them what is theirs;
- * a later `irecv` of the same source and tag, which MPI knows of, has what comes first.
+ * Receives of values that wait. How long a value is only its message tells, so that MPI cannot be
+ * given a place for it beforehand: each waits until there is a message for it, in the order in
+ * which they were asked for, as MPI's own receives do (MPI 4.0 section 3.5). `recv` and `probe`
+ * leave to them what is theirs; a later `irecv` of the same source and tag, which MPI knows of, has
+ * what comes first.
  */
 export class ObjectInbox {
   readonly #comm: Receiver;
@@ -107,7 +108,10 @@ class ObjectCourse implements Course<unknown> {
     return isIts && (this.tag === ANY_TAG || this.tag === tag) && source !== PROC_NULL;
   }
 
-  /** Starts to receive its message, if that has come; true too if that fails, which its own request tells. */
+  /**
+   * Starts to receive its message, if that has come; true too if that fails, which its own request
+   * tells.
+   */
   start(comm: Receiver, isAnothers: (found: Status) => boolean = () => false): boolean {
     try {
       const found = comm.iprobe(this.source, this.tag);

@@ -11,9 +11,9 @@ export abstract class Messages extends Handle {
   }
 
   /**
-   * Sends an array (MPI_Send, MPI 4.0 section 3.2.1): a `DataView`, an `ArrayBuffer` and a `Uint8Array`
-   * as bytes, any other typed array as what it holds. Blocks the thread until `view` may be written
-   * again: a long message until its receiver takes it.
+   * Sends an array (MPI_Send, MPI 4.0 section 3.2.1): a `DataView`, an `ArrayBuffer` and a
+   * `Uint8Array` as bytes, any other typed array as what it holds. Blocks the thread until `view`
+   * may be written again: a long message until its receiver takes it.
    *
    * Throws `MpiError` for a rank or a tag that is none, and for what is no array.
    *
@@ -32,11 +32,12 @@ export abstract class Messages extends Handle {
   }
 
   /**
-   * Receives into `view` (MPI_Recv, MPI 4.0 section 3.2.4), and returns who sent how much. Blocks the
-   * thread until a message of `source` with `tag` has come; both are any if left out.
+   * Receives into `view` (MPI_Recv, MPI 4.0 section 3.2.4), and returns who sent how much. Blocks
+   * the thread until a message of `source` with `tag` has come; both are any if left out.
    *
-   * Throws `MpiError` for a message that is longer than `view` (`MPI_ERR_TRUNCATE`; what fits may have
-   * been written, and nothing beyond), and for one that is no whole number of its elements (`MPI_ERR_TYPE`).
+   * Throws `MpiError` for a message that is longer than `view` (`MPI_ERR_TRUNCATE`; what fits may
+   * have been written, and nothing beyond), and for one that is no whole number of its elements
+   * (`MPI_ERR_TYPE`).
    *
    * @example
    * const numbers = new Float64Array(1000);
@@ -78,8 +79,8 @@ export abstract class Messages extends Handle {
   }
 
   /**
-   * Starts to receive (MPI_Irecv, MPI 4.0 section 3.7.2); the request's result is the `Status`. Leave
-   * `view` alone until it is done: do not transfer or resize its buffer either.
+   * Starts to receive (MPI_Irecv, MPI 4.0 section 3.7.2); the request's result is the `Status`.
+   * Leave `view` alone until it is done: do not transfer or resize its buffer either.
    *
    * A message that is longer than `view` fails with `MPI_ERR_TRUNCATE`, as with `recv`.
    *
@@ -100,9 +101,9 @@ export abstract class Messages extends Handle {
   }
 
   /**
-   * Sends and receives at once, which cannot end in each waiting for the other (MPI_Sendrecv, MPI 4.0
-   * section 3.10). Blocks the thread. The two arrays must not overlap. MPI's own order of arguments,
-   * `(sent, dest, sendTag, view, source, recvTag)`, does too.
+   * Sends and receives at once, which cannot end in each waiting for the other (MPI_Sendrecv, MPI
+   * 4.0 section 3.10). Blocks the thread. The two arrays must not overlap. MPI's own order of
+   * arguments, `(sent, dest, sendTag, view, source, recvTag)`, does too.
    *
    * @example
    * const right = (world.rank + 1) % world.size;
@@ -171,8 +172,8 @@ export abstract class Messages extends Handle {
   }
 
   /**
-   * Waits for a message and leaves it where it is (MPI_Probe, MPI 4.0 section 3.8.1). `count` is its
-   * length in bytes, whatever it holds. Blocks the thread.
+   * Waits for a message and leaves it where it is (MPI_Probe, MPI 4.0 section 3.8.1). `count` is
+   * its length in bytes, whatever it holds. Blocks the thread.
    *
    * @example
    * const { source, tag, count } = world.probe();
@@ -248,7 +249,10 @@ export abstract class Messages extends Handle {
   }
 }
 
-/** The memory of a view that stays where it is: that of a small one moves until its `buffer` is asked for. */
+/**
+ * The memory of a view that stays where it is: that of a small one moves until its `buffer` is
+ * asked for.
+ */
 function still({ array }: Data): NodeJS.TypedArray {
   return array.length === 0 ? memory(array) : array.buffer && array;
 }

@@ -7,7 +7,8 @@ import { PROC_NULL } from "./status.ts";
 /**
  * Values as the bytes of one message:
  *
- *   u32 mark, u32 format, u32 buffers, u32 0, f64 length of the body, f64 of each buffer, body, buffer…
+ * u32 mark, u32 format, u32 buffers, u32 0, f64 length of the body, f64 of each buffer, body,
+ * buffer…
  */
 const MARK = 0xb5_0b_1e_c7;
 const HEAD = 24;

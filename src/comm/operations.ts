@@ -6,9 +6,9 @@ type Combine = (a: never, b: never) => unknown;
 /**
  * What a reduction does with two values: one of `SUM PROD MIN MAX LAND LOR BAND BOR BXOR`.
  *
- * Logical and bitwise ones are for arrays of whole numbers; with `Float64Array`s they are an `MpiError`.
- * Sums and products of whole numbers wrap around, as in C, where the MPI does not see to it otherwise: `docs/mpi.md`
- * has what is known of those (under "Reductions").
+ * Logical and bitwise ones are for arrays of whole numbers; with `Float64Array`s they are an
+ * `MpiError`. Sums and products of whole numbers wrap around, as in C, where the MPI does not see
+ * to it otherwise: `docs/mpi.md` has what is known of those (under "Reductions").
  */
 export class Operation {
   /** As `"SUM"`. */

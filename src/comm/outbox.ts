@@ -18,14 +18,18 @@ const ROOM_BYTES = 64 * 2 ** 20;
 const onTheWay = new Map<Request, number>();
 let bytesOnTheWay = 0;
 
-/** ms after which MPI is called again, which moves nothing by itself, while the program is in its event loop. */
+/**
+ * ms after which MPI is called again, which moves nothing by itself, while the program is in its
+ * event loop.
+ */
 const MOVE_MS = 1;
 let timer: NodeJS.Timeout | null = null;
 
 /**
- * Sends the bytes of a value. They are nobody else's, so that nobody has to wait until they are received, as
- * with a buffered send of MPI's (MPI 4.0 section 3.4): ranks that send to each other first, and
- * receive then, go on, though a value can only be received once its receiver looks for it.
+ * Sends the bytes of a value. They are nobody else's, so that nobody has to wait until they are
+ * received, as with a buffered send of MPI's (MPI 4.0 section 3.4): ranks that send to each other
+ * first, and receive then, go on, though a value can only be received once its receiver looks for
+ * it.
  */
 export function post(comm: Sender, bytes: Uint8Array, dest: number, tag: number): Request | null {
   // Every transport takes a small one at once, but for MPICH's from a rank to itself.
@@ -37,7 +41,8 @@ export function post(comm: Sender, bytes: Uint8Array, dest: number, tag: number)
   if (request.test()) return null;
   onTheWay.set(request, bytes.byteLength);
   bytesOnTheWay += bytes.byteLength;
-  // It keeps no program alive: at its end this process goes on to move it until all have come to theirs.
+  // It keeps no program alive: at its end this process goes on to move it until all have come to
+  // theirs.
   timer ??= setInterval(move, MOVE_MS).unref();
   return request;
 }
@@ -64,7 +69,9 @@ export function waitForRoom(): void {
   for (; !hasRoom(); breathe()) lookAfter();
 }
 
-/** What a program has of a value that is being sent: it is done when there is room for the next one. */
+/**
+ * What a program has of a value that is being sent: it is done when there is room for the next one.
+ */
 export class PostedCourse implements Course<Status> {
   readonly #request: Request | null;
 

@@ -6,7 +6,10 @@ import { newPromise } from "../os/natives.ts";
 import { breathe } from "../os/whole.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
-/** What a request stands for, while it is open. `test` and `wait` throw what went wrong with it, once. */
+/**
+ * What a request stands for, while it is open. `test` and `wait` throw what went wrong with it,
+ * once.
+ */
 export interface Course<T> {
   /** For messages, as "receive up to Float64Array(3) from rank 1 with tag 0". */
   deed(): string;
@@ -16,7 +19,10 @@ export interface Course<T> {
   look?(): { readonly value: T } | null;
   /** Blocks until it is. */
   wait(): T;
-  /** Gives it up; the outcome, if it was over already. Throws where it cannot be given up, and goes on. */
+  /**
+   * Gives it up; the outcome, if it was over already. Throws where it cannot be given up, and goes
+   * on.
+   */
   cancel(): Outcome<T> | null;
 }
 
@@ -33,11 +39,12 @@ export function outcomeOf<T>(deed: () => T): Outcome<T> {
 
 /**
  * A send or receive that goes on while the program does something else (MPI 4.0 section 3.7). Its
- * array is MPI's until it is done: neither write what is being sent, nor read what is being received.
+ * array is MPI's until it is done: neither write what is being sent, nor read what is being
+ * received.
  *
- * To `await` it keeps the event loop alive and leaves the thread to others; several go on together in
- * `Promise.all`. MPI moves data only while the process calls it: a request that is neither awaited, nor
- * tested or waited for, may stand still.
+ * To `await` it keeps the event loop alive and leaves the thread to others; several go on together
+ * in `Promise.all`. MPI moves data only while the process calls it: a request that is neither
+ * awaited, nor tested or waited for, may stand still.
  *
  * @example
  * const halo = new Float64Array(1000);
@@ -81,8 +88,9 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Waits until it is done (MPI_Wait, section 3.7.3). Blocks the thread: no timer, no promise and no
-   * pool of this process gets its turn. Throws `MpiError` where it has failed. May be called again.
+   * Waits until it is done (MPI_Wait, section 3.7.3). Blocks the thread: no timer, no promise and
+   * no pool of this process gets its turn. Throws `MpiError` where it has failed. May be called
+   * again.
    */
   wait(): T {
     if (this.#outcome === null) this.#end();
@@ -91,7 +99,8 @@ export class Request<T = Status> implements PromiseLike<T> {
 
   /**
    * Gives up a receive that nothing has come for (MPI_Cancel, section 3.8.4); it then fails with
-   * `CancelledError`. False if it was done already. A send cannot be given up: that is an `MpiError`.
+   * `CancelledError`. False if it was done already. A send cannot be given up: that is an
+   * `MpiError`.
    */
   cancel(): boolean {
     if (this.#outcome !== null) return false;
@@ -136,9 +145,9 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5). Those whose end the program
-   * knows, by `waitAny`, `test`, `wait` or an `await`, do not count any more; -1 if there are no others.
-   * Blocks the thread. Throws where that one has failed.
+   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5). Those whose end
+   * the program knows, by `waitAny`, `test`, `wait` or an `await`, do not count any more; -1 if
+   * there are no others. Blocks the thread. Throws where that one has failed.
    *
    * @example
    * for (let i; (i = Request.waitAny(receives)) >= 0; ) use(arrays[i]); // each once, as they come
@@ -191,8 +200,8 @@ export class Request<T = Status> implements PromiseLike<T> {
 }
 
 /**
- * Requests that are not over: MPI reads and writes their memory though nobody else may hold it. Those
- * that the program has forgotten are looked after whenever their number has doubled.
+ * Requests that are not over: MPI reads and writes their memory though nobody else may hold it.
+ * Those that the program has forgotten are looked after whenever their number has doubled.
  */
 const open = new Set<Request<unknown>>();
 let crowd = 64;
@@ -205,10 +214,15 @@ function sweep(request: Request<unknown>): void {
   crowd = Math.max(64, 2 * open.size);
 }
 
-/** Where receives wait that MPI does not know of yet: it has to be looked for what they wait for. */
+/**
+ * Where receives wait that MPI does not know of yet: it has to be looked for what they wait for.
+ */
 export const unposted = new Set<{ advance(): void }>();
 
-/** Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just that. */
+/**
+ * Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just
+ * that.
+ */
 export function lookAfter(): void {
   for (const one of unposted) one.advance();
 }

@@ -16,8 +16,8 @@ export interface Status {
   readonly source: number;
   readonly tag: number;
   /**
-   * How many elements of the array were received; of a message that was probed, or of an object, its
-   * length in bytes.
+   * How many elements of the array were received; of a message that was probed, or of an object,
+   * its length in bytes.
    */
   readonly count: number;
 }

@@ -2,18 +2,20 @@ import { whole } from "../os/whole.ts";
 import { Communicator } from "./communicator.ts";
 
 /**
- * All ranks of the job (a duplicate of MPI_COMM_WORLD, MPI 4.0 section 7.2). MPI is started when `world`
- * is first used, or by `AsyncPool.open`, whichever comes first: every rank has to come to either.
+ * All ranks of the job (a duplicate of MPI_COMM_WORLD, MPI 4.0 section 7.2). MPI is started when
+ * `world` is first used, or by `AsyncPool.open`, whichever comes first: every rank has to come to
+ * either.
  *
- * In a program that no launcher started it has one rank, if there is an MPI on this machine; where there
- * is none, its first use throws an `MpiError` that says what to install.
+ * In a program that no launcher started it has one rank, if there is an MPI on this machine; where
+ * there is none, its first use throws an `MpiError` that says what to install.
  */
 export const world: Communicator = Communicator.world();
 
 const NAME_BYTES = 1024;
 
 /**
- * Seconds since some time in the past, the same for all of this process (MPI_Wtime, MPI 4.0 section 9.6).
+ * Seconds since some time in the past, the same for all of this process (MPI_Wtime, MPI 4.0 section
+ * 9.6).
  *
  * @example
  * const start = wtime();
@@ -38,7 +40,9 @@ export function processorName(): string {
   return new TextDecoder().decode(text.subarray(0, length));
 }
 
-/** Ends the whole job at once, with this exit code, from 0 to 255 (MPI_Abort, MPI 4.0 section 9.7). */
+/**
+ * Ends the whole job at once, with this exit code, from 0 to 255 (MPI_Abort, MPI 4.0 section 9.7).
+ */
 export function abort(code = 1): never {
   return world.abort(code);
 }

@@ -4,9 +4,10 @@ import { readText } from "./module-text.ts";
 import { codeOf } from "./text.ts";
 
 /**
- * By which name a function was called, as in `pool.async(square, 3)`. A function that another one has made, as in
- * `const square = memo((x) => x * x)`, bears a name of its maker's, or none; on a worker it is
- * found by that of the constant. A worker takes what it finds there for the function only if it has its text.
+ * By which name a function was called, as in `pool.async(square, 3)`. A function that another one
+ * has made, as in `const square = memo((x) => x * x)`, bears a name of its maker's, or none; on a
+ * worker it is found by that of the constant. A worker takes what it finds there for the function
+ * only if it has its text.
  */
 
 const CALL =
@@ -14,7 +15,9 @@ const CALL =
 /** How far a call goes on behind the line that it begins in. */
 const CALL_CHARS = 200;
 
-/** The name in the call that stands at a caller's place, if it can only be one of the module's own. */
+/**
+ * The name in the call that stands at a caller's place, if it can only be one of the module's own.
+ */
 export function bindingAt({ file, line, column }: Caller): string {
   const code = codeAt(file);
   const start = startOfLine(code, line);
@@ -50,7 +53,9 @@ function startOfLine(code: string, line: number): number {
   return at;
 }
 
-/** Whether no function has a parameter or a second variable of that name, as far as the text shows. */
+/**
+ * Whether no function has a parameter or a second variable of that name, as far as the text shows.
+ */
 function isBoundOnce(code: string, name: string): boolean {
   const word = `(?<![.\\w$])${name.replaceAll("$", "\\$")}(?![\\w$])`;
   const declared = new RegExp(`\\b(?:const|let|var|function\\*?)\\s+${word}`, "g");

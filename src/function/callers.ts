@@ -8,7 +8,9 @@ import { bundleOf } from "./source-map.ts";
 export interface Caller {
   /** The module that runs: of a bundle the bundle, whatever its source map says. */
   readonly module: string;
-  /** Where the call stands, as the stack tells: in the module, or in the source it was bundled from. */
+  /**
+   * Where the call stands, as the stack tells: in the module, or in the source it was bundled from.
+   */
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -21,22 +23,26 @@ export function calledByMain(): boolean {
 }
 
 /**
- * Whether the main script of this very process has, in its own run: while modules are loaded for their functions,
- * it may go on, where a rank serves one pool and has a part in another.
+ * Whether the main script of this very process has, in its own run: while modules are loaded for
+ * their functions, it may go on, where a rank serves one pool and has a part in another.
  */
 export function calledByProgram(): boolean {
   return RUNS_PROGRAM && !isInGraph() && callers().some(({ module }) => module === mainAtLoad);
 }
 
 /**
- * The module that has called into bsync just now in a run for its functions: from its top level, or from what that
- * has started. Undefined where it was the program's own run. To be asked outside of tasks only.
+ * The module that has called into bsync just now in a run for its functions: from its top level, or
+ * from what that has started. Undefined where it was the program's own run. To be asked outside of
+ * tasks only.
  */
 export function moduleRunAgain(): string | undefined {
   return isInGraph() ? callers().at(-1)?.module : undefined;
 }
 
-/** Whether any code of the program's, of whichever run, has called into bsync just now, as far as can be seen. */
+/**
+ * Whether any code of the program's, of whichever run, has called into bsync just now, as far as
+ * can be seen.
+ */
 export function isCalledAtAll(): boolean {
   return callers().length > 0;
 }
@@ -69,7 +75,10 @@ export function callers(): Caller[] {
   return found;
 }
 
-/** The module that a file of a stack belongs to: itself, or a bundle that is loaded and was made from it. */
+/**
+ * The module that a file of a stack belongs to: itself, or a bundle that is loaded and was made
+ * from it.
+ */
 function moduleOf(file: string): string {
   if (file === mainAtLoad || file === mainScript()) return file;
   const loaded = loadedPaths().map(plainPath);

@@ -3,9 +3,10 @@ import { HAND_OVER } from "./loader.ts";
 import { isEsModule, readText } from "./module-text.ts";
 
 /**
- * How the names of a CommonJS module come within reach: the runtime asks no plugin for its text, but wraps it in a
- * function, whose end can be another one. What is behind the text leaves its lines, its columns and its
- * directives as they are; it is not reached where the module returns or throws before its end.
+ * How the names of a CommonJS module come within reach: the runtime asks no plugin for its text,
+ * but wraps it in a function, whose end can be another one. What is behind the text leaves its
+ * lines, its columns and its directives as they are; it is not reached where the module returns or
+ * throws before its end.
  */
 
 type Extension = (module: object, path: string) => void;
@@ -23,8 +24,9 @@ const END =
   "(__bsync_text,__bsync_meta)=>eval(__bsync_text),module.exports)})";
 
 /**
- * Loads a module by `load`, with its names and those of the CommonJS modules it requires within reach. An ES module
- * that is required meanwhile is loaded as ever: what it imports would have no exports under another wrapper.
+ * Loads a module by `load`, with its names and those of the CommonJS modules it requires within
+ * reach. An ES module that is required meanwhile is loaded as ever: what it imports would have no
+ * exports under another wrapper.
  */
 export function withNamesInReach<T>(load: () => T): T {
   const before = { ...wrapping._extensions };

@@ -1,8 +1,9 @@
 import { RUNS_PROGRAM } from "./paths.ts";
 
 /**
- * The modules that are loaded for the functions in them: in a process that was started as a worker its own; on a
- * rank, which has run the main script itself, a graph of their own beside those of that run.
+ * The modules that are loaded for the functions in them: in a process that was started as a worker
+ * its own; on a rank, which has run the main script itself, a graph of their own beside those of
+ * that run.
  */
 
 /** What is loaded, by path. Reading an entry of a module that failed to load throws. */
@@ -36,7 +37,9 @@ export function runInGraph<T>(fn: () => T): T {
   return beside.graph === null ? fn() : beside.graph.run(fn);
 }
 
-/** Whether the code that runs belongs to the modules that are loaded here for the functions in them. */
+/**
+ * Whether the code that runs belongs to the modules that are loaded here for the functions in them.
+ */
 export function isInGraph(): boolean {
   const { graph } = beside;
   return !RUNS_PROGRAM || (graph !== null && Bun.ModuleGraph.current === graph);

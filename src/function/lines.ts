@@ -5,9 +5,9 @@ import { JSON, Promise } from "../os/natives.ts";
 /**
  * Where the lines of an inline function stand in its file.
  *
- * What `toString` gives, and a worker evaluates, is the text as it runs: types, comments and blank lines
- * are gone, and long lines broken anew. To tell a place in the file, the module is printed once
- * more, by the same printer but with a source map, and the function is looked for in that. It
+ * What `toString` gives, and a worker evaluates, is the text as it runs: types, comments and blank
+ * lines are gone, and long lines broken anew. To tell a place in the file, the module is printed
+ * once more, by the same printer but with a source map, and the function is looked for in that. It
  * takes some ms, and is done when an inline function has thrown, not before. In a bundle, which
  * runs as it is, the text stands as it is.
  */
@@ -40,7 +40,10 @@ export function registerInline(inline: InlineText): number {
   return count++;
 }
 
-/** One that is called no more; what it has left behind, and fails later, is told in lines of its text. */
+/**
+ * One that is called no more; what it has left behind, and fails later, is told in lines of its
+ * text.
+ */
 export function forgetInline(id: number): void {
   inlines.delete(id);
   places.delete(id);

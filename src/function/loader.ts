@@ -15,21 +15,26 @@ import { preloads } from "./preloads.ts";
 import { testStandIn } from "./test-stand-in.ts";
 
 /**
- * On a worker: how the program's modules are loaded, each once, under its own path, by the runtime and with all
- * that the program has set for it; and how what stands at their top levels comes within reach.
+ * On a worker: how the program's modules are loaded, each once, under its own path, by the runtime
+ * and with all that the program has set for it; and how what stands at their top levels comes
+ * within reach.
  *
- * A module's names can be evaluated from within the module only. So a statement is put before its text, on its first
- * line, which hands over a function that does so, and the module's namespace. Not a letter of the text itself is
- * changed. The runtime asks a plugin for the text of the very modules that were named to it; each module
- * is named when it is first resolved. All else the runtime loads as ever: packages that have nothing to do
- * with bsync, CommonJS modules (`common-js.ts`), and what is imported with attributes.
+ * A module's names can be evaluated from within the module only. So a statement is put before its
+ * text, on its first line, which hands over a function that does so, and the module's namespace.
+ * Not a letter of the text itself is changed. The runtime asks a plugin for the text of the very
+ * modules that were named to it; each module is named when it is first resolved. All else the
+ * runtime loads as ever: packages that have nothing to do with bsync, CommonJS modules
+ * (`common-js.ts`), and what is imported with attributes.
  *
- * A process that was started as a worker loads the modules into its own graph. A rank has run the main script
- * itself, up to `AsyncPool.open`: there they are a graph of their own (`Bun.ModuleGraph`), apart from the modules
- * of that run, whose state they do not share. bsync itself is the same in both.
+ * A process that was started as a worker loads the modules into its own graph. A rank has run the
+ * main script itself, up to `AsyncPool.open`: there they are a graph of their own
+ * (`Bun.ModuleGraph`), apart from the modules of that run, whose state they do not share. bsync
+ * itself is the same in both.
  */
 
-/** Evaluates an expression among a module's top-level names. `__bsync_meta` is its `import.meta`. */
+/**
+ * Evaluates an expression among a module's top-level names. `__bsync_meta` is its `import.meta`.
+ */
 export type Evaluate = (text: string) => unknown;
 
 /** Takes over a module that begins to run; its names need not be initialized yet. */
@@ -78,7 +83,9 @@ export function loadCommonJs(path: string): Exports {
   return inside!.loadCommonJs(path);
 }
 
-/** Prepares this process, once; `takeOver` is called for each module whose names come within reach. */
+/**
+ * Prepares this process, once; `takeOver` is called for each module whose names come within reach.
+ */
 export async function prepareLoader(takeOver: TakeOver): Promise<void> {
   if (inside !== null) return;
   const mayHook = mayRunTexts();
@@ -104,7 +111,10 @@ export async function prepareLoader(takeOver: TakeOver): Promise<void> {
   for (const preload of preloads()) await inside.load(preload);
 }
 
-/** `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then exports are all there is. */
+/**
+ * `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then exports are
+ * all there is.
+ */
 function mayRunTexts(): boolean {
   try {
     new (process.getBuiltinModule("node:vm").Script)("");
@@ -152,7 +162,10 @@ function modulesOwn(importer: string): Bun.OnResolveResult | undefined {
   return { path: "module", namespace: NAMESPACE };
 }
 
-/** `node:module` in a graph: a function that is called from outside would make a `require` for outside. */
+/**
+ * `node:module` in a graph: a function that is called from outside would make a `require` for
+ * outside.
+ */
 function moduleOfGraph(): Exports {
   const module = process.getBuiltinModule("node:module");
   const createRequire: typeof module.createRequire = (path) =>
@@ -187,8 +200,8 @@ function isImportedWithAttributes(specifier: string, importer: string): boolean 
 }
 
 /**
- * Names a module to the runtime, if its names can come within reach; returns whether they can. `isWanted`: it is
- * known that functions of it are called.
+ * Names a module to the runtime, if its names can come within reach; returns whether they can.
+ * `isWanted`: it is known that functions of it are called.
  */
 export function nameModule(path: string, isWanted = false): boolean {
   if (plugin === null) return false;

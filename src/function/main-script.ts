@@ -1,20 +1,26 @@
 import { mainAtLoad } from "../os/natives.ts";
 
 /**
- * On a worker: the run of the program's modules for the functions in them, and how far that of the main script goes.
- * What it has come to is the program's, however many bsyncs there are in it: a bundled program brings one of its own.
+ * On a worker: the run of the program's modules for the functions in them, and how far that of the
+ * main script goes. What it has come to is the program's, however many bsyncs there are in it: a
+ * bundled program brings one of its own.
  */
 interface Run {
   /** How many modules are being loaded just now. */
   loading: number;
   /** Whether any module ever was. */
   hasBegun: boolean;
-  /** The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded. */
+  /**
+   * The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded.
+   */
   main: string | null;
   /** Its text, if it was given by `bun -e`. */
   text: string | null;
   onOpen: () => void;
-  /** What the main script has come to, and goes no further: `AsyncPool.open`, or a call that communicates; null: not yet. */
+  /**
+   * What the main script has come to, and goes no further: `AsyncPool.open`, or a call that
+   * communicates; null: not yet.
+   */
   end: string | null;
 }
 
@@ -52,7 +58,10 @@ export function setMainScript(path: string | null, text: string | null = null): 
   run.text = text;
 }
 
-/** Runs a module by `start`; `onOpen` is called if it is the main script, and comes to `AsyncPool.open`. */
+/**
+ * Runs a module by `start`; `onOpen` is called if it is the main script, and comes to
+ * `AsyncPool.open`.
+ */
 export async function runModule(
   path: string,
   start: () => Promise<void>,
@@ -69,25 +78,34 @@ export async function runModule(
 }
 
 /**
- * Whether code may run here that belongs to a module's run for its functions: while one is loaded, and, as top levels
- * start what goes on after them, until the main script's has come to its end.
+ * Whether code may run here that belongs to a module's run for its functions: while one is loaded,
+ * and, as top levels start what goes on after them, until the main script's has come to its end.
  */
 export function mayRunAgain(): boolean {
   return run.loading > 0 || (run.end === null && run.hasBegun);
 }
 
-/** True while a module is being loaded for its functions: `AsyncPool.open` must not open anything then. */
+/**
+ * True while a module is being loaded for its functions: `AsyncPool.open` must not open anything
+ * then.
+ */
 export function isLoading(): boolean {
   return run.loading > 0;
 }
 
-/** The main script has come to `AsyncPool.open`, or to another call that ends its run here: what a worker needs of it is there. */
+/**
+ * The main script has come to `AsyncPool.open`, or to another call that ends its run here: what a
+ * worker needs of it is there.
+ */
 export function reachedOpen(end = "AsyncPool.open"): void {
   run.end ??= end;
   run.onOpen();
 }
 
-/** The call that the main script was loaded up to here; null where it was not, or has run to its end. */
+/**
+ * The call that the main script was loaded up to here; null where it was not, or has run to its
+ * end.
+ */
 export function endOfMain(): string | null {
   return run.end;
 }

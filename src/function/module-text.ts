@@ -2,7 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { codeOf } from "./text.ts";
 
-/** The texts of modules: in which language they are, of which kind, and what they import. Nothing here loads a module. */
+/**
+ * The texts of modules: in which language they are, of which kind, and what they import. Nothing
+ * here loads a module.
+ */
 
 export type Language = "js" | "jsx" | "ts" | "tsx";
 
@@ -29,14 +32,20 @@ export function readText(path: string): string {
   return text.startsWith("#!") ? `//${text}` : text;
 }
 
-/** An import or export statement, wherever it may stand; with white space in between, or none in minified texts. */
+/**
+ * An import or export statement, wherever it may stand; with white space in between, or none in
+ * minified texts.
+ */
 const MODULE_SYNTAX =
   /(?<![.\w$])(?:import(?:\s*[{*"']|\s+[\w$]|\s*\.\s*meta\b)|export(?:\s*[{*]|\s+[\w$]))/;
 /** What the runtime has bundled says of itself which it is. */
 const BUNDLE = /^(?:\/\/#!.*\n)?\/\/ @bun\b.*/;
 const COMMON_JS = /(?<![.\w$])(?:module\s*\.\s*exports|exports\s*[.[]|require\s*\()/;
 
-/** Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their syntax. */
+/**
+ * Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their
+ * syntax.
+ */
 export function isEsModule(path: string, text: string): boolean {
   const extension = extname(path);
   if (extension === ".cjs" || extension === ".cts") return false;
@@ -61,8 +70,8 @@ function awaitsAtTop(code: string): boolean {
 }
 
 /**
- * What a text imports with attributes, as in `with { type: "text" }`: that is another module than the one of
- * the same path that is imported without. Specifiers that are computed are not known.
+ * What a text imports with attributes, as in `with { type: "text" }`: that is another module than
+ * the one of the same path that is imported without. Specifiers that are computed are not known.
  */
 export function importedWithAttributes(text: string): ReadonlySet<string> {
   const specifiers = new Set<string>();
@@ -107,7 +116,10 @@ export function importedNames(text: string): ImportedName[] {
   return names;
 }
 
-/** What a module imports by statements, each as it is resolved; what cannot be found out is left out. */
+/**
+ * What a module imports by statements, each as it is resolved; what cannot be found out is left
+ * out.
+ */
 export function importedModules(path: string): string[] {
   const language = languageOf(path) ?? "tsx";
   try {

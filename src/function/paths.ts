@@ -17,14 +17,20 @@ export function isOwnFile(path: string): boolean {
 }
 
 /**
- * Whether this process runs the program's main script on its own account, or has done so: not, if it was started
- * as a worker.
+ * Whether this process runs the program's main script on its own account, or has done so: not, if
+ * it was started as a worker.
  */
 export const RUNS_PROGRAM = IS_BUNDLED || mainAtLoad !== WORKER_ENTRY;
 
-/** Behind the path of a module whose extension tells no language: the runtime asks plugins for no such file. */
+/**
+ * Behind the path of a module whose extension tells no language: the runtime asks plugins for no
+ * such file.
+ */
 export const NO_LANGUAGE = "?bsync.tsx";
-/** Behind the path of a file that is imported with attributes: a module of its own, which stays as it is. */
+/**
+ * Behind the path of a file that is imported with attributes: a module of its own, which stays as
+ * it is.
+ */
 export const AS_IT_IS = "?bsync-as-it-is";
 /** Behind a module's path, and with a number after it, in the frames of an inline function. */
 export const INLINE = "?bsync-inline-";

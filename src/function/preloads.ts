@@ -4,8 +4,8 @@ import { startFolder } from "../os/runtime.ts";
 import { resolved } from "./module-text.ts";
 
 /**
- * The modules that this process loaded before its main script: by flags, and by its config file. Each is a path, or as
- * the program wrote it where it is no file.
+ * The modules that this process loaded before its main script: by flags, and by its config file.
+ * Each is a path, or as the program wrote it where it is no file.
  */
 export function preloads(): string[] {
   const folder = startFolder();

@@ -22,7 +22,10 @@ export type FunctionReference =
       /** Where to look for `name`; the text is evaluated in the first one if none has it. */
       readonly modules: readonly string[];
       readonly name: string;
-      /** The name by which it was called, which may be another than its own, and the module that did. */
+      /**
+       * The name by which it was called, which may be another than its own, and the module that
+       * did.
+       */
       readonly binding: { readonly module: string; readonly name: string } | null;
       /** What `toString` says; a top-level function of that name with that text is the function. */
       readonly text: string;
@@ -33,7 +36,10 @@ export type FunctionReference =
     }
   | { readonly kind: "text"; readonly text: string };
 
-/** A function as the controller knows it: what to tell a worker. How long it takes each pool knows for itself (`estimates.ts`). */
+/**
+ * A function as the controller knows it: what to tell a worker. How long it takes each pool knows
+ * for itself (`estimates.ts`).
+ */
 export interface FunctionRecord {
   /** Its number on the wire, from 1. */
   readonly id: number;
@@ -47,7 +53,10 @@ type AnyFunction = (...args: never[]) => unknown;
 
 const byFunction = new WeakMap<AnyFunction, FunctionRecord>();
 
-/** Texts that were lately called are known by their text; a program may make as many as it has inputs. */
+/**
+ * Texts that were lately called are known by their text; a program may make as many as it has
+ * inputs.
+ */
 const RECENT_TEXTS = 4096;
 /** Long ones count for more. */
 const USUAL_TEXT = 1024;
@@ -56,7 +65,10 @@ const byText = new Recent<string, FunctionRecord>(RECENT_TEXTS, textWeight);
 /** No number is given twice: a text that was forgotten has another one when it comes again. */
 let count = 0;
 
-/** What a function costs whoever keeps it: one that is found in a module nothing, as the module is there. */
+/**
+ * What a function costs whoever keeps it: one that is found in a module nothing, as the module is
+ * there.
+ */
 export function textWeight({ reference }: FunctionRecord): number {
   if (reference.kind !== "source" && reference.kind !== "text") return 0;
   return Math.max(1, reference.text.length / USUAL_TEXT);
@@ -105,7 +117,8 @@ function describe(fn: AnyFunction): FunctionRecord {
   if (registered !== undefined) return newRecord(registered, { kind: "task", name: registered });
   const text = Function.prototype.toString.call(fn);
   refuseWhatCannotTravel(fn, text);
-  // Nothing without a name can be a named export, and there may be a new one at each turn of a loop.
+  // Nothing without a name can be a named export, and there may be a new one at each turn of a
+  // loop.
   const found = fn.name === "" ? undefined : findExport(fn);
   if (found !== undefined) return newRecord(fn.name, found);
 
@@ -196,8 +209,9 @@ function syntaxError(text: string): string | null {
 }
 
 /**
- * Whether a function's code uses a `this` or `super` that is not its own: not one of a function, class
- * or method within it. In doubt it does not: then it fails when it is called, as it would anywhere.
+ * Whether a function's code uses a `this` or `super` that is not its own: not one of a function,
+ * class or method within it. In doubt it does not: then it fails when it is called, as it would
+ * anywhere.
  */
 function usesThis(code: string): boolean {
   if (!/(?<![.\w$])(this|super)\b/.test(code)) return false;
@@ -254,7 +268,8 @@ function indexExports(path: string): void {
     if (descriptor === undefined || !("value" in descriptor)) continue; // no getters are run
     const { value } = descriptor;
     if (typeof value !== "function") continue;
-    // Where several modules have it, the one that calls it by its own name is likely the one it is from.
+    // Where several modules have it, the one that calls it by its own name is likely the one it is
+    // from.
     const known = index.get(value);
     if (known === undefined || (known.name !== value.name && name === value.name)) {
       index.set(value, { module, name });

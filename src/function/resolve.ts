@@ -20,12 +20,15 @@ import { codeOf } from "./text.ts";
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * A function that was found, and whether it is a text evaluated here rather than the module's own. It inherits nothing: a
- * promise asks what it comes to for a `then`, which all objects may have been given.
+ * A function that was found, and whether it is a text evaluated here rather than the module's own.
+ * It inherits nothing: a promise asks what it comes to for a `then`, which all objects may have
+ * been given.
  */
 export class Resolved {
   readonly fn: AnyFunction;
-  /** The text that was evaluated, and its number in `lines.ts`; null for a function of the module. */
+  /**
+   * The text that was evaluated, and its number in `lines.ts`; null for a function of the module.
+   */
   readonly inline: { readonly text: string; readonly id: number } | null;
 
   constructor(fn: AnyFunction, inline: Resolved["inline"] = null) {
@@ -111,7 +114,10 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   );
 }
 
-/** Evaluates an expression among the names of a module that was loaded. `what` it stands for, in messages. */
+/**
+ * Evaluates an expression among the names of a module that was loaded. `what` it stands for, in
+ * messages.
+ */
 async function evaluateIn(module: string, source: string, what: string): Promise<unknown> {
   const scope = scopeOf(module);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
@@ -127,8 +133,9 @@ async function evaluateIn(module: string, source: string, what: string): Promise
 }
 
 /**
- * The names of a module that a text uses and that cannot be evaluated there, with what they stand for: imports that
- * nothing else uses, which the runtime leaves out; and all there are, where what it exports alone is within reach.
+ * The names of a module that a text uses and that cannot be evaluated there, with what they stand
+ * for: imports that nothing else uses, which the runtime leaves out; and all there are, where what
+ * it exports alone is within reach.
  */
 async function namesOutOfReach(
   module: string,
@@ -201,7 +208,9 @@ function isThere(evaluate: Evaluate, name: string): boolean {
   }
 }
 
-/** `import.meta` may stand in a module's own text only; an evaluated one has it under another name. */
+/**
+ * `import.meta` may stand in a module's own text only; an evaluated one has it under another name.
+ */
 function withoutMeta(text: string): string {
   if (!text.includes("import.meta")) return text;
   const code = codeOf(text);

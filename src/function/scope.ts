@@ -21,11 +21,19 @@ import { exportsOf } from "./graph.ts";
 import { endOfMain, mainScript, mainText, runModule } from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
-/** On a worker: the modules that were loaded for the functions in them, and what of them is within reach. */
+/**
+ * On a worker: the modules that were loaded for the functions in them, and what of them is within
+ * reach.
+ */
 export interface Scope {
-  /** Evaluates an expression among the module's top-level names; among the globals alone, where `reach` is "exports". */
+  /**
+   * Evaluates an expression among the module's top-level names; among the globals alone, where
+   * `reach` is "exports".
+   */
   readonly evaluate: Evaluate;
-  /** The module's namespace, re-exports included; reading a name that is not initialized yet throws. */
+  /**
+   * The module's namespace, re-exports included; reading a name that is not initialized yet throws.
+   */
   readonly exports: Readonly<Record<string, unknown>>;
   /** Whether the names at its top level are within reach, or what it exports alone. */
   readonly reach: "names" | "exports";
@@ -75,7 +83,8 @@ async function load(path: string): Promise<void> {
   await prepareLoader(takeOver);
   const main = mainScript();
   if (path !== main && dependsOn(path, main)) {
-    // In a circle of imports the order is that of the program itself, where the main script is first.
+    // In a circle of imports the order is that of the program itself, where the main script is
+    // first.
     await loadScope(main);
     if (scopes.has(path)) return;
     const end = endOfMain();

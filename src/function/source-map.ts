@@ -3,8 +3,8 @@ import { dirname, resolve } from "node:path";
 import { JSON } from "../os/natives.ts";
 
 /**
- * The source maps of bundles. The runtime maps the frames of a stack by a map beside a bundle, or in it, whether the
- * bundle names it or not; the module that runs is the bundle all the same.
+ * The source maps of bundles. The runtime maps the frames of a stack by a map beside a bundle, or
+ * in it, whether the bundle names it or not; the module that runs is the bundle all the same.
  */
 
 /** The sources of each module that was looked at; none for one without a map. */
@@ -40,7 +40,10 @@ function readSources(module: string): string[] {
 
 const COMMENT = /^\/\/[#@] sourceMappingURL=(\S+)\s*$/gm;
 
-/** The text of a module's map, if it is a bundle of Bun's: that which it names, holds, or lies beside. */
+/**
+ * The text of a module's map, if it is a bundle of Bun's: that which it names, holds, or lies
+ * beside.
+ */
 export function readMap(path: string): string | null {
   if (!/\.[cm]?js$/.test(path)) return null;
   const text = readFileSync(path, "utf8");

@@ -3,9 +3,9 @@ import { placeInSource } from "./maps.ts";
 import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
 
 /**
- * A stack of this worker as its user should see it: files under their own names, lines as they are in
- * them, and without the frames of bsync itself, which are the same below every task, nor those of
- * the engine that lie among these.
+ * A stack of this worker as its user should see it: files under their own names, lines as they are
+ * in them, and without the frames of bsync itself, which are the same below every task, nor those
+ * of the engine that lie among these.
  */
 export function userStack(stack: string): string {
   const whole = stack.split("\n");

@@ -5,9 +5,9 @@ import { isCalledAtAll, moduleRunAgain } from "./callers.ts";
 import { reachedOpen } from "./main-script.ts";
 
 /**
- * How a worker's run of the main script ends at a call that communicates. The call cannot but throw, and the
- * program may catch that, as in `main().catch(() => process.exit(1))`: what it does then about a failure that is
- * none must not end the worker, nor be told of.
+ * How a worker's run of the main script ends at a call that communicates. The call cannot but
+ * throw, and the program may catch that, as in `main().catch(() => process.exit(1))`: what it does
+ * then about a failure that is none must not end the worker, nor be told of.
  */
 
 const stops = new WeakSet<Error>();
@@ -32,7 +32,10 @@ export function endAftermath(): void {
   if (timer !== undefined) process.exit = exit;
 }
 
-/** Ends the run of the main script. `call` is what it goes no further than; `isTask` tells whose code runs. */
+/**
+ * Ends the run of the main script. `call` is what it goes no further than; `isTask` tells whose
+ * code runs.
+ */
 export function stopMain(error: Error, call: string, isTask: () => boolean): never {
   stops.add(error);
   isAfter = true;
@@ -40,7 +43,8 @@ export function stopMain(error: Error, call: string, isTask: () => boolean): nev
   timer = setTimeout(() => (isAfter = false), AFTERMATH_MS);
   timer.unref();
   process.exit = (code) => {
-    // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that returns another's call.
+    // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that
+    // returns another's call.
     const isAgain = moduleRunAgain() !== undefined || (isAfter && !isCalledAtAll());
     if (isAgain && !isTask()) throw error;
     return exitOnceWritten(Number(code ?? process.exitCode ?? 0));

@@ -1,7 +1,7 @@
 /**
  * A program's text with everything blanked that is no code: what stands in comments, in strings, in
- * regular expressions, and in templates outside of their substitutions. Quotes stay, and so does every
- * position. It is no parser: it is for looking words up without being taken in by a string.
+ * regular expressions, and in templates outside of their substitutions. Quotes stay, and so does
+ * every position. It is no parser: it is for looking words up without being taken in by a string.
  */
 export function codeOf(text: string): string {
   const parts: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Who has started this process, beyond what its environment tells: a launcher's variables are inherited by all that a
- * rank starts, and none of these is that rank.
+ * Who has started this process, beyond what its environment tells: a launcher's variables are
+ * inherited by all that a rank starts, and none of these is that rank.
  */
 import { type Environment, findLauncher, type Launcher, withoutLauncher } from "../mpi/launcher.ts";
 import { readProc } from "../os/proc.ts";
@@ -18,11 +18,17 @@ const IDENTITY = [
   "HYDI_CONTROL_FD",
 ];
 
-/** Programs that start ranks. One that a rank has started has that rank's environment, and starts a job of its own. */
+/**
+ * Programs that start ranks. One that a rank has started has that rank's environment, and starts a
+ * job of its own.
+ */
 const LAUNCHERS =
   /^(?:mpirun|mpiexec|orterun|orted|prterun|prted|prun|hydra_|srun|slurmstepd|flux|pals)/;
 
-/** The launcher that has started this process as a rank; null if none did, or did so with a process above this one. */
+/**
+ * The launcher that has started this process as a rank; null if none did, or did so with a process
+ * above this one.
+ */
 export function launcherHere(): Launcher | null {
   return isStartedByRank() ? null : findLauncher(ownEnvironment());
 }
@@ -30,8 +36,8 @@ export function launcherHere(): Launcher | null {
 let own: Environment | undefined;
 
 /**
- * This process's environment, as its launcher has left it. MPICH's mpirun may have been started by a rank of Open MPI:
- * then that one's variables are here, too, and mean the other job.
+ * This process's environment, as its launcher has left it. MPICH's mpirun may have been started by
+ * a rank of Open MPI: then that one's variables are here, too, and mean the other job.
  */
 export function ownEnvironment(): Environment {
   const launcher = findLauncher(process.env);
@@ -52,7 +58,10 @@ function withoutOuter(): Environment {
 
 let startedByRank: boolean | undefined;
 
-/** Whether a rank, in which MPI has started, has started this process: it has the rank's environment, and is another one. */
+/**
+ * Whether a rank, in which MPI has started, has started this process: it has the rank's
+ * environment, and is another one.
+ */
 export function isStartedByRank(): boolean {
   return (startedByRank ??= findLauncher(process.env) !== null && hasRankAbove());
 }
@@ -67,7 +76,10 @@ function hasMpi(pid: number): boolean {
   return /\/lib(?:p?mpi|mpich)\w*[.-]/.test(readProc(pid, "maps") ?? "");
 }
 
-/** The processes between the launcher and this one, the nearest first: they have the same rank's environment. */
+/**
+ * The processes between the launcher and this one, the nearest first: they have the same rank's
+ * environment.
+ */
 export function* ancestorsOfRank(): Generator<number> {
   for (let pid = process.ppid; pid > 1 && isSameRank(pid); pid = parentOf(pid)) yield pid;
 }
@@ -98,7 +110,10 @@ function environmentOfLauncher(): Environment | null {
   return pid > 1 ? environmentOf(pid) : null;
 }
 
-/** An environment for a process that this one starts, and that is no rank: without what a launcher has set for this one. */
+/**
+ * An environment for a process that this one starts, and that is no rank: without what a launcher
+ * has set for this one.
+ */
 export function withoutRank(env: Environment): Record<string, string> {
   const around = findLauncher(process.env) === null ? null : environmentOfLauncher();
   return withoutLauncher(env, process.env, around);

@@ -1,6 +1,7 @@
 /**
- * Whether this process belongs to an MPI job, and its place there, as far as the environment tells. MPI itself,
- * and all that speaks it, is loaded by those that need it: most of a process's start is the loading of its modules.
+ * Whether this process belongs to an MPI job, and its place there, as far as the environment tells.
+ * MPI itself, and all that speaks it, is loaded by those that need it: most of a process's start is
+ * the loading of its modules.
  */
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
@@ -13,7 +14,10 @@ import { isStartedByRank, launcherHere } from "./ancestry.ts";
 
 const USE_MPI = "BSYNC_USE_MPI";
 
-/** The launcher that a job, of however many ranks, may come from; null where there is none, or shall be none. */
+/**
+ * The launcher that a job, of however many ranks, may come from; null where there is none, or shall
+ * be none.
+ */
 function wantedLauncher(): Launcher | null {
   const wanted = switchOf(USE_MPI);
   if (wanted === false) return null;
@@ -30,8 +34,8 @@ function wantedLauncher(): Launcher | null {
 }
 
 /**
- * The launcher that makes this process part of an MPI job; null when it is none, or shall be none. Where it does
- * not say how many ranks there are, MPI is started to ask, which takes all of them.
+ * The launcher that makes this process part of an MPI job; null when it is none, or shall be none.
+ * Where it does not say how many ranks there are, MPI is started to ask, which takes all of them.
  */
 export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
   const launcher = wantedLauncher();
@@ -65,8 +69,8 @@ export function getSize(): number {
 }
 
 /**
- * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but MPICH's lets
- * the other ranks wait in `MPI_Init` for as long as they will.
+ * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but
+ * MPICH's lets the other ranks wait in `MPI_Init` for as long as they will.
  */
 function endUnjoinedJob(code: number): void {
   if (startedSize() !== null || code === 0) return;

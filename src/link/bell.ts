@@ -2,8 +2,8 @@ import { writeSync } from "node:fs";
 
 /**
  * What wakes a sleeping process: a socket between two, and a byte that is written to it at once. (A
- * message of Bun's IPC would be written when the event loop next polls, which may be after a long spin.)
- * A round trip of two bells takes some 30 µs.
+ * message of Bun's IPC would be written when the event loop next polls, which may be after a long
+ * spin.) A round trip of two bells takes some 30 µs.
  */
 export class Bell {
   readonly #fd: number;
@@ -11,8 +11,8 @@ export class Bell {
   #closed = false;
 
   /**
-   * `fd` is this process's end of a socket pair; `onRing` is called after one or more rings, `onToll` when
-   * the other side has come to its end.
+   * `fd` is this process's end of a socket pair; `onRing` is called after one or more rings,
+   * `onToll` when the other side has come to its end.
    */
   constructor(fd: number, onRing: () => void, onToll: () => void = () => {}) {
     this.#fd = fd;

@@ -12,9 +12,9 @@ const READ = 3;
 const SENT = 4;
 
 /**
- * What a rank that serves tells without a message: some bytes that it shares with its controller, where both are
- * processes of one machine. Their way from one to the other is the rank's descriptor, which the
- * controller finds under /proc; the key says that it has found the right one.
+ * What a rank that serves tells without a message: some bytes that it shares with its controller,
+ * where both are processes of one machine. Their way from one to the other is the rank's
+ * descriptor, which the controller finds under /proc; the key says that it has found the right one.
  */
 export class Board {
   readonly note: Note;
@@ -35,7 +35,10 @@ export class Board {
     Atomics.store(this.#words, SENT, messages | 0);
   }
 
-  /** How many messages are, or will be, to be found by the controller. MPI may take its time to show them. */
+  /**
+   * How many messages are, or will be, to be found by the controller. MPI may take its time to show
+   * them.
+   */
   get sent(): number {
     return Atomics.load(this.#words, SENT) >>> 0;
   }
@@ -52,7 +55,10 @@ export interface BoardOffer {
   readonly key: number;
 }
 
-/** Made by a rank; null where there is no such memory. The descriptor is its to close once it was found. */
+/**
+ * Made by a rank; null where there is no such memory. The descriptor is its to close once it was
+ * found.
+ */
 export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer } | null {
   let shared: SharedMemory;
   try {

@@ -1,4 +1,7 @@
-/** Frames of ranks about themselves: between a controller and a rank's relay, or of the job. No session sees them. */
+/**
+ * Frames of ranks about themselves: between a controller and a rank's relay, or of the job. No
+ * session sees them.
+ */
 import {
   type DecodeContext,
   decodeValue,

@@ -15,9 +15,9 @@ import type { Link, LinkOwner } from "./link.ts";
 import type { MpiHub, MpiLink } from "./mpi.ts";
 
 /**
- * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there). Each
- * child has a session of its own: what is still on its way from or to an earlier one is dropped
- * at either end, as what belongs to an earlier pool is.
+ * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there).
+ * Each child has a session of its own: what is still on its way from or to an earlier one is
+ * dropped at either end, as what belongs to an earlier pool is.
  */
 export class IsolatedLink implements Link {
   readonly rank: number;

@@ -11,13 +11,13 @@ import { exitCodeFor, watchUncaught } from "./uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 
 /**
- * How this process joins its MPI job, and what is known of that then. Whether there is one is told by
- * `job/environment.ts`; who serves whom there, and how it ends, is `roll.ts`'s.
+ * How this process joins its MPI job, and what is known of that then. Whether there is one is told
+ * by `job/environment.ts`; who serves whom there, and how it ends, is `roll.ts`'s.
  */
 
 /**
- * µs a waiting side spins after traffic. A peer that naps takes some 160 µs to answer (a nap of 100 µs
- * and what Linux adds to it): to sleep before that would find it asleep again, each time.
+ * µs a waiting side spins after traffic. A peer that naps takes some 160 µs to answer (a nap of 100
+ * µs and what Linux adds to it): to sleep before that would find it asleep again, each time.
  */
 export const SPIN_US = 300;
 
@@ -39,8 +39,8 @@ let joined: Job | null = null;
 let lettingGo = false;
 
 /**
- * `open` was refused here before it had started MPI. Should the program end well all the same, and open
- * nothing else, then it lets go of the other ranks, who wait in `MPI_Init` for it.
+ * `open` was refused here before it had started MPI. Should the program end well all the same, and
+ * open nothing else, then it lets go of the other ranks, who wait in `MPI_Init` for it.
  */
 export function letGoAtEnd(): void {
   if (lettingGo || runningMpi() !== null) return;
@@ -56,8 +56,8 @@ export function letGoAtEnd(): void {
 }
 
 /**
- * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and sees
- * to its end. Without a launcher this process is a job of its own.
+ * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and
+ * sees to its end. Without a launcher this process is a job of its own.
  */
 export function startForProgram(initTimeout = FOREVER_MS): Mpi {
   refuseStrayTask();
@@ -80,7 +80,10 @@ function end(code: number): void {
   joined.roll.end(exitCodeFor(code));
 }
 
-/** From the `exit` event on: a listener that calls `process.exit` itself ends the process before others are called. */
+/**
+ * From the `exit` event on: a listener that calls `process.exit` itself ends the process before
+ * others are called.
+ */
 function endBeforeExit(): void {
   // Of Node's, and Bun's: what `process.exit` does last.
   const ending = process as unknown as { reallyExit(code: number): never };
@@ -136,8 +139,9 @@ export function spinOf(mpi: Mpi, isolated = false): number {
 
 /**
  * What is longer goes in parts, so that a rank comes by between them: all that a link has under way
- * (`outbox.ts`: 16) Open MPI may copy in one go, at some 100 MB/s for each of many ranks on few cores, and
- * who does not come by for seconds counts as held. Of more there is no gain to be measured.
+ * (`outbox.ts`: 16) Open MPI may copy in one go, at some 100 MB/s for each of many ranks on few
+ * cores, and who does not come by for seconds counts as held. Of more there is no gain to be
+ * measured.
  */
 const CHUNK_BYTES = 4 * 2 ** 20;
 

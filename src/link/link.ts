@@ -16,8 +16,8 @@ export interface Link {
   /** Hands over what has arrived; true if there was anything, or something moved. */
   poll(): boolean;
   /**
-   * For a worker, before it starts a call that may take its thread for long, when nothing would move what it
-   * has sent: true if it is to wait with that until `onSent`.
+   * For a worker, before it starts a call that may take its thread for long, when nothing would
+   * move what it has sent: true if it is to wait with that until `onSent`.
    */
   hold?(): boolean;
   /**
@@ -27,13 +27,16 @@ export interface Link {
   tell(at: number): boolean;
   /** A worker has come to that `Recall` on its link: what comes after it may be begun. */
   resume(recall: number): void;
-  /** A worker makes the memory in which it tells, where the link has none yet; null where there is none. */
+  /**
+   * A worker makes the memory in which it tells, where the link has none yet; null where there is
+   * none.
+   */
   offerBoard?(): { readonly fd: number; readonly key: number } | null;
   /** What the other side told last; undefined where a link cannot tell. */
   readonly told: number | undefined;
   /**
-   * How far the other side has read what takes long to read; while that does not change it takes nothing of it in.
-   * Null while it is this side that has to move, and where a link cannot tell.
+   * How far the other side has read what takes long to read; while that does not change it takes
+   * nothing of it in. Null while it is this side that has to move, and where a link cannot tell.
    */
   readonly reading: number | null;
   /** Changes with whatever comes in, be it part of a message. */
@@ -55,7 +58,8 @@ export function takeIn(from: { poll(): boolean }): void {
 /** Whom a link serves. None of these may throw. */
 export interface LinkOwner {
   /**
-   * A message has arrived. `bytes` is good until this returns; `buffers` are the receiver's to keep.
+   * A message has arrived. `bytes` is good until this returns; `buffers` are the receiver's to
+   * keep.
    */
   onMessage(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
   /** All that had arrived was handed over: the time to answer, once for all of it. */
@@ -63,18 +67,18 @@ export interface LinkOwner {
   /** What had to leave this process first (`hold`) has left it. */
   onSent?(): void;
   /**
-   * The memory of a buffer that is being sent is gone: transferred, or made smaller. Zeros are sent in the place of
-   * what is left of it once this has returned.
+   * The memory of a buffer that is being sent is gone: transferred, or made smaller. Zeros are sent
+   * in the place of what is left of it once this has returned.
    */
   onTorn?(buffer: Uint8Array): void;
   /**
-   * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot be
-   * asked for what it was told; it is to be ended unless that task is still to be answered.
+   * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot
+   * be asked for what it was told; it is to be ended unless that task is still to be answered.
    */
   onStanding?(task: number): void;
   /**
-   * The other side was recalled, and begins nothing but what it was at, `at`; or it was not, and does not begin
-   * what it was sent. Of a link that cannot be asked for what it was told.
+   * The other side was recalled, and begins nothing but what it was at, `at`; or it was not, and
+   * does not begin what it was sent. Of a link that cannot be asked for what it was told.
    */
   onHeld?(at: number): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */

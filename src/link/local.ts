@@ -47,10 +47,16 @@ let watching = false;
 /** ms between two looks at whether they have gone. */
 const SEE_OFF_MS = 2;
 
-/** ms in which one that runs a task hears that the program is over, unless the task holds its thread. */
+/**
+ * ms in which one that runs a task hears that the program is over, unless the task holds its
+ * thread.
+ */
 const HEARS_MS = 100;
 
-/** Workers go with the program, whatever they are doing, but for what they have written and nobody has read yet. */
+/**
+ * Workers go with the program, whatever they are doing, but for what they have written and nobody
+ * has read yet.
+ */
 function endAtExit(link: LocalLink): void {
   alive.add(link);
   if (watching) return;
@@ -71,7 +77,8 @@ function endAll(): void {
 /**
  * A link to a process on this machine, started here: the same Bun, with bsync's own entry as its
  * script (in a bundled program, where no such file is, with the program itself). Messages go
- * through shared memory. Bun's IPC channel carries none: it tells either side when the other is gone.
+ * through shared memory. Bun's IPC channel carries none: it tells either side when the other is
+ * gone.
  */
 export class LocalLink implements Link {
   readonly rank = null;
@@ -206,7 +213,9 @@ export class LocalLink implements Link {
     return !this.#gone && this.#heldWrite.goesOn;
   }
 
-  /** This process has come to its end: it is to end, too, once what its tasks have written has left. */
+  /**
+   * This process has come to its end: it is to end, too, once what its tasks have written has left.
+   */
   dismiss(): void {
     if (this.#gone || this.#lateAt !== Infinity) return;
     const now = performance.now();
@@ -305,8 +314,8 @@ const SIGNAL_NAMES = new Map(
 const STATUS_FIELD = 52 - 3;
 
 /**
- * How a child of this process has ended that was not waited for, as /proc/pid/stat tells of it; null if it
- * runs. The status is that of wait(2): exit code << 8, or the signal.
+ * How a child of this process has ended that was not waited for, as /proc/pid/stat tells of it;
+ * null if it runs. The status is that of wait(2): exit code << 8, or the signal.
  */
 function endOf(pid: number): Ending | null {
   const fields = statOf(pid);

@@ -4,12 +4,14 @@ import { join } from "node:path";
 import { crypto } from "../os/natives.ts";
 
 /**
- * Memory that two processes share: a file without a name, so that nobody else can open it, and nothing is left
- * of it when both are gone, however they go. Both close their descriptors once it is mapped: to make it
- * shorter, which nothing then can, would end whoever touches what was cut off.
+ * Memory that two processes share: a file without a name, so that nobody else can open it, and
+ * nothing is left of it when both are gone, however they go. Both close their descriptors once it
+ * is mapped: to make it shorter, which nothing then can, would end whoever touches what was cut
+ * off.
  *
- * As a rule it lies in `/dev/shm`, which is memory. Where that is missing, full or read-only, the temporary folder
- * serves: the two map the same pages of the system's cache, and only the disk has something to write now and then.
+ * As a rule it lies in `/dev/shm`, which is memory. Where that is missing, full or read-only, the
+ * temporary folder serves: the two map the same pages of the system's cache, and only the disk has
+ * something to write now and then.
  */
 
 /** A file that never has a name (`O_TMPFILE`, open(2)). Linux; Node's constants do not have it. */
@@ -18,7 +20,10 @@ const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 /** Where Linux keeps shared memory. */
 export const MEMORY_FOLDER = "/dev/shm";
 
-/** Shared memory of this process, and a descriptor for one that inherits it: close it when that has it. */
+/**
+ * Shared memory of this process, and a descriptor for one that inherits it: close it when that has
+ * it.
+ */
 export interface SharedMemory {
   readonly fd: number;
   readonly memory: Uint8Array;
@@ -38,8 +43,8 @@ export class NoMemoryError extends Error {
 }
 
 /**
- * Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there is none. `note` is
- * to be read from the descriptor: it lies behind the memory.
+ * Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there
+ * is none. `note` is to be read from the descriptor: it lies behind the memory.
  */
 export function createMemory(bytes: number, note?: Uint8Array): SharedMemory {
   const refusals: string[] = [];

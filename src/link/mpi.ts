@@ -28,10 +28,16 @@ export class MpiHub {
   readonly #accept: (source: number, tag: number, session: number) => MpiLink | null;
   readonly #links = new Map<number, MpiLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
-  /** Those that are under way, outermost first: a task that a message has started may poll in turn (`getSync`). */
+  /**
+   * Those that are under way, outermost first: a task that a message has started may poll in turn
+   * (`getSync`).
+   */
   readonly #polls: Poll[] = [];
   #depth = 0;
-  /** Where something is on its way out, by the keys of their links: a link that takes another one's place goes on behind it. */
+  /**
+   * Where something is on its way out, by the keys of their links: a link that takes another one's
+   * place goes on behind it.
+   */
   readonly #sending = new Map<number, MpiOutbox>();
   /** Since when something has been on its way out without a break. */
   #sendingSince = 0;
@@ -85,8 +91,9 @@ export class MpiHub {
   }
 
   /**
-   * Whether a call on that link is to wait until what was sent has left: all of its own, for its controller waits
-   * for that; and for some time that of others, which may be asleep, or not look for messages.
+   * Whether a call on that link is to wait until what was sent has left: all of its own, for its
+   * controller waits for that; and for some time that of others, which may be asleep, or not look
+   * for messages.
    */
   isToHold({ outbox }: MpiLink): boolean {
     if (!outbox.empty) return true;
@@ -126,8 +133,9 @@ export class MpiHub {
         if (!link.receiving) this.#receiving.delete(link);
       }
     }
-    // After a pause one message is taken alone: another one seldom comes with it, and to look for it takes
-    // as long as to answer. The bound is there so that a flood does not keep the caller from its event loop.
+    // After a pause one message is taken alone: another one seldom comes with it, and to look for
+    // it takes as long as to answer. The bound is there so that a flood does not keep the caller
+    // from its event loop.
     const most = this.#flows ? 64 : 1;
     this.#flows = true;
     for (let i = 0; i < most && this.#flows; i++) {
@@ -224,8 +232,8 @@ export class MpiHub {
 }
 
 /**
- * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a nap
- * short, and turns an event loop; a process that does not listen ignores it (signal(7)).
+ * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a
+ * nap short, and turns an event loop; a process that does not listen ignores it (signal(7)).
  */
 export const BELL_SIGNAL = "SIGURG";
 
@@ -246,7 +254,9 @@ function readHeadOrNull(bytes: Uint8Array, length: number): ReturnType<typeof re
   }
 }
 
-/** ms for which a call waits until the answers of other pools have left. A large one takes some ms. */
+/**
+ * ms for which a call waits until the answers of other pools have left. A large one takes some ms.
+ */
 const HOLD_MS = 50;
 
 interface Poll {
@@ -269,7 +279,9 @@ const DEAF: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };
 interface Arriving {
   readonly requests: number[];
   readonly buffers: Uint8Array[];
-  /** Pieces that no receive was posted for: they are received when they show, the last one first. */
+  /**
+   * Pieces that no receive was posted for: they are received when they show, the last one first.
+   */
   readonly later: Uint8Array[];
 }
 
@@ -290,7 +302,10 @@ export class MpiLink implements Link {
 
   /** How to wake the other side, where it is a process of this machine. */
   #bell: { readonly pid: number; readonly spinMs: number } | null = null;
-  /** Where this rank, as a worker, tells what it is at, and where another one tells this; null between machines. */
+  /**
+   * Where this rank, as a worker, tells what it is at, and where another one tells this; null
+   * between machines.
+   */
   #board: Board | null = null;
   #found: Board | null = null;
   /** The memory of `#board`, while the other side may not have found it. */

@@ -8,15 +8,16 @@ export const CERTAIN_MS = 1;
 export const BEGIN_MS = 4;
 
 /**
- * What a worker is at, in memory that it shares with its controller, who can read it at any time, even
- * when the worker is held or gone; and how often the controller has taken back what was sent and not
- * begun, which the worker looks at before it begins anything.
+ * What a worker is at, in memory that it shares with its controller, who can read it at any time,
+ * even when the worker is held or gone; and how often the controller has taken back what was sent
+ * and not begun, which the worker looks at before it begins anything.
  *
- * Neither side waits, and a call costs the worker one store and one load. The worker writes what it is
- * about to begin, then looks; the controller counts one up, then, much later, reads. If the worker has
- * looked before that count, then what it began is to be read by now, and whatever it would begin after that, it
- * looks first, and sees the new count. So what is read is the last that it begins of what it was sent.
- * ("Much later" is what a fence would be for: a store takes ns to be seen, a look comes a millisecond after.)
+ * Neither side waits, and a call costs the worker one store and one load. The worker writes what it
+ * is about to begin, then looks; the controller counts one up, then, much later, reads. If the
+ * worker has looked before that count, then what it began is to be read by now, and whatever it
+ * would begin after that, it looks first, and sees the new count. So what is read is the last that
+ * it begins of what it was sent. ("Much later" is what a fence would be for: a store takes ns to be
+ * seen, a look comes a millisecond after.)
  */
 export class Note {
   readonly #words: Int32Array;
@@ -24,7 +25,10 @@ export class Note {
   #own: number = At.Nothing;
   #known = 0;
 
-  /** `words` are two of shared memory, zero at first: what the worker is at, and the count of recalls. */
+  /**
+   * `words` are two of shared memory, zero at first: what the worker is at, and the count of
+   * recalls.
+   */
   constructor(words: Int32Array) {
     this.#words = words;
   }

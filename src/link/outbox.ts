@@ -2,7 +2,9 @@ import { Fifo } from "../fifo.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import type { MessageWriter } from "../wire.ts";
 
-/** Sends of one link that MPI has at a time; the others wait here, so that none is tested in vain. */
+/**
+ * Sends of one link that MPI has at a time; the others wait here, so that none is tested in vain.
+ */
 const IN_FLIGHT = 16;
 
 /** Memory of sent messages that is kept for the next ones, in all. */

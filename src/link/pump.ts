@@ -17,20 +17,28 @@ export interface Pumped {
   due(): boolean;
   /** Lets another process have this core, if one wants it: it may be the one that is waited for. */
   yield(): void;
-  /** `sleep` lets the other side know; else it counts on this one being awake for all of its spin. */
+  /**
+   * `sleep` lets the other side know; else it counts on this one being awake for all of its spin.
+   */
   readonly announces: boolean;
   /** This side is about to sleep; false if there is something to do after all. */
   sleep(): boolean;
   /** It does not sleep any more. */
   awake(): void;
-  /** ms after which to look again although no bell has rung, given how long nothing came; Infinity for never. */
+  /**
+   * ms after which to look again although no bell has rung, given how long nothing came; Infinity
+   * for never.
+   */
   nap(quietMs: number): number;
 }
 
 /** Looks at one turn: a turn of the event loop takes 0.8 µs, a look 0.02 (MPI: 0.2). */
 const LOOKS = 10;
 
-/** µs of a spin after which the core is offered to others: what two sides take for a short call is over. */
+/**
+ * µs of a spin after which the core is offered to others: what two sides take for a short call is
+ * over.
+ */
 export const YIELD_US = 20;
 
 /** A sleep of no more than so many spins was short: a spin might have found what ended it. */
@@ -46,18 +54,20 @@ const GROWTH = 16;
 const FORGET_MS = 1;
 
 /**
- * When to look for messages in a process whose thread belongs to somebody else's program: nothing here
- * blocks. While something is likely to come it looks at each turn of the event loop; when nothing has
- * come for the time of a spin it sleeps, to be woken by a bell, or by a timer where there are none.
+ * When to look for messages in a process whose thread belongs to somebody else's program: nothing
+ * here blocks. While something is likely to come it looks at each turn of the event loop; when
+ * nothing has come for the time of a spin it sleeps, to be woken by a bell, or by a timer where
+ * there are none.
  *
- * To spin in vain is worse than to sleep at once. The kernel likes to wake a process on the core of the
- * one that woke it: there the sleeper answers within 13 µs, and a spin only keeps it from answering. A
- * spin is worth its while with two cores, and two that spin for long enough are given two. So where the
- * other side can see that it sleeps (`announces`):
+ * To spin in vain is worse than to sleep at once. The kernel likes to wake a process on the core of
+ * the one that woke it: there the sleeper answers within 13 µs, and a spin only keeps it from
+ * answering. A spin is worth its while with two cores, and two that spin for long enough are given
+ * two. So where the other side can see that it sleeps (`announces`):
  *
  * - after a spin in vain it sleeps at once, and so it does after a silence;
- * - once its sleeps have been short for a while, it spins again; each time in vain for twice as long, up to
- *   a few ticks of the kernel's clock, as that is when processes are moved to other cores.
+ * - once its sleeps have been short for a while, it spins again; each time in vain for twice as
+ *   long, up to a few ticks of the kernel's clock, as that is when processes are moved to other
+ *   cores.
  *
  * Where it can't see that, it spins always, and yields the core after the first microseconds.
  */
@@ -174,7 +184,10 @@ export class Pump {
   }
 }
 
-/** At the next turn. A program that has failed ends where none is due at once: there it is a timer that does it. */
+/**
+ * At the next turn. A program that has failed ends where none is due at once: there it is a timer
+ * that does it.
+ */
 function soon(turn: () => void): object {
   return hasFailed ? setTimeout(turn, 0) : setImmediate(turn);
 }

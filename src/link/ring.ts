@@ -11,8 +11,8 @@ import { Note } from "./note.ts";
  *
  * A record lies in one piece, so that it can be read where it lies; what is left at the end is
  * skipped. The positions count bytes and run on modulo 2^32. Nothing that the other side may have
- * written is trusted: a length that does not fit is an error, never a place to read from, and each end
- * knows by itself how far it has come.
+ * written is trusted: a length that does not fit is an error, never a place to read from, and each
+ * end knows by itself how far it has come.
  */
 export const RING_HEADER = 320;
 
@@ -51,7 +51,10 @@ export class Ring {
     this.#bytes = new Uint8Array(buffer, byteOffset + RING_HEADER, this.capacity);
   }
 
-  /** Writes one record; false if there is no room for it now. Throws a `BsyncError` where the reader cannot be. */
+  /**
+   * Writes one record; false if there is no room for it now. Throws a `BsyncError` where the reader
+   * cannot be.
+   */
   write(kind: number, bytes: Uint8Array, start: number, length: number): boolean {
     const written = this.#own;
     const need = RECORD_HEADER + ((length + 7) & ~7);

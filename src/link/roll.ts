@@ -14,17 +14,21 @@ import type { MpiHub, MpiLink } from "./mpi.ts";
  *   controller → rank   End: the program is over; does the rank hear?           Leave: it may go
  *                       Release: a pool is over; whoever waits for that goes on
  *
- * A process that comes to its end dismisses the ranks that serve it, and then naps until all others have
- * come to theirs; who comes to `open` only now is dismissed at once. So a rank never waits for a controller
- * that is gone, and MPI_Finalize, where nobody would look for messages, waits for nobody.
+ * A process that comes to its end dismisses the ranks that serve it, and then naps until all others
+ * have come to theirs; who comes to `open` only now is dismissed at once. So a rank never waits for
+ * a controller that is gone, and MPI_Finalize, where nobody would look for messages, waits for
+ * nobody.
  */
 
-/** The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools. */
+/**
+ * The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools.
+ */
 export const JOB_TAG = 32_767;
 
 /**
- * The tag on which a pool's messages travel between its controller and a worker, which are named by their ranks
- * in the job: two may be workers of each other, in pools that happen to have the same tag.
+ * The tag on which a pool's messages travel between its controller and a worker, which are named by
+ * their ranks in the job: two may be workers of each other, in pools that happen to have the same
+ * tag.
  */
 export function wireTag(controller: number, worker: number, tag: number): number {
   return controller < worker ? tag : JOB_TAG + 1 + tag;
@@ -51,7 +55,10 @@ const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
 export class Roll {
   /** Called when a controller that this rank has joined lets it go. */
   onDismissed: (controller: number) => void = () => {};
-  /** Called when a controller says that a pool is over, be it that this rank waits for it or not yet. */
+  /**
+   * Called when a controller says that a pool is over, be it that this rank waits for it or not
+   * yet.
+   */
   onReleased: (controller: number, released: Released) => void = () => {};
   /** Called when this process comes to its end, while it still speaks to others. */
   onEnd: () => void = () => {};
@@ -104,7 +111,10 @@ export class Roll {
     this.#joined.clear();
   }
 
-  /** Tells ranks that a pool is over: those that wait for it, and those that are yet to come to its `open`. */
+  /**
+   * Tells ranks that a pool is over: those that wait for it, and those that are yet to come to its
+   * `open`.
+   */
   release(ranks: readonly number[], released: Released): void {
     for (const rank of ranks) sendFrame(this.link(rank), Kind.Release, 0, released);
   }
@@ -114,13 +124,17 @@ export class Roll {
     return this.#joined.size > 0;
   }
 
-  /** This process's part in the end of the job, in its `exit` event. It does not return where it aborts. */
+  /**
+   * This process's part in the end of the job, in its `exit` event. It does not return where it
+   * aborts.
+   */
   end(code: number): void {
     if (this.#state !== "running") return;
     this.#state = "parting";
     if (this.onDesertion !== null) {
       this.onDesertion(code);
-      // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of its own.
+      // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of
+      // its own.
       this.#mpi.abort(code === 0 ? 1 : code);
     }
     this.onEnd();
@@ -133,7 +147,10 @@ export class Roll {
     this.onOver();
   }
 
-  /** Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others leave. */
+  /**
+   * Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others
+   * leave.
+   */
   #dismiss(code: number): void {
     for (const rank of this.#serving) {
       this.#absent.add(rank);
@@ -143,8 +160,8 @@ export class Roll {
     while (this.#absent.size > 0 && performance.now() < giveUp) {
       if (!this.#hub.poll()) this.#mpi.wait(20, 200, 200, 2_000);
     }
-    // A rank that is stuck keeps nobody. One that does not serve may wait, in a program that has failed,
-    // for what this one has not sent.
+    // A rank that is stuck keeps nobody. One that does not serve may wait, in a program that has
+    // failed, for what this one has not sent.
     const others = this.#mpi.size - 1;
     if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#mpi.abort(code);
     this.#state = "dismissing";

@@ -5,18 +5,20 @@ import { Piece, Ring, RING_HEADER } from "./ring.ts";
 import { At } from "../wire/task-id.ts";
 
 /**
- * A link through memory that two processes of one machine share: a ring each way. Buffers that follow
- * a message go through the same ring, in pieces. What finds no room waits here, in order.
+ * A link through memory that two processes of one machine share: a ring each way. Buffers that
+ * follow a message go through the same ring, in pieces. What finds no room waits here, in order.
  *
  * A side that has nothing to do says so in the memory, looks once more, and sleeps; whoever writes
- * and finds the other side asleep rings its bell. Both are sequentially consistent, so that either the
- * sleeper's last look finds what was written, or the writer finds it asleep.
+ * and finds the other side asleep rings its bell. Both are sequentially consistent, so that either
+ * the sleeper's last look finds what was written, or the writer finds it asleep.
  */
 
 /** Bytes of a ring: some messages of full length, and little enough to stay in a core's cache. */
 const RING_BYTES = 512 * 1024;
 
-/** The most of a buffer that goes into one record: the reader copies one while the next is written. */
+/**
+ * The most of a buffer that goes into one record: the reader copies one while the next is written.
+ */
 const PIECE_BYTES = 128 * 1024;
 
 /** What two sides share: a ring from the first to the second, and one back. */
@@ -57,7 +59,10 @@ export class SharedLink implements Link {
   #closed = false;
   /** What is wrong with the memory, found while writing; whoever polls is told of it. */
   #broken: BsyncError | null = null;
-  /** What is being sent though its memory is gone: of which the owner is to be told, and the last one. */
+  /**
+   * What is being sent though its memory is gone: of which the owner is to be told, and the last
+   * one.
+   */
   #torn: Outgoing | null = null;
   #lastTorn: Outgoing | null = null;
   /** To be told once nothing is left here. */
@@ -66,8 +71,8 @@ export class SharedLink implements Link {
   #holds = false;
 
   /**
-   * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is called
-   * when something had to be left for later: this side has to be awake then.
+   * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is
+   * called when something had to be left for later: this side has to be awake then.
    */
   constructor(
     memory: Uint8Array,

@@ -6,12 +6,14 @@ import { FAILED_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
 
 /**
- * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say, and the program's
- * own handlers: it is the same as without a pool. Two things are not for Bun to know:
+ * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say,
+ * and the program's own handlers: it is the same as without a pool. Two things are not for Bun to
+ * know:
  *
- * - after a rejection it ends with 1, but tells listeners of `exit` a 0, where the other ranks are to hear the truth;
- * - it goes on while the main module awaits anything. What that waits for may never come, since what was to bring it
- *   has failed, and other processes wait with it.
+ * - after a rejection it ends with 1, but tells listeners of `exit` a 0, where the other ranks are
+ *   to hear the truth;
+ * - it goes on while the main module awaits anything. What that waits for may never come, since
+ *   what was to bring it has failed, and other processes wait with it.
  */
 
 /** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
@@ -21,13 +23,16 @@ const IS_TEST_RUN =
 /** Each says whether other processes depend on this one. */
 const holders = new Set<() => boolean>();
 
-/** What is to be done at the end of this process also where a listener of `exit` throws, and others are not called. */
+/**
+ * What is to be done at the end of this process also where a listener of `exit` throws, and others
+ * are not called.
+ */
 const lastDeeds = new Set<(code: number) => void>();
 
 /**
- * From now on what nobody catches is seen, and ends the program after some time where it has not ended by itself, if
- * `isHeld` says then that other processes depend on it. `atExit` is a listener of `exit`, which may be called twice. In
- * a test run errors are the test runner's.
+ * From now on what nobody catches is seen, and ends the program after some time where it has not
+ * ended by itself, if `isHeld` says then that other processes depend on it. `atExit` is a listener
+ * of `exit`, which may be called twice. In a test run errors are the test runner's.
  */
 export function watchUncaught(isHeld: () => boolean, atExit: (code: number) => void): void {
   holders.add(isHeld);
@@ -53,7 +58,9 @@ function onException(error: unknown): void {
   if ((process as { _exiting?: boolean })._exiting === true) for (const deed of lastDeeds) deed(1);
 }
 
-/** Nobody can listen to that without catching it; so it is rejected once more, with nobody there. */
+/**
+ * Nobody can listen to that without catching it; so it is rejected once more, with nobody there.
+ */
 function onRejection(error: unknown): void {
   if (countAll("unhandledRejection") > 1 || isStop(error)) return;
   endUnseen("unhandledRejection", onRejection);
@@ -80,7 +87,10 @@ function giveUp(): void {
 
 const EngineError = Error;
 
-/** Whether `process.exit` has led to this `exit` event: the engine's own function is among those that are called. */
+/**
+ * Whether `process.exit` has led to this `exit` event: the engine's own function is among those
+ * that are called.
+ */
 function isExiting(): boolean {
   const { stackTraceLimit, prepareStackTrace } = EngineError;
   try {

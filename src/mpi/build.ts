@@ -100,7 +100,9 @@ export function isShim(name: string): boolean {
   return name.startsWith(PREFIX) && name.endsWith(".so");
 }
 
-/** The shims in the cache: of `compilers`, and those that other versions of bsync or MPI have left. */
+/**
+ * The shims in the cache: of `compilers`, and those that other versions of bsync or MPI have left.
+ */
 export function cachedShims(cache: Cache, compilers: readonly Compiler[]): CachedShim[] {
   const names = new Set(compilers.map(shimName));
   const shims = Array.from(cache.entries()).filter(({ name }) => isShim(name));

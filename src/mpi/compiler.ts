@@ -80,8 +80,8 @@ export function shellFolders(env: Environment): string[] {
 }
 
 /**
- * The folders in which an MPI's programs are looked for, the likeliest first: `near`, those that variables
- * name as an MPI's place, those of PATH, and the usual ones.
+ * The folders in which an MPI's programs are looked for, the likeliest first: `near`, those that
+ * variables name as an MPI's place, those of PATH, and the usual ones.
  */
 export function searchFolders(
   family: Family,
@@ -131,7 +131,10 @@ function familyOf(show: string): Family {
   return header.includes("MPICH") ? "mpich" : "unknown";
 }
 
-/** What a wrapper's mpi.h tells: the version of its MPI, null where it does not; undefined without one. */
+/**
+ * What a wrapper's mpi.h tells: the version of its MPI, null where it does not; undefined without
+ * one.
+ */
 export function headerVersion(compiler: Compiler): string | null | undefined {
   const header = headerOf(compiler.show);
   if (header === null) return undefined;
@@ -205,9 +208,9 @@ function* wrappers(
 }
 
 /**
- * Finds the compiler wrapper for a launcher of `family`; `near` are the folders to look in first, those
- * of the launcher's own programs. A launcher that serves any MPI gets the first one that knows how it
- * talks; if none seems to, the first.
+ * Finds the compiler wrapper for a launcher of `family`; `near` are the folders to look in first,
+ * those of the launcher's own programs. A launcher that serves any MPI gets the first one that
+ * knows how it talks; if none seems to, the first.
  */
 export function findCompiler(
   family: Family,

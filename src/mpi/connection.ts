@@ -1,7 +1,8 @@
 /**
- * The connection to the launcher, where that is a descriptor which each rank inherits (PMI_FD: MPICH's
- * Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start their programs without such descriptors, and
- * then MPI_Init would write to whatever has that number here. The process in between still has it open.
+ * The connection to the launcher, where that is a descriptor which each rank inherits (PMI_FD:
+ * MPICH's Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start their programs without such
+ * descriptors, and then MPI_Init would write to whatever has that number here. The process in
+ * between still has it open.
  */
 import { readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../errors.ts";
@@ -21,7 +22,8 @@ export const LAST_WORDS_MS = 100;
 /**
  * Looks whether the launcher's connection came as far as this process, and fetches it if not.
  *
- * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps nobody.
+ * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps
+ * nobody.
  */
 export function fetchConnection(env: Environment): void {
   const fd = connectionOf(env);
@@ -47,9 +49,10 @@ function isPassedOn(fd: number, holder: number | null): boolean {
 }
 
 /**
- * Ends the job of a rank that has not started MPI, in the words in which MPI would tell MPICH's launcher
- * (PMI-1): that one does not mind how it exits, and the other ranks would wait in `MPI_Init`. Does nothing
- * where the launcher cannot be told, or this may be a process that the rank has started.
+ * Ends the job of a rank that has not started MPI, in the words in which MPI would tell MPICH's
+ * launcher (PMI-1): that one does not mind how it exits, and the other ranks would wait in
+ * `MPI_Init`. Does nothing where the launcher cannot be told, or this may be a process that the
+ * rank has started.
  */
 export function abortByLauncher(env: Environment, code: number): void {
   const fd = connectionOf(env);
@@ -82,7 +85,9 @@ function ownDescriptor(fd: number): string | null {
   }
 }
 
-/** A descriptor for what `fd` is in another process (pidfd_getfd(2)); null where that is forbidden. */
+/**
+ * A descriptor for what `fd` is in another process (pidfd_getfd(2)); null where that is forbidden.
+ */
 function copyOf(pid: number, fd: number): number | null {
   const libc = openLibc({
     syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },

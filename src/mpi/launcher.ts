@@ -100,7 +100,8 @@ export function findLauncher(env: Environment): Launcher | null {
   if (pmiRank !== undefined && pmiSize !== undefined && (hydra !== undefined || !batch)) {
     return make("mpich", "MPICH's mpirun", pmiRank, pmiSize);
   }
-  // What MPICH's `mpirun -pmi-port` sets in the place of those; how many ranks there are MPI asks at that port.
+  // What MPICH's `mpirun -pmi-port` sets in the place of those; how many ranks there are MPI asks
+  // at that port.
   const pmiId = whole(env, "PMI_ID");
   if (pmiId !== undefined && setting(env, "PMI_PORT") !== undefined) {
     return { family: "mpich", name: "MPICH's mpirun", rank: pmiId, size: 0 };
@@ -128,11 +129,12 @@ export function findStrayTask(env: Environment): StrayTask | null {
 }
 
 /**
- * What launchers set for a rank. Beside the variables that make MPI_Init of a child fail or hang (it would speak on its
- * parent's connection to the launcher) these are those that mean the rank: its node, its host name, its place among
- * the ranks there. (With Slurm's number of a step Open MPI takes any process for a task of srun's; its job, its CPUs
- * and SLURM_LOCALID stay.) How MPI is to work is the user's to say, under the same prefixes: OMPI_MCA_btl, OMPI_CC,
- * HYDRA_LAUNCHER, PMIX_MCA_gds and the like are not among them.
+ * What launchers set for a rank. Beside the variables that make MPI_Init of a child fail or hang
+ * (it would speak on its parent's connection to the launcher) these are those that mean the rank:
+ * its node, its host name, its place among the ranks there. (With Slurm's number of a step Open MPI
+ * takes any process for a task of srun's; its job, its CPUs and SLURM_LOCALID stay.) How MPI is to
+ * work is the user's to say, under the same prefixes: OMPI_MCA_btl, OMPI_CC, HYDRA_LAUNCHER,
+ * PMIX_MCA_gds and the like are not among them.
  */
 const RANK_VARIABLE = new RegExp(
   "^(?:OMPI_(?:COMM_WORLD_|(?:UNIVERSE_SIZE|NUM_APP_CTX|APP_CTX_NUM_PROCS|FIRST_RANKS|FILE_LOCATION|COMMAND|ARGV)$)" +
@@ -151,8 +153,9 @@ const SETTING = new RegExp(
 );
 
 /**
- * A copy of `env` for a child that is no rank: without what a launcher has set for the process whose environment is
- * `own`. `around` is the launcher's own environment, as far as that is known: what it had was set by the user.
+ * A copy of `env` for a child that is no rank: without what a launcher has set for the process
+ * whose environment is `own`. `around` is the launcher's own environment, as far as that is known:
+ * what it had was set by the user.
  */
 export function withoutLauncher(
   env: Environment,

@@ -18,7 +18,10 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
   return null;
 }
 
-/** Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, in whole seconds. */
+/**
+ * Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, in whole
+ * seconds.
+ */
 export function killAfter(ms: number): void {
   forgetAll("SIGALRM");
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
@@ -33,8 +36,9 @@ const O_ASYNC = 0o20000;
 const SIGKILL = 9;
 
 /**
- * The kernel ends this process, and its group, once the other end of a socket is closed, whatever holds its thread then.
- * Nothing may ever be written to it. Does nothing on other systems than Linux.
+ * The kernel ends this process, and its group, once the other end of a socket is closed, whatever
+ * holds its thread then. Nothing may ever be written to it. Does nothing on other systems than
+ * Linux.
  */
 export function endWith(socket: number): void {
   if (process.platform !== "linux") return;

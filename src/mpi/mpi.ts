@@ -85,18 +85,23 @@ export interface Mpi {
   /** Ends the whole job with this exit code, once the launcher has read what was said. */
   abort(code: number): never;
 
-  /** @internal The functions of `c/bsync_comm.h`, for bsync/mpi; the package's types do without bun:ffi. */
+  /**
+   * @internal The functions of `c/bsync_comm.h`, for bsync/mpi; the package's types do without
+   * bun:ffi.
+   */
   comm(): CommSymbols;
 
-  /** The names of the library's control variables, for diagnosis: of those parts that are in use. */
+  /**
+   * The names of the library's control variables, for diagnosis: of those parts that are in use.
+   */
   variables(): string[];
 
   /** What MPI says of an error code, of either sign. */
   explain(code: number): Explanation;
 
   /**
-   * Says that this process has come to its end, and asks whether all have that are programs of bsync. Does
-   * not block: ask until they have.
+   * Says that this process has come to its end, and asks whether all have that are programs of
+   * bsync. Does not block: ask until they have.
    */
   leave(): boolean;
 
@@ -108,8 +113,9 @@ export interface Mpi {
 const LINGER_MS = 500;
 
 /**
- * Keeps Open MPI from starting a daemon (orted) beside a process that is a job of its own, for processes that
- * this might start in turn: it takes 100 ms, and may outlive a worker that is killed.
+ * Keeps Open MPI from starting a daemon (orted) beside a process that is a job of its own, for
+ * processes that this might start in turn: it takes 100 ms, and may outlive a worker that is
+ * killed.
  */
 const ALONE_SETTING = "OMPI_MCA_ess_singleton_isolated";
 
@@ -136,8 +142,8 @@ function explain(symbols: Symbols, code: number): Explanation {
 }
 
 /**
- * Open MPI's text is `class: words`. MPICH's has no class, and can be a stack: then its last line is the most
- * precise one, behind a function of the library and its line.
+ * Open MPI's text is `class: words`. MPICH's has no class, and can be a stack: then its last line
+ * is the most precise one, behind a function of the library and its line.
  */
 function inOneLine(text: string, mpiClass: string): string {
   const words = text.split("\n").map((line) => line.replace(/^\w+\(\d+\)\.*:/, "").trim());
@@ -298,8 +304,8 @@ function compare(mpi: Mpi, launcher: Launcher, shim: Shim): void {
 }
 
 /**
- * ms that a host may be silent before its job is taken for lost. Slurm sees to it itself, after 5 minutes,
- * and is left the time; Open MPI's mpirun does after 8, and MPICH's would wait for ever.
+ * ms that a host may be silent before its job is taken for lost. Slurm sees to it itself, after 5
+ * minutes, and is left the time; Open MPI's mpirun does after 8, and MPICH's would wait for ever.
  */
 const HOST_TIMEOUT_MS = { mpich: 60_000, openmpi: 60_000, unknown: 600_000 };
 
@@ -350,8 +356,9 @@ let started: { readonly mpi: Mpi } | { readonly error: unknown } | undefined;
 
 export interface StartOptions {
   /**
-   * ms, 0 for ever: when the other ranks have not come that far by then, the job is ended with a line
-   * on standard error. It is for whoever the job cannot do without to bound: the others wait as long as it lives.
+   * ms, 0 for ever: when the other ranks have not come that far by then, the job is ended with a
+   * line on standard error. It is for whoever the job cannot do without to bound: the others wait
+   * as long as it lives.
    */
   readonly initTimeout: number;
   /** Without a launcher this process is a job of one rank, which is an error otherwise. */

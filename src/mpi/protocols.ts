@@ -1,6 +1,6 @@
 /**
- * How a launcher that serves any MPI, as srun does, talks to its ranks, and which MPIs know that: none knows
- * all, and one that does not starts no job.
+ * How a launcher that serves any MPI, as srun does, talks to its ranks, and which MPIs know that:
+ * none knows all, and one that does not starts no job.
  */
 import { join } from "node:path";
 import { ask } from "../os/ask.ts";
@@ -21,7 +21,9 @@ export function findProtocol(env: Environment): Protocol | null {
   return setting(env, "PMI_RANK") === undefined ? null : "PMI";
 }
 
-/** What each family talks always, and who tells whether it was built for the other as well, and how. */
+/**
+ * What each family talks always, and who tells whether it was built for the other as well, and how.
+ */
 const KNOWLEDGE = {
   openmpi: {
     own: "PMIx",
@@ -33,7 +35,10 @@ const KNOWLEDGE = {
 
 const TIMEOUT_MS = 20_000;
 
-/** Does the MPI of that family whose programs are in `folder` know `protocol`? Yes, where nobody can tell. */
+/**
+ * Does the MPI of that family whose programs are in `folder` know `protocol`? Yes, where nobody can
+ * tell.
+ */
 export function speaks(
   family: Family,
   folder: string,
@@ -47,7 +52,8 @@ export function speaks(
   let said = memory.get(key);
   if (said === undefined) {
     const text = saidBy([path, ...command.slice(1)]);
-    // Intel's and Cray's MPICH, say, have no such program; and what hangs today may answer tomorrow.
+    // Intel's and Cray's MPICH, say, have no such program; and what hangs today may answer
+    // tomorrow.
     if (text === null) return true;
     said = other.test(text) ? "yes" : "no";
     memory.set(key, said);

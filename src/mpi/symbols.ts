@@ -120,16 +120,19 @@ export function open(path: string): Shim {
   return check(dlopen(path, SYMBOLS), () => dlopen(path, COMM_SYMBOLS).symbols, path);
 }
 
-/** The interface's version of the compiled shim at `path`, whatever else it has. Throws when it does not load. */
+/**
+ * The interface's version of the compiled shim at `path`, whatever else it has. Throws when it does
+ * not load.
+ */
 export function versionOfShim(path: string): number {
   keepSignals();
   return dlopen(path, { bsync_mpi_abi: SYMBOLS.bsync_mpi_abi }).symbols.bsync_mpi_abi();
 }
 
 /**
- * libucs, which comes with MPICH's libmpi, takes SIGSEGV for itself as soon as it is loaded, and prints a
- * backtrace at each; but Bun's engine uses that signal to interrupt a function that runs too long. What
- * keeps libucs from it is a variable that it reads then (UCX, "UCX_ERROR_SIGNALS").
+ * libucs, which comes with MPICH's libmpi, takes SIGSEGV for itself as soon as it is loaded, and
+ * prints a backtrace at each; but Bun's engine uses that signal to interrupt a function that runs
+ * too long. What keeps libucs from it is a variable that it reads then (UCX, "UCX_ERROR_SIGNALS").
  */
 export function keepSignals(): void {
   if (process.platform === "linux" && !Object.hasOwn(process.env, UCX_SIGNALS))
@@ -139,8 +142,8 @@ export function keepSignals(): void {
 const UCX_SIGNALS = "UCX_ERROR_SIGNALS";
 
 /**
- * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what is set
- * there reaches children, but no library of this process.
+ * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what
+ * is set there reaches children, but no library of this process.
  */
 export function setForC(name: string, value: string): void {
   const libc = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });

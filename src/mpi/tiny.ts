@@ -73,8 +73,9 @@ export function loadTiny(headers: Headers): Shim {
 }
 
 /**
- * Where Bun keeps the headers that its compiler brings along. It writes them anew, in place, each time
- * it compiles: the ranks of a host that did so at once would now and then find an empty stddef.h.
+ * Where Bun keeps the headers that its compiler brings along. It writes them anew, in place, each
+ * time it compiles: the ranks of a host that did so at once would now and then find an empty
+ * stddef.h.
  */
 function ownHeaders(): string {
   const folder = join(tmpdir(), `bun-cc-${process.getuid?.()}`);

@@ -2,7 +2,9 @@
 import type { Mpi } from "./mpi.ts";
 
 export interface Transport {
-  /** In a few words, as "ob1 over vader, tcp" or "ch4:ucx"; "unknown" where the library is silent. */
+  /**
+   * In a few words, as "ob1 over vader, tcp" or "ch4:ucx"; "unknown" where the library is silent.
+   */
   readonly name: string;
   /** Can ranks of one host reach each other through memory? null where that is unknown. */
   readonly memory: boolean | null;

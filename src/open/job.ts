@@ -16,7 +16,10 @@ import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
 import { type Opened, initTimeoutOf } from "./opened.ts";
 
-/** `open` on the controller of an MPI job, or of a communicator; it is the `id`th one of these ranks. */
+/**
+ * `open` on the controller of an MPI job, or of a communicator; it is the `id`th one of these
+ * ranks.
+ */
 export async function openInJob(
   workers: number | WorkerList | undefined,
   options: PoolOptions,

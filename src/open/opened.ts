@@ -33,8 +33,8 @@ export function withoutCalls(
 }
 
 /**
- * ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank. Rank 0 has workers to
- * wait for; these wait for rank 0 as long as it lives.
+ * ms for MPI to start, whatever is wrong with the options: the others wait in it for this rank.
+ * Rank 0 has workers to wait for; these wait for rank 0 as long as it lives.
  */
 export function initTimeoutOf(options: PoolOptions): number {
   if (getRank() !== 0) return FOREVER_MS;

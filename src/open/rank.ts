@@ -6,8 +6,9 @@ import { join, serve } from "../worker/rank.ts";
 import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
 
 /**
- * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say, which
- * has the same ones: this rank serves then, since the controller may go on and open another pool.
+ * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say,
+ * which has the same ones: this rank serves then, since the controller may go on and open another
+ * pool.
  */
 export async function joinPool(
   workers: number | WorkerList | undefined,

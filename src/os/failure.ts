@@ -1,4 +1,7 @@
-/** What Bun does about a rejection that nobody handles: `--unhandled-rejections`, "bun" where nothing is said. */
+/**
+ * What Bun does about a rejection that nobody handles: `--unhandled-rejections`, "bun" where
+ * nothing is said.
+ */
 export type RejectionMode = "bun" | "strict" | "throw" | "warn" | "none" | "warn-with-error-code";
 
 const FLAG = "--unhandled-rejections";
@@ -13,7 +16,10 @@ export function rejectionMode(flags: readonly string[] = process.execArgv): Reje
   return mode as RejectionMode;
 }
 
-/** Whether an error that nobody caught has failed this program, which Bun ends as soon as nothing is due at once. */
+/**
+ * Whether an error that nobody caught has failed this program, which Bun ends as soon as nothing is
+ * due at once.
+ */
 export let hasFailed = false;
 
 export function tellFailed(): void {

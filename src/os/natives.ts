@@ -1,7 +1,8 @@
 /**
- * What bsync calls of the runtime, as it was when bsync was loaded. A program replaces globals later: test runners do
- * so with timers and clocks, libraries with promises, tasks with whatever they like. What the pool waits by is none
- * of theirs. Files that use one of these import it under the name of the global, and read as ever.
+ * What bsync calls of the runtime, as it was when bsync was loaded. A program replaces globals
+ * later: test runners do so with timers and clocks, libraries with promises, tasks with whatever
+ * they like. What the pool waits by is none of theirs. Files that use one of these import it under
+ * the name of the global, and read as ever.
  */
 export const {
   clearImmediate,
@@ -48,15 +49,24 @@ export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => Promis
 /** `Promise.resolve`. */
 export const toPromise = Promise.resolve.bind(Promise) as (value: unknown) => Promise<unknown>;
 
-/** Whether this program is an executable of its own, which takes no flags of Bun's, and is its own runtime. */
+/**
+ * Whether this program is an executable of its own, which takes no flags of Bun's, and is its own
+ * runtime.
+ */
 export function isCompiled(): boolean {
   return mainAtLoad.startsWith("/$bunfs/");
 }
 
-/** What this process runs. On a worker that is bsync's own, and `Bun.main` is made the program's later. */
+/**
+ * What this process runs. On a worker that is bsync's own, and `Bun.main` is made the program's
+ * later.
+ */
 export const mainAtLoad = Bun.main;
 
-/** The folder that this process was in; undefined if it was removed. A program goes elsewhere later, too. */
+/**
+ * The folder that this process was in; undefined if it was removed. A program goes elsewhere later,
+ * too.
+ */
 export const folderAtLoad = folder();
 
 function folder(): string | undefined {

@@ -1,7 +1,8 @@
 /**
- * What processes still have to write to their standard output and error. Bun takes in what is written and
- * returns; what a pipe has no room for waits in memory that JavaScript does not see, and an early end drops
- * it. The kernel sees it: a thread that is held in a write, or a descriptor that is watched for room.
+ * What processes still have to write to their standard output and error. Bun takes in what is
+ * written and returns; what a pipe has no room for waits in memory that JavaScript does not see,
+ * and an early end drops it. The kernel sees it: a thread that is held in a write, or a descriptor
+ * that is watched for room.
  */
 import { Promise, performance, setTimeout } from "./natives.ts";
 import { readdirSync, writeFileSync, writeSync } from "node:fs";
@@ -18,15 +19,21 @@ const WRITES: Readonly<Record<string, readonly string[]>> = {
 const EPOLLOUT = 4;
 
 /**
- * The name of a main thread that waits for the reader of what it writes, between two tries; then follows the
- * descriptor (15 letters at most).
+ * The name of a main thread that waits for the reader of what it writes, between two tries; then
+ * follows the descriptor (15 letters at most).
  */
 const HELD_NAME = "bsync: held ";
 
-/** ms between two looks at what this process has to write; and how many in a row have to find nothing. */
+/**
+ * ms between two looks at what this process has to write; and how many in a row have to find
+ * nothing.
+ */
 const WRITTEN_LOOK_MS = 10;
 const LOOKS = 2;
-/** The same where all that has ended by itself before needs no look: what has not may be about to write. */
+/**
+ * The same where all that has ended by itself before needs no look: what has not may be about to
+ * write.
+ */
 const LOOKS_AT_REST = 10;
 
 /** After so many looks without one, the last says nothing. */
@@ -61,7 +68,10 @@ function* heldThreads(pid: number): Iterable<{ thread: string; link: string }> {
   if (link !== null) yield { thread: String(pid), link };
 }
 
-/** Says that this process waits for the reader of what it writes, for whoever looks; returns what takes it back. */
+/**
+ * Says that this process waits for the reader of what it writes, for whoever looks; returns what
+ * takes it back.
+ */
 export function sayHeld(fd: number): () => void {
   const folder = procOf(process.pid);
   const name = readProc(process.pid, "comm");
@@ -134,8 +144,9 @@ export class Writing {
   }
 
   /**
-   * Whether it still writes, and somebody reads: a slow reader has its time, one that takes in nothing for ten
-   * minutes has stopped. In all it is an hour: what a task left behind may write for ever.
+   * Whether it still writes, and somebody reads: a slow reader has its time, one that takes in
+   * nothing for ten minutes has stopped. In all it is an hour: what a task left behind may write
+   * for ever.
    */
   get goesOn(): boolean {
     if (unwritten(this.#pid).size === 0) return false;
@@ -151,8 +162,8 @@ export class Writing {
 }
 
 /**
- * One write that holds a process's thread, for whoever takes the process for stuck: it has time to come to
- * its end, unlike a loop that writes without one.
+ * One write that holds a process's thread, for whoever takes the process for stuck: it has time to
+ * come to its end, unlike a loop that writes without one.
  */
 export class HeldWrite {
   readonly #pid: number;
@@ -164,7 +175,9 @@ export class HeldWrite {
     this.#pid = pid;
   }
 
-  /** Whether the main thread is held by a write, which is the one of the last look, if it was then. */
+  /**
+   * Whether the main thread is held by a write, which is the one of the last look, if it was then.
+   */
   get goesOn(): boolean {
     const outputs = outputsOf(this.#pid);
     const main = String(this.#pid);
@@ -183,8 +196,8 @@ export class HeldWrite {
 }
 
 /**
- * Resolves when this process has written what it was given to write, or nobody reads that. Unless it `holds`
- * the process, that may come to its end by itself meanwhile: then it has written all.
+ * Resolves when this process has written what it was given to write, or nobody reads that. Unless
+ * it `holds` the process, that may come to its end by itself meanwhile: then it has written all.
  */
 export async function written(holds = true): Promise<void> {
   const writing = new Writing(process.pid);
@@ -236,9 +249,9 @@ export function isLeave(error: unknown): boolean {
 }
 
 /**
- * `process.exit` of a worker: what tasks have written before is not lost by it. Where something is left
- * to write it cannot end at once, and throws; nothing of the task is answered any more. Whoever catches
- * that, and comes here again, ends the process.
+ * `process.exit` of a worker: what tasks have written before is not lost by it. Where something is
+ * left to write it cannot end at once, and throws; nothing of the task is answered any more.
+ * Whoever catches that, and comes here again, ends the process.
  */
 export function exitOnceWritten(code: number): never {
   if (leaving || unwritten(process.pid).size === 0) exitProcess(code);

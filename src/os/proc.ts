@@ -1,6 +1,6 @@
 /**
- * Linux's /proc, as far as it speaks of this process's own world: of another pid namespace's, as a container
- * may have it mounted, the numbers mean other processes; and there may be none at all.
+ * Linux's /proc, as far as it speaks of this process's own world: of another pid namespace's, as a
+ * container may have it mounted, the numbers mean other processes; and there may be none at all.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 
@@ -14,8 +14,8 @@ export function isProcOwn(): boolean {
 }
 
 /**
- * The folder that tells of a process; null where it would tell of another one, or of none. Of this process
- * every /proc tells, but the numbers in there may be those of another namespace.
+ * The folder that tells of a process; null where it would tell of another one, or of none. Of this
+ * process every /proc tells, but the numbers in there may be those of another namespace.
  */
 export function procOf(pid: number): string | null {
   if (isProcOwn()) return `${ROOT}/${pid}`;
@@ -26,7 +26,8 @@ export function procOf(pid: number): string | null {
 export function isProcOf(pid: number, root: string): boolean {
   try {
     if (readlinkSync(`${root}/self`) !== String(pid)) return false;
-    // In all namespaces from that of this /proc to its own, which may happen to have the same number.
+    // In all namespaces from that of this /proc to its own, which may happen to have the same
+    // number.
     const numbers = /^NSpid:(.*)$/m.exec(readFileSync(`${root}/self/status`, "latin1"))?.[1];
     return numbers === undefined || numbers.trim() === String(pid);
   } catch {
@@ -57,8 +58,8 @@ export function linkOfProc(pid: number, file: string): string | null {
 }
 
 /**
- * The fields of a process's `stat` from the third on, its state (proc(5)): "pid (name) state …", where the
- * name may hold anything, brackets too.
+ * The fields of a process's `stat` from the third on, its state (proc(5)): "pid (name) state …",
+ * where the name may hold anything, brackets too.
  */
 export function statOf(pid: number): string[] | null {
   const stat = readProc(pid, "stat");

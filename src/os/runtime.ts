@@ -1,6 +1,7 @@
 /**
- * What a program runs under: the flags that Bun was started with, its executable, and the folder in which it looked for
- * config files, preloads and all else that is named by a relative path. Workers are started with the same.
+ * What a program runs under: the flags that Bun was started with, its executable, and the folder in
+ * which it looked for config files, preloads and all else that is named by a relative path. Workers
+ * are started with the same.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
@@ -10,9 +11,10 @@ import { readProc } from "./proc.ts";
 import { testRunner } from "./test-run.ts";
 
 /**
- * Flags that mean this very process, and no other: the text that it runs in the place of a script; a debugger's
- * address, which can be taken once; profiles, which have one file; what starts it again when a file changes; and what
- * is about scripts of package.json. Environment files were read: workers get all that came of them.
+ * Flags that mean this very process, and no other: the text that it runs in the place of a script;
+ * a debugger's address, which can be taken once; profiles, which have one file; what starts it
+ * again when a file changes; and what is about scripts of package.json. Environment files were
+ * read: workers get all that came of them.
  */
 const OWN_FLAGS = new Set(
   (
@@ -28,7 +30,10 @@ const OWN_FLAGS = new Set(
 const WITH_VALUE =
   /^(-e|--eval|-p|--print|-F|--(watch-kill-signal|(cpu|heap)-prof-(name|dir|interval)|cron-\w+|elide-lines|filter|shell|cwd|env-file))$/;
 
-/** Flags of `bun test`, which it does not count among those of the runtime, that decide how modules are read. */
+/**
+ * Flags of `bun test`, which it does not count among those of the runtime, that decide how modules
+ * are read.
+ */
 const READING =
   /^(?:--(?:conditions|define|loader|tsconfig-override|main-fields|extension-order|drop|feature|jsx-[\w-]+)|-[dl])(?:=|$)/;
 
@@ -45,8 +50,8 @@ export function currentFolder(): string | undefined {
 }
 
 /**
- * Where relative paths of flags and config files lead to what they led this process to: the folder it was started in.
- * Undefined if it is not there any more.
+ * Where relative paths of flags and config files lead to what they led this process to: the folder
+ * it was started in. Undefined if it is not there any more.
  */
 export function startFolder(): string | undefined {
   start ??= findStart();
@@ -55,7 +60,10 @@ export function startFolder(): string | undefined {
 
 let start: string | undefined;
 
-/** A program may have gone elsewhere before bsync was loaded: then the shell's word counts, if its script is found there. */
+/**
+ * A program may have gone elsewhere before bsync was loaded: then the shell's word counts, if its
+ * script is found there.
+ */
 function findStart(): string | undefined {
   const script = commandLine().findLast((word) => word !== "--");
   if (script === undefined || isAbsolute(script)) return folderAtLoad;
@@ -166,7 +174,10 @@ export function workerCommand(env: Environment): string[] {
   return [executable(), ...runtimeFlags(env), ...script(), ...args];
 }
 
-/** What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of it. */
+/**
+ * What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of
+ * it.
+ */
 function script(): string[] {
   if (!isBundled()) return [ENTRY];
   if (!inLibrary()) return [mainAtLoad];
@@ -179,8 +190,8 @@ function isBundled(): boolean {
 }
 
 /**
- * Whether bsync is part of a file which the program imports, that being none of its own bundle: a library, whose
- * workers have no use for the rest of the program.
+ * Whether bsync is part of a file which the program imports, that being none of its own bundle: a
+ * library, whose workers have no use for the rest of the program.
  */
 export function inLibrary(): boolean {
   // Each named in full: a bundle that is no module has no `import.meta` else.

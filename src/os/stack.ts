@@ -1,14 +1,21 @@
 /**
- * Whether there is room on the stack for what must not stop half-way. A program that has recursed too far is told by a
- * RangeError at any call it makes, bsync's own among them. Wherever such a call changes several things that belong
- * together, it looks here first, and changes nothing where there is too little.
+ * Whether there is room on the stack for what must not stop half-way. A program that has recursed
+ * too far is told by a RangeError at any call it makes, bsync's own among them. Wherever such a
+ * call changes several things that belong together, it looks here first, and changes nothing where
+ * there is too little.
  */
 import { performance } from "./natives.ts";
 
-/** Levels of a recursion that take as much of the stack as the longest road through a controller, twice: 16 KB. */
+/**
+ * Levels of a recursion that take as much of the stack as the longest road through a controller,
+ * twice: 16 KB.
+ */
 const LEVELS = 64;
 
-/** ms in which no program uses up a stack that was nearly empty: to look takes 0.2 µs, which it saves as a rule. */
+/**
+ * ms in which no program uses up a stack that was nearly empty: to look takes 0.2 µs, which it
+ * saves as a rule.
+ */
 const FRESH_MS = 0.02;
 
 let freshAt = -Infinity;

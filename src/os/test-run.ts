@@ -1,4 +1,7 @@
-/** `bun test`, where it plays a part that other runs of a program do not have: it ends tests that take long, and itself. */
+/**
+ * `bun test`, where it plays a part that other runs of a program do not have: it ends tests that
+ * take long, and itself.
+ */
 import { mainAtLoad } from "./natives.ts";
 
 /** The most that a test may have, in ms. */
@@ -15,14 +18,17 @@ export function testRunner(): typeof import("bun:test") | null {
   }
 }
 
-/** From here on tests that name no time limit of their own have none: they wait for another process, which has its own. */
+/**
+ * From here on tests that name no time limit of their own have none: they wait for another process,
+ * which has its own.
+ */
 export function allowLongTests(): void {
   testRunner()?.setDefaultTimeout(LONG_MS);
 }
 
 /**
- * Has `exit` listeners called at the end, which Bun leaves out in a test run that uses nothing of `node:test`: this
- * uses some of it.
+ * Has `exit` listeners called at the end, which Bun leaves out in a test run that uses nothing of
+ * `node:test`: this uses some of it.
  */
 export function callExitListeners(): void {
   if (testRunner() === null) return;

@@ -1,10 +1,11 @@
 /**
- * Listeners of this process that a program does not see. Programs count: a reporter ends the process where its own
- * handler is the only one, a library hands a signal on to nobody else; and they remove whatever listeners there are.
- * These are not in what `process` tells of its listeners, and stay when all are removed.
+ * Listeners of this process that a program does not see. Programs count: a reporter ends the
+ * process where its own handler is the only one, a library hands a signal on to nobody else; and
+ * they remove whatever listeners there are. These are not in what `process` tells of its listeners,
+ * and stay when all are removed.
  *
- * The engine counts them all the same. What does something else as soon as anybody listens (a signal,
- * `uncaughtException`, `unhandledRejection`) is for the caller to know.
+ * The engine counts them all the same. What does something else as soon as anybody listens (a
+ * signal, `uncaughtException`, `unhandledRejection`) is for the caller to know.
  */
 
 type Event = string | symbol;
@@ -32,7 +33,9 @@ const unseen = new Map<Event, Set<Listener>>();
 const first = new WeakSet<Listener>();
 let isHiding = false;
 
-/** `isFirst`: called before all others, those of `once` included, which are gone after their turn. */
+/**
+ * `isFirst`: called before all others, those of `once` included, which are gone after their turn.
+ */
 export function listenUnseen(event: Event, listener: Listener, isFirst = false): void {
   hide();
   const all = unseen.get(event) ?? new Set();

@@ -1,6 +1,7 @@
 /**
- * How long bsync waits for others before it acts, in ms: every wait of about a second and more that no
- * option sets. They stand in one place so that tests can shorten them together, and keep their order.
+ * How long bsync waits for others before it acts, in ms: every wait of about a second and more that
+ * no option sets. They stand in one place so that tests can shorten them together, and keep their
+ * order.
  */
 
 /** The factor of the tests' own, from above 0 to 1: none but they should set it. */
@@ -24,13 +25,18 @@ function scaled(ms: number): number {
 /** As good as for ever: the longest time that a timer holds, and C's int. */
 export const FOREVER_MS = 2 ** 31 - 1;
 
-/** Between two looks at whether the workers move, on the controller and on a rank that has a child. */
+/**
+ * Between two looks at whether the workers move, on the controller and on a rank that has a child.
+ */
 export const LOOK_MS = scaled(1_000);
 
 /** After which a worker that has had nothing to do has proved that it can live. */
 export const SETTLED_MS = scaled(1_000);
 
-/** For a local worker that goes on with a settled task, or stays when it is let go, before it is killed. */
+/**
+ * For a local worker that goes on with a settled task, or stays when it is let go, before it is
+ * killed.
+ */
 export const STUCK_MS = scaled(1_000);
 
 /** From the sending of a task to its start on the worker: its module may have to be loaded. */
@@ -39,7 +45,10 @@ export const START_MS = scaled(10_000);
 /** For a worker to say goodbye when its pool is closed. */
 export const GOODBYE_MS = scaled(2_000);
 
-/** For a process to end by itself: a local worker that was let go, and a rank's child whose pool is over. */
+/**
+ * For a process to end by itself: a local worker that was let go, and a rank's child whose pool is
+ * over.
+ */
 export const LINGER_MS = scaled(2_000);
 export const CHILD_LINGER_MS = scaled(1_000);
 
@@ -52,26 +61,34 @@ export const AWAITED_MS = scaled(60_000);
 /** For the handlers of `exit` of a rank that was let go, all together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 
-/** For a program that has failed, by an error nobody caught, to end by itself while others wait for it. */
+/**
+ * For a program that has failed, by an error nobody caught, to end by itself while others wait for
+ * it.
+ */
 export const FAILED_MS = scaled(2_000);
 
 /** In which a program is likely to act on the end of its main script's run on a worker. */
 export const AFTERMATH_MS = scaled(1_000);
 
-/** For a reader of standard output who takes in nothing, until what is left is given up: it may be a person's pager. */
+/**
+ * For a reader of standard output who takes in nothing, until what is left is given up: it may be a
+ * person's pager.
+ */
 export const WRITING_MS = scaled(600_000);
 
-/** For all that a process has left to write when it comes to its end: some of that may never end. */
+/**
+ * For all that a process has left to write when it comes to its end: some of that may never end.
+ */
 export const WRITTEN_MS = scaled(3_600_000);
 
 /**
- * For a process at its end that writes one thing after another, to a reader who takes in each at once: what a
- * task has left behind may print for ever.
+ * For a process at its end that writes one thing after another, to a reader who takes in each at
+ * once: what a task has left behind may print for ever.
  */
 export const LAST_WRITES_MS = scaled(1_000);
 
 /**
- * For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`. Never shortened: the
- * start of MPI takes what it takes.
+ * For a program that ends well, and has opened nothing, to meet the other ranks in `MPI_Init`.
+ * Never shortened: the start of MPI takes what it takes.
  */
 export const LET_GO_MS = 2_000;

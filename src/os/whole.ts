@@ -1,8 +1,9 @@
 /**
- * Keeps bsync's own code whole where a task calls it. What interrupts a task's synchronous code ends it wherever it
- * is: no `catch` and no `finally` is asked. In the midst of a pool of the task's own that would leave half of a
- * change behind. So a process in which a task can reach such code has its timeouts struck by a thread of its
- * own (`worker/watchdog.ts`), which asks a word of shared memory first; whatever is called here closes it.
+ * Keeps bsync's own code whole where a task calls it. What interrupts a task's synchronous code
+ * ends it wherever it is: no `catch` and no `finally` is asked. In the midst of a pool of the
+ * task's own that would leave half of a change behind. So a process in which a task can reach such
+ * code has its timeouts struck by a thread of its own (`worker/watchdog.ts`), which asks a word of
+ * shared memory first; whatever is called here closes it.
  *
  *   open ──whole()──▶ closed ──▶ open       a strike waits until it is open
  *   open ──the time is over──▶ striking     whoever wants to close it waits there, to be struck
@@ -63,7 +64,8 @@ export function occupy(): () => void {
 /** Calls what is to be done as a whole. What it throws it throws. */
 export function whole<T>(deed: () => T): T {
   if (!isWatched) return deed();
-  // In this order: what a native function calls back, as a listener, may be struck and nobody hear of it.
+  // In this order: what a native function calls back, as a listener, may be struck and nobody hear
+  // of it.
   if (depth === 0) close();
   depth++;
   try {
@@ -101,8 +103,9 @@ interface Kept {
 let toKeep: Kept[] | null = [];
 
 /**
- * Makes whole what the methods and getters of classes do: of their prototypes, and of themselves for static ones. That
- * costs them some ns a call, and so is done when a task is to be watched for the first time.
+ * Makes whole what the methods and getters of classes do: of their prototypes, and of themselves
+ * for static ones. That costs them some ns a call, and so is done when a task is to be watched for
+ * the first time.
  */
 export function keepWhole(targets: readonly object[], except: readonly PropertyKey[] = []): void {
   if (toKeep === null) wrap({ targets, except });

@@ -5,7 +5,9 @@ import type { JobSurroundings } from "./job.ts";
 import type { LocalSurroundings } from "./local.ts";
 import type { Asker, Surroundings } from "./surroundings.ts";
 
-/** The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it. */
+/**
+ * The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it.
+ */
 export class MixedSurroundings implements Surroundings {
   readonly #workers: WorkerList;
   readonly #job: JobSurroundings;

@@ -1,6 +1,6 @@
 /**
- * The numbers of tasks on the wire and in shared memory, which hold 32 bits each. Three of them mean no task;
- * tasks have the others, again and again, in the order of their submission.
+ * The numbers of tasks on the wire and in shared memory, which hold 32 bits each. Three of them
+ * mean no task; tasks have the others, again and again, in the order of their submission.
  */
 
 /** What a worker is at when it runs no task: it waits for one, or loads a module for one. */

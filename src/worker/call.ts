@@ -17,7 +17,10 @@ export interface Outcome {
   readonly isLate: boolean;
 }
 
-/** A call that is not over. No promise stands for its outcome: one asks what it is given for a `then`. */
+/**
+ * A call that is not over. No promise stands for its outcome: one asks what it is given for a
+ * `then`.
+ */
 export class Pending {
   readonly promise: Promise<unknown>;
   /** How it has ended, when `promise` is kept; null if that is what it comes to. */
@@ -32,9 +35,9 @@ export class Pending {
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * Calls a function under a deadline of `timeout` ms, Infinity for none: to be done in the context of `running`, which is
- * told when the time will be over. Synchronous code that runs past it is interrupted. What has come back later has
- * timed out all the same, by the clock. Never throws.
+ * Calls a function under a deadline of `timeout` ms, Infinity for none: to be done in the context
+ * of `running`, which is told when the time will be over. Synchronous code that runs past it is
+ * interrupted. What has come back later has timed out all the same, by the clock. Never throws.
  */
 export function call(
   { fn, inline }: Resolved,
@@ -147,8 +150,9 @@ function ignore(value: PromiseLike<unknown>): void {
 function nothing(): void {}
 
 /**
- * Waits for the end of a call, outside of its context; `settled` is told of it, once and later, and throws nothing. A
- * promise that is still pending when the time is over is abandoned: its function may go on, and nobody listens.
+ * Waits for the end of a call, outside of its context; `settled` is told of it, once and later, and
+ * throws nothing. A promise that is still pending when the time is over is abandoned: its function
+ * may go on, and nobody listens.
  */
 export function follow(
   pending: Pending,
@@ -205,8 +209,9 @@ function explain(
 }
 
 /**
- * A function that has thrown. One that lacks a variable of the main script, or, if it is inline, of the
- * function it was written in says which; of an inline one the lines of its stack are found, the first time.
+ * A function that has thrown. One that lacks a variable of the main script, or, if it is inline, of
+ * the function it was written in says which; of an inline one the lines of its stack are found, the
+ * first time.
  */
 function explained(
   outcome: Outcome,

@@ -2,14 +2,16 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { BsyncError, CancelledError, type TimeoutError } from "../errors.ts";
 
 /**
- * What a task can learn of itself. A worker runs one call at a time, but one that was abandoned may go
- * on beside the next: so each has a context of its own, which follows it through `await`, timers and
- * whatever else the engine carries it through.
+ * What a task can learn of itself. A worker runs one call at a time, but one that was abandoned may
+ * go on beside the next: so each has a context of its own, which follows it through `await`, timers
+ * and whatever else the engine carries it through.
  */
 
 /** What `taskContext()` tells. */
 export interface TaskContext {
-  /** The task's number in its pool, as in messages: they are counted from 1. 0 in an initializer. */
+  /**
+   * The task's number in its pool, as in messages: they are counted from 1. 0 in an initializer.
+   */
   readonly id: number;
   /** 1, and one more for each worker that was lost while it ran the task (see `retries`). */
   readonly attempt: number;
@@ -124,8 +126,8 @@ export function currentCall(): RunningCall | null {
 }
 
 /**
- * Inside a task: which one it is, where it runs, and a signal that aborts when nobody wants its result
- * any more. The same object at each call in one task. Throws a `BsyncError` of code
+ * Inside a task: which one it is, where it runs, and a signal that aborts when nobody wants its
+ * result any more. The same object at each call in one task. Throws a `BsyncError` of code
  * `BSYNC_NO_TASK` where no task runs: in the program itself, and at the top level of a module.
  *
  * @example

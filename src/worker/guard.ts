@@ -7,10 +7,10 @@ import { isMalformed } from "../wire.ts";
 import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
 
 /**
- * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that throws. It is told on
- * stderr, and the worker goes on. A program with handlers of its own is left to them, and to what its flag says of
- * rejections; it does not see those that listen here. `what`: this process, for people. Returns what makes it end by
- * such an error again.
+ * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that
+ * throws. It is told on stderr, and the worker goes on. A program with handlers of its own is left
+ * to them, and to what its flag says of rejections; it does not see those that listen here. `what`:
+ * this process, for people. Returns what makes it end by such an error again.
  */
 export function surviveStrayErrors(what: string): () => void {
   setRole(what);
@@ -20,8 +20,8 @@ export function surviveStrayErrors(what: string): () => void {
     if (origin !== "unhandledRejection" || mode === "strict" || mode === "throw") {
       return tellStray(error);
     }
-    // Any other rejection has a listener, or comes to nothing: this is that of the main module. A rank may be a
-    // controller, too, and have a program that fails.
+    // Any other rejection has a listener, or comes to nothing: this is that of the main module. A
+    // rank may be a controller, too, and have a program that fails.
     console.error(error);
     exitProcess(1);
   };
@@ -37,10 +37,11 @@ export function surviveStrayErrors(what: string): () => void {
 }
 
 /**
- * Calls what is bsync's own part in this process, where nobody else would catch what it throws. That can be anything, as
- * where a task has changed what all code is made of; then nothing can be relied on here any more, and the process ends:
- * its controller knows what to do about that, while it would wait for ever for one that lives. What a peer has sent
- * that makes no sense is for its link to judge.
+ * Calls what is bsync's own part in this process, where nobody else would catch what it throws.
+ * That can be anything, as where a task has changed what all code is made of; then nothing can be
+ * relied on here any more, and the process ends: its controller knows what to do about that, while
+ * it would wait for ever for one that lives. What a peer has sent that makes no sense is for its
+ * link to judge.
  */
 export function guarded<T>(deed: () => T): T {
   try {
@@ -67,8 +68,9 @@ const left = new Set<string>();
 function ignore(): void {}
 
 /**
- * Signals that are for the controller to understand: this process ignores them from now on. A program sees who listens
- * there: what it, or a library, does where nobody else handles a signal is not to be done, for the worker goes on.
+ * Signals that are for the controller to understand: this process ignores them from now on. A
+ * program sees who listens there: what it, or a library, does where nobody else handles a signal is
+ * not to be done, for the worker goes on.
  */
 export function leaveToController(signals: readonly string[]): void {
   for (const signal of signals) {

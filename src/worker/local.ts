@@ -18,15 +18,18 @@ import { own } from "../os/natives.ts";
 /** µs that a worker looks for its next call before it sleeps. */
 const SPIN_US = 100;
 
-/** Serves the process that started this one, which has left `note`. Returns at once; the event loop does the rest. */
+/**
+ * Serves the process that started this one, which has left `note`. Returns at once; the event loop
+ * does the rest.
+ */
 export function serveParent(note: WorkerNote | null = takeNote()): void {
   if (note === null) throw new Error("Cannot serve: this process was not started as a worker");
   const { place, cwd } = note;
   takeNames(note);
   if (cwd !== null) process.chdir(cwd);
   surviveStrayErrors(place === null ? "local" : `process of rank ${place.rank}`);
-  // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that somebody listens:
-  // a library would not end a process for that which goes on.
+  // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that
+  // somebody listens: a library would not end a process for that which goes on.
   own.on("SIGINT", ignore);
   listenUnseen("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
@@ -48,7 +51,10 @@ let letGo: () => void = () => {};
 
 function ignore(): void {}
 
-/** What the parent waits for no longer comes. The process ends as any does: once nothing is left to do or to write. */
+/**
+ * What the parent waits for no longer comes. The process ends as any does: once nothing is left to
+ * do or to write.
+ */
 function end(): void {
   if (!isServing) return;
   isServing = false;
@@ -61,7 +67,8 @@ function end(): void {
 
 function serveMemory(parent: number): void {
   const memory = mapMemory(MEMORY_FD, SHARED_BYTES);
-  // From here on nobody can make it shorter, which would be fatal to either side: it has no name, either.
+  // From here on nobody can make it shorter, which would be fatal to either side: it has no name,
+  // either.
   closeSync(MEMORY_FD);
   const link: SharedLink = new SharedLink(
     memory,
@@ -90,7 +97,8 @@ function serveMemory(parent: number): void {
     bell.close();
     pump.rest();
   };
-  // The IPC channel carries nothing here, but listening to it is what tells when the parent is gone.
+  // The IPC channel carries nothing here, but listening to it is what tells when the parent is
+  // gone.
   listenUnseen("message", ignore);
   pump.wake();
 }
@@ -126,13 +134,14 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
 }
 
 /**
- * From now on this process ends when its parent does, however that goes, even if a task holds the thread. It comes
- * after the first answer, as it takes a millisecond, and before any call.
+ * From now on this process ends when its parent does, however that goes, even if a task holds the
+ * thread. It comes after the first answer, as it takes a millisecond, and before any call.
  */
 function tieTo(parent: number): void {
   const { endWith } = require("../mpi/libc.ts") as typeof import("../mpi/libc.ts");
   endWith(LIFE_FD);
   if (process.ppid !== parent) end();
-  // What has left its group to live on would hold what it has inherited, a launcher's pipes among that.
+  // What has left its group to live on would hold what it has inherited, a launcher's pipes among
+  // that.
   listenUnseen("exit", () => killDescendants(process.pid));
 }

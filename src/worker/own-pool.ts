@@ -7,7 +7,10 @@ import { isError } from "../os/natives.ts";
 /** What a variable may be another name for, at most so many times over. */
 const MOST_NAMES = 3;
 
-/** Whether a variable of that name holds a pool: by what the main script says of it, or by its name alone. */
+/**
+ * Whether a variable of that name holds a pool: by what the main script says of it, or by its name
+ * alone.
+ */
 export function holdsPool(name: string): boolean {
   try {
     return saysPool(name, readFileSync(mainScript(), "utf8"), MOST_NAMES);
@@ -26,7 +29,10 @@ function saysPool(name: string, script: string, mostNames: number): boolean {
   return other !== undefined && mostNames > 0 && saysPool(other, script, mostNames - 1);
 }
 
-/** The main script's variable that is to hold a pool, and of which a method was asked before it does; else null. */
+/**
+ * The main script's variable that is to hold a pool, and of which a method was asked before it
+ * does; else null.
+ */
 export function unsetPool(error: unknown): string | null {
   if (endOfMain() === null || !isError(error) || !(error instanceof TypeError)) return null;
   // Not `error.message`, which may be the task's own getter.

@@ -25,15 +25,16 @@ import { endWorker, surviveStrayErrors, takeSignalsBack } from "./guard.ts";
 import { Services } from "./service.ts";
 
 /**
- * A rank that waits in `open`, and serves meanwhile: any pool that is opened on it, several at once, until the
- * pool is over that it waits for, or the job is. Its thread is the pools' as long as it waits, and the
- * program's own before and after: then nothing of a pool is left on it, and what comes is kept.
+ * A rank that waits in `open`, and serves meanwhile: any pool that is opened on it, several at
+ * once, until the pool is over that it waits for, or the job is. Its thread is the pools' as long
+ * as it waits, and the program's own before and after: then nothing of a pool is left on it, and
+ * what comes is kept.
  */
 
 /**
- * How long a rank that has nothing to do naps in C, by how long nothing has come. A nap costs some 25 µs of
- * a core. `near`: if the controllers run on this machine, whose signal cuts it short; a message from another
- * machine is found at its end.
+ * How long a rank that has nothing to do naps in C, by how long nothing has come. A nap costs some
+ * 25 µs of a core. `near`: if the controllers run on this machine, whose signal cuts it short; a
+ * message from another machine is found at its end.
  */
 const NAPS: readonly { readonly quietMs: number; readonly near: number; readonly far: number }[] = [
   { quietMs: 1_000, near: 5_000, far: 5_000 },
@@ -41,17 +42,22 @@ const NAPS: readonly { readonly quietMs: number; readonly near: number; readonly
   { quietMs: 0, near: 200, far: 200 },
 ];
 
-/** ms that the rank may nap in C before its event loop gets a turn, for timers its tasks have left. */
+/**
+ * ms that the rank may nap in C before its event loop gets a turn, for timers its tasks have left.
+ */
 const TURN_MS = 5;
 
 /**
- * ms that it sleeps at most in its event loop: while a child works for an isolated pool, whose bell wakes it
- * there; while a task awaits something; and after a silence. `near`: if the controllers run on
- * this machine, and wake it, too.
+ * ms that it sleeps at most in its event loop: while a child works for an isolated pool, whose bell
+ * wakes it there; while a task awaits something; and after a silence. `near`: if the controllers
+ * run on this machine, and wake it, too.
  */
 const SLEEP_MS = { near: 100, far: 5 };
 
-/** ms of silence after which a rank that can be woken sleeps in its event loop, and wakes some 50 µs later. */
+/**
+ * ms of silence after which a rank that can be woken sleeps in its event loop, and wakes some 50 µs
+ * later.
+ */
 const SILENCE_MS = 500;
 
 /** The last words of a rank that ends by itself: nobody else knows why. */
@@ -111,7 +117,8 @@ export function join(initTimeout: number): Job {
     get isParting() {
       return waits.size === 0 && leaving.size > 0 && !isOrphan;
     },
-    // Half of its spin is what the other side may count on: their clocks start at different moments.
+    // Half of its spin is what the other side may count on: their clocks start at different
+    // moments.
     spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
     onPool(controller) {
       met.add(controller);
@@ -126,8 +133,8 @@ export function join(initTimeout: number): Job {
 }
 
 /**
- * Serves; resolves when the pool of that call of `open` is over. Without one it never does: the process ends
- * when its controller has. `isWanted`: unless it is known to be for other ranks.
+ * Serves; resolves when the pool of that call of `open` is over. Without one it never does: the
+ * process ends when its controller has. `isWanted`: unless it is known to be for other ranks.
  */
 export function serve(
   job: Job,
@@ -194,14 +201,16 @@ function onDismissed(controller: number): void {
   isEnding = true;
   job!.roll.onDesertion = null;
   services!.dismiss();
-  // Whoever opens a pool meanwhile is told that this rank has come to its end. It goes on to look for messages.
+  // Whoever opens a pool meanwhile is told that this rank has come to its end. It goes on to look
+  // for messages.
   services!.leave();
   void written().then(endServing);
 }
 
 /** What tasks have written here has left. */
 function endServing(): void {
-  // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes, and so the job.
+  // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes,
+  // and so the job.
   job!.roll.onOver = () => killAfter(EXIT_MS);
   own.on("exit", () => killDescendants(process.pid));
   exitProcess(0);
@@ -273,7 +282,8 @@ async function serveWhileWaiting(job: Job): Promise<void> {
     const heard = hub.poll();
     const moved = (relays.size > 0 && services!.pollChildren()) || heard;
     if (moved) last = performance.now();
-    // One pool's calls may come without a pause, while another's wait for their timers, or a third is over.
+    // One pool's calls may come without a pause, while another's wait for their timers, or a third
+    // is over.
     if (moved && last - turned < TURN_MS) continue;
     if (moved || leaving.size > 0) {
       turned = last;
@@ -315,7 +325,10 @@ async function serveWhileWaiting(job: Job): Promise<void> {
 
 let ring: (() => void) | null = null;
 
-/** Sleeps in the event loop, where the bells of children and controllers are heard, for some ms at most. */
+/**
+ * Sleeps in the event loop, where the bells of children and controllers are heard, for some ms at
+ * most.
+ */
 async function sleepUntilRung(quiet: number): Promise<void> {
   const { relays, areNear } = services!;
   for (const relay of relays) if (!relay.sleep()) return await turn(0);

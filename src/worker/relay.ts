@@ -28,9 +28,9 @@ const READ_MS = 2;
 
 /**
  * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
- * between its two links, as they are. Of each it looks at the first frame's kind alone, to find what
- * is said to itself. When the child is gone, so is this: the controller, which is told how that came,
- * asks for another one in a session of its own.
+ * between its two links, as they are. Of each it looks at the first frame's kind alone, to find
+ * what is said to itself. When the child is gone, so is this: the controller, which is told how
+ * that came, asks for another one in a session of its own.
  */
 export class Relay {
   readonly #up: MpiLink;
@@ -46,15 +46,24 @@ export class Relay {
   #read: number | null = null;
   #looks = 0;
   #recalls = 0;
-  /** The message of a recall that was not passed on yet, and how far the child had read when that was last seen. */
+  /**
+   * The message of a recall that was not passed on yet, and how far the child had read when that
+   * was last seen.
+   */
   #recallDue: Uint8Array | null = null;
   #recallRead: number | null = null;
   #recallTimer: ReturnType<typeof setTimeout> | null = null;
-  /** Looks whether the child begins what it was last sent; and how far it had read when it was found to begin nothing. */
+  /**
+   * Looks whether the child begins what it was last sent; and how far it had read when it was found
+   * to begin nothing.
+   */
   #glance: ReturnType<typeof setTimeout> | null = null;
   #stood: number | null = null;
 
-  /** `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the child is gone. */
+  /**
+   * `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the
+   * child is gone.
+   */
   constructor(up: MpiLink, spinUs: number, onOver: () => void) {
     this.#up = up;
     this.#us = introduce(spinUs);
@@ -63,7 +72,10 @@ export class Relay {
     this.#downward = new MessageWriter(up.session);
   }
 
-  /** Starts the child. `message` is the controller's, which asks for it; `wake` is called when the child rings. */
+  /**
+   * Starts the child. `message` is the controller's, which asks for it; `wake` is called when the
+   * child rings.
+   */
   start(bytes: Uint8Array, length: number, place: Place, wake: () => void): void {
     readFrames(bytes, length, [], (frame) => {
       this.#up.meet(readGreeting(readContent(frame)));
@@ -124,7 +136,9 @@ export class Relay {
     this.#child?.awake();
   }
 
-  /** Nobody wants to hear of the child any more, which was let go: it has a moment to end by itself. */
+  /**
+   * Nobody wants to hear of the child any more, which was let go: it has a moment to end by itself.
+   */
   end(): void {
     const child = this.#child;
     this.#leave();
@@ -156,7 +170,9 @@ export class Relay {
     return timer;
   }
 
-  /** A child that has not begun what it was sent, nor read on, is told of: another one may be idle. */
+  /**
+   * A child that has not begun what it was sent, nor read on, is told of: another one may be idle.
+   */
   #lookAtStart(read: number | null): void {
     this.#glance = null;
     const child = this.#child;
@@ -174,7 +190,10 @@ export class Relay {
     this.#say(Kind.Held, At.Nothing, this.#recalls);
   }
 
-  /** Passes on the recall that is due, unless the child still reads: of that it would begin nothing, and have to get it again. */
+  /**
+   * Passes on the recall that is due, unless the child still reads: of that it would begin nothing,
+   * and have to get it again.
+   */
   #recall(child: LocalLink): void {
     const message = this.#recallDue!;
     const { told, unread, reading } = child;
@@ -214,7 +233,10 @@ export class Relay {
     this.#up.send(this.#upward);
   }
 
-  /** The controller takes it that `task` (0: whatever it is) keeps the child. It may have gone on since. */
+  /**
+   * The controller takes it that `task` (0: whatever it is) keeps the child. It may have gone on
+   * since.
+   */
   #kill(child: LocalLink, task: number): void {
     const { told } = child;
     const hasGoneOn =
@@ -226,8 +248,9 @@ export class Relay {
   }
 
   /**
-   * What `liveness.ts` is for local workers: something that a task left behind keeps the child's thread.
-   * Whether the task that it told of last is over, it may have had no time to tell, and the controller knows.
+   * What `liveness.ts` is for local workers: something that a task left behind keeps the child's
+   * thread. Whether the task that it told of last is over, it may have had no time to tell, and the
+   * controller knows.
    */
   #look(): void {
     const child = this.#child;

@@ -12,9 +12,14 @@ import { At } from "../wire/task-id.ts";
 /** What a service needs of its rank. */
 export interface Host {
   readonly hub: MpiHub;
-  /** True while the rank waits in `open`: else its thread is the program's, and what comes is kept. */
+  /**
+   * True while the rank waits in `open`: else its thread is the program's, and what comes is kept.
+   */
   readonly isServing: boolean;
-  /** True while it still waits, but only for what is left of pools that are over: it is about to go on. */
+  /**
+   * True while it still waits, but only for what is left of pools that are over: it is about to go
+   * on.
+   */
   readonly isParting: boolean;
   /** µs for which a session, or a relay, says that it looks for messages before it sleeps. */
   readonly spinUs: { readonly session: number; readonly relay: number };
@@ -30,8 +35,8 @@ interface Message {
 }
 
 /**
- * What a rank does for one pool: it runs its session, or relays for that of a child where the pool is
- * isolated. The first message says which.
+ * What a rank does for one pool: it runs its session, or relays for that of a child where the pool
+ * is isolated. The first message says which.
  */
 class Service {
   readonly link: MpiLink;
@@ -144,7 +149,10 @@ export class Services {
     this.#host = host;
   }
 
-  /** Makes the link for a message of a session that is new; null for what comes late for one that is over. */
+  /**
+   * Makes the link for a message of a session that is new; null for what comes late for one that is
+   * over.
+   */
   accept(source: number, tag: number, session: number): MpiLink | null {
     if (!isForWorker(source, this.#host.hub.mpi.rank, tag)) return null;
     this.#find(source, tag)?.end();

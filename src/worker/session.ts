@@ -44,7 +44,9 @@ const FLUSH_MS = 0.015;
 /** ms between two looks at the memory that is used, at least: one takes 3 µs. */
 const MEMORY_LOOK_MS = 0.5;
 
-/** A function the controller has told of: found, or why not; null while its module is being loaded. */
+/**
+ * A function the controller has told of: found, or why not; null while its module is being loaded.
+ */
 interface Known {
   readonly label: string;
   found: Resolved | FunctionError | null;
@@ -85,16 +87,27 @@ export class Session {
   readonly #queue = new Fifo<Call>();
   /** A call that is begun, and waits until what was sent before has left. */
   #held: { readonly task: number; run(): void } | null = null;
-  /** The task whose function is being called: messages may be taken in by it, in a `getSync` of its rank's own pool. */
+  /**
+   * The task whose function is being called: messages may be taken in by it, in a `getSync` of its
+   * rank's own pool.
+   */
   #called: number | null = null;
-  /** The call that is being started, or answered: should that fail, it is answered with the failure. */
+  /**
+   * The call that is being started, or answered: should that fail, it is answered with the failure.
+   */
   #unanswered: number | null = null;
   /** Calls that wait are being started. */
   #isContinuing = false;
-  /** How often this worker was recalled, and how often it had been when the message came that is being read. */
+  /**
+   * How often this worker was recalled, and how often it had been when the message came that is
+   * being read.
+   */
   #recalls = 0;
   #recallsBefore = 0;
-  /** Calls of that message that were cancelled before it was read so far: by one of them, which took in messages. */
+  /**
+   * Calls of that message that were cancelled before it was read so far: by one of them, which took
+   * in messages.
+   */
   readonly #cancelled = new Set<number>();
   /** The asynchronous call that runs; null when none does. */
   #running: RunningCall | null = null;
@@ -105,7 +118,10 @@ export class Session {
   /** When answers were last sent. */
   #flushed = 0;
 
-  /** `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once the pool has let this worker go. */
+  /**
+   * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
+   * the pool has let this worker go.
+   */
   constructor(session: number, spinUs: number, onClosed: () => void) {
     this.#writer = new MessageWriter(session);
     this.#greeting = introduce(spinUs);
@@ -279,7 +295,10 @@ export class Session {
     }
   }
 
-  /** Something of this worker's own has failed, as where a task has changed what everything is made of. */
+  /**
+   * Something of this worker's own has failed, as where a task has changed what everything is made
+   * of.
+   */
   #fail(task: number, error: unknown): void {
     if (this.#unanswered !== task) throw error;
     this.#called = null;
@@ -416,7 +435,10 @@ export class Session {
     this.#end(running);
   }
 
-  /** Its process has come to its end, though the pool has not let it go: what it has begun stays told. */
+  /**
+   * Its process has come to its end, though the pool has not let it go: what it has begun stays
+   * told.
+   */
   leave(): void {
     this.#sayClosed();
     this.sendAnswers();
@@ -476,8 +498,8 @@ export class Session {
   }
 
   /**
-   * A timeout is for the function, and for what of the program's runs when its result is encoded; what it takes to
-   * send that does not count.
+   * A timeout is for the function, and for what of the program's runs when its result is encoded;
+   * what it takes to send that does not count.
    */
   #tellReturned(task: number, content: Encoded): void {
     if (bytesOf(content) < OUT_OF_BAND_BYTES) return;
@@ -493,8 +515,8 @@ export class Session {
   }
 
   /**
-   * Sends what was held back for company: before a call that may take long, and when a task ends its
-   * process. What was told of this worker stays.
+   * Sends what was held back for company: before a call that may take long, and when a task ends
+   * its process. What was told of this worker stays.
    */
   sendAnswers(): void {
     if (!this.#writer.empty) this.#link?.send(this.#writer);

@@ -1,7 +1,8 @@
 /**
- * `process.stdout` and `process.stderr` of a worker process. Bun's own keep what a pipe has no room for in memory,
- * where an end of the process loses it, and write it in pieces, between which other workers of the pipe write
- * theirs. Here a write has been done when it returns, as console.log's has: whatever becomes of the process.
+ * `process.stdout` and `process.stderr` of a worker process. Bun's own keep what a pipe has no room
+ * for in memory, where an end of the process loses it, and write it in pieces, between which other
+ * workers of the pipe write theirs. Here a write has been done when it returns, as console.log's
+ * has: whatever becomes of the process.
  */
 import { own, performance } from "../os/natives.ts";
 import {
@@ -40,8 +41,8 @@ class Output {
   }
 
   /**
-   * Writes all, in pieces of whole lines where they are short enough for that, and waits for the reader. What one
-   * that has stopped does not take in is dropped.
+   * Writes all, in pieces of whole lines where they are short enough for that, and waits for the
+   * reader. What one that has stopped does not take in is dropped.
    */
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
@@ -93,8 +94,9 @@ class Output {
 }
 
 /**
- * A descriptor for the same pipe that does not hold its writer. It is opened anew: the flag of a descriptor that
- * is inherited is that of all who share it, and programs that tasks start expect to be held.
+ * A descriptor for the same pipe that does not hold its writer. It is opened anew: the flag of a
+ * descriptor that is inherited is that of all who share it, and programs that tasks start expect to
+ * be held.
  */
 function unheld(fd: number): number {
   const folder = procOf(process.pid);
@@ -158,7 +160,8 @@ function isTerminal(fd: number): boolean {
 function define(name: "stdout" | "stderr", fd: number): void {
   if (isTerminal(fd)) return;
   let stream: WriteStream | null = null;
-  // To be assigned to keeps Bun from making its own, which would change the descriptor for all that share it.
+  // To be assigned to keeps Bun from making its own, which would change the descriptor for all that
+  // share it.
   Reflect.set(process, name, null);
   Object.defineProperty(process, name, {
     configurable: true,

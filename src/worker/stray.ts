@@ -1,4 +1,6 @@
-/** What is told on stderr of an error on a worker that nobody has caught: who, in which task, where. */
+/**
+ * What is told on stderr of an error on a worker that nobody has caught: who, in which task, where.
+ */
 import { writeSync } from "node:fs";
 import { findLines, needsLines } from "../function/lines.ts";
 import { INLINE } from "../function/paths.ts";
@@ -23,7 +25,10 @@ interface Stray {
 /** Those that wait for the lines of an inline function, and what came after them. */
 const untold: Stray[] = [];
 
-/** Tells of an error: at once, unless it has to be found first where the lines of an inline function stand. */
+/**
+ * Tells of an error: at once, unless it has to be found first where the lines of an inline function
+ * stand.
+ */
 export function tellStray(error: unknown): void {
   if (isStop(error) || isLeave(error)) return;
   const stray = { head: `bsync: ${whoAmI()}: an error that nobody caught${whence()}`, error };

@@ -1,9 +1,11 @@
 /**
  * Interrupts synchronous code whose time is over, whatever it catches. Two ways:
  *
- * - `node:vm`'s timeout, where nothing of bsync's own can be in the midst of anything. It costs next to nothing.
- * - Else a thread that strikes by a signal, and not before bsync's own code is whole (`os/whole.ts`): the engine has no
- *   way to put off a timeout of its own. It costs some 50 µs a call, most of it to listen to that signal.
+ * - `node:vm`'s timeout, where nothing of bsync's own can be in the midst of anything. It costs
+ *   next to nothing.
+ * - Else a thread that strikes by a signal, and not before bsync's own code is whole
+ *   (`os/whole.ts`): the engine has no way to put off a timeout of its own. It costs some 50 µs a
+ *   call, most of it to listen to that signal.
  */
 import { Script } from "node:vm";
 import { Atomics, JSON, performance } from "../os/natives.ts";
@@ -23,8 +25,9 @@ import { listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../processes.ts";
 
 /**
- * ms after which the thread strikes a second time, and twice as long after that a third. One is lost where what it hits
- * was called by a native function that takes it for an error of its own, as a listener of an `EventTarget` is.
+ * ms after which the thread strikes a second time, and twice as long after that a third. One is
+ * lost where what it hits was called by a native function that takes it for an error of its own, as
+ * a listener of an `EventTarget` is.
  */
 const AGAIN_MS = 20;
 
@@ -34,7 +37,8 @@ const ABSORB_MS = 100;
 /** ms for the thread to start. */
 const START_MS = 5_000;
 
-// What `node:vm` runs is a text, so the call it is to make is handed over by these. Each instance of bsync has its own.
+// What `node:vm` runs is a text, so the call it is to make is handed over by these. Each instance
+// of bsync has its own.
 const SLOT = `bsync.call.${process.pid}.${performance.now()}`;
 let pending: (() => void) | null = null;
 let script: Script | null = null;
@@ -56,8 +60,8 @@ export function prepareWatchdog(): void {
 }
 
 /**
- * Calls `deed`, which throws nothing, and tells `clock` when its time is over: before anything counts it, so that
- * nothing is interrupted earlier. Null when it has come to its end.
+ * Calls `deed`, which throws nothing, and tells `clock` when its time is over: before anything
+ * counts it, so that nothing is interrupted earlier. Null when it has come to its end.
  */
 export function runWithin(
   timeout: number,
@@ -93,7 +97,8 @@ export function runWithin(
     const isOurs =
       shared === null || (Atomics.load(shared.words, Word.State) & 3) === State.Striking;
     if (shared !== null && !course.hasEnded && stopStrikes()) absorb();
-    // It was at its end, and what ends with it was cut off: once more, where nothing is interrupted.
+    // It was at its end, and what ends with it was cut off: once more, where nothing is
+    // interrupted.
     if (exitCode !== null) exitProcess(exitCode);
     if (!course.hasEnded) return isOurs ? "time" : "signal";
   } finally {

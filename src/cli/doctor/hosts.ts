@@ -34,7 +34,9 @@ function isOversubscribed(ranks: readonly RankFacts[]): boolean {
   );
 }
 
-/** Ranks by the control groups that limit them. Of containers each has its own, by the same name. */
+/**
+ * Ranks by the control groups that limit them. Of containers each has its own, by the same name.
+ */
 function groupsOf(ranks: readonly RankFacts[]): Map<string, [RankFacts, ...RankFacts[]]> {
   const groups = Map.groupBy(ranks, ({ host, quota }) => `${host} ${quota?.group ?? ""}`);
   return groups as Map<string, [RankFacts, ...RankFacts[]]>;
@@ -49,7 +51,10 @@ function quotaOf(ranks: readonly RankFacts[]): number | null {
   return sum;
 }
 
-/** Hosts of one name may be several machines, and one machine may have containers with names of their own. */
+/**
+ * Hosts of one name may be several machines, and one machine may have containers with names of
+ * their own.
+ */
 export function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
   const machines = Map.groupBy(ranks, ({ machine, host }) => machine || host);
   const hosts = Map.groupBy(ranks, ({ machine, host }) => `${host} ${machine}`);

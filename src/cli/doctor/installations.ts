@@ -1,4 +1,7 @@
-/** The MPIs of this machine: each mpirun with the mpicc that its jobs would use, and each mpicc without one. */
+/**
+ * The MPIs of this machine: each mpirun with the mpicc that its jobs would use, and each mpicc
+ * without one.
+ */
 import { dirname } from "node:path";
 import { textOf } from "../../errors.ts";
 import { buildShim } from "../../mpi/build.ts";
@@ -45,7 +48,9 @@ export function findInstallations(env: Environment, cache: Cache): Installations
   return { found: [...started, ...others], broken: [...broken.values()] };
 }
 
-/** What is told of a wrapper. `error` is what it said when the binding was built, if that was tried. */
+/**
+ * What is told of a wrapper. `error` is what it said when the binding was built, if that was tried.
+ */
 export function describeCompiler(compiler: Compiler, error: string | null): MpiccFacts {
   const { path, family, show } = compiler;
   const version = headerVersion(compiler);

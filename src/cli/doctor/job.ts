@@ -34,7 +34,10 @@ const ALL_PINGS_MS = 5_000;
 /** ms that each rank has to answer, when others have used up the time that was for all of them. */
 const LEAST_MS = 1_000;
 
-/** ms that rank 0 may take for other things than the ranks: to compile a binding is the longest of them. */
+/**
+ * ms that rank 0 may take for other things than the ranks: to compile a binding is the longest of
+ * them.
+ */
 const ASIDE_MS = 180_000;
 
 /** µs that a waiting side spins, as pools do where there is a core for each rank. */
@@ -43,7 +46,10 @@ const SPIN_US = 300;
 /** What rank 0 has found. */
 export interface Examined {
   readonly job: JobFacts;
-  /** Lets the other ranks go. Does not return where some are silent: then it ends the job with `code`. */
+  /**
+   * Lets the other ranks go. Does not return where some are silent: then it ends the job with
+   * `code`.
+   */
   end(code: number): void;
 }
 
@@ -90,7 +96,10 @@ function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRan
     .map((rank) => ({ rank, host: mpi.hostOf(rank), pid: pids.get(rank) ?? null }));
 }
 
-/** On the other ranks: tells rank 0 of this one, serves it until it says to leave, and returns the exit code. */
+/**
+ * On the other ranks: tells rank 0 of this one, serves it until it says to leave, and returns the
+ * exit code.
+ */
 export function serveJob(launcher: Launcher, timeoutMs: number): number {
   let mpi: Mpi;
   try {
@@ -109,13 +118,15 @@ export function serveJob(launcher: Launcher, timeoutMs: number): number {
   return 0;
 }
 
-/** ms in which rank 0, should MPI not start there either, reports before the job is ended elsewhere. */
+/**
+ * ms in which rank 0, should MPI not start there either, reports before the job is ended elsewhere.
+ */
 const REPORT_MS = 5_000;
 
 /**
- * MPI does not start here. Of that rank 0 knows only if its own host has the same trouble; so the first rank
- * of each host tells of it. On another host than rank 0's it then ends the job, where others may wait for
- * this rank in `MPI_Init`.
+ * MPI does not start here. Of that rank 0 knows only if its own host has the same trouble; so the
+ * first rank of each host tells of it. On another host than rank 0's it then ends the job, where
+ * others may wait for this rank in `MPI_Init`.
  */
 function tellFailure({ rank }: Launcher, error: unknown): number {
   const place = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
@@ -129,7 +140,9 @@ function tellFailure({ rank }: Launcher, error: unknown): number {
   return 1;
 }
 
-/** Until rank 0 says to leave; false when it has been silent for longer than all that it may be at. */
+/**
+ * Until rank 0 says to leave; false when it has been silent for longer than all that it may be at.
+ */
 function serve(mpi: Mpi, timeoutMs: number): boolean {
   const patienceMs = 2 * timeoutMs + mpi.size * LEAST_MS + ASIDE_MS;
   let until = performance.now() + patienceMs;
@@ -197,8 +210,9 @@ interface Address {
 }
 
 /**
- * Sends, and tells whether that was done in time. Small messages are sent eagerly, and do not wait for the
- * other side, but where it has not taken the earlier ones, or a connection has to be made first.
+ * Sends, and tells whether that was done in time. Small messages are sent eagerly, and do not wait
+ * for the other side, but where it has not taken the earlier ones, or a connection has to be made
+ * first.
  */
 function send(mpi: Mpi, body: Uint8Array, { dest, tag, until }: Address): boolean {
   return finish(mpi, mpi.send(body, body.byteLength, dest, tag), until);
@@ -238,7 +252,10 @@ function ping(mpi: Mpi, ranks: RankFacts[], timeoutMs: number): RankFacts[] {
   return answered;
 }
 
-/** µs of a round trip to `rank`, the median of those within `limitMs`; null when it has not answered `until` then. */
+/**
+ * µs of a round trip to `rank`, the median of those within `limitMs`; null when it has not answered
+ * `until` then.
+ */
 function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): number | null {
   const begin = performance.now();
   const trips: number[] = [];
@@ -257,8 +274,8 @@ function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): numb
 }
 
 /**
- * Lets the others go. Nobody is told to before all have answered: Open MPI's mpirun does not always survive
- * an abort while ranks leave.
+ * Lets the others go. Nobody is told to before all have answered: Open MPI's mpirun does not always
+ * survive an abort while ranks leave.
  */
 function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number }): void {
   const until = performance.now() + timeoutMs;

@@ -1,4 +1,7 @@
-/** Asks each host of a launch what it has: by the launcher itself, which starts a look at it in the program's place. */
+/**
+ * Asks each host of a launch what it has: by the launcher itself, which starts a look at it in the
+ * program's place.
+ */
 import { basename } from "node:path";
 import { EXAMINE_PLACE, PLACE_MARK, type PlaceQuestion } from "./place.ts";
 import type { LaunchFacts, PlaceFacts } from "./report.ts";

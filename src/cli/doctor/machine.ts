@@ -6,7 +6,10 @@ import { hostCores } from "../../cores.ts";
 import { createMemoryIn, MEMORY_FOLDER } from "../../link/memory.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
-/** Is `version` at least the one in `required`, as ">=1.4.5"? One of a canary build counts as what it leads to. */
+/**
+ * Is `version` at least the one in `required`, as ">=1.4.5"? One of a canary build counts as what
+ * it leads to.
+ */
 export function isRecent(version: string, required: string): boolean {
   const [number = version] = version.split("-");
   return Bun.semver.satisfies(number, required);

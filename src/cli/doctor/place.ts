@@ -1,6 +1,7 @@
 /**
- * What a host has of what a program needs. `examinePlace` runs there, in that host's own Bun and as a text
- * (`bun -e`), since bsync itself may be what is missing; where it is there, `examineMpi` is asked, too.
+ * What a host has of what a program needs. `examinePlace` runs there, in that host's own Bun and as
+ * a text (`bun -e`), since bsync itself may be what is missing; where it is there, `examineMpi` is
+ * asked, too.
  */
 import { textOf } from "../../errors.ts";
 import { findLauncher } from "../../mpi/launcher.ts";
@@ -14,7 +15,10 @@ export const PLACE_MARK = "bsync-doctor-host ";
 export interface PlaceQuestion {
   /** The program, as it stands in the command; null where that names none. */
   readonly program: string | null;
-  /** Whether that is a file, a script of package.json (or a file, or a package's command), or a package's command. */
+  /**
+   * Whether that is a file, a script of package.json (or a file, or a package's command), or a
+   * package's command.
+   */
   readonly kind: "file" | "script" | "command";
   readonly mark: string;
 }

@@ -18,7 +18,10 @@ import type {
 /** What is found before anything is judged. */
 export type Findings = Omit<Report, "problems" | "ok">;
 
-/** µs above which a round trip between ranks of one host is slow: where all is well it takes 1 to 10. */
+/**
+ * µs above which a round trip between ranks of one host is slow: where all is well it takes 1 to
+ * 10.
+ */
 const SLOW_US = 100;
 
 /** Everything that is wrong, errors first. */

@@ -20,7 +20,9 @@ export interface Report {
   readonly job: JobFacts | null;
   /** How many copies of the command srun has started without an MPI for them; 0 as a rule. */
   readonly strayTasks: number;
-  /** What the hosts of a launch have; null where no command was given (`bsync doctor -- mpirun …`). */
+  /**
+   * What the hosts of a launch have; null where no command was given (`bsync doctor -- mpirun …`).
+   */
   readonly launch: LaunchFacts | null;
   /** What is wrong, errors first. */
   readonly problems: readonly Problem[];
@@ -75,10 +77,10 @@ export interface ShimFacts {
   /** One that this version of bsync would use now, with an MPI that is here. */
   readonly current: boolean;
   /**
-   * `"loads"`; `"damaged"`: not as it was written, and never loaded; `"broken"`: whole, but it does not
-   * load, or crashes, or is of another version of the interface; `"repaired"`: one of these two, until it
-   * was built again just now; `"unused"`: not current, and not looked into. It may be in use all the same: by
-   * another version of bsync, or with an MPI that is not found from here.
+   * `"loads"`; `"damaged"`: not as it was written, and never loaded; `"broken"`: whole, but it does
+   * not load, or crashes, or is of another version of the interface; `"repaired"`: one of these
+   * two, until it was built again just now; `"unused"`: not current, and not looked into. It may be
+   * in use all the same: by another version of bsync, or with an MPI that is not found from here.
    */
   readonly state: "loads" | "damaged" | "broken" | "repaired" | "unused";
   /** The version of its interface; null when it could not be asked. */
@@ -95,7 +97,10 @@ export interface MpiFacts {
   readonly mpirun: { readonly path: string; readonly aliases: readonly string[] } | null;
   /** The wrapper that its binding is built with; null when there is none. */
   readonly mpicc: MpiccFacts | null;
-  /** The job of two ranks that doctor started to try it; null where it could not, or was a rank itself. */
+  /**
+   * The job of two ranks that doctor started to try it; null where it could not, or was a rank
+   * itself.
+   */
   readonly trial: TrialFacts | null;
 }
 
@@ -123,7 +128,10 @@ export interface TrialFacts {
 /** A job of MPI, as its rank 0 sees it. */
 export interface JobFacts {
   readonly launcher: { readonly name: string; readonly family: Family };
-  /** Number of ranks, by MPI, or, where that could not be started, by the launcher: 0 if it doesn't tell. */
+  /**
+   * Number of ranks, by MPI, or, where that could not be started, by the launcher: 0 if it doesn't
+   * tell.
+   */
   readonly size: number;
   /** Why MPI could not be started; null when it was. What follows `mpicc` is empty then. */
   readonly error: string | null;
@@ -145,7 +153,9 @@ export interface JobFacts {
 export interface SilentRank {
   readonly rank: number;
   readonly host: string;
-  /** Of one that told of itself, and then answered no more; null when it has said nothing at all. */
+  /**
+   * Of one that told of itself, and then answered no more; null when it has said nothing at all.
+   */
   readonly pid: number | null;
 }
 
@@ -155,7 +165,10 @@ export interface HostFacts {
   readonly cores: number;
   /** How many of them its ranks may run on, all together. */
   readonly coresOfRanks: number;
-  /** How many cores' worth of time the control groups of its ranks have, all together; null for no limit. */
+  /**
+   * How many cores' worth of time the control groups of its ranks have, all together; null for no
+   * limit.
+   */
   readonly quota: number | null;
   /** There is no core for each rank: of the machine, by what it is bound to, or by that limit. */
   readonly oversubscribed: boolean;
@@ -181,7 +194,10 @@ export interface RankFacts {
   readonly pingUs: number | null;
 }
 
-/** A command that starts a program on several hosts, as it was given; not the program is started, but a look. */
+/**
+ * A command that starts a program on several hosts, as it was given; not the program is started,
+ * but a look.
+ */
 export interface LaunchFacts {
   readonly command: string;
   /** Those that answered, by name; once for each program that they are to run. */
@@ -195,19 +211,29 @@ export interface PlaceFacts {
   readonly host: string;
   /** Without a version it does not run there, and `path` is the PATH in which it was looked for. */
   readonly bun: { readonly version: string | null; readonly path: string };
-  /** The folder that programs are started in; null where Bun does not run, and so nothing more is known. */
+  /**
+   * The folder that programs are started in; null where Bun does not run, and so nothing more is
+   * known.
+   */
   readonly folder: string | null;
-  /** What is to run: the path of a file, or the name of a script or of a package's command; null where the command names none. */
+  /**
+   * What is to run: the path of a file, or the name of a script or of a package's command; null
+   * where the command names none.
+   */
   readonly program: { readonly path: string; readonly found: boolean } | null;
   /** What the program imports, and is not there, as `"bsync"`. */
   readonly missing: readonly string[];
-  /** The package as the program finds it, and why it does not load, if so; null if it is not there. */
+  /**
+   * The package as the program finds it, and why it does not load, if so; null if it is not there.
+   */
   readonly bsync: {
     readonly version: string;
     readonly path: string;
     readonly error: string | null;
   } | null;
-  /** Where its binding to MPI comes from, or why it cannot be had; null if that could not be asked. */
+  /**
+   * Where its binding to MPI comes from, or why it cannot be had; null if that could not be asked.
+   */
   readonly mpi: { readonly shim: string | null; readonly error: string | null } | null;
 }
 

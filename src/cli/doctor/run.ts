@@ -1,4 +1,6 @@
-/** Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind. */
+/**
+ * Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind.
+ */
 import { textOf } from "../../errors.ts";
 import { endAll, endWithThis, timeFor } from "../../os/ask.ts";
 
@@ -28,7 +30,10 @@ export interface RunOptions {
   readonly limitMs: number;
 }
 
-/** ms from SIGTERM to SIGKILL: asked to, a launcher ends its ranks; killed outright it would leave them. */
+/**
+ * ms from SIGTERM to SIGKILL: asked to, a launcher ends its ranks; killed outright it would leave
+ * them.
+ */
 const END_MS = 3_000;
 
 /** ms in which what it has said is read to the end, once it is over. */
@@ -37,7 +42,9 @@ const READ_MS = 1_000;
 /** Bytes of what it says that are kept, of each of its two outputs. */
 const MOST_BYTES = 1 << 20;
 
-/** Past the limit the program is ended, with all that it has started; so is what it leaves behind. */
+/**
+ * Past the limit the program is ended, with all that it has started; so is what it leaves behind.
+ */
 export async function run(command: string[], options: RunOptions): Promise<Outcome> {
   try {
     return await runToEnd(command, { ...options, limitMs: timeFor(options.limitMs) });

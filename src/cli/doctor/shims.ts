@@ -13,8 +13,8 @@ const PROBE = join(import.meta.dir, "probe.ts");
 const PROBE_MS = 10_000;
 
 /**
- * What is in the cache. `compilers` are those that bindings would be built with now; what they would not
- * ask for is listed, and left alone.
+ * What is in the cache. `compilers` are those that bindings would be built with now; what they
+ * would not ask for is listed, and left alone.
  */
 export async function examineShims(
   cache: Cache,
@@ -55,8 +55,8 @@ async function probe(path: string): Promise<Pick<ShimFacts, "state" | "abi" | "w
 }
 
 /**
- * The state of `after`, with what was wrong `before` and is not any more: bsync builds again what does
- * not load.
+ * The state of `after`, with what was wrong `before` and is not any more: bsync builds again what
+ * does not load.
  */
 export function withRepairs(
   before: readonly ShimFacts[],
