@@ -1,7 +1,8 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import type { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
-import { isLoading, reachedOpen } from "./function/main-script.ts";
+import { callers } from "./function/callers.ts";
+import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
 import { unmeasured } from "./estimates.ts";
 import { recordOf } from "./function/reference.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
@@ -278,8 +279,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   readonly #submit: Submit = (fn, args, options) => {
     if (this.#controller === null && isLoading()) {
-      // The main script, which is being loaded for its functions, uses a pool that it imports.
-      reachedOpen();
+      // A module, which is being loaded for its functions, uses a pool: it has come far enough.
+      const module = callers().at(-1)?.module ?? mainScript();
+      if (module === mainScript()) reachedOpen();
+      else reachedPool(module);
       return new MessageHandle(0, unmeasured(recordOf(fn)), options, NOBODY);
     }
     const controller = this.#requireController("call a function");

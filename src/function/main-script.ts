@@ -10,19 +10,23 @@ interface Run {
   loading: number;
   /** Whether any module ever was. */
   hasBegun: boolean;
-  /**
-   * The program's main script, and what to do when it comes to `AsyncPool.open` while it is loaded.
-   */
+  /** The program's main script. */
   main: string | null;
   /** Its text, if it was given by `bun -e`. */
   text: string | null;
-  onOpen: () => void;
+  /** What to do when a module comes to a pool while others are loaded, one of each of these. */
+  readonly onPool: Set<OnPool>;
+  /** Modules that wait at their top levels for a pool that is none. */
+  readonly waiting: Set<string>;
   /**
    * What the main script has come to, and goes no further: `AsyncPool.open`, or a call that
    * communicates; null: not yet.
    */
   end: string | null;
 }
+
+/** Called with the module that has come to a pool. */
+type OnPool = (module: string) => void;
 
 const slot = Symbol.for("bsync.run");
 const holder = globalThis as { [slot]?: Run };
@@ -31,7 +35,8 @@ const run = (holder[slot] ??= {
   hasBegun: false,
   main: null,
   text: null,
-  onOpen: () => {},
+  onPool: new Set(),
+  waiting: new Set(),
   end: null,
 });
 
@@ -58,22 +63,16 @@ export function setMainScript(path: string | null, text: string | null = null): 
   run.text = text;
 }
 
-/**
- * Runs a module by `start`; `onOpen` is called if it is the main script, and comes to
- * `AsyncPool.open`.
- */
-export async function runModule(
-  path: string,
-  start: () => Promise<void>,
-  onOpen: () => void,
-): Promise<void> {
-  if (path === mainScript()) run.onOpen = onOpen;
+/** Runs a module by `start`; `onPool` is called when any module comes to a pool meanwhile. */
+export async function runModule(start: () => Promise<void>, onPool: OnPool): Promise<void> {
+  run.onPool.add(onPool);
   run.loading++;
   run.hasBegun = true;
   try {
     await start();
   } finally {
     run.loading--;
+    run.onPool.delete(onPool);
   }
 }
 
@@ -99,7 +98,18 @@ export function isLoading(): boolean {
  */
 export function reachedOpen(end = "AsyncPool.open"): void {
   run.end ??= end;
-  run.onOpen();
+  reachedPool(mainScript());
+}
+
+/** A module that is loaded has come to a pool, which is none here: it goes no further. */
+export function reachedPool(module: string): void {
+  run.waiting.add(module);
+  for (const onPool of run.onPool) onPool(module);
+}
+
+/** The modules that go no further. */
+export function modulesAtPools(): ReadonlySet<string> {
+  return run.waiting;
 }
 
 /**

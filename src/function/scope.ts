@@ -18,7 +18,7 @@ import {
   prepareLoader,
 } from "./loader.ts";
 import { exportsOf } from "./graph.ts";
-import { endOfMain, mainScript, mainText, runModule } from "./main-script.ts";
+import { endOfMain, mainScript, mainText, modulesAtPools, runModule } from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
 /**
@@ -127,7 +127,7 @@ function isCommonJs(path: string): boolean {
   }
 }
 
-/** Runs a module until it has come to its end, or to `AsyncPool.open`. */
+/** Runs a module until it has come to its end, or it, or one it imports, to a pool. */
 async function within(path: string, run: () => Promise<void>): Promise<void> {
   const { promise, resolve, reject } = newPromise<void>();
   const timer = setTimeout(() => {
@@ -136,8 +136,15 @@ async function within(path: string, run: () => Promise<void>): Promise<void> {
     reject(new FunctionError(`${what}: ${why}`));
   }, LOAD_MS);
   timer.unref();
+  // What imports a module that waits for ever never runs.
+  if ([...modulesAtPools()].some((module) => dependsOn(path, module))) resolve();
   try {
-    await runModule(path, () => Promise.race([run(), promise]), resolve);
+    await runModule(
+      () => Promise.race([run(), promise]),
+      (module) => {
+        if (module === path || dependsOn(path, module)) resolve();
+      },
+    );
   } finally {
     clearTimeout(timer);
   }

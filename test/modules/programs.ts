@@ -161,6 +161,18 @@ export function part(x: number) { return base() + x; }
     },
     prints: ["11", "12"],
   },
+  "a module that the main script imports opens the pool": {
+    files: {
+      "main.ts": 'import "./job.ts";\n',
+      "job.ts": job("const K = 4;\nfunction work(x: number) { return x + K; }", [
+        "work, 1",
+        "(x: number) => work(x) * 2, 1",
+        '"Math.max", 1, 2',
+      ]),
+    },
+    start: ["main.ts"],
+    prints: ["5", "10", "2"],
+  },
   "attributes: a module's own text, a file's path, data": {
     files: {
       "note.ts": "export const a = 1;\n",
