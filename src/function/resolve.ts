@@ -37,7 +37,16 @@ export class Resolved {
   }
 }
 
-Object.setPrototypeOf(Resolved.prototype, null);
+/** What a text came to. It inherits nothing, for the same reason. */
+class Evaluated {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+for (const { prototype } of [Resolved, Evaluated]) Object.setPrototypeOf(prototype, null);
 
 /** Finds a function; rejects with `FunctionError` that says what was looked for, and where. */
 export async function resolveFunction(
@@ -97,15 +106,16 @@ async function findSource(
   const home = modules[0]!;
   const id = registerInline({ module: home, text, line: reference.line });
   const source = `${reference.expression}\n//# sourceURL=${encodeURI(home)}${INLINE}${id}`;
-  const fn = (await evaluateIn(home, source, name || text)) as AnyFunction;
-  return new Resolved(fn, { text, id });
+  const { value } = await evaluateIn(home, source, name || text);
+  return new Resolved(value as AnyFunction, { text, id });
 }
 
 /** A text stands for whatever it yields among the main script's names, and the globals. */
 async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (main.startsWith("/")) await loadModule(main, `"${text}"`);
   const byName = readExport(main, text) ?? readName(main, text);
-  const value = byName === undefined ? await evaluateIn(main, `(${text}\n)`, text) : byName;
+  const { value } =
+    byName === undefined ? await evaluateIn(main, `(${text}\n)`, text) : new Evaluated(byName);
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return new Resolved(value as AnyFunction);
   }
@@ -118,33 +128,34 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
  * Evaluates an expression among the names of a module that was loaded. `what` it stands for, in
  * messages.
  */
-async function evaluateIn(module: string, source: string, what: string): Promise<unknown> {
+async function evaluateIn(module: string, source: string, what: string): Promise<Evaluated> {
   const scope = scopeOf(module);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
   const text = withoutMeta(source);
-  const missing = scope === undefined ? null : await namesOutOfReach(module, scope, text);
+  const missing = new Map<string, unknown>();
+  if (scope !== undefined) await addNamesOutOfReach(module, scope, text, missing);
   try {
-    if (missing === null || missing.size === 0) return evaluate(text);
+    if (missing.size === 0) return new Evaluated(evaluate(text));
     const enclose = evaluate(`(${[...missing.keys()].join(",")})=>${text}`) as AnyFunction;
-    return enclose(...missing.values());
+    return new Evaluated(enclose(...missing.values()));
   } catch (error) {
     throw refused(what, error);
   }
 }
 
 /**
- * The names of a module that a text uses and that cannot be evaluated there, with what they stand
+ * Adds the names of a module that a text uses and that cannot be evaluated there, with what they stand
  * for: imports that nothing else uses, which the runtime leaves out; and all there are, where what
  * it exports alone is within reach.
  */
-async function namesOutOfReach(
+async function addNamesOutOfReach(
   module: string,
   { evaluate, exports, reach }: Scope,
   text: string,
-): Promise<Map<string, unknown>> {
-  const found = new Map<string, unknown>();
+  found: Map<string, unknown>,
+): Promise<void> {
   const imports = importsOf(module);
-  if (reach === "names" && !imports.some(({ local }) => text.includes(local))) return found;
+  if (reach === "names" && !imports.some(({ local }) => text.includes(local))) return;
   const uses = wordsOf(codeOf(text));
   for (const { local, imported, specifier } of imports) {
     if (!uses.has(local) || (reach === "names" && isThere(evaluate, local))) continue;
@@ -153,10 +164,10 @@ async function namesOutOfReach(
     if (imported === "*") found.set(local, namespace);
     else if (imported in namespace) found.set(local, namespace[imported]);
   }
-  if (reach === "names") return found;
+  if (reach === "names") return;
   for (const name of Object.keys(exports)) if (uses.has(name)) found.set(name, exports[name]);
   const lacking = declaredNames(module).find((name) => uses.has(name) && !found.has(name));
-  if (lacking === undefined) return found;
+  if (lacking === undefined) return;
   throw new FunctionError(
     `Cannot reach "${lacking}" of ${module} on this worker: the module was not loaded by way of bsync, but by ` +
       "a plugin or a preload of the program, which leaves its exports in reach alone; " +
