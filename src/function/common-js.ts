@@ -1,5 +1,5 @@
 import Module from "node:module";
-import { HAND_OVER } from "./loader.ts";
+import { HAND_OVER } from "./paths.ts";
 import { isEsModule, readText } from "./module-text.ts";
 
 /**

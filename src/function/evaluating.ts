@@ -21,7 +21,7 @@ export function exportsOfEvaluating(path: string): object | undefined {
   let namespace = namespaces.get(path);
   if (namespace === undefined) {
     if (require.cache[path] !== undefined || !isLoaded(path)) return undefined;
-    namespace = takeNamespace(path);
+    namespace = takeNamespace(path, require);
     namespaces.set(path, namespace);
   }
   return namespace ?? undefined;
@@ -54,7 +54,14 @@ function importsFrom(path: string, found: Set<string>): Set<string> {
 
 let count = 0;
 
-function takeNamespace(path: string): object | null {
+/**
+ * The namespace of a module that is being evaluated; null for any other. `requireIn` requires where
+ * that module is.
+ */
+export function takeNamespace(
+  path: string,
+  requireIn: (specifier: string) => unknown,
+): object | null {
   let taken: object | null = null;
   let isTaking = true;
   const slot = `bsync.namespace-${count++}`;
@@ -87,12 +94,12 @@ function takeNamespace(path: string): object | null {
       // Were it not loaded, it must not be: it would run again.
       build.onLoad({ filter: new RegExp(`^${RegExp.escape(path)}$`) }, async () => {
         if (isTaking) throw new Error(`${path} is not being evaluated`);
-        return { contents: await Bun.file(path).text(), loader: languageOf(path)! };
+        return { contents: await Bun.file(path).text(), loader: languageOf(path) ?? "tsx" };
       });
     },
   });
   try {
-    require(outer);
+    requireIn(outer);
   } catch {
     // As it awaits, what imports it cannot be had at once; what was to be taken was taken before.
   }

@@ -1,8 +1,10 @@
+import { extname } from "node:path";
 import { JSON } from "../os/natives.ts";
-import { hasGraph, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
-import { mainScript, mainText } from "./main-script.ts";
+import { withNamesInReach } from "./common-js.ts";
+import { hasGraph, loadedModules, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
+import { asNoMain, mainScript, mainText } from "./main-script.ts";
 import { noteShift } from "./maps.ts";
-import { AS_IT_IS, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
+import { AS_IT_IS, HAND_OVER, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import {
   importedWithAttributes,
   isEsModule,
@@ -42,26 +44,23 @@ export type TakeOver = (path: string, evaluate: Evaluate, exports: object) => vo
 
 type Exports = Record<string, unknown>;
 
-/** The one name that texts are given, free in each of them. */
-export const HAND_OVER = "__bsync_open";
-
 /** Where the runtime looks for modules of bsync's that are no files. */
 const NAMESPACE = "bsync";
 /** Runs in the graph: what it loads belongs to that. */
 const INSIDE =
   "export const load = (path) => import(path);" +
-  "export const loadCommonJs = (path) => require(path);" +
+  "export const requireModule = (specifier) => require(specifier);" +
   "export const cache = require.cache;";
 
 interface Inside {
   load(path: string): Promise<Exports>;
-  loadCommonJs(path: string): Exports;
+  requireModule(specifier: string): unknown;
   readonly cache: Loaded;
 }
 
 const HERE: Inside = {
   load: (path) => import(path) as Promise<Exports>,
-  loadCommonJs: (path) => require(path) as Exports,
+  requireModule: (specifier) => require(specifier) as unknown,
   cache: require.cache,
 };
 
@@ -78,9 +77,18 @@ export function loadModule(key: string): Promise<Exports> {
   return inside!.load(key);
 }
 
-/** Loads a CommonJS module; returns what it exports. */
-export function loadCommonJs(path: string): Exports {
-  return inside!.loadCommonJs(path);
+/** Requires a module, as the program's own code would. */
+export function requireModule(specifier: string): unknown {
+  return inside!.requireModule(specifier);
+}
+
+/** The CommonJS modules that were required for their names. */
+const required = new Set<string>();
+
+/** Loads a CommonJS module with its names within reach. */
+export function loadCommonJs(path: string): void {
+  required.add(path);
+  withNamesInReach(() => asNoMain(() => requireModule(path)));
 }
 
 /**
@@ -101,7 +109,7 @@ export async function prepareLoader(takeOver: TakeOver): Promise<void> {
   setGraph(graph);
   if (!mayHook) {
     const load = (path: string) => graph.import<Exports>(path);
-    inside = { load, loadCommonJs: HERE.loadCommonJs, cache: {} };
+    inside = { load, requireModule: HERE.requireModule, cache: {} };
     return;
   }
   install();
@@ -179,19 +187,40 @@ function moduleOfGraph(): Exports {
 function onResolve(specifier: string, importer: string): Bun.OnResolveResult | undefined {
   // It is called for what it resolves itself, too.
   if (isResolving) return undefined;
+  // A program that was given by `bun -e` is no file.
+  if (specifier === keyOf(mainScript()) && mainText() !== null) return { path: specifier };
+  const from = plainPath(importer);
+  if (specifier === "module") return modulesOwn(importer);
+  const target = resolveQuietly(specifier, from);
+  if (target === null) return undefined;
+  if (isImportedWithAttributes(specifier, from)) return { path: target + AS_IT_IS };
+  if (!nameModule(target)) requireFirst(target);
+  return undefined;
+}
+
+function resolveQuietly(specifier: string, importer: string): string | null {
   isResolving = true;
   try {
-    // A program that was given by `bun -e` is no file.
-    if (specifier === keyOf(mainScript()) && mainText() !== null) return { path: specifier };
-    const from = plainPath(importer);
-    if (specifier === "module") return modulesOwn(importer);
-    const target = resolved(specifier, from);
-    if (target === null) return undefined;
-    if (isImportedWithAttributes(specifier, from)) return { path: target + AS_IT_IS };
-    nameModule(target);
-    return undefined;
+    return resolved(specifier, importer);
   } finally {
     isResolving = false;
+  }
+}
+
+/**
+ * A CommonJS module that is about to be imported: it is required instead, with its names within
+ * reach, and the import gets what that has. The runtime runs it at this time, too, since it asks
+ * for the names of its exports.
+ */
+function requireFirst(path: string): void {
+  if (isOwnFile(path) || required.has(path)) return;
+  if (loadedModules().some((modules) => path in modules)) return;
+  try {
+    const text = languageOf(path) === undefined ? "" : readText(path);
+    if (text === "" || isEsModule(path, text) || !mayCallBsync(path, text)) return;
+    loadCommonJs(path);
+  } catch {
+    // The import itself will say what is wrong.
   }
 }
 
@@ -216,7 +245,8 @@ export function nameModule(path: string, isWanted = false): boolean {
 }
 
 function textOf(path: string, isWanted: boolean): string | null {
-  if (languageOf(path) === undefined && !isWanted) return null;
+  const isProgram = path === mainScript() || extname(path) === "";
+  if (languageOf(path) === undefined && !(isWanted && isProgram)) return null;
   try {
     const text = (path === mainScript() ? mainText() : null) ?? readText(path);
     return isEsModule(path, text) && (isWanted || mayCallBsync(path, text)) ? text : null;

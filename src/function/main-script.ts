@@ -76,6 +76,19 @@ export async function runModule(start: () => Promise<void>, onPool: OnPool): Pro
   }
 }
 
+/** Runs a CommonJS module as one of many: on a worker `require.main` is none of the program's. */
+export function asNoMain<T>(load: () => T): T {
+  const bun = Bun as { main: string };
+  const { main } = bun;
+  if (main === mainAtLoad) return load();
+  bun.main = mainAtLoad;
+  try {
+    return load();
+  } finally {
+    bun.main = main;
+  }
+}
+
 /**
  * Whether code may run here that belongs to a module's run for its functions: while one is loaded,
  * and, as top levels start what goes on after them, until the main script's has come to its end.

@@ -147,7 +147,7 @@ const users = new Map<string, boolean>();
 /** Whether the installed package that a file is in, if it is in one, has to do with bsync. */
 export function mayCallBsync(path: string, text: string): boolean {
   const at = path.lastIndexOf("/node_modules/");
-  if (at < 0 || text.includes("bsync")) return true;
+  if (at < 0 || text.includes("bsync") || text.includes(".async(")) return true;
   const [scope = "", name = ""] = path.slice(at + "/node_modules/".length).split("/");
   const folder =
     path.slice(0, at) + "/node_modules/" + scope + (scope[0] === "@" ? `/${name}` : "");

@@ -40,3 +40,6 @@ export function plainPath(path: string): string {
   const file = path.startsWith("file://") ? Bun.fileURLToPath(path.replace("%3F", "?")) : path;
   return file.replace(/\?bsync(\.tsx|-as-it-is|-inline-\d+)$/, "");
 }
+
+/** The one name that texts of modules are given, free in each of them. */
+export const HAND_OVER = "__bsync_open";

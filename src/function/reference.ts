@@ -4,7 +4,9 @@ import { Recent } from "../recent.ts";
 import { registeredName } from "./registry.ts";
 import { bindingAt } from "./binding.ts";
 import { callers } from "./callers.ts";
-import { exportsOf, loadedPaths } from "./graph.ts";
+import { exportsOfEvaluating } from "./evaluating.ts";
+import { type Export, findExport, mayExport, nameAmong } from "./exports.ts";
+import { loadedPaths } from "./graph.ts";
 import { mainScript } from "./main-script.ts";
 import { isOwnFile, plainPath } from "./paths.ts";
 import { codeOf } from "./text.ts";
@@ -117,10 +119,8 @@ function describe(fn: AnyFunction): FunctionRecord {
   if (registered !== undefined) return newRecord(registered, { kind: "task", name: registered });
   const text = Function.prototype.toString.call(fn);
   refuseWhatCannotTravel(fn, text);
-  // Nothing without a name can be a named export, and there may be a new one at each turn of a
-  // loop.
-  const found = fn.name === "" ? undefined : findExport(fn);
-  if (found !== undefined) return newRecord(fn.name, found);
+  const found = findExport(fn) ?? findInEvaluating(fn);
+  if (found !== undefined) return newRecord(fn.name || found.name, { kind: "export", ...found });
 
   const { modules, line, binding } = modulesInSight(text);
   const key = `${modules[0]}\0${line}\0${binding?.name}\0${text}`;
@@ -186,7 +186,10 @@ function asExpression(fn: AnyFunction, text: string): string {
   const method = `({${text}\n})`;
   if (syntaxError(method) !== null) {
     throw new FunctionError(
-      `Cannot send "${fn.name}" to a worker: its text is no expression; pass a plain function`,
+      /(?<![\w$])#[\p{ID_Start}$_]/u.test(code)
+        ? `Cannot send "${fn.name}" to a worker: it uses private names of its class; pass a ` +
+            "function that calls it"
+        : `Cannot send "${fn.name}" to a worker: its text is no expression; pass a plain function`,
     );
   }
   return `((o) => Object.getOwnPropertyDescriptor(o, Reflect.ownKeys(o)[0]).value)(${method})`;
@@ -225,56 +228,13 @@ function shorten(text: string): string {
   return line.length > 60 ? `${line.slice(0, 57)}...` : line;
 }
 
-let index = new Map<unknown, { module: string; name: string }>();
-let indexedModules = 0;
-
-/**
- * The module and name under which a function is exported. Modules still evaluating (the main
- * script, as long as it awaits) are not among the loaded ones: their functions go by source.
- */
-function findExport(fn: AnyFunction): FunctionReference | undefined {
-  const paths = loadedPaths();
-  if (paths.length !== indexedModules) {
-    indexedModules = paths.length;
-    index = new Map();
-    for (const path of paths) if (path.startsWith("/")) indexExports(path);
+/** Where a module exports it that is still being evaluated, as a main script is that awaits. */
+function findInEvaluating(fn: AnyFunction): Export | undefined {
+  for (const module of new Set([mainScript(), ...callers().map(({ module }) => module)])) {
+    const name = mayExport(module) ? nameAmong(exportsOfEvaluating(module), fn) : undefined;
+    if (name !== undefined) return { module, name };
   }
-  const found = index.get(fn);
-  if (found === undefined || isOwnFile(found.module)) return undefined;
-  return { kind: "export", ...found };
-}
-
-/** The class or function of this name that a loaded module exports; undefined where none does. */
-export function exportedBy(module: string, name: string): unknown {
-  return (exportsOf(module) as Record<string, unknown> | undefined)?.[name];
-}
-
-/** Where a class or function is exported from, if a module that is loaded does so. */
-export function exporterOf(value: unknown): { module: string; name: string } | undefined {
-  return typeof value === "function" ? referenceOfExport(value as AnyFunction) : undefined;
-}
-
-function referenceOfExport(fn: AnyFunction): { module: string; name: string } | undefined {
-  findExport(fn);
-  return index.get(fn);
-}
-
-function indexExports(path: string): void {
-  const exports = exportsOf(path);
-  if (exports === null || (typeof exports !== "object" && typeof exports !== "function")) return;
-  const module = plainPath(path);
-  for (const name of Object.keys(exports)) {
-    const descriptor = Object.getOwnPropertyDescriptor(exports, name);
-    if (descriptor === undefined || !("value" in descriptor)) continue; // no getters are run
-    const { value } = descriptor;
-    if (typeof value !== "function") continue;
-    // Where several modules have it, the one that calls it by its own name is likely the one it is
-    // from.
-    const known = index.get(value);
-    if (known === undefined || (known.name !== value.name && name === value.name)) {
-      index.set(value, { module, name });
-    }
-  }
+  return undefined;
 }
 
 /**

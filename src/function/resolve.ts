@@ -169,9 +169,9 @@ async function addNamesOutOfReach(
   const lacking = declaredNames(module).find((name) => uses.has(name) && !found.has(name));
   if (lacking === undefined) return;
   throw new FunctionError(
-    `Cannot reach "${lacking}" of ${module} on this worker: the module was not loaded by way of bsync, but by ` +
-      "a plugin or a preload of the program, which leaves its exports in reach alone; " +
-      `export "${lacking}", or the function that uses it`,
+    `Cannot reach "${lacking}" of ${module} on this worker, where only what that exports is within ` +
+      "reach: a plugin of the program gave its text, a preload has loaded it before, or it is " +
+      `CommonJS and did not run to its end; export "${lacking}", or the function that uses it`,
   );
 }
 

@@ -8,7 +8,6 @@ import {
   Promise,
   setTimeout,
 } from "../os/natives.ts";
-import { withNamesInReach } from "./common-js.ts";
 import {
   type Evaluate,
   keyOf,
@@ -16,9 +15,18 @@ import {
   loadModule,
   nameModule,
   prepareLoader,
+  requireModule,
 } from "./loader.ts";
+import { takeNamespace } from "./evaluating.ts";
 import { exportsOf } from "./graph.ts";
-import { endOfMain, mainScript, mainText, modulesAtPools, runModule } from "./main-script.ts";
+import {
+  asNoMain,
+  endOfMain,
+  mainScript,
+  mainText,
+  modulesAtPools,
+  runModule,
+} from "./main-script.ts";
 import { importedModules, isEsModule } from "./module-text.ts";
 
 /**
@@ -82,18 +90,18 @@ async function load(path: string): Promise<void> {
   }
   await prepareLoader(takeOver);
   const main = mainScript();
-  if (path !== main && dependsOn(path, main)) {
-    // In a circle of imports the order is that of the program itself, where the main script is
-    // first.
-    await loadScope(main);
-    if (scopes.has(path)) return;
+  if (path !== main) {
+    // As in the program itself: what it sets up is there for all others, and in a circle of
+    // imports it is the first. One that fails keeps nobody from their functions.
+    await loadScope(main).catch(() => {});
     const end = endOfMain();
-    if (end !== null) {
+    if (end !== null && !scopes.has(path) && dependsOn(path, main)) {
       throw new FunctionError(
         `Cannot load ${path} for the functions in it: it imports ${main}, which on a worker ` +
           `goes no further than ${end}; move what they share to a module of its own`,
       );
     }
+    if (scopes.has(path) && dependsOn(path, main)) return;
   }
   await within(path, () => run(path));
   if (scopes.has(path)) return;
@@ -102,13 +110,13 @@ async function load(path: string): Promise<void> {
 
 async function run(path: string): Promise<void> {
   if (nameModule(path, true)) await loadModule(keyOf(path));
-  else if (isCommonJs(path)) withNamesInReach(() => loadCommonJs(path));
+  else if (isCommonJs(path)) loadCommonJs(path);
   else await loadModule(path);
 }
 
-/** What a module exports whose names did not come within reach; nothing, while it runs. */
+/** What a module exports whose names did not come within reach; it may wait at its top level. */
 function exportsAt(path: string): Scope["exports"] {
-  const exports = exportsOf(path);
+  const exports = exportsOf(path) ?? takeNamespace(path, requireModule);
   return typeof exports === "object" || typeof exports === "function" ? { ...exports } : {};
 }
 

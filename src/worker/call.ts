@@ -241,6 +241,7 @@ function explained(
   }
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the function ` +
-    "it was written in, which does not travel with it; pass it as an argument";
+    "it was written in, which does not travel with it; pass it as an argument, or, if the function " +
+    "is a constant of its module that another function has made, export it";
   return thrown(withoutFrames(new FunctionError(message, { cause: outcome.value })));
 }

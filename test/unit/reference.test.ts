@@ -1,12 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { FunctionError } from "../../src/errors.ts";
-import {
-  exportedBy,
-  exporterOf,
-  type FunctionRecord,
-  recordOf,
-} from "../../src/function/reference.ts";
+import { findExport, nameAmong } from "../../src/function/exports.ts";
+import { type FunctionRecord, recordOf } from "../../src/function/reference.ts";
 import { FarEnd } from "./far-end.ts";
 import * as kinds from "./fixtures/kinds.ts";
 import { recordOfScaled } from "./fixtures/script.ts";
@@ -66,12 +62,11 @@ describe("a function that its module exports goes by module and name", () => {
   });
 
   test("it is found by its value, and its value by its name", () => {
-    expect(exporterOf(kinds.Machine)).toEqual({ module: KINDS, name: "Machine" });
-    expect(exportedBy(KINDS, "Machine")).toBe(kinds.Machine);
-    expect(exporterOf(() => 1)).toBeUndefined();
-    expect(exporterOf({})).toBeUndefined();
-    expect(exportedBy(KINDS, "nothing")).toBeUndefined();
-    expect(exportedBy("/no/such/module.ts", "nothing")).toBeUndefined();
+    expect(findExport(kinds.Machine)).toEqual({ module: KINDS, name: "Machine" });
+    expect(nameAmong(kinds, kinds.Machine)).toBe("Machine");
+    expect(findExport(() => 1)).toBeUndefined();
+    expect(nameAmong(kinds, () => 1)).toBeUndefined();
+    expect(nameAmong(undefined, kinds.Machine)).toBeUndefined();
   });
 });
 

@@ -1,0 +1,71 @@
+import { existsSync } from "node:fs";
+import { exportsOf, loadedPaths } from "./graph.ts";
+import { readText } from "./module-text.ts";
+import { isOwnFile, plainPath } from "./paths.ts";
+
+/** Under which names modules export functions. A function is found by itself, not by its name. */
+export interface Export {
+  readonly module: string;
+  readonly name: string;
+}
+
+let index = new Map<unknown, Export>();
+let indexedModules = 0;
+
+/** Where a loaded module exports a function; undefined if none does, or one of bsync's own. */
+export function findExport(fn: Function): Export | undefined {
+  const paths = loadedPaths();
+  if (paths.length !== indexedModules) {
+    indexedModules = paths.length;
+    index = new Map();
+    for (const path of paths) if (path.startsWith("/")) indexExports(path);
+  }
+  const found = index.get(fn);
+  return found === undefined || isOwnFile(found.module) ? undefined : found;
+}
+
+function indexExports(path: string): void {
+  const module = plainPath(path);
+  for (const [name, value] of functionsAmong(exportsOf(path))) {
+    // Where several modules have it, the one that calls it by its own name is likely the one it is
+    // from.
+    const known = index.get(value);
+    if (known === undefined || (known.name !== value.name && name === value.name)) {
+      index.set(value, { module, name });
+    }
+  }
+}
+
+/** The name of a function among exports. */
+export function nameAmong(exports: unknown, fn: Function): string | undefined {
+  return functionsAmong(exports).find(([, value]) => value === fn)?.[0];
+}
+
+function functionsAmong(exports: unknown): [string, Function][] {
+  if (exports === null || (typeof exports !== "object" && typeof exports !== "function")) return [];
+  return Object.keys(exports).flatMap((name): [string, Function][] => {
+    const value = valueOf(exports, name);
+    return typeof value === "function" ? [[name, value]] : [];
+  });
+}
+
+/** An own property's value. No getters are run. */
+function valueOf(exports: object, name: string): unknown {
+  try {
+    return Object.getOwnPropertyDescriptor(exports, name)?.value;
+  } catch {
+    return undefined; // It is not initialized yet.
+  }
+}
+
+const exporting = new Map<string, boolean>();
+
+/** Whether a module may export anything, by the look of its text. */
+export function mayExport(module: string): boolean {
+  let may = exporting.get(module);
+  if (may === undefined) {
+    may = existsSync(module) && /\bexports?\b/.test(readText(module));
+    exporting.set(module, may);
+  }
+  return may;
+}
