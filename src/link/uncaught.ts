@@ -1,18 +1,19 @@
 import { isStop } from "../function/stop.ts";
-import { hasFailed, tellFailed } from "../os/failure.ts";
-import { mainAtLoad, setTimeout } from "../os/natives.ts";
-import { countAll, listenUnseen } from "../os/unseen.ts";
+import { hasFailed, rejectionMode, tellFailed } from "../os/failure.ts";
+import { mainAtLoad, newPromise, setTimeout } from "../os/natives.ts";
+import { countAll, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { FAILED_MS } from "../os/waits.ts";
 import { exitProcess } from "../processes.ts";
 
 /**
- * Sees that the program has failed by an error that it threw and nobody caught. What comes of that
- * is Bun's to say, and the program's own handlers: it is the same as without a pool. But Bun goes
- * on while the main module awaits anything. What that waits for may never come, since what was to
- * bring it has failed, and other processes wait with it.
+ * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say,
+ * and the program's own handlers: it is the same as without a pool. Two things are not for Bun to
+ * know:
  *
- * Rejections that nobody handles are left to Bun alone: whoever listens to them changes when the
- * program ends, and with what code, and is found by programs that emit them.
+ * - after a rejection it ends with 1, but tells listeners of `exit` a 0, where the other ranks are
+ *   to hear the truth;
+ * - it goes on while the main module awaits anything. What that waits for may never come, since
+ *   what was to bring it has failed, and other processes wait with it.
  */
 
 /** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
@@ -39,6 +40,7 @@ export function watchUncaught(isHeld: () => boolean, atExit: (code: number) => v
   // What a Worker throws is for its parent to hear of.
   if (holders.size > 1 || IS_TEST_RUN || !Bun.isMainThread) return;
   listenUnseen("uncaughtExceptionMonitor", onException);
+  if (rejectionMode() === "bun") listenUnseen("unhandledRejection", onRejection, true);
 }
 
 /** What the process ends with, in its `exit` event, where that is told `code`. */
@@ -54,6 +56,16 @@ function onException(error: unknown): void {
   fail();
   // Of Node's, and Bun's: true while `exit` handlers run.
   if ((process as { _exiting?: boolean })._exiting === true) for (const deed of lastDeeds) deed(1);
+}
+
+/**
+ * Nobody can listen to that without catching it; so it is rejected once more, with nobody there.
+ */
+function onRejection(error: unknown): void {
+  if (countAll("unhandledRejection") > 1 || isStop(error)) return;
+  endUnseen("unhandledRejection", onRejection);
+  fail();
+  newPromise<never>().reject(error);
 }
 
 function fail(): void {

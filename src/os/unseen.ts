@@ -15,6 +15,7 @@ type Listener = (...args: never[]) => unknown;
 interface Emitter {
   on(event: Event, listener: Listener): unknown;
   prependListener(event: Event, listener: Listener): unknown;
+  emit(event: Event, ...args: unknown[]): boolean;
   off(event: Event, listener: Listener): unknown;
   removeAllListeners(event?: Event): unknown;
   listeners(event: Event): Listener[];
@@ -26,7 +27,7 @@ interface Emitter {
 const target = process as unknown as Emitter;
 /** The engine's own: a program may wrap them. */
 const { on, prependListener, off, removeAllListeners } = target;
-const { listeners, rawListeners, listenerCount, eventNames } = target;
+const { emit, listeners, rawListeners, listenerCount, eventNames } = target;
 
 const unseen = new Map<Event, Set<Listener>>();
 /** Those that are to be called before all others. */
@@ -104,6 +105,16 @@ function hide(): void {
         if (name === undefined || name === event) for (const listener of ours) add(event, listener);
       }
       return process;
+    },
+    // Libraries with promises of their own do that, and ask whether anybody has heard it.
+    emit(event: Event, ...args: unknown[]) {
+      const ours = event === "unhandledRejection" ? [...(unseen.get(event) ?? [])] : [];
+      for (const listener of ours) off.call(target, event, listener);
+      try {
+        return emit.call(target, event, ...args);
+      } finally {
+        for (const listener of ours) add(event, listener);
+      }
     },
     prependListener(event: Event, listener: Listener) {
       addFirst(event, () => prependListener.call(target, event, listener));
