@@ -48,20 +48,8 @@ export function isCalledAtAll(): boolean {
 }
 
 export function callers(): Caller[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  let sites: NodeJS.CallSite[] = [];
-  try {
-    Error.stackTraceLimit = 32;
-    Error.prepareStackTrace = (_, callSites) => callSites;
-    const holder: { stack?: NodeJS.CallSite[] } = {};
-    Error.captureStackTrace(holder);
-    sites = holder.stack ?? [];
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-    Error.prepareStackTrace = prepareStackTrace as typeof Error.prepareStackTrace;
-  }
   const found: Caller[] = [];
-  for (const site of sites) {
+  for (const site of callSites()) {
     const file = plainPath(site.getFileName() ?? "");
     if (!file.startsWith("/") || isOwnFile(file)) continue;
     found.push({
@@ -73,6 +61,30 @@ export function callers(): Caller[] {
     });
   }
   return found;
+}
+
+const EngineError = Error;
+const { captureStackTrace } = Error;
+
+/** The frames of the stack; none where the program has frozen what makes them. */
+function callSites(): NodeJS.CallSite[] {
+  const { prepareStackTrace, stackTraceLimit } = EngineError;
+  const ours = {
+    stackTraceLimit: 32,
+    prepareStackTrace: (_: Error, sites: NodeJS.CallSite[]) => sites,
+  };
+  try {
+    Object.assign(EngineError, ours);
+    const holder: { stack?: NodeJS.CallSite[] } = {};
+    captureStackTrace.call(EngineError, holder);
+    return Array.isArray(holder.stack) ? holder.stack : [];
+  } catch {
+    return [];
+  } finally {
+    if (EngineError.prepareStackTrace === ours.prepareStackTrace) {
+      Object.assign(EngineError, { prepareStackTrace, stackTraceLimit });
+    }
+  }
 }
 
 /**

