@@ -1,5 +1,5 @@
 import type { Link } from "./link/link.ts";
-import { type FunctionRecord, textWeight } from "./function/reference.ts";
+import { type FunctionRecord, textWeight } from "./function/record.ts";
 import { Recent } from "./recent.ts";
 import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";

@@ -14,7 +14,7 @@ import {
   TimeoutError,
 } from "./errors.ts";
 import { Estimates } from "./estimates.ts";
-import type { FunctionRecord } from "./function/reference.ts";
+import type { FunctionRecord } from "./function/record.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { type Ending, takeIn } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";

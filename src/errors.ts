@@ -274,3 +274,16 @@ export class MpiError extends BsyncError {
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/**
+ * An error of bsync's own, found by what it is about and not by where: nothing of its stack is the
+ * program's.
+ */
+export function withoutFrames<E extends Error>(error: E): E {
+  Object.defineProperty(error, "stack", {
+    value: `${error.name}: ${error.message}`,
+    writable: true,
+    configurable: true,
+  });
+  return error;
+}

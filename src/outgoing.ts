@@ -1,6 +1,6 @@
 import type { Encoded } from "./codec/value.ts";
 import type { Connection } from "./connection.ts";
-import { type FunctionRecord, textWeight } from "./function/reference.ts";
+import { type FunctionRecord, textWeight } from "./function/record.ts";
 import type { Task } from "./task.ts";
 import type { Values } from "./values.ts";
 import { Kind } from "./wire.ts";

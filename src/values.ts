@@ -9,13 +9,20 @@ import {
   encodeValue,
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
-import { exportedClass, exportersOf } from "./function/classes.ts";
-import { type FunctionRecord, recordOf } from "./function/reference.ts";
+import { type FunctionRecord, recordOf } from "./function/record.ts";
 import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
+type Classes = typeof import("./function/classes.ts");
+
+let loaded: Classes | null = null;
+
+/** The classes of errors, which few programs need. */
+function classes(): Classes {
+  return (loaded ??= require("./function/classes.ts") as Classes);
+}
 
 /** Arguments that were encoded when the call was made, and the functions among them. */
 interface EncodedCall extends Encoded {
@@ -42,7 +49,7 @@ export class Values {
       if (!this.#met.includes(record)) this.#met.push(record);
       return record.id;
     },
-    classOf: exportersOf,
+    classOf: (maker, prototype) => classes().exportersOf(maker, prototype),
   };
 
   readonly decoding: DecodeContext = {
@@ -50,7 +57,7 @@ export class Values {
       throw new ValueError("Cannot receive a function: functions travel as arguments only");
     },
     classFor: (reference) => {
-      const value = exportedClass(reference);
+      const value = classes().exportedClass(reference);
       return typeof value === "function" ? value : null;
     },
   };

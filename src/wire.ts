@@ -1,6 +1,6 @@
 import type { Encoded } from "./codec/value.ts";
 import { BsyncError, ValueError } from "./errors.ts";
-import type { FunctionReference } from "./function/reference.ts";
+import type { FunctionReference } from "./function/record.ts";
 import { LAST_ID } from "./wire/task-id.ts";
 
 /**

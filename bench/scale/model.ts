@@ -1,7 +1,7 @@
 import { type Encoded, encodeValue } from "../../src/codec/value.ts";
 import type { ControlledLink } from "../../src/connection.ts";
 import { Controller } from "../../src/controller.ts";
-import type { FunctionRecord } from "../../src/function/reference.ts";
+import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/heap.ts";
 import { SPIN_US } from "../../src/link/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";

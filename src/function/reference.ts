@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
 import { Recent } from "../recent.ts";
+import { type FunctionRecord, type FunctionReference, textWeight } from "./record.ts";
 import { registeredName } from "./registry.ts";
 import { bindingAt } from "./binding.ts";
 import { callers } from "./callers.ts";
@@ -12,44 +13,9 @@ import { isOwnFile, plainPath } from "./paths.ts";
 import { codeOf } from "./text.ts";
 
 /**
- * How a function travels: never as itself, but as what a worker needs to find it in its own copy
- * of the program. The other half, finding it there, is `resolve.ts`.
+ * How a function is named to a worker; see `record.ts`. The other half, finding it there, is
+ * `resolve.ts`.
  */
-export type FunctionReference =
-  | { readonly kind: "task"; readonly name: string }
-  | { readonly kind: "export"; readonly module: string; readonly name: string }
-  | {
-      /** A function of a module that exports it not, or is not evaluated to its end yet. */
-      readonly kind: "source";
-      /** Where to look for `name`; the text is evaluated in the first one if none has it. */
-      readonly modules: readonly string[];
-      readonly name: string;
-      /**
-       * The name by which it was called, which may be another than its own, and the module that
-       * did.
-       */
-      readonly binding: { readonly module: string; readonly name: string } | null;
-      /** What `toString` says; a top-level function of that name with that text is the function. */
-      readonly text: string;
-      /** An expression that yields it, for a function that is not found by its name. */
-      readonly expression: string;
-      /** The line of the first module that the expression is taken to begin in. */
-      readonly line: number;
-    }
-  | { readonly kind: "text"; readonly text: string };
-
-/**
- * A function as the controller knows it: what to tell a worker. How long it takes each pool knows
- * for itself (`estimates.ts`).
- */
-export interface FunctionRecord {
-  /** Its number on the wire, from 1. */
-  readonly id: number;
-  /** For messages: its name, or the beginning of its text. */
-  readonly label: string;
-  /** What a worker is told, once, to find it. */
-  readonly reference: FunctionReference;
-}
 
 type AnyFunction = (...args: never[]) => unknown;
 
@@ -60,21 +26,10 @@ const byFunction = new WeakMap<AnyFunction, FunctionRecord>();
  * inputs.
  */
 const RECENT_TEXTS = 4096;
-/** Long ones count for more. */
-const USUAL_TEXT = 1024;
 
 const byText = new Recent<string, FunctionRecord>(RECENT_TEXTS, textWeight);
 /** No number is given twice: a text that was forgotten has another one when it comes again. */
 let count = 0;
-
-/**
- * What a function costs whoever keeps it: one that is found in a module nothing, as the module is
- * there.
- */
-export function textWeight({ reference }: FunctionRecord): number {
-  if (reference.kind !== "source" && reference.kind !== "text") return 0;
-  return Math.max(1, reference.text.length / USUAL_TEXT);
-}
 
 function keepText(key: string, record: FunctionRecord): void {
   if (byText.isFull) byText.turn();

@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { FunctionError } from "../errors.ts";
 import { isError } from "../os/natives.ts";
 import { registerInline } from "./lines.ts";
-import type { FunctionReference } from "./reference.ts";
+import type { FunctionReference } from "./record.ts";
 import { registeredFunction, registeredNames } from "./registry.ts";
 import { nameAmong } from "./exports.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";

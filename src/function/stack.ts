@@ -69,16 +69,3 @@ function decoded(path: string): string {
     return path;
   }
 }
-
-/**
- * An error of bsync's own, found by what it is about and not by where: nothing of its stack is the
- * program's.
- */
-export function withoutFrames<E extends Error>(error: E): E {
-  Object.defineProperty(error, "stack", {
-    value: `${error.name}: ${error.message}`,
-    writable: true,
-    configurable: true,
-  });
-  return error;
-}

@@ -1,11 +1,9 @@
-import { BsyncError, FunctionError, TimeoutError } from "../errors.ts";
-import { findLines, needsLines } from "../function/lines.ts";
-import { missingVariable, type Resolved, unreachedVariable } from "../function/resolve.ts";
+import { BsyncError, FunctionError, TimeoutError, withoutFrames } from "../errors.ts";
+import type { Resolved } from "../function/resolve.ts";
 import { endOfMain, mainScript } from "../function/main-script.ts";
-import { withoutFrames } from "../function/stack.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "./context.ts";
-import { adviceOnPool, holdsPool, unsetPool } from "./own-pool.ts";
+import { functions } from "./functions.ts";
 import { runWithin } from "./watchdog.ts";
 
 /** How a call ended. */
@@ -218,7 +216,9 @@ function explained(
   inline: Resolved["inline"],
   { label }: RunningCall,
 ): Outcome | Pending {
-  const unreached = unreachedVariable(outcome.value);
+  const { resolve, lines, ownPool } = functions()!;
+  const { adviceOnPool, holdsPool, unsetPool } = ownPool;
+  const unreached = resolve.unreachedVariable(outcome.value);
   const pool = unreached ?? unsetPool(outcome.value);
   if (pool !== null && holdsPool(pool)) {
     const message = `Cannot finish ${label}: ${adviceOnPool(pool)}`;
@@ -233,8 +233,10 @@ function explained(
   }
   if (inline === null) return outcome;
   const { text, id } = inline;
-  const name = missingVariable(outcome.value, text);
-  if (name === null) return needsLines(id) ? new Pending(findLines(id), outcome) : outcome;
+  const name = resolve.missingVariable(outcome.value, text);
+  if (name === null) {
+    return lines.needsLines(id) ? new Pending(lines.findLines(id), outcome) : outcome;
+  }
   if (holdsPool(name)) {
     const message = `Cannot run the inline function on this worker: ${adviceOnPool(name)}`;
     return thrown(new FunctionError(message, { cause: outcome.value }));

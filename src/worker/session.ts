@@ -10,14 +10,12 @@ import {
 import { isGiven, performance, rss } from "../os/natives.ts";
 import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
-import { FunctionError, type TimeoutError, ValueError } from "../errors.ts";
+import { FunctionError, type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import { Fifo } from "../fifo.ts";
-import { Resolved, resolveFunction } from "../function/resolve.ts";
-import { classOnWorker, exportersOnWorker } from "./classes.ts";
-import { forgetInline } from "../function/lines.ts";
-import type { FunctionReference } from "../function/reference.ts";
+import type { Resolved } from "../function/resolve.ts";
+import { functions, loadFunctions } from "./functions.ts";
+import type { FunctionReference } from "../function/record.ts";
 import { setMainScript } from "../function/main-script.ts";
-import { userStack, withoutFrames } from "../function/stack.ts";
 import type { Link } from "../link/link.ts";
 import { introduce } from "../neighbours.ts";
 import { isLeaving } from "../os/output.ts";
@@ -216,7 +214,8 @@ export class Session {
   async #load(known: Known, reference: FunctionReference): Promise<void> {
     let found: Resolved | FunctionError;
     try {
-      found = await resolveFunction(reference, this.#main);
+      await loadFunctions();
+      found = await functions()!.resolve.resolveFunction(reference, this.#main);
     } catch (error) {
       found = error instanceof FunctionError ? error : unfound(known.label, error);
     }
@@ -233,7 +232,7 @@ export class Session {
       const found = this.#functions.get(id)?.found;
       this.#functions.delete(id);
       if (found && !(found instanceof FunctionError) && found.inline !== null) {
-        forgetInline(found.inline.id);
+        functions()!.lines.forgetInline(found.inline.id);
       }
     }
   }
@@ -556,7 +555,7 @@ export class Session {
       if (found instanceof FunctionError) throw found;
       return found.fn;
     },
-    classFor: classOnWorker,
+    classFor: (reference) => functions()?.classes.classOnWorker(reference) ?? null,
   };
 }
 
@@ -566,8 +565,8 @@ const encoding: EncodeContext = {
       `Cannot send ${path}: a function (${fn.name || "anonymous"}) travels as an argument only`,
     );
   },
-  classOf: exportersOnWorker,
-  stackFor: userStack,
+  classOf: (maker, prototype) => functions()?.classes.exportersOnWorker(maker, prototype) ?? [],
+  stackFor: (stack) => functions()?.stack.userStack(stack) ?? stack,
 };
 
 /** What there is to answer of a call that is not wanted any more. */

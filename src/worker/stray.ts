@@ -2,13 +2,12 @@
  * What is told on stderr of an error on a worker that nobody has caught: who, in which task, where.
  */
 import { writeSync } from "node:fs";
-import { findLines, needsLines } from "../function/lines.ts";
 import { INLINE } from "../function/paths.ts";
-import { userStack } from "../function/stack.ts";
 import { isStop } from "../function/stop.ts";
 import { isLeave } from "../os/output.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { currentCall, latestCalls } from "./context.ts";
+import { functions } from "./functions.ts";
 
 /** What this process is, for people. */
 let role = `pid ${process.pid}`;
@@ -40,7 +39,7 @@ export function tellStray(error: unknown): void {
 
 async function findAllLines(): Promise<void> {
   for (let next = untold[0]; next !== undefined; next = untold[0]) {
-    for (const id of inlinesIn(next.error)) await findLines(id);
+    for (const id of inlinesIn(next.error)) await functions()?.lines.findLines(id);
     // It may have been told meanwhile, at the end of the process.
     if (untold.shift() !== undefined) tell(next);
   }
@@ -58,7 +57,9 @@ function inlinesIn(error: unknown): number[] {
     const { stack } = error as Error;
     if (!Error.isError(error) || typeof stack !== "string") return [];
     const found = stack.matchAll(INLINE_PLACE);
-    return [...new Set(Array.from(found, ([, id]) => Number(id)))].filter(needsLines);
+    return [...new Set(Array.from(found, ([, id]) => Number(id)))].filter(
+      (id) => functions()?.lines.needsLines(id) === true,
+    );
   } catch {
     return [];
   }
@@ -97,7 +98,8 @@ export function textOf(error: unknown): string {
   try {
     if (!Error.isError(error)) return Bun.inspect(error);
     const { stack, cause } = error as Error;
-    const text = typeof stack === "string" ? userStack(stack) : String(error);
+    const text =
+      typeof stack === "string" ? (functions()?.stack.userStack(stack) ?? stack) : String(error);
     return Error.isError(cause) ? `${text}\ncaused by ${textOf(cause)}` : text;
   } catch {
     return "something that cannot be shown";

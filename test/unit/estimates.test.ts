@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Estimates, LONG_US, observe, unmeasured } from "../../src/estimates.ts";
-import type { FunctionRecord } from "../../src/function/reference.ts";
+import type { FunctionRecord } from "../../src/function/record.ts";
 
 function record(id: number): FunctionRecord {
   return { id, label: `f${id}`, reference: { kind: "text", text: `f${id}` } };

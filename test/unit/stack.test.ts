@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { noteShift } from "../../src/function/maps.ts";
-import { userStack, withoutFrames } from "../../src/function/stack.ts";
+import { withoutFrames } from "../../src/errors.ts";
+import { userStack } from "../../src/function/stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bsync-stack-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,0 +1,36 @@
+import type * as LinesModule from "../function/lines.ts";
+import type * as ResolveModule from "../function/resolve.ts";
+import type * as StackModule from "../function/stack.ts";
+import type * as ClassesModule from "./classes.ts";
+import type * as OwnPoolModule from "./own-pool.ts";
+
+/**
+ * What a worker needs to find functions, and to tell of what they have thrown. It is loaded with
+ * the first function that the controller tells of, and so before any task runs: a pool is open the
+ * sooner.
+ */
+interface Functions {
+  readonly resolve: typeof ResolveModule;
+  readonly lines: typeof LinesModule;
+  readonly stack: typeof StackModule;
+  readonly classes: typeof ClassesModule;
+  readonly ownPool: typeof OwnPoolModule;
+}
+
+let loaded: Functions | null = null;
+
+/** Loads it, once. */
+export async function loadFunctions(): Promise<void> {
+  loaded ??= {
+    resolve: await import("../function/resolve.ts"),
+    lines: await import("../function/lines.ts"),
+    stack: await import("../function/stack.ts"),
+    classes: await import("./classes.ts"),
+    ownPool: await import("./own-pool.ts"),
+  };
+}
+
+/** Null as long as no function was told of. */
+export function functions(): Functions | null {
+  return loaded;
+}
