@@ -9,7 +9,8 @@ import {
   encodeValue,
 } from "./codec/value.ts";
 import { ValueError } from "./errors.ts";
-import { type FunctionRecord, recordOf } from "./function/record.ts";
+import { recordOf } from "./function/naming.ts";
+import type { FunctionRecord } from "./function/record.ts";
 import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";

@@ -50,16 +50,3 @@ export function textWeight({ reference }: FunctionRecord): number {
   if (reference.kind !== "source" && reference.kind !== "text") return 0;
   return Math.max(1, reference.text.length / USUAL_TEXT);
 }
-
-type Reference = typeof import("./reference.ts");
-
-let reference: Reference | null = null;
-
-/**
- * The record of a function, or of a text that stands for one. Throws `FunctionError` for what
- * cannot travel: native, bound, a class, a method that needs `this`, a text that does not parse.
- */
-export function recordOf(fn: ((...args: never[]) => unknown) | string): FunctionRecord {
-  reference ??= require("./reference.ts") as Reference;
-  return reference.recordOf(fn);
-}
