@@ -11,6 +11,7 @@ import {
 import { ValueError } from "./errors.ts";
 import { recordOf } from "./function/naming.ts";
 import type { FunctionRecord } from "./function/record.ts";
+import { hasStackToLoad } from "./os/stack.ts";
 import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
 import { checkBuffers } from "./wire.ts";
@@ -20,9 +21,12 @@ type Classes = typeof import("./function/classes.ts");
 
 let loaded: Classes | null = null;
 
-/** The classes of errors, which few programs need. */
-function classes(): Classes {
-  return (loaded ??= require("./function/classes.ts") as Classes);
+/** The classes of errors, which few programs need; null where they cannot be loaded just now. */
+function classes(): Classes | null {
+  if (loaded === null && hasStackToLoad()) {
+    loaded = require("./function/classes.ts") as Classes;
+  }
+  return loaded;
 }
 
 /** Arguments that were encoded when the call was made, and the functions among them. */
@@ -50,7 +54,7 @@ export class Values {
       if (!this.#met.includes(record)) this.#met.push(record);
       return record.id;
     },
-    classOf: (maker, prototype) => classes().exportersOf(maker, prototype),
+    classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
   };
 
   readonly decoding: DecodeContext = {
@@ -58,7 +62,7 @@ export class Values {
       throw new ValueError("Cannot receive a function: functions travel as arguments only");
     },
     classFor: (reference) => {
-      const value = classes().exportedClass(reference);
+      const value = classes()?.exportedClass(reference);
       return typeof value === "function" ? value : null;
     },
   };

@@ -1,12 +1,14 @@
 import { extname } from "node:path";
 import { JSON } from "../os/natives.ts";
 import { withNamesInReach } from "./common-js.ts";
-import { hasGraph, loadedModules, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
+import { hasGraph, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
 import { asNoMain, mainScript, mainText } from "./main-script.ts";
 import { noteShift } from "./maps.ts";
 import { AS_IT_IS, HAND_OVER, isOwnFile, NO_LANGUAGE, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import {
+  type ImportedModule,
   importedWithAttributes,
+  importsOf,
   isEsModule,
   languageOf,
   mayCallBsync,
@@ -207,6 +209,23 @@ function resolveQuietly(specifier: string, importer: string): string | null {
   }
 }
 
+/** Names what a module imports by the name of a package: the runtime asks no plugin about those. */
+function namePackages(path: string, text: string): void {
+  for (const { specifier, path: target, isStatement } of importsQuietly(path, text)) {
+    if (/^[./]/.test(specifier) || isImportedWithAttributes(specifier, path)) continue;
+    if (!nameModule(target) && isStatement) requireFirst(target);
+  }
+}
+
+function importsQuietly(path: string, text: string): ImportedModule[] {
+  isResolving = true;
+  try {
+    return importsOf(path, text);
+  } finally {
+    isResolving = false;
+  }
+}
+
 /**
  * A CommonJS module that is about to be imported: it is required instead, with its names within
  * reach, and the import gets what that has. The runtime runs it at this time, too, since it asks
@@ -214,7 +233,7 @@ function resolveQuietly(specifier: string, importer: string): string | null {
  */
 function requireFirst(path: string): void {
   if (isOwnFile(path) || required.has(path)) return;
-  if (loadedModules().some((modules) => path in modules)) return;
+  if (inside?.cache[path] !== undefined) return;
   try {
     const text = languageOf(path) === undefined ? "" : readText(path);
     if (text === "" || isEsModule(path, text) || !mayCallBsync(path, text)) return;
@@ -275,6 +294,7 @@ function onLoadOf(path: string, load: () => Bun.OnLoadResult): void {
 function open(path: string): string {
   const text = named.get(path) ?? readText(path);
   named.set(path, null);
+  namePackages(path, text);
   const statement = statementOf(path);
   noteShift(path, statement.length);
   return statement + text;

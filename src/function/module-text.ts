@@ -116,20 +116,38 @@ export function importedNames(text: string): ImportedName[] {
   return names;
 }
 
-/**
- * What a module imports by statements, each as it is resolved; what cannot be found out is left
- * out.
- */
-export function importedModules(path: string): string[] {
-  const language = languageOf(path) ?? "tsx";
+/** A module that another one imports. */
+export interface ImportedModule {
+  readonly specifier: string;
+  /** The file that it stands for. */
+  readonly path: string;
+  /** By a statement, and so before the other one runs; not where it calls `import()`. */
+  readonly isStatement: boolean;
+}
+
+/** What a text imports, each as it is resolved; what cannot be found out is left out. */
+export function importsOf(path: string, text: string): ImportedModule[] {
   try {
-    const { imports } = new Bun.Transpiler({ loader: language }).scan(readText(path));
-    return imports
-      .filter(({ kind }) => kind === "import-statement")
-      .flatMap(({ path: specifier }) => resolved(specifier, path) ?? []);
+    const { imports } = new Bun.Transpiler({ loader: languageOf(path) ?? "tsx" }).scan(text);
+    return imports.flatMap(({ path: specifier, kind }): ImportedModule[] => {
+      const target = resolved(specifier, path);
+      const isStatement = kind === "import-statement";
+      return target === null ? [] : [{ specifier, path: target, isStatement }];
+    });
   } catch {
     return []; // The import itself will say what is wrong.
   }
+}
+
+/** The modules that one imports by statements. */
+export function importedModules(path: string): string[] {
+  let text: string;
+  try {
+    text = readText(path);
+  } catch {
+    return [];
+  }
+  return importsOf(path, text).flatMap(({ path, isStatement }) => (isStatement ? [path] : []));
 }
 
 /** The file that a specifier stands for; null if it is none. */

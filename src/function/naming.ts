@@ -1,3 +1,4 @@
+import { needStackToLoad } from "../os/stack.ts";
 import type { FunctionRecord } from "./record.ts";
 
 /** How functions are named to workers is loaded with the first call: it takes some ms. */
@@ -11,6 +12,9 @@ let reference: Reference | null = null;
  * cannot travel: native, bound, a class, a method that needs `this`, a text that does not parse.
  */
 export function recordOf(fn: ((...args: never[]) => unknown) | string): FunctionRecord {
-  reference ??= require("./reference.ts") as Reference;
+  if (reference === null) {
+    needStackToLoad();
+    reference = require("./reference.ts") as Reference;
+  }
   return reference.recordOf(fn);
 }

@@ -144,13 +144,14 @@ async function within(path: string, run: () => Promise<void>): Promise<void> {
     reject(new FunctionError(`${what}: ${why}`));
   }, LOAD_MS);
   timer.unref();
-  // What imports a module that waits for ever never runs.
-  if ([...modulesAtPools()].some((module) => dependsOn(path, module))) resolve();
+  const waitsFor = (module: string): boolean => module === path || dependsOn(path, module);
+  // One that waits for ever has come as far as it will, and what imports it never runs.
+  if ([...modulesAtPools()].some(waitsFor)) resolve();
   try {
     await runModule(
       () => Promise.race([run(), promise]),
       (module) => {
-        if (module === path || dependsOn(path, module)) resolve();
+        if (waitsFor(module)) resolve();
       },
     );
   } finally {

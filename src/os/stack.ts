@@ -12,6 +12,9 @@ import { performance } from "./natives.ts";
  */
 const LEVELS = 64;
 
+/** The same for the loading of some modules, which cannot be tried again: 512 KB. */
+const LEVELS_TO_LOAD = 2048;
+
 /**
  * ms in which no program uses up a stack that was nearly empty: to look takes 0.2 µs, which it
  * saves as a rule.
@@ -38,6 +41,21 @@ export function hasStack(now = performance.now()): boolean {
 /** Throws the engine's own RangeError where there is too little. */
 export function needStack(): void {
   if (performance.now() - freshAt >= FRESH_MS) descend(LEVELS, 0, 1, 2, 3, 4, 5);
+}
+
+/** Whether modules can be loaded here. */
+export function hasStackToLoad(): boolean {
+  try {
+    needStackToLoad();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Throws the engine's own RangeError where there is too little to load modules. */
+export function needStackToLoad(): void {
+  descend(LEVELS_TO_LOAD, 0, 1, 2, 3, 4, 5);
 }
 
 /** Its arguments are there to take room. */

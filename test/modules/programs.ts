@@ -299,6 +299,94 @@ const { more } = { more: named((x) => x * 10) };`,
     },
     prints: ["9", "27", "16", "11", "16"],
   },
+  "functions of one text, of which each is itself or refused": {
+    files: {
+      "job.ts": job(
+        `const make = (k: number) => (x: number) => x + k;
+const one = make(1), two = make(2), ops = { one, two };
+let step = make(1);
+step = make(50);`,
+        [
+          "one, 0",
+          "two, 0",
+          "ops.two, 0",
+          "make(1000), 0",
+          "one, 0), pool.async(true && two, 0",
+          "step, 0",
+        ],
+      ).replaceAll("error) => error)", "error) => error.name)"),
+    },
+    // A function that was called by its name before is known.
+    prints: ["1", "2", "2", '"FunctionError"', "1", '"FunctionError"'],
+  },
+  "exported functions that others have made, called in a loop": {
+    files: {
+      "one.ts":
+        "const make = (k: number) => (x: number) => x + k;\nexport const f = make(1), g = make(2);\n",
+      "two.ts":
+        "const make = (k: number) => (x: number) => x + k;\nexport const f = make(3);\nexport default make(4);\n",
+      "job.ts": job(
+        `import * as one from "./one.ts";
+import * as two from "./two.ts";
+const make = (k: number) => (x: number) => x + k;
+export const mine = make(5);
+const all = [one.f, one.g, two.f, two.default, mine];`,
+        ["all[0]!, 0", "all[1]!, 0", "all[2]!, 0", "all[3]!, 0", "all[4]!, 0"],
+      ),
+    },
+    prints: ["1", "2", "3", "4", "5"],
+  },
+  "the main script sets up what the others need": {
+    files: {
+      "polyfill.ts": "(globalThis as { FLAG?: number }).FLAG = 5;\n",
+      "lib.ts":
+        "const F = (globalThis as { FLAG?: number }).FLAG!;\nexport const f = (x: number) => x + F;\n",
+      "job.ts": job('import "./polyfill.ts";\nimport { f } from "./lib.ts";', ["f, 1"]),
+    },
+    prints: ["6"],
+  },
+  "a plugin of the program's that gives the text of the main script": {
+    files: {
+      "bunfig.toml": 'preload = ["./transform.ts"]\n',
+      "transform.ts": `Bun.plugin({
+  name: "value",
+  setup(build) {
+    build.onLoad({ filter: /job\\.ts$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replaceAll("__VALUE__", "9"),
+      loader: "ts",
+    }));
+    build.onLoad({ filter: /\\.greet$/ }, async ({ path }) => ({
+      contents: \`export const greet = (name) => "\${(await Bun.file(path).text()).trim()}, " + name;\`,
+      loader: "js",
+    }));
+  },
+});
+`,
+      "hello.greet": "Hello\n",
+      "job.ts": job(
+        `import { greet } from "./hello.greet";
+export function value(x: number) { return x + __VALUE__; }`,
+        ["value, 1", "(x: number) => value(x) * 2, 1", 'greet, "you"'],
+      ),
+    },
+    prints: ["10", "20", '"Hello, you"'],
+  },
+  "a CommonJS package that calls functions of its own": {
+    files: {
+      "node_modules/old/package.json": '{ "name": "old" }',
+      "node_modules/old/index.js": `const K = 3;
+function own(x) { return x + K; }
+exports.pub = (x) => own(x);
+exports.call = (pool, x) => pool.async(own, x);
+exports.inline = (pool, x) => pool.async((y) => own(y) + K, x);
+`,
+      "job.ts": job('import old from "old";', ["old.pub, 1"]).replace(
+        "\nconsole",
+        "\nconsole.log(told([await old.call(pool, 1), await old.inline(pool, 1)]));\nconsole",
+      ),
+    },
+    prints: ["[4,7]", "4"],
+  },
   "texts that use imports which nothing else uses": {
     files: {
       "lib.ts": `export interface Shape { a: number }
