@@ -50,7 +50,7 @@ async function outcomeOf(program: Program, mode: Mode, isolated: boolean): Promi
 }
 
 /** Of the programs one in so many is played under each MPI, and one of as many isolated. */
-const SHARES = 6;
+const SHARES = 10;
 
 describe("modules", () => {
   for (const mode of ["local", ...mpiFamilies()] as const) {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AS_ROOT, mpirunCommand } from "../mpi/launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
-import { mpiFamilies } from "../setup/mpi.ts";
+import { drawnFamilies } from "../setup/drawn.ts";
 import { Lab } from "./lab.ts";
 
 setDefaultTimeout(60_000);
@@ -113,7 +113,7 @@ test("a pool in a Worker of a compiled program is refused", async () => {
   expect((await lab.run("./threaded")).stdout).toContain("in a Worker of a compiled program");
 });
 
-describe.each(mpiFamilies())("%s", (family) => {
+describe.each(drawnFamilies())("%s", (family) => {
   const test = testsUnder(family, 2);
   const launch = mpirunCommand(family, 3, "").slice(0, -3);
 

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { AS_ROOT, mpirunCommand } from "../mpi/launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
+import { drawnFamilies } from "../setup/drawn.ts";
 import { mpiFamilies, type MpiFamily } from "../setup/mpi.ts";
 import { Lab } from "./lab.ts";
 
@@ -102,7 +103,7 @@ console.log((await pool.async(see)) === see(), JSON.parse(await other.async(see)
 });
 
 test("local: a task starts programs that use bsync, threads, and jobs of its own", async () => {
-  const families = mpiFamilies();
+  const families = drawnFamilies();
   const jobs = families.flatMap((family) => [
     [...launch(family, 2), ...INNER],
     [...launch(family, 2), ...WORLD],
@@ -114,7 +115,7 @@ test("local: a task starts programs that use bsync, threads, and jobs of its own
   expect(stdout.trim().split("\n")).toEqual(expected);
 });
 
-describe.each(mpiFamilies())("%s", (family) => {
+describe.each(drawnFamilies())("%s", (family) => {
   const test = testsUnder(family, 2);
   const other = mpiFamilies().find((one) => one !== family) ?? family;
 

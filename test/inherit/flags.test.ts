@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readingFlags, sharedFlags, startFolder } from "../../src/os/runtime.ts";
 import { mpirunCommand } from "../mpi/launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
-import { mpiFamilies } from "../setup/mpi.ts";
+import { drawnFamilies } from "../setup/drawn.ts";
 import { Lab } from "./lab.ts";
 
 setDefaultTimeout(60_000);
@@ -111,7 +111,7 @@ test("a debugger's address is for the program alone", async () => {
   }
 });
 
-describe.each(mpiFamilies())("%s", (family) => {
+describe.each(drawnFamilies())("%s", (family) => {
   const test = testsUnder(family, 1);
   test("the child of an isolated rank, and a process beside rank 0", async () => {
     const program = SEE.replace("AsyncPool.open(1,", "AsyncPool.open([1, null],")

@@ -3,6 +3,8 @@
  * worker is what the same call gives in the program itself: each prints pairs, by `here and there`.
  */
 
+import { drawShare } from "../lane.ts";
+
 /** A program: its files, and how it is started. */
 export interface Program {
   /** Texts by path; `*.link` is a symbolic link to what it says. */
@@ -41,7 +43,7 @@ export function bump() { return ++count; }
 const FOLDERS = ["12:30", "a b", "a#b", "50%25", "ü", "a'b", "(x)", "[y]", "$z", "file:", "@v1"];
 
 const folders = Object.fromEntries(
-  FOLDERS.map((folder): [string, Program] => [
+  drawShare(FOLDERS, 0).map((folder): [string, Program] => [
     `a folder named ${folder}`,
     {
       files: {
@@ -61,33 +63,34 @@ const folders = Object.fromEntries(
 const MAPS = ["linked", "inline", "external", "none"];
 
 const bundles = Object.fromEntries(
-  MAPS.flatMap((map) => [false, true].map((minify) => ({ map, minify }))).map(
-    ({ map, minify }): [string, Program] => [
-      `a bundle with a source map: ${map}${minify ? ", minified" : ""}`,
-      {
-        files: {
-          "src/job.ts": job(
-            'import { add } from "./add.ts";\nfunction top(x: number) { return add(x, 1); }',
-            ["top, 1", "(x: number) => top(x) + add(1, 1), 1", "add, 2, 3"],
-          ),
-          "src/add.ts": "export function add(a: number, b: number) { return a + b; }\n",
-        },
-        before: [
-          [
-            "build",
-            "--target=bun",
-            `--sourcemap=${map}`,
-            ...(minify ? ["--minify"] : []),
-            "src/job.ts",
-            "--outdir=out",
-          ],
-        ],
-        start: ["out/job.js"],
-        ...(minify ? { gone: ["src"] } : {}),
-        prints: ["2", "4", "5"],
+  drawShare(
+    MAPS.flatMap((map) => [false, true].map((minify) => ({ map, minify }))),
+    1,
+  ).map(({ map, minify }): [string, Program] => [
+    `a bundle with a source map: ${map}${minify ? ", minified" : ""}`,
+    {
+      files: {
+        "src/job.ts": job(
+          'import { add } from "./add.ts";\nfunction top(x: number) { return add(x, 1); }',
+          ["top, 1", "(x: number) => top(x) + add(1, 1), 1", "add, 2, 3"],
+        ),
+        "src/add.ts": "export function add(a: number, b: number) { return a + b; }\n",
       },
-    ],
-  ),
+      before: [
+        [
+          "build",
+          "--target=bun",
+          `--sourcemap=${map}`,
+          ...(minify ? ["--minify"] : []),
+          "src/job.ts",
+          "--outdir=out",
+        ],
+      ],
+      start: ["out/job.js"],
+      ...(minify ? { gone: ["src"] } : {}),
+      prints: ["2", "4", "5"],
+    },
+  ]),
 );
 
 const COMMON_JS = (tail: string) => `const path = require("node:path");
@@ -106,13 +109,16 @@ if (require.main === module) main();
 ${tail}`;
 
 const commonJs = Object.fromEntries(
-  [
-    ["job.cjs", ""],
-    ["job.js", ""],
-    ["exports.js", "module.exports = { base };"],
-    ["comment.js", "// import x from 'y';\nconst text = `\nimport z from 'z';\n`;"],
-    ["last.js", "exports.base = base; // the end"],
-  ].map(([name, tail]): [string, Program] => [
+  drawShare(
+    [
+      ["job.cjs", ""],
+      ["job.js", ""],
+      ["exports.js", "module.exports = { base };"],
+      ["comment.js", "// import x from 'y';\nconst text = `\nimport z from 'z';\n`;"],
+      ["last.js", "exports.base = base; // the end"],
+    ],
+    2,
+  ).map(([name, tail]): [string, Program] => [
     `a CommonJS script: ${name}`,
     {
       files: { "package.json": "{}", [name!]: COMMON_JS(tail!) },

@@ -1,8 +1,8 @@
 /** Tests that are the same under each MPI: the middle lane plays those that the seed draws. */
 import { test } from "bun:test";
-import { lane, seed } from "../lane.ts";
+import { DRAW, drawShare, lane, seed } from "../lane.ts";
 import type { Mode } from "../contract/case.ts";
-import { mpiFamilies } from "./mpi.ts";
+import { type MpiFamily, mpiFamilies } from "./mpi.ts";
 
 type Body = () => void | Promise<unknown>;
 
@@ -34,4 +34,9 @@ export function testsUnder(mode: Mode, shares = SHARES_UNDER_MPI): DrawnTest {
     // Its overloads tell rows of arrays from rows of values; a share of the rows is of the same kind.
     each: ((rows: unknown[]) => test.each(rows.filter(isDrawn))) as typeof test.each,
   });
+}
+
+/** The MPIs under which a test is played that takes seconds: one, which the seed draws. */
+export function drawnFamilies(): MpiFamily[] {
+  return drawShare(mpiFamilies(), 0, DRAW, mpiFamilies().length || 1);
 }

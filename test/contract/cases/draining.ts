@@ -189,7 +189,11 @@ draining.it(
   "a worker that is lost meanwhile is not replaced, nor is its task begun again",
   async () => {
     using gate = new Gate();
-    const pool = await AsyncPool.open(1, { drainSignals: SIGNAL, drainTimeout: 300, retries: 5 });
+    const pool = await AsyncPool.open(1, {
+      drainSignals: SIGNAL,
+      drainTimeout: 10_000,
+      retries: 5,
+    });
     const running = pool.async(dieAtGate, gate.path);
     await gate.reached();
     const queued = pool.async(square, 1);
