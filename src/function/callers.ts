@@ -93,6 +93,14 @@ function callSites(): NodeJS.CallSite[] {
  */
 function moduleOf(file: string): string {
   if (file === mainAtLoad || file === mainScript()) return file;
-  const loaded = loadedPaths().map(plainPath);
-  return loaded.includes(file) ? file : (bundleOf(file, [mainAtLoad, ...loaded]) ?? file);
+  let module = modulesOfFiles.get(file);
+  if (module === undefined) {
+    const loaded = loadedPaths().map(plainPath);
+    // One that is not loaded is being evaluated.
+    module = loaded.includes(file) ? file : (bundleOf(file, [mainAtLoad, ...loaded]) ?? file);
+    modulesOfFiles.set(file, module);
+  }
+  return module;
 }
+
+const modulesOfFiles = new Map<string, string>();

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { performance } from "../os/natives.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";
 import { readText } from "./module-text.ts";
 import { isOwnFile, plainPath } from "./paths.ts";
@@ -11,17 +12,31 @@ export interface Export {
 
 let index = new Map<unknown, Export>();
 let indexedModules = 0;
+let lookedAt = -Infinity;
+
+/**
+ * ms between two looks at what is loaded, for functions without a name: programs make them anew for
+ * each call, and few of them are exported. A look takes some 50 µs.
+ */
+const LOOK_MS = 50;
 
 /** Where a loaded module exports a function; undefined if none does, or one of bsync's own. */
 export function findExport(fn: Function): Export | undefined {
-  const paths = loadedPaths();
-  if (paths.length !== indexedModules) {
-    indexedModules = paths.length;
-    index = new Map();
-    for (const path of paths) if (path.startsWith("/")) indexExports(path);
+  let found = index.get(fn);
+  if (found === undefined && (fn.name !== "" || performance.now() - lookedAt > LOOK_MS)) {
+    lookAtModules();
+    found = index.get(fn);
   }
-  const found = index.get(fn);
   return found === undefined || isOwnFile(found.module) ? undefined : found;
+}
+
+function lookAtModules(): void {
+  const paths = loadedPaths();
+  lookedAt = performance.now();
+  if (paths.length === indexedModules) return;
+  indexedModules = paths.length;
+  index = new Map();
+  for (const path of paths) if (path.startsWith("/")) indexExports(path);
 }
 
 function indexExports(path: string): void {

@@ -4,7 +4,7 @@ import { Recent } from "../recent.ts";
 import { type FunctionRecord, type FunctionReference, textWeight } from "./record.ts";
 import { registeredName } from "./registry.ts";
 import { bindingAt } from "./binding.ts";
-import { callers } from "./callers.ts";
+import { type Caller, callers } from "./callers.ts";
 import { exportsOfEvaluating } from "./evaluating.ts";
 import { type Export, findExport, mayExport, nameAmong } from "./exports.ts";
 import { loadedPaths } from "./graph.ts";
@@ -74,10 +74,11 @@ function describe(fn: AnyFunction): FunctionRecord {
   if (registered !== undefined) return newRecord(registered, { kind: "task", name: registered });
   const text = Function.prototype.toString.call(fn);
   refuseWhatCannotTravel(fn, text);
-  const found = findExport(fn) ?? findInEvaluating(fn);
+  const frames = callers();
+  const found = findExport(fn) ?? findInEvaluating(fn, frames);
   if (found !== undefined) return newRecord(fn.name || found.name, { kind: "export", ...found });
 
-  const { modules, line, binding } = modulesInSight(text);
+  const { modules, line, binding } = modulesInSight(text, frames);
   const key = `${modules[0]}\0${line}\0${binding?.name}\0${text}`;
   let record = byText.get(key);
   if (record === undefined) {
@@ -184,8 +185,8 @@ function shorten(text: string): string {
 }
 
 /** Where a module exports it that is still being evaluated, as a main script is that awaits. */
-function findInEvaluating(fn: AnyFunction): Export | undefined {
-  for (const module of new Set([mainScript(), ...callers().map(({ module }) => module)])) {
+function findInEvaluating(fn: AnyFunction, frames: readonly Caller[]): Export | undefined {
+  for (const module of new Set([mainScript(), ...frames.map(({ module }) => module)])) {
     const name = mayExport(module) ? nameAmong(exportsOfEvaluating(module), fn) : undefined;
     if (name !== undefined) return { module, name };
   }
@@ -199,8 +200,8 @@ function findInEvaluating(fn: AnyFunction): Export | undefined {
  */
 function modulesInSight(
   text: string,
+  frames: readonly Caller[],
 ): Pick<Extract<FunctionReference, { kind: "source" }>, "modules" | "line" | "binding"> {
-  const frames = callers();
   const modules = [...new Set([...frames.map(({ module }) => module), mainScript()])];
   const wanted = squeeze(text);
   const holder = modules.find((path) => holds(path, wanted)) ?? onlyHolder(text, wanted);
