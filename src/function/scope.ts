@@ -27,7 +27,7 @@ import {
   modulesAtPools,
   runModule,
 } from "./main-script.ts";
-import { importedModules, isEsModule } from "./module-text.ts";
+import { importedModules, isEsModule, readText } from "./module-text.ts";
 
 /**
  * On a worker: the modules that were loaded for the functions in them, and what of them is within
@@ -90,7 +90,7 @@ async function load(path: string): Promise<void> {
   }
   await prepareLoader(takeOver);
   const main = mainScript();
-  if (path !== main) {
+  if (path !== main && (opensPools(main) || dependsOn(path, main))) {
     // As in the program itself: what it sets up is there for all others, and in a circle of
     // imports it is the first. One that fails keeps nobody from their functions.
     await loadScope(main).catch(() => {});
@@ -106,6 +106,18 @@ async function load(path: string): Promise<void> {
   await within(path, () => run(path));
   if (scopes.has(path)) return;
   scopes.set(path, { evaluate: evaluateGlobally, exports: exportsAt(path), reach: "exports" });
+}
+
+/**
+ * Whether a main script has to do with pools itself, and so runs on workers as far as it opens one.
+ * An application that knows nothing of those that a library opens is not to run again for it.
+ */
+function opensPools(main: string): boolean {
+  try {
+    return (mainText() ?? readText(main)).includes("AsyncPool");
+  } catch {
+    return false; // There is no such file.
+  }
 }
 
 async function run(path: string): Promise<void> {

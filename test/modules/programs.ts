@@ -351,6 +351,22 @@ const all = [one.f, one.g, two.f, two.default, mine];`,
     },
     prints: ["6"],
   },
+  "an application whose library opens the pool is not run again": {
+    files: {
+      "lib.ts": `import { AsyncPool } from "bsync";
+const K = 7;
+function work(x: number) { return x + K; }
+export async function compute(x: number) {
+  await using pool = await AsyncPool.open(1, { isolate: process.env.ISOLATED === "1" });
+  return await pool.async(work, x);
+}
+`,
+      "app.ts":
+        'import { compute } from "./lib.ts";\nimport { appendFileSync, readFileSync } from "node:fs";\nappendFileSync("starts", "x");\nconst result = await compute(1);\nconsole.log(JSON.stringify([result, readFileSync("starts", "utf8").length <= Number(process.env.OMPI_COMM_WORLD_SIZE ?? process.env.PMI_SIZE ?? 1)]));\n',
+    },
+    start: ["app.ts"],
+    prints: ["[8,true]"],
+  },
   "a plugin of the program's that gives the text of the main script": {
     files: {
       "bunfig.toml": 'preload = ["./transform.ts"]\n',
