@@ -96,8 +96,14 @@ export function loadCommonJs(path: string): void {
 /**
  * Prepares this process, once; `takeOver` is called for each module whose names come within reach.
  */
-export async function prepareLoader(takeOver: TakeOver): Promise<void> {
-  if (inside !== null) return;
+export function prepareLoader(takeOver: TakeOver): Promise<void> {
+  // Several functions may be looked for at once.
+  return (prepared ??= prepare(takeOver));
+}
+
+let prepared: Promise<void> | null = null;
+
+async function prepare(takeOver: TakeOver): Promise<void> {
   const mayHook = mayRunTexts();
   if (!RUNS_PROGRAM) {
     setGlobal(takeOver);
@@ -117,8 +123,9 @@ export async function prepareLoader(takeOver: TakeOver): Promise<void> {
   install();
   inside = await graph.import<Inside>(`${NAMESPACE}:inside`);
   setLoaded(inside.cache);
-  // What they have set up in modules of the program's own run they set up in these.
-  for (const preload of preloads()) await inside.load(preload);
+  // What they have set up in modules of the program's own run they set up in these. One that can
+  // do so but once, as it takes a port, has done it in that run.
+  for (const preload of preloads()) await inside.load(preload).catch(() => {});
 }
 
 /**
