@@ -13,7 +13,11 @@ export interface Outcome {
 const LIMIT_MS = 50_000;
 
 /** Runs a command; past the limit it is ended, and the promise rejects with what it had said. */
-export async function run(command: string[], env: Record<string, string> = {}): Promise<Outcome> {
+export async function run(
+  command: string[],
+  env: Record<string, string> = {},
+  limitMs = LIMIT_MS,
+): Promise<Outcome> {
   await using child = Bun.spawn(command, {
     env: { ...process.env, ...env },
     stdin: "ignore",
@@ -26,7 +30,7 @@ export async function run(command: string[], env: Record<string, string> = {}): 
     // The launcher ends its ranks when it is asked to; killed outright it would leave them.
     child.kill("SIGTERM");
     setTimeout(() => child.kill("SIGKILL"), 3_000).unref();
-  }, LIMIT_MS);
+  }, limitMs);
   const [exitCode, stdout, stderr] = await Promise.all([
     child.exited,
     new Response(child.stdout).text(),
