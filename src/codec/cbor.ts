@@ -26,6 +26,7 @@ interface Codec {
   useBuffer(buffer: Uint8Array): void;
 }
 
+// Its types do not tell of the options of encode, nor of useBuffer.
 const codec = new Encoder({
   useRecords: false,
   // Object.keys and values instead of for-in, which would ask the object's own `hasOwnProperty`.
