@@ -1,5 +1,6 @@
 /** Assertions that work outside of the test runner, too. */
 import assert from "node:assert/strict";
+import { TimeoutError } from "../../index.ts";
 import { difference } from "../codec/same.ts";
 
 export { assert };
@@ -28,6 +29,24 @@ export async function thrownBy(promise: PromiseLike<unknown>): Promise<unknown> 
 /** What a call throws at once, or what the promise it returns rejects with. */
 export async function refusal<E>(submit: () => PromiseLike<unknown>, kind: Class<E>): Promise<E> {
   return await failure((async () => await submit())(), kind);
+}
+
+/** ms after which a task has begun even on a machine that is very busy. */
+const MOST_TO_BEGIN = 5_000;
+
+/**
+ * Fails a task by its timeout once it has begun: a busy machine may keep a worker from its call
+ * until the time of that is over. The timeout is doubled until `hasBegun` says that it did.
+ */
+export async function timesOutBegun(
+  submit: (timeout: number) => PromiseLike<unknown>,
+  hasBegun: () => boolean | PromiseLike<boolean>,
+): Promise<void> {
+  for (let timeout = 40; timeout < MOST_TO_BEGIN; timeout *= 2) {
+    await failure(submit(timeout), TimeoutError);
+    if (await hasBegun()) return;
+  }
+  throw new Error(`a task did not begin within ${MOST_TO_BEGIN} ms`);
 }
 
 /** Same kinds, contents, identities: -0 is not 0, and two equal objects are not one object twice. */
