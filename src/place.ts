@@ -5,7 +5,7 @@
  * out of `process.env`.
  */
 import { fstatSync, readSync } from "node:fs";
-import { JSON } from "./os/natives.ts";
+import { JSON, setPrototypeOf } from "./os/natives.ts";
 
 /**
  * The rank of an MPI job that a process works for which is none itself, the child of an isolated
@@ -54,12 +54,20 @@ const TAIL = MARK.length + 4;
 
 /** What lies behind the memory of a worker. */
 export function writeNote(note: WorkerNote): Uint8Array {
-  const text = new TextEncoder().encode(JSON.stringify(note));
+  const { place, argv, execArgv } = note;
+  const lists = { argv: bare([...argv]), execArgv: bare([...execArgv]) };
+  const whole = bare({ ...note, place: place && bare({ ...place }), ...lists });
+  const text = new TextEncoder().encode(JSON.stringify(whole));
   const bytes = new Uint8Array(text.length + TAIL);
   bytes.set(text);
   new DataView(bytes.buffer).setUint32(text.length, text.length);
   bytes.set(new TextEncoder().encode(MARK), text.length + 4);
   return bytes;
+}
+
+/** Without a prototype: a `toJSON` that the program has put on one is not asked. */
+function bare<T extends object>(value: T): T {
+  return setPrototypeOf(value, null);
 }
 
 let taken: WorkerNote | null = null;

@@ -30,6 +30,7 @@ export const crypto = Object.freeze({
 });
 
 export const { isError } = Error;
+export const { setPrototypeOf } = Object;
 
 /** What else is called of `process`: tests replace these, to see what a program does to others. */
 export const own = Object.freeze({

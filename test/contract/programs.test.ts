@@ -184,6 +184,14 @@ describe("programs of their own", () => {
       expect({ exitCode, lines: linesOf(stdout) }).toEqual({ exitCode: 0, lines: expected });
     });
 
+    it(`${launch.mode}: a toJSON on every object touches neither workers nor values`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram(launch, "to-json.ts", {
+        args: ["given"],
+      });
+      expect({ stdout, stderr }).toEqual({ stdout: "3 3 given\n", stderr: "" });
+      expect(exitCode).toBe(0);
+    });
+
     it(`${launch.mode}: a task that uses the variable of its pool is told what to do`, async () => {
       const { exitCode, stdout } = await runProgram(launch, "own-pool.ts");
       const told = Object.fromEntries(
