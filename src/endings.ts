@@ -9,7 +9,8 @@ export const PROGRAM_OVER: Ending = {
   signal: null,
   text: "came to the end of its program",
   cause:
-    "a rank serves a pool while it waits in AsyncPool.open: let it wait there until the pool is closed",
+    "a rank serves a pool while it waits in AsyncPool.open: let it wait there until the pool " +
+    "is closed",
 };
 
 /**
@@ -23,10 +24,16 @@ export function likelyCause(
   if (exitCode !== null) return `${what} may have called process.exit(${exitCode})`;
   if (signal === null) return "nobody has told how it ended";
   if (signal === "SIGKILL") {
-    return "the machine, or its control group, may have run out of memory (dmesg would tell), or somebody killed it";
+    return (
+      "the machine, or its control group, may have run out of memory (dmesg would " +
+      "tell), or somebody killed it"
+    );
   }
   if (CRASHES.has(signal)) {
-    return "native code may have crashed: an addon, bun:ffi, or Bun itself, as it does when its memory is full";
+    return (
+      "native code may have crashed: an addon, bun:ffi, or Bun itself, as it does when " +
+      "its memory is full"
+    );
   }
   if (signal === "SIGXCPU") return "it was at its limit of CPU time (ulimit -t)";
   if (signal === "SIGXFSZ") return "it was at its limit for the size of a file (ulimit -f)";

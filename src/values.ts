@@ -167,7 +167,8 @@ export function torn(bytes: Uint8Array, path: string): ValueError {
   const isGone = (bytes.buffer as ArrayBuffer).detached;
   const what = isGone ? "transferred elsewhere" : "made smaller";
   return new ValueError(
-    `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until the task ` +
+    `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until ` +
+      "the task " +
       "is settled, or pass a copy",
   );
 }

@@ -392,7 +392,8 @@ function copy(from: Uint8Array, to: Uint8Array, at: number): void {
 export function checkBuffers(count: number, what: string): void {
   if (count <= BUFFERS) return;
   throw new ValueError(
-    `Cannot send ${what}: it holds ${count} arrays of 64 KiB and more, and ${BUFFERS} can be sent ` +
+    `Cannot send ${what}: it holds ${count} arrays of 64 KiB and more, and ${BUFFERS} can be ` +
+      "sent " +
       "at once; join them into fewer",
   );
 }

@@ -140,7 +140,8 @@ export abstract class Handle {
     const type = array && datatypeOf(array);
     if (type !== undefined) return { array: array!, type };
     const note = isDetached(value)
-      ? `${describe(value)} was transferred, and has no memory any more; give the one that has it now`
+      ? `${describe(value)} was transferred, and has no memory any more; give the one that ` +
+        "has it now"
       : `${describe(value)} has no MPI datatype; ${cureOf(value)}`;
     throw this.mistake(Mistake.Buffer, deed, note);
   }
@@ -152,7 +153,8 @@ export abstract class Handle {
   protected refuseShared(sent: Data, into: Data, deed: () => string): void {
     if (shared(sent.array, into.array) === "none") return;
     const note =
-      "what is sent lies in the memory that is received into; give another array for one of the two";
+      "what is sent lies in the memory that is received into; give another array for one of " +
+      "the two";
     throw this.mistake(Mistake.Buffer, deed(), note);
   }
 
@@ -205,7 +207,10 @@ function cureOf(value: unknown): string {
     return "a function combines values: use the object form, as in allreduceObject(value, f)";
   }
   if (ArrayBuffer.isView(value)) {
-    return "give its bytes, new Uint8Array(array.buffer, array.byteOffset, array.byteLength), or use the object form";
+    return (
+      "give its bytes, new Uint8Array(array.buffer, array.byteOffset, " +
+      "array.byteLength), or use the object form"
+    );
   }
   return "give a typed array, a DataView or an ArrayBuffer, or use the object form";
 }

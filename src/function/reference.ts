@@ -116,7 +116,8 @@ function refuseWhatCannotTravel(fn: AnyFunction, text: string): void {
   }
   if (/^class\b/.test(text)) {
     throw new FunctionError(
-      `Cannot call the class "${name}" on a worker: pass a function that makes and uses an instance`,
+      `Cannot call the class "${name}" on a worker: pass a function that makes and uses an ` +
+        "instance",
     );
   }
 }
@@ -127,7 +128,8 @@ function asExpression(fn: AnyFunction, text: string): string {
   if (syntaxError(text) === null) {
     if (/=>/.test(code) && !/^(async\s+)?function\b/.test(code) && usesThis(code)) {
       throw new FunctionError(
-        `Cannot send "${fn.name || shorten(text)}" to a worker: it uses \`this\` of the place where it ` +
+        `Cannot send "${fn.name || shorten(text)}" to a worker: it uses \`this\` of the ` +
+          "place where it " +
           "was written; pass what it needs as an argument",
       );
     }
@@ -224,7 +226,8 @@ function onlyHolder(text: string, wanted: string): string | undefined {
   // Where it uses no name of its module, one is as good as the other.
   if (second === undefined || !holders.some(matters)) return first;
   throw new FunctionError(
-    `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ${first} ` +
+    `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ` +
+      `${first} ` +
       `and in ${second}; give it a name at the top level of its module, or export it`,
   );
 }

@@ -170,7 +170,8 @@ async function addNamesOutOfReach(
   const lacking = declaredNames(module).find((name) => uses.has(name) && !found.has(name));
   if (lacking === undefined) return;
   throw new FunctionError(
-    `Cannot reach "${lacking}" of ${module} on this worker, where only what that exports is within ` +
+    `Cannot reach "${lacking}" of ${module} on this worker, where only what that exports is ` +
+      "within " +
       "reach: a plugin of the program gave its text, a preload has loaded it before, or it is " +
       `CommonJS and did not run to its end; export "${lacking}", or the function that uses it`,
   );
@@ -238,7 +239,8 @@ function withoutMeta(text: string): string {
 function refused(what: string, error: unknown): FunctionError {
   if (error instanceof EvalError) {
     return new FunctionError(
-      `Cannot call "${what}" on this worker: its text would have to be evaluated, and code generation ` +
+      `Cannot call "${what}" on this worker: its text would have to be evaluated, and code ` +
+        "generation " +
         "from strings is forbidden here; export the function, or register it with task()",
       { cause: error },
     );

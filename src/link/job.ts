@@ -64,7 +64,8 @@ export function startForProgram(initTimeout = FOREVER_MS): Mpi {
   // Of Node's, and Bun's: true while `exit` handlers run, after which nothing could end it.
   if ((process as { _exiting?: boolean })._exiting === true && runningMpi() === null) {
     throw new MpiError(
-      "Cannot start MPI: this program is at its end; use MPI once before, and not in an exit handler alone",
+      "Cannot start MPI: this program is at its end; use MPI once before, and not in an exit " +
+        "handler alone",
     );
   }
   const mpi = startMpi({ initTimeout, alone: true });
@@ -150,6 +151,7 @@ export function chunkBytes(): number {
   const bytes = numberOf("BSYNC_CHUNK_BYTES") ?? CHUNK_BYTES;
   if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;
   throw new RangeError(
-    `Cannot use BSYNC_CHUNK_BYTES=${settingOf("BSYNC_CHUNK_BYTES")}: it must be a whole number of bytes from 1 to 2147483647`,
+    `Cannot use BSYNC_CHUNK_BYTES=${settingOf("BSYNC_CHUNK_BYTES")}: it must be a whole ` +
+      "number of bytes from 1 to 2147483647",
   );
 }

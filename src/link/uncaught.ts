@@ -79,7 +79,8 @@ function giveUp(): void {
     if (!isHeld()) continue;
     process.stderr.write(
       "bsync: the program has failed by the error above, which nobody caught, and has not ended " +
-        `${FAILED_MS / 1_000} s later, while its workers wait for it: it ends now, with exit code 1\n`,
+        `${FAILED_MS / 1_000} s later, while its workers wait for it: it ends now, with exit ` +
+        "code 1\n",
     );
     return exitProcess(1);
   }

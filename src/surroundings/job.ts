@@ -105,8 +105,10 @@ export class JobSurroundings implements Surroundings {
     const tag = wireTag(mpi.rank, rank, this.#tag);
     if (tag <= mpi.tagLimit) return tag;
     throw new MpiError(
-      `Cannot open a pool with tag ${this.#tag} on a communicator in which the job's rank ${rank} comes ` +
-        `behind rank ${mpi.rank}: this MPI has tags up to ${mpi.tagLimit} only; use a smaller tag, or keep the order`,
+      `Cannot open a pool with tag ${this.#tag} on a communicator in which the job's rank ` +
+        `${rank} comes ` +
+        `behind rank ${mpi.rank}: this MPI has tags up to ${mpi.tagLimit} only; use a ` +
+        "smaller tag, or keep the order",
     );
   }
 

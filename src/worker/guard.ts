@@ -55,7 +55,8 @@ export function guarded<T>(deed: () => T): T {
 /** Ends this process, since bsync's own part in it has failed. */
 export function endWorker(error: unknown): never {
   try {
-    const who = `bsync: ${whoAmI()} ends${whence()}, since something that it needs itself has thrown`;
+    const who =
+      `bsync: ${whoAmI()} ends${whence()}, since something that it needs itself ` + "has thrown";
     writeSync(2, `${who} (has a task changed a builtin?): ${textOf(error)}\n`);
   } catch {
     // That could not be told, either.

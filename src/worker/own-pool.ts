@@ -53,8 +53,10 @@ const UNSET =
 /** What is to be said of it, after a name for the task. */
 export function adviceOnPool(name: string): string {
   return (
-    `it uses "${name}", a pool, which is there on the controller alone: a worker's run of ${mainScript()} goes no ` +
-    `further than ${endOfMain() ?? "AsyncPool.open"}; submit the calls from the controller, as with what the task ` +
+    `it uses "${name}", a pool, which is there on the controller alone: a worker's run of ` +
+    `${mainScript()} goes no ` +
+    `further than ${endOfMain() ?? "AsyncPool.open"}; submit the calls from the controller, ` +
+    "as with what the task " +
     "returns, or let the task open a pool of its own"
   );
 }

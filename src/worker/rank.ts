@@ -169,8 +169,10 @@ function tellAwaited({ mpi }: Job, wait: Wait): void {
     if (rank !== controller && mpi.hostOf(rank) === host) return;
   }
   process.stderr.write(
-    `bsync: rank ${mpi.rank} (host ${host}) has waited ${Math.round(AWAITED_MS / 1_000)} s in AsyncPool.open ` +
-      `for rank ${controller} (host ${mpi.hostOf(controller)}) to open a pool on it; it goes on waiting\n`,
+    `bsync: rank ${mpi.rank} (host ${host}) has waited ${Math.round(AWAITED_MS / 1_000)} s ` +
+      "in AsyncPool.open " +
+      `for rank ${controller} (host ${mpi.hostOf(controller)}) to open a pool on it; it goes ` +
+      "on waiting\n",
   );
 }
 

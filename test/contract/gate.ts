@@ -42,3 +42,9 @@ export function blockAtGate<T>(path: string, result?: T): T | undefined {
   while (existsSync(path) && !existsSync(join(path, "open"))) Bun.sleepSync(1);
   return result;
 }
+
+/** A task: the same after an await, where no timeout can interrupt it. */
+export async function blockAtGateLater(path: string): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  blockAtGate(path);
+}

@@ -283,7 +283,8 @@ function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number 
   if (part(mpi, until)) return;
   const limit = `${timeoutMs / 1000} s`;
   process.stderr.write(
-    `bsync doctor: not every rank has ended within ${limit}, one may be stopped: the job is aborted\n`,
+    `bsync doctor: not every rank has ended within ${limit}, one may be stopped: the job is ` +
+      "aborted\n",
   );
   mpi.abort(code === 0 ? 1 : code);
 }

@@ -66,7 +66,8 @@ function* ofMemory({ machine }: Findings): Iterable<Problem> {
       : `cannot be used (${Math.floor(freeBytes / 2 ** 20)} MiB are free there)`;
   yield warning(
     "SHARED_MEMORY",
-    `${folder} ${found}: ${consequence(instead)}; mount a tmpfs at ${folder}, or give the container ` +
+    `${folder} ${found}: ${consequence(instead)}; mount a tmpfs at ${folder}, or give the ` +
+      "container " +
       `more of it (docker run --shm-size=1g)`,
   );
 }
@@ -82,13 +83,15 @@ function* ofCache(cache: CacheFacts): Iterable<Problem> {
   if (writable === null) {
     yield warning(
       "CACHE_UNUSABLE",
-      `${folder} cannot be written to, and neither can the folder in its place: MPI is bound anew by ` +
+      `${folder} cannot be written to, and neither can the folder in its place: MPI is bound ` +
+        "anew by " +
         `Bun's own C compiler at each start; name a folder of yours with BSYNC_CACHE_DIR`,
     );
   } else if (writable !== folder) {
     yield warning(
       "CACHE_ELSEWHERE",
-      `${folder} cannot be written to: bindings to MPI are kept in ${writable}, which may not outlive ` +
+      `${folder} cannot be written to: bindings to MPI are kept in ${writable}, which may ` +
+        "not outlive " +
         `a reboot; make it writable, or name another folder with BSYNC_CACHE_DIR`,
     );
   }
@@ -110,14 +113,16 @@ function* ofSettings({ settings, job }: Findings): Iterable<Problem> {
   if (use === false && job !== null && job.size > 1) {
     yield warning(
       "MPI_SWITCHED_OFF",
-      `BSYNC_USE_MPI=${text}: under this launcher ${job.size} copies of a program run, each with local ` +
+      `BSYNC_USE_MPI=${text}: under this launcher ${job.size} copies of a program run, each ` +
+        "with local " +
         `workers of its own; unset it`,
     );
   }
   if (use === true && job === null) {
     yield warning(
       "MPI_DEMANDED",
-      `BSYNC_USE_MPI=${text}: programs that no launcher starts fail; unset it, or start them with mpirun`,
+      `BSYNC_USE_MPI=${text}: programs that no launcher starts fail; unset it, or start them ` +
+        "with mpirun",
     );
   }
 }
@@ -126,8 +131,10 @@ function* ofTasks({ strayTasks }: Findings): Iterable<Problem> {
   if (strayTasks === 0) return;
   yield error(
     "STRAY_TASKS",
-    `srun has started ${strayTasks} tasks and told them nothing of MPI: each is a program of its own, ` +
-      `with local workers; srun --mpi=pmix suits Open MPI, --mpi=pmi2 MPICH, and srun --mpi=list tells ` +
+    `srun has started ${strayTasks} tasks and told them nothing of MPI: each is a program of ` +
+      "its own, " +
+      "with local workers; srun --mpi=pmix suits Open MPI, --mpi=pmi2 MPICH, and srun " +
+      "--mpi=list tells " +
       `what this Slurm has`,
   );
 }
@@ -141,7 +148,8 @@ function* ofMpis({ mpis, broken, settings, job, launch }: Findings): Iterable<Pr
   if (mpis.length === 0) {
     yield warning(
       "NO_MPI",
-      `there is no MPI on this machine: pools run on local processes (bun run job.ts); for jobs of MPI, ` +
+      "there is no MPI on this machine: pools run on local processes (bun run job.ts); for " +
+        "jobs of MPI, " +
         `here or on several hosts, install one: ${packagesOf("unknown")}`,
     );
   }
@@ -159,7 +167,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
     const failed = mpicc?.error ? `, and it fails: ${mpicc.error}` : "";
     yield warning(
       "NO_LAUNCHER",
-      `${mpicc?.path} belongs to ${name}, of which there is no mpirun here${failed}; jobs may still be ` +
+      `${mpicc?.path} belongs to ${name}, of which there is no mpirun here${failed}; jobs ` +
+        "may still be " +
         `started by a batch system (srun); for mpirun: ${packagesOf(mpi.family)}`,
     );
     return;
@@ -168,7 +177,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   if (mpi.family === "openmpi" && mpicc?.family === "openmpi" && differ(mpi.version, compiled)) {
     yield warning(
       "VERSIONS_DIFFER",
-      `${mpirun.path} is of Open MPI ${mpi.version}, but its jobs would use ${mpicc.path}, of Open MPI ` +
+      `${mpirun.path} is of Open MPI ${mpi.version}, but its jobs would use ${mpicc.path}, ` +
+        "of Open MPI " +
         `${compiled}: name the mpicc beside that mpirun with BSYNC_MPICC`,
     );
   }
@@ -206,7 +216,9 @@ function differ(a: string | null, b: string | null): boolean {
 
 function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> {
   if (failure !== null) {
-    const text = `\`${command}\` cannot be started, with a look at each host in the place of the program: `;
+    const text =
+      `\`${command}\` cannot be started, with a look at each host in the place of ` +
+      "the program: ";
     const isRefused = failure.includes("attempt to run as root");
     yield isRefused
       ? error(
@@ -224,7 +236,9 @@ function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> 
 
 function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts) {
   if (folder === null) {
-    const text = `on ${host} Bun does not run: it is not in the PATH that programs have there, ${bun.path}`;
+    const text =
+      `on ${host} Bun does not run: it is not in the PATH that programs have ` +
+      `there, ${bun.path}`;
     yield error("BUN_MISSING", `${text}; install it, or give its whole path in the command`);
     return;
   }
@@ -239,7 +253,8 @@ function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFact
     const names = missing.map((name) => `"${name}"`).join(", ");
     yield error(
       "PACKAGE_MISSING",
-      `on ${host} ${program?.path} imports ${names}, which cannot be found there: run bun install on that ` +
+      `on ${host} ${program?.path} imports ${names}, which cannot be found there: run bun ` +
+        "install on that " +
         `host, or put the program with its node_modules on a file system that all hosts share`,
     );
   }
@@ -262,7 +277,8 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
   if (size === 1) {
     yield warning(
       "ONE_RANK",
-      `${launcher.name} has started one rank, which is no job of MPI: pools run on local processes; ` +
+      `${launcher.name} has started one rank, which is no job of MPI: pools run on local ` +
+        "processes; " +
         `for n workers start n + 1 ranks (mpirun -n 5 for four)`,
     );
   }
@@ -286,7 +302,8 @@ function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Prob
     const names = never.map(({ rank, host }) => `${rank} on ${host}`).join(", ");
     yield error(
       "RANKS_SILENT",
-      `in ${job} of ${size} ranks, ${subject} ${names} did not answer: look whether ${verb} this command ` +
+      `in ${job} of ${size} ranks, ${subject} ${names} did not answer: look whether ${verb} ` +
+        "this command " +
         `too, and whether the network lets rank 0 be reached`,
     );
   }
@@ -295,7 +312,8 @@ function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Prob
     const names = later.map(({ rank, host, pid }) => `${rank} on ${host} (pid ${pid})`).join(", ");
     yield error(
       "RANKS_SILENT",
-      `in ${job} of ${size} ranks, ${subject} ${names} answered at first, and then no more: look whether ` +
+      `in ${job} of ${size} ranks, ${subject} ${names} answered at first, and then no more: ` +
+        "look whether " +
         `${verb} stopped (SIGSTOP, a debugger), or cut off from rank 0`,
     );
   }
@@ -330,7 +348,8 @@ function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
     } else if (coresOfRanks === ranks && cores >= 2 * ranks) {
       yield warning(
         "BOUND_TO_ONE_CORE",
-        `each of the ${ranks} ranks on ${host} is bound to one of its ${cores} cores, which Bun's own ` +
+        `each of the ${ranks} ranks on ${host} is bound to one of its ${cores} cores, which ` +
+          "Bun's own " +
           `threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open MPI), ` +
           `--cpus-per-task=2 (Slurm)`,
       );
@@ -345,18 +364,26 @@ function sharing({ host, ranks, coresOfRanks, cores, quota }: HostFacts): string
   const sleeps =
     "rank 0 sleeps while there is nothing to give out, so one more rank than cores is fine";
   if (ranks > cores) {
-    return `${ranks} ranks share ${count} on ${host}: nobody spins there, and messages take longer; ${sleeps}`;
+    return (
+      `${ranks} ranks share ${count} on ${host}: nobody spins there, and messages take ` +
+      `longer; ${sleeps}`
+    );
   }
   if (usable < ranks) {
     const why =
       usable === coresOfRanks
         ? "that is what they are bound to (taskset, --cpuset-cpus, the batch system's share)"
         : "that is the limit of their control group (docker --cpus, the batch system's share)";
-    return `${ranks} ranks share ${count} of the ${cores} on ${host}, and take turns: ${why}; ${sleeps}`;
+    return (
+      `${ranks} ranks share ${count} of the ${cores} on ${host}, and take turns: ` +
+      `${why}; ${sleeps}`
+    );
   }
   return (
-    `ranks on ${host} share cores, though there are ${coresOfRanks} for ${ranks} ranks: several are bound to the ` +
-    "same, or other containers of that machine have ranks there, too; --bind-to none (Open MPI), or bind each to its own"
+    `ranks on ${host} share cores, though there are ${coresOfRanks} for ${ranks} ranks: ` +
+    "several are bound to the " +
+    "same, or other containers of that machine have ranks there, too; --bind-to none (Open " +
+    "MPI), or bind each to its own"
   );
 }
 
@@ -364,7 +391,8 @@ function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<
   if (transport?.memory === false && hosts.some((host) => host.ranks > 1)) {
     yield warning(
       "NO_SHARED_MEMORY",
-      `ranks of one host reach each other by ${transport.name} in ${job}, not through memory: look for ` +
+      `ranks of one host reach each other by ${transport.name} in ${job}, not through ` +
+        "memory: look for " +
         `OMPI_MCA_btl, --mca btl, or a container without /dev/shm`,
     );
   }
@@ -375,7 +403,8 @@ function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<
   const names = slow.map(({ rank, pingUs }) => `rank ${rank} in ${pingUs} µs`).join(", ");
   yield warning(
     "SLOW",
-    `round trips within ${home.host} take long in ${job}: ${names}, where 1 to 10 µs are usual; is the ` +
+    `round trips within ${home.host} take long in ${job}: ${names}, where 1 to 10 µs are ` +
+      "usual; is the " +
       `machine busy, are several ranks bound to one core?`,
   );
 }

@@ -1,4 +1,5 @@
 import { dlopen } from "bun:ffi";
+import { readdirSync } from "node:fs";
 import {
   AsyncPool,
   BsyncError,
@@ -6,11 +7,11 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "../../../index.ts";
-import { assert, failure, thrownBy, timed } from "../assert.ts";
+import { assert, failure, thrownBy, timed, timesOutBegun } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
-import { Gate, passGate } from "../gate.ts";
+import { blockAtGateLater, Gate, passGate } from "../gate.ts";
 
 export const timeouts = new Subject("timeouts");
 
@@ -125,12 +126,17 @@ timeouts.it(
 timeouts.itPerSize(
   "a rank that is stuck is set aside until it answers",
   async ({ workers }) => {
+    using gate = new Gate();
     await using pool = await AsyncPool.open(workers);
-    const bad = pool.with({ timeout: 50 }).async(stuck.blockLater, 500);
-    await failure(bad, TimeoutError);
+    let bad!: MessageHandle<unknown>;
+    await timesOutBegun(
+      (timeout) => (bad = pool.with({ timeout }).async(blockAtGateLater, gate.path)),
+      () => readdirSync(gate.path).length > 0,
+    );
     const others = Array.from({ length: 20 }, () => pool.async(stuck.rest, 2));
     await Promise.all(others);
     assert.ok(others.every(({ worker }) => worker !== bad.worker));
+    gate.open();
     assert.equal((await pool.each(square, 2)).length, workers);
   },
   { processes: false, workers: 2 },
