@@ -133,7 +133,9 @@ for (const launch of launches) {
             ]);
             // Launchers have their own to say.
             const saysMore = mode !== "local";
-            expect(comparable(found, saysMore)).toEqual(comparable(expected, saysMore));
+            expect(comparable(found, saysMore), found.stderr).toEqual(
+              comparable(expected, saysMore),
+            );
           },
           TEST_MS,
         );

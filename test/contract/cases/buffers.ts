@@ -1,5 +1,5 @@
 import { AsyncPool, type MessageHandle, ValueError } from "../../../index.ts";
-import { assert, failure } from "../assert.ts";
+import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -159,6 +159,7 @@ buffers.it("the same where nothing but getSync turns", async () => {
 buffers.it("a resizable buffer that shrinks while it is being sent arrives as it was", async () => {
   await using pool = await AsyncPool.open(1);
   const x = new Uint8Array(resizable(LARGE)).fill(1);
+  await until("the worker to be idle", () => pool.workers[0]!.state === "idle");
   const handle = pool.async(endsOf, x);
   x.buffer.resize(10);
   assert.deepEqual(await handle, [LARGE, 1, 1]);
