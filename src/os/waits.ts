@@ -63,9 +63,10 @@ export const EXIT_MS = scaled(2_000);
 
 /**
  * For a program that has failed, by an error nobody caught, to end by itself while others wait for
- * it.
+ * it. Longer than a pool takes to open on a busy machine: a main module that goes on is not cut
+ * off.
  */
-export const FAILED_MS = scaled(2_000);
+export const FAILED_MS = scaled(10_000);
 
 /** In which a program is likely to act on the end of its main script's run on a worker. */
 export const AFTERMATH_MS = scaled(1_000);
