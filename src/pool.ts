@@ -107,7 +107,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * | --- | --- | --- |
    * | left out | every rank but 0 | one process per available core |
    * | `n` | ranks 1 to n | n processes |
-   * | a list, `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
+   * | `[1, 2, null]` | exactly these ranks; each null a process beside rank 0 | as many processes |
    *
    * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank
    * serves until the job ends. With `release` it serves until the pool is over, and then gets a
@@ -215,7 +215,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * `"controller"`.
    *
    * @example
-   * for (const { index, rank, pid, host } of pool.workers) console.log(index, rank ?? "local", pid, host);
+   * for (const { index, rank, pid, host } of pool.workers) {
+   *   console.log(index, rank ?? "local", pid, host);
+   * }
    */
   get workers(): WorkerInfo[] {
     const controller = this.#controller;

@@ -24,6 +24,20 @@ test("the types check", () => passes("check", "--no-script"), 60_000);
 
 test("the sources are formatted", () => passes("fmt", "--check", "--no-script"), 60_000);
 
+test("no line is over 100 columns, comments included", () => {
+  const files = ["index.ts", "mpi.ts", ...new Bun.Glob("{src,c}/**/*.{ts,c,h}").scanSync(ROOT)];
+  expect(files.length).toBeGreaterThan(100);
+  const long: string[] = [];
+  for (const file of files) {
+    for (const [i, line] of readFileSync(join(ROOT, file), "utf8").split("\n").entries()) {
+      // A regular expression has no place to break.
+      const isPattern = /^\s*\/.*\/[a-z]*[;,]?$/.test(line);
+      if ([...line].length > 100 && !isPattern) long.push(`${file}:${i + 1}`);
+    }
+  }
+  expect(long).toEqual([]);
+});
+
 describe("imports", () => {
   /** What each file of index.ts, mpi.ts and src imports: paths from the root, or names of packages. */
   const imports = new Map<string, string[]>();

@@ -36,10 +36,10 @@ const USAGE = `Usage: bsync doctor [options]
        bsync doctor [options] -- mpirun -f hosts -n 64 bun run job.ts
        mpirun -n 4 bsync doctor [options]
 
-Says what bsync finds here, and what to do about what is wrong. Alone it examines the machine, and tries
-each MPI with a job of two ranks. Given the command that starts a program, it has that launcher look what
-each host has of what the program needs, and does not run the program. Started by a launcher itself it
-examines that job, and rank 0 reports.
+Says what bsync finds here, and what to do about what is wrong. Alone it examines the machine, and
+tries each MPI with a job of two ranks. Given the command that starts a program, it has that
+launcher look what each host has of what the program needs, and does not run the program. Started
+by a launcher itself it examines that job, and rank 0 reports.
 
   --json               print one JSON object, for programs
   --timeout <seconds>  how long to wait for a rank, or for MPI to start (30); for all of it together

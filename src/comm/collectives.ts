@@ -110,7 +110,8 @@ export abstract class Collectives extends Messages {
    * sums, for one. With `send` as `recv` it is replaced (MPI_IN_PLACE).
    *
    * @example
-   * const [end] = world.scan(Int32Array.of(mine.length)); // my part ends there, and starts at end - mine.length
+   * // This rank's part ends there, and starts at end - mine.length.
+   * const [end] = world.scan(Int32Array.of(mine.length));
    */
   scan<T extends MpiArray>(send: T, op?: Operation): T;
   scan<T extends MpiBuffer>(send: T, recv: T, op?: Operation): T;
@@ -217,7 +218,8 @@ export abstract class Collectives extends Messages {
    *
    * @example
    * const counts = Array.from({ length: world.size }, (_, rank) => rank + 1);
-   * const mine = world.scatterv(all, counts, new Float64Array(world.rank + 1)); // `all` is read on rank 0
+   * // `all` is read on rank 0.
+   * const mine = world.scatterv(all, counts, new Float64Array(world.rank + 1));
    */
   scatterv<T extends MpiBuffer>(
     send: T | null | undefined,
@@ -303,7 +305,8 @@ export abstract class Collectives extends Messages {
    * MPI 4.0 section 6.8): the transposition of a matrix whose rows are distributed.
    *
    * @example
-   * const column = world.alltoall(row); // of size elements: column[i] is what rank i had at this rank's place
+   * // Of size elements: column[i] is the element that rank i had at this rank's place.
+   * const column = world.alltoall(row);
    */
   alltoall<T extends MpiArray>(send: T): T;
   alltoall<T extends MpiBuffer>(send: T, recv: T): T;
@@ -330,7 +333,8 @@ export abstract class Collectives extends Messages {
    * The same with parts of any lengths (MPI_Alltoallv, MPI 4.0 section 6.8).
    *
    * @example
-   * const recvCounts = world.alltoall(Int32Array.from(sendCounts)); // how much each has for this one
+   * // How much each rank has for this one.
+   * const recvCounts = world.alltoall(Int32Array.from(sendCounts));
    * const received = world.alltoallv(sent, sendCounts, null, recvCounts);
    */
   alltoallv<T extends MpiBuffer>(

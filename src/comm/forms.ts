@@ -126,7 +126,8 @@ export abstract class ObjectForms extends Collectives {
    * Sends a value and receives one, at once. Blocks the thread.
    *
    * @example
-   * const left = world.sendrecvObject<string>("from the left", (rank + 1) % size, (rank + size - 1) % size);
+   * const [next, previous] = [(rank + 1) % size, (rank + size - 1) % size];
+   * const left = world.sendrecvObject<string>("from the left", next, previous);
    */
   sendrecvObject<T = unknown>(
     value: unknown,

@@ -60,7 +60,8 @@ function isConstant(code: string, name: string): boolean {
   if (count(code, `\\blet\\s+${word}`) > 0) return false;
   // Its own declaration is the one assignment.
   if (count(code, `${word}\\s*(?:[-+*/%&|^?<>]{0,3}=(?![=>])|\\+\\+|--)`) > 1) return false;
-  const parameter = `${word}\\s*=>|\\([^()]*${word}[^()]*\\)\\s*(?::[^={]*)?=>|function[^()]*\\([^()]*${word}`;
+  const parameter =
+    `${word}\\s*=>|\\([^()]*${word}[^()]*\\)\\s*(?::[^={]*)?=>` + `|function[^()]*\\([^()]*${word}`;
   return count(code, parameter) === 0;
 }
 

@@ -1,7 +1,7 @@
 /**
  * How a function travels: never as itself, but as what a worker needs to find it in its own copy
- * of the program. How it is
- * named is for `reference.ts`, which is loaded with the first call; finding it there is `resolve.ts`.
+ * of the program. `reference.ts` names it, which is loaded with the first call; `resolve.ts` finds
+ * it on the worker.
  */
 export type FunctionReference =
   | { readonly kind: "task"; readonly name: string }

@@ -21,7 +21,9 @@ const registry = (holder[slot] ??= { byName: new Map(), names: new WeakMap() });
  * A later registration under the same name takes its place, as after a hot reload.
  *
  * @example
- * const resize = task("resize", (path: string, width: number) => sharp(path).resize(width).toBuffer());
+ * const resize = task("resize", (path: string, width: number) =>
+ *   sharp(path).resize(width).toBuffer(),
+ * );
  * await pool.async(resize, "a.png", 320);
  */
 export function task<F extends AnyFunction>(name: string, fn: F): F {

@@ -145,9 +145,9 @@ async function evaluateIn(module: string, source: string, what: string): Promise
 }
 
 /**
- * Adds the names of a module that a text uses and that cannot be evaluated there, with what they stand
- * for: imports that nothing else uses, which the runtime leaves out; and all there are, where what
- * it exports alone is within reach.
+ * Adds the names of a module that a text uses and that cannot be evaluated there, with what they
+ * stand for: imports that nothing else uses, which the runtime leaves out; and all there are, where
+ * what it exports alone is within reach.
  */
 async function addNamesOutOfReach(
   module: string,

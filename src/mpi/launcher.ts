@@ -137,17 +137,21 @@ export function findStrayTask(env: Environment): StrayTask | null {
  * PMIX_MCA_gds and the like are not among them.
  */
 const RANK_VARIABLE = new RegExp(
-  "^(?:OMPI_(?:COMM_WORLD_|(?:UNIVERSE_SIZE|NUM_APP_CTX|APP_CTX_NUM_PROCS|FIRST_RANKS|FILE_LOCATION|COMMAND|ARGV)$)" +
-    "|OMPI_MCA_(?:ess$|ess_base_|initial_wdir$|orte_(?:app_num|bound_at_launch|ess_|hnp_|jobfam_|launch$" +
-    "|local_daemon_|num_nodes|precondition_|top_session_dir|parent_uri|node_regex))" +
+  "^(?:OMPI_(?:COMM_WORLD_|(?:UNIVERSE_SIZE|NUM_APP_CTX|APP_CTX_NUM_PROCS|FIRST_RANKS" +
+    "|FILE_LOCATION|COMMAND|ARGV)$)" +
+    "|OMPI_MCA_(?:ess$|ess_base_|initial_wdir$|orte_(?:app_num|bound_at_launch|ess_|hnp_|jobfam_" +
+    "|launch$|local_daemon_|num_nodes|precondition_|top_session_dir|parent_uri|node_regex))" +
     "|ORTE_|PRTE_(?!MCA_|PREFIX)|PRTE_MCA_(?:ess_|prte_(?:ess_|hnp_|parent_uri))" +
-    "|PMIX_(?!MCA_|DEBUG|PREFIX|INSTALL_PREFIX|LIBDIR)|PMI_(?!MMAP_|NO_|DEBUG|MAX_|USE_)|PMI[0-9]_|HYDI_" +
-    "|MPI_LOCAL(?:N?RANKS|RANKID)|PALS_|MV2_COMM_WORLD_|FLUX_TASK_|SLURM_PMIX|SLURM_(?:PROCID|STEP_?ID)$)",
+    "|PMIX_(?!MCA_|DEBUG|PREFIX|INSTALL_PREFIX|LIBDIR)|PMI_(?!MMAP_|NO_|DEBUG|MAX_|USE_)" +
+    "|PMI[0-9]_|HYDI_" +
+    "|MPI_LOCAL(?:N?RANKS|RANKID)|PALS_|MV2_COMM_WORLD_|FLUX_TASK_|SLURM_PMIX" +
+    "|SLURM_(?:PROCID|STEP_?ID)$)",
 );
 
 /** Settings that some launchers make for each rank, and users for their own reasons. */
 const SETTING = new RegExp(
-  "^(?:OMPI_MCA_(?:orte_tmpdir_base|mpi_oversubscribe|rmaps_base_oversubscribe|pmix|shmem_RUNTIME_QUERY_hint)" +
+  "^(?:OMPI_MCA_(?:orte_tmpdir_base|mpi_oversubscribe|rmaps_base_oversubscribe|pmix" +
+    "|shmem_RUNTIME_QUERY_hint)" +
     "|PMIX_MCA_mca_base_component_show_load_errors|MPIR_CVAR_CH3_INTERFACE_HOSTNAME" +
     "|GFORTRAN_UNBUFFERED_PRECONNECTED|HFI_NO_BACKTRACE|IPATH_NO_BACKTRACE)$",
 );
