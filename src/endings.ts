@@ -9,8 +9,8 @@ export const PROGRAM_OVER: Ending = {
   signal: null,
   text: "came to the end of its program",
   cause:
-    "a rank serves a pool while it waits in AsyncPool.open: let it wait there until the pool " +
-    "is closed",
+    "a rank serves a pool while it waits in AsyncPool.open: let it wait there until the pool is " +
+    "closed",
 };
 
 /**
@@ -25,14 +25,14 @@ export function likelyCause(
   if (signal === null) return "nobody has told how it ended";
   if (signal === "SIGKILL") {
     return (
-      "the machine, or its control group, may have run out of memory (dmesg would " +
-      "tell), or somebody killed it"
+      "the machine, or its control group, may have run out of memory (dmesg would tell), or " +
+      "somebody killed it"
     );
   }
   if (CRASHES.has(signal)) {
     return (
-      "native code may have crashed: an addon, bun:ffi, or Bun itself, as it does when " +
-      "its memory is full"
+      "native code may have crashed: an addon, bun:ffi, or Bun itself, as it does when its " +
+      "memory is full"
     );
   }
   if (signal === "SIGXCPU") return "it was at its limit of CPU time (ulimit -t)";

@@ -83,9 +83,8 @@ function refuseInThread(): void {
   if (Bun.isMainThread || !isCompiled()) return;
   throw new BsyncError(
     "BSYNC_IN_THREAD",
-    "Cannot open a pool in a Worker of a compiled program: the pool's workers run the " +
-      "program itself, and not " +
-      "the Worker's script; open it in the main thread",
+    "Cannot open a pool in a Worker of a compiled program: the pool's workers run the program " +
+      "itself, and not the Worker's script; open it in the main thread",
   );
 }
 
@@ -95,9 +94,8 @@ function refuseInTask({ rank }: Ranks): void {
   if (caller === undefined) return;
   throw new BsyncError(
     "BSYNC_IN_TASK",
-    `Cannot open a pool in ${caller}: on rank ${rank} open waits for the calls of rank 0, ` +
-      "and never " +
-      "resolves; for local processes of the task's own, open it with { mpi: false }",
+    `Cannot open a pool in ${caller}: on rank ${rank} open waits for the calls of rank 0, and ` +
+      "never resolves; for local processes of the task's own, open it with { mpi: false }",
   );
 }
 

@@ -295,8 +295,8 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   #requireController(deed: string): Controller {
     if (this.#controller !== null) return this.#controller;
     throw new PoolClosedError(
-      `Cannot ${deed} on this rank: its pool has the role "${this.role}"; ${this.#whose} is ` +
-        "the controller",
+      `Cannot ${deed} on this rank: its pool has the role "${this.role}"; ${this.#whose} is the ` +
+        "controller",
     );
   }
 }

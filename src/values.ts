@@ -168,8 +168,7 @@ export function torn(bytes: Uint8Array, path: string): ValueError {
   const what = isGone ? "transferred elsewhere" : "made smaller";
   return new ValueError(
     `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until ` +
-      "the task " +
-      "is settled, or pass a copy",
+      "the task is settled, or pass a copy",
   );
 }
 

@@ -393,8 +393,7 @@ export function checkBuffers(count: number, what: string): void {
   if (count <= BUFFERS) return;
   throw new ValueError(
     `Cannot send ${what}: it holds ${count} arrays of 64 KiB and more, and ${BUFFERS} can be ` +
-      "sent " +
-      "at once; join them into fewer",
+      "sent at once; join them into fewer",
   );
 }
 

@@ -153,8 +153,8 @@ export abstract class Handle {
   protected refuseShared(sent: Data, into: Data, deed: () => string): void {
     if (shared(sent.array, into.array) === "none") return;
     const note =
-      "what is sent lies in the memory that is received into; give another array for one of " +
-      "the two";
+      "what is sent lies in the memory that is received into; give another array for one of the " +
+      "two";
     throw this.mistake(Mistake.Buffer, deed(), note);
   }
 
@@ -208,8 +208,8 @@ function cureOf(value: unknown): string {
   }
   if (ArrayBuffer.isView(value)) {
     return (
-      "give its bytes, new Uint8Array(array.buffer, array.byteOffset, " +
-      "array.byteLength), or use the object form"
+      "give its bytes, new Uint8Array(array.buffer, array.byteOffset, array.byteLength), or use " +
+      "the object form"
     );
   }
   return "give a typed array, a DataView or an ArrayBuffer, or use the object form";

@@ -61,7 +61,7 @@ function isConstant(code: string, name: string): boolean {
   // Its own declaration is the one assignment.
   if (count(code, `${word}\\s*(?:[-+*/%&|^?<>]{0,3}=(?![=>])|\\+\\+|--)`) > 1) return false;
   const parameter =
-    `${word}\\s*=>|\\([^()]*${word}[^()]*\\)\\s*(?::[^={]*)?=>` + `|function[^()]*\\([^()]*${word}`;
+    `${word}\\s*=>|\\([^()]*${word}[^()]*\\)\\s*(?::[^={]*)?=>|` + `function[^()]*\\([^()]*${word}`;
   return count(code, parameter) === 0;
 }
 

@@ -227,8 +227,7 @@ function onlyHolder(text: string, wanted: string): string | undefined {
   if (second === undefined || !holders.some(matters)) return first;
   throw new FunctionError(
     `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ` +
-      `${first} ` +
-      `and in ${second}; give it a name at the top level of its module, or export it`,
+      `${first} and in ${second}; give it a name at the top level of its module, or export it`,
   );
 }
 

@@ -171,9 +171,9 @@ async function addNamesOutOfReach(
   if (lacking === undefined) return;
   throw new FunctionError(
     `Cannot reach "${lacking}" of ${module} on this worker, where only what that exports is ` +
-      "within " +
-      "reach: a plugin of the program gave its text, a preload has loaded it before, or it is " +
-      `CommonJS and did not run to its end; export "${lacking}", or the function that uses it`,
+      "within reach: a plugin of the program gave its text, a preload has loaded it before, or " +
+      `it is CommonJS and did not run to its end; export "${lacking}", or the function that ` +
+      "uses it",
   );
 }
 
@@ -240,8 +240,8 @@ function refused(what: string, error: unknown): FunctionError {
   if (error instanceof EvalError) {
     return new FunctionError(
       `Cannot call "${what}" on this worker: its text would have to be evaluated, and code ` +
-        "generation " +
-        "from strings is forbidden here; export the function, or register it with task()",
+        "generation from strings is forbidden here; export the function, or register it with " +
+        "task()",
       { cause: error },
     );
   }

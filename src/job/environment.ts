@@ -27,8 +27,8 @@ function wantedLauncher(): Launcher | null {
       ? "a rank has started this program, and no launcher has"
       : "no launcher started this program";
     throw new MpiError(
-      `Cannot use MPI as ${USE_MPI}=${settingOf(USE_MPI)} says: ${why}; start it with mpirun ` +
-        "-n 4 bun run …",
+      `Cannot use MPI as ${USE_MPI}=${settingOf(USE_MPI)} says: ${why}; start it with mpirun -n ` +
+        "4 bun run …",
     );
   }
   return launcher;

@@ -8,8 +8,7 @@ export function refuseStrayTask(): void {
   if (stray === null) return;
   throw new MpiError(
     `Cannot start as task ${stray.task} of ${stray.tasks}: Slurm's srun has told the tasks ` +
-      "nothing of MPI, " +
-      "and each would be a program of its own; start them with srun --mpi=pmix (Open MPI) or " +
-      "--mpi=pmi2 (MPICH), or with BSYNC_USE_MPI=0 if that is what is wanted",
+      "nothing of MPI, and each would be a program of its own; start them with srun --mpi=pmix " +
+      "(Open MPI) or --mpi=pmi2 (MPICH), or with BSYNC_USE_MPI=0 if that is what is wanted",
   );
 }

@@ -151,7 +151,7 @@ export function chunkBytes(): number {
   const bytes = numberOf("BSYNC_CHUNK_BYTES") ?? CHUNK_BYTES;
   if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;
   throw new RangeError(
-    `Cannot use BSYNC_CHUNK_BYTES=${settingOf("BSYNC_CHUNK_BYTES")}: it must be a whole ` +
-      "number of bytes from 1 to 2147483647",
+    `Cannot use BSYNC_CHUNK_BYTES=${settingOf("BSYNC_CHUNK_BYTES")}: it must be a whole number ` +
+      "of bytes from 1 to 2147483647",
   );
 }

@@ -37,9 +37,8 @@ export class NoMemoryError extends Error {
     super(`there is no memory for it to share: ${refusals.join("; ")}`);
     const size = `${Math.round(bytes / 2 ** 20)} MiB`;
     this.cure =
-      `a worker takes ${size}: make ${MEMORY_FOLDER} larger (docker run --shm-size=1g), or ` +
-      "name a folder " +
-      "with room by TMPDIR";
+      `a worker takes ${size}: make ${MEMORY_FOLDER} larger (docker run --shm-size=1g), or name ` +
+      "a folder with room by TMPDIR";
   }
 }
 

@@ -109,13 +109,10 @@ function copyOf(pid: number, fd: number): number | null {
 function severed(pid: number | null, env: Environment): MpiError {
   const who = pid === null ? "what stands" : `${nameOf(pid)} (pid ${pid}), which stands`;
   return new MpiError(
-    `Cannot start MPI on rank ${env["PMI_RANK"]}: ${who} between the launcher and this ` +
-      "program has not " +
-      `passed on the launcher's connection (descriptor PMI_FD=${env["PMI_FD"]}), and this ` +
-      "system does not " +
-      "let it be fetched; start the program without it, as in mpirun -n 4 bun FILE, or give " +
-      "MPICH's " +
-      `mpirun the option -pmi-port`,
+    `Cannot start MPI on rank ${env["PMI_RANK"]}: ${who} between the launcher and this program ` +
+      `has not passed on the launcher's connection (descriptor PMI_FD=${env["PMI_FD"]}), and ` +
+      "this system does not let it be fetched; start the program without it, as in mpirun -n 4 " +
+      "bun FILE, or give MPICH's mpirun the option -pmi-port",
   );
 }
 

@@ -314,8 +314,8 @@ function silentSeconds(launcher: Launcher): number {
   const ms = numberOf("BSYNC_HOST_TIMEOUT") ?? HOST_TIMEOUT_MS[launcher.family];
   if (!(ms >= 0)) {
     throw new RangeError(
-      `Cannot use BSYNC_HOST_TIMEOUT=${settingOf("BSYNC_HOST_TIMEOUT")}: it must be a number ` +
-        "of ms, or 0 for no limit",
+      `Cannot use BSYNC_HOST_TIMEOUT=${settingOf("BSYNC_HOST_TIMEOUT")}: it must be a number of ` +
+        "ms, or 0 for no limit",
     );
   }
   return ms === 0 ? 0 : Math.max(2, Math.ceil(Math.min(ms, MOST) / 1000));
@@ -376,9 +376,8 @@ function refuseInner(): void {
   if (!isStartedByRank()) return;
   const { rank } = findLauncher(process.env)!;
   throw new MpiError(
-    `Cannot start MPI: rank ${rank} of an MPI job has started this program, which has no ` +
-      "place in that job; " +
-      "start it with a launcher of its own, as in mpirun -n 4 bun run …",
+    `Cannot start MPI: rank ${rank} of an MPI job has started this program, which has no place ` +
+      "in that job; start it with a launcher of its own, as in mpirun -n 4 bun run …",
   );
 }
 
@@ -386,8 +385,7 @@ function refuseWorker(): void {
   if (Bun.isMainThread) return;
   throw new MpiError(
     "Cannot use MPI in a Worker: it belongs to the main thread of a process; move the calls " +
-      "there, " +
-      "or open the pool with { mpi: false }",
+      "there, or open the pool with { mpi: false }",
   );
 }
 

@@ -39,7 +39,7 @@ export function packagesOf(family: Family): string {
 /** What to do where an MPI cannot be built for, for a message. */
 export function remedy(family: Family): string {
   return (
-    `install its development files (${packagesOf(family)}), or name its mpicc with ` + "BSYNC_MPICC"
+    `install its development files (${packagesOf(family)}), or name its mpicc ` + "with BSYNC_MPICC"
   );
 }
 

@@ -19,14 +19,11 @@ import { testRunner } from "./test-run.ts";
 const OWN_FLAGS = new Set(
   (
     "-e --eval -p --print --inspect --inspect-wait --inspect-brk --watch --watch-kill-signal " +
-    "--hot " +
-    "--no-clear-screen --interactive --check --cpu-prof --cpu-prof-name --cpu-prof-dir " +
-    "--cpu-prof-md " +
-    "--cpu-prof-interval --heap-prof --heap-prof-name --heap-prof-dir --heap-prof-md " +
-    "--heap-prof-interval " +
-    "--cron-title --cron-period --silent --elide-lines -F --filter --workspaces --parallel " +
-    "--sequential " +
-    "--no-exit-on-error --if-present --shell --cwd --env-file --no-env-file -- -"
+    "--hot --no-clear-screen --interactive --check --cpu-prof --cpu-prof-name --cpu-prof-dir " +
+    "--cpu-prof-md --cpu-prof-interval --heap-prof --heap-prof-name --heap-prof-dir " +
+    "--heap-prof-md --heap-prof-interval --cron-title --cron-period --silent --elide-lines -F " +
+    "--filter --workspaces --parallel --sequential --no-exit-on-error --if-present --shell " +
+    "--cwd --env-file --no-env-file -- -"
   ).split(" "),
 );
 

@@ -106,9 +106,8 @@ export class JobSurroundings implements Surroundings {
     if (tag <= mpi.tagLimit) return tag;
     throw new MpiError(
       `Cannot open a pool with tag ${this.#tag} on a communicator in which the job's rank ` +
-        `${rank} comes ` +
-        `behind rank ${mpi.rank}: this MPI has tags up to ${mpi.tagLimit} only; use a ` +
-        "smaller tag, or keep the order",
+        `${rank} comes behind rank ${mpi.rank}: this MPI has tags up to ${mpi.tagLimit} only; ` +
+        "use a smaller tag, or keep the order",
     );
   }
 

@@ -227,10 +227,8 @@ function explained(
   if (unreached !== null) {
     const message =
       `Cannot finish ${label}: it uses "${unreached}", which was not initialized on this ` +
-      "worker, where " +
-      `${mainScript()} goes no further than ${endOfMain()}; move "${unreached}" above that ` +
-      "line, or " +
-      "pass it as an argument";
+      `worker, where ${mainScript()} goes no further than ${endOfMain()}; move "${unreached}" ` +
+      "above that line, or pass it as an argument";
     return thrown(withoutFrames(new FunctionError(message, { cause: outcome.value })));
   }
   if (inline === null) return outcome;
@@ -245,9 +243,7 @@ function explained(
   }
   const message =
     `Cannot run the inline function on this worker: it uses "${name}", a variable of the ` +
-    "function " +
-    "it was written in, which does not travel with it; pass it as an argument, or, if the " +
-    "function " +
-    "is a constant of its module that another function has made, export it";
+    "function it was written in, which does not travel with it; pass it as an argument, or, if " +
+    "the function is a constant of its module that another function has made, export it";
   return thrown(withoutFrames(new FunctionError(message, { cause: outcome.value })));
 }

@@ -56,7 +56,7 @@ export function guarded<T>(deed: () => T): T {
 export function endWorker(error: unknown): never {
   try {
     const who =
-      `bsync: ${whoAmI()} ends${whence()}, since something that it needs itself ` + "has thrown";
+      `bsync: ${whoAmI()} ends${whence()}, since something that it needs ` + "itself has thrown";
     writeSync(2, `${who} (has a task changed a builtin?): ${textOf(error)}\n`);
   } catch {
     // That could not be told, either.

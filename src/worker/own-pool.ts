@@ -54,9 +54,7 @@ const UNSET =
 export function adviceOnPool(name: string): string {
   return (
     `it uses "${name}", a pool, which is there on the controller alone: a worker's run of ` +
-    `${mainScript()} goes no ` +
-    `further than ${endOfMain() ?? "AsyncPool.open"}; submit the calls from the controller, ` +
-    "as with what the task " +
-    "returns, or let the task open a pool of its own"
+    `${mainScript()} goes no further than ${endOfMain() ?? "AsyncPool.open"}; submit the calls ` +
+    "from the controller, as with what the task returns, or let the task open a pool of its own"
   );
 }

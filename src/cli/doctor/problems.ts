@@ -67,8 +67,7 @@ function* ofMemory({ machine }: Findings): Iterable<Problem> {
   yield warning(
     "SHARED_MEMORY",
     `${folder} ${found}: ${consequence(instead)}; mount a tmpfs at ${folder}, or give the ` +
-      "container " +
-      `more of it (docker run --shm-size=1g)`,
+      "container more of it (docker run --shm-size=1g)",
   );
 }
 
@@ -84,15 +83,13 @@ function* ofCache(cache: CacheFacts): Iterable<Problem> {
     yield warning(
       "CACHE_UNUSABLE",
       `${folder} cannot be written to, and neither can the folder in its place: MPI is bound ` +
-        "anew by " +
-        `Bun's own C compiler at each start; name a folder of yours with BSYNC_CACHE_DIR`,
+        "anew by Bun's own C compiler at each start; name a folder of yours with BSYNC_CACHE_DIR",
     );
   } else if (writable !== folder) {
     yield warning(
       "CACHE_ELSEWHERE",
-      `${folder} cannot be written to: bindings to MPI are kept in ${writable}, which may ` +
-        "not outlive " +
-        `a reboot; make it writable, or name another folder with BSYNC_CACHE_DIR`,
+      `${folder} cannot be written to: bindings to MPI are kept in ${writable}, which may not ` +
+        "outlive a reboot; make it writable, or name another folder with BSYNC_CACHE_DIR",
     );
   }
   for (const { path, current, state, why } of cache.shims) {
@@ -114,8 +111,7 @@ function* ofSettings({ settings, job }: Findings): Iterable<Problem> {
     yield warning(
       "MPI_SWITCHED_OFF",
       `BSYNC_USE_MPI=${text}: under this launcher ${job.size} copies of a program run, each ` +
-        "with local " +
-        `workers of its own; unset it`,
+        "with local workers of its own; unset it",
     );
   }
   if (use === true && job === null) {
@@ -132,10 +128,8 @@ function* ofTasks({ strayTasks }: Findings): Iterable<Problem> {
   yield error(
     "STRAY_TASKS",
     `srun has started ${strayTasks} tasks and told them nothing of MPI: each is a program of ` +
-      "its own, " +
-      "with local workers; srun --mpi=pmix suits Open MPI, --mpi=pmi2 MPICH, and srun " +
-      "--mpi=list tells " +
-      `what this Slurm has`,
+      "its own, with local workers; srun --mpi=pmix suits Open MPI, --mpi=pmi2 MPICH, and srun " +
+      "--mpi=list tells what this Slurm has",
   );
 }
 
@@ -148,9 +142,8 @@ function* ofMpis({ mpis, broken, settings, job, launch }: Findings): Iterable<Pr
   if (mpis.length === 0) {
     yield warning(
       "NO_MPI",
-      "there is no MPI on this machine: pools run on local processes (bun run job.ts); for " +
-        "jobs of MPI, " +
-        `here or on several hosts, install one: ${packagesOf("unknown")}`,
+      "there is no MPI on this machine: pools run on local processes (bun run job.ts); for jobs " +
+        `of MPI, here or on several hosts, install one: ${packagesOf("unknown")}`,
     );
   }
   for (const [place, mpi] of mpis.entries()) {
@@ -167,9 +160,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
     const failed = mpicc?.error ? `, and it fails: ${mpicc.error}` : "";
     yield warning(
       "NO_LAUNCHER",
-      `${mpicc?.path} belongs to ${name}, of which there is no mpirun here${failed}; jobs ` +
-        "may still be " +
-        `started by a batch system (srun); for mpirun: ${packagesOf(mpi.family)}`,
+      `${mpicc?.path} belongs to ${name}, of which there is no mpirun here${failed}; jobs may ` +
+        `still be started by a batch system (srun); for mpirun: ${packagesOf(mpi.family)}`,
     );
     return;
   }
@@ -177,9 +169,8 @@ function* ofMpi(mpi: MpiFacts, chosen: boolean): Iterable<Problem> {
   if (mpi.family === "openmpi" && mpicc?.family === "openmpi" && differ(mpi.version, compiled)) {
     yield warning(
       "VERSIONS_DIFFER",
-      `${mpirun.path} is of Open MPI ${mpi.version}, but its jobs would use ${mpicc.path}, ` +
-        "of Open MPI " +
-        `${compiled}: name the mpicc beside that mpirun with BSYNC_MPICC`,
+      `${mpirun.path} is of Open MPI ${mpi.version}, but its jobs would use ${mpicc.path}, of ` +
+        `Open MPI ${compiled}: name the mpicc beside that mpirun with BSYNC_MPICC`,
     );
   }
   if (trial === null) return;
@@ -237,8 +228,7 @@ function* ofLaunch({ command, hosts, failure }: LaunchFacts): Iterable<Problem> 
 function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFacts) {
   if (folder === null) {
     const text =
-      `on ${host} Bun does not run: it is not in the PATH that programs have ` +
-      `there, ${bun.path}`;
+      `on ${host} Bun does not run: it is not in the PATH that programs have there, ` + bun.path;
     yield error("BUN_MISSING", `${text}; install it, or give its whole path in the command`);
     return;
   }
@@ -254,8 +244,8 @@ function* ofPlace({ host, bun, folder, program, missing, bsync, mpi }: PlaceFact
     yield error(
       "PACKAGE_MISSING",
       `on ${host} ${program?.path} imports ${names}, which cannot be found there: run bun ` +
-        "install on that " +
-        `host, or put the program with its node_modules on a file system that all hosts share`,
+        "install on that host, or put the program with its node_modules on a file system that " +
+        "all hosts share",
     );
   }
   if (bsync?.error) {
@@ -278,8 +268,7 @@ function* ofJob(facts: JobFacts, job: string, mpicc = facts.mpicc): Iterable<Pro
     yield warning(
       "ONE_RANK",
       `${launcher.name} has started one rank, which is no job of MPI: pools run on local ` +
-        "processes; " +
-        `for n workers start n + 1 ranks (mpirun -n 5 for four)`,
+        "processes; for n workers start n + 1 ranks (mpirun -n 5 for four)",
     );
   }
   if (shim?.startsWith(TINY)) {
@@ -303,8 +292,7 @@ function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Prob
     yield error(
       "RANKS_SILENT",
       `in ${job} of ${size} ranks, ${subject} ${names} did not answer: look whether ${verb} ` +
-        "this command " +
-        `too, and whether the network lets rank 0 be reached`,
+        "this command too, and whether the network lets rank 0 be reached",
     );
   }
   if (later.length > 0) {
@@ -313,8 +301,7 @@ function* ofRanks({ size, silent, ranks }: JobFacts, job: string): Iterable<Prob
     yield error(
       "RANKS_SILENT",
       `in ${job} of ${size} ranks, ${subject} ${names} answered at first, and then no more: ` +
-        "look whether " +
-        `${verb} stopped (SIGSTOP, a debugger), or cut off from rank 0`,
+        `look whether ${verb} stopped (SIGSTOP, a debugger), or cut off from rank 0`,
     );
   }
   const versions = versionsOf(ranks.map(({ host, bun }) => [host, bun]));
@@ -349,9 +336,8 @@ function* ofCores({ hosts }: JobFacts): Iterable<Problem> {
       yield warning(
         "BOUND_TO_ONE_CORE",
         `each of the ${ranks} ranks on ${host} is bound to one of its ${cores} cores, which ` +
-          "Bun's own " +
-          `threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open MPI), ` +
-          `--cpus-per-task=2 (Slurm)`,
+          "Bun's own threads share with the tasks; --map-by slot:PE=2 or --bind-to none (Open " +
+          "MPI), --cpus-per-task=2 (Slurm)",
       );
     }
   }
@@ -365,8 +351,8 @@ function sharing({ host, ranks, coresOfRanks, cores, quota }: HostFacts): string
     "rank 0 sleeps while there is nothing to give out, so one more rank than cores is fine";
   if (ranks > cores) {
     return (
-      `${ranks} ranks share ${count} on ${host}: nobody spins there, and messages take ` +
-      `longer; ${sleeps}`
+      `${ranks} ranks share ${count} on ${host}: nobody spins there, and messages take longer; ` +
+      sleeps
     );
   }
   if (usable < ranks) {
@@ -375,15 +361,13 @@ function sharing({ host, ranks, coresOfRanks, cores, quota }: HostFacts): string
         ? "that is what they are bound to (taskset, --cpuset-cpus, the batch system's share)"
         : "that is the limit of their control group (docker --cpus, the batch system's share)";
     return (
-      `${ranks} ranks share ${count} of the ${cores} on ${host}, and take turns: ` +
-      `${why}; ${sleeps}`
+      `${ranks} ranks share ${count} of the ${cores} on ${host}, and take turns: ${why}; ` + sleeps
     );
   }
   return (
-    `ranks on ${host} share cores, though there are ${coresOfRanks} for ${ranks} ranks: ` +
-    "several are bound to the " +
-    "same, or other containers of that machine have ranks there, too; --bind-to none (Open " +
-    "MPI), or bind each to its own"
+    `ranks on ${host} share cores, though there are ${coresOfRanks} for ${ranks} ranks: several ` +
+    "are bound to the same, or other containers of that machine have ranks there, too; " +
+    "--bind-to none (Open MPI), or bind each to its own"
   );
 }
 
@@ -391,9 +375,8 @@ function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<
   if (transport?.memory === false && hosts.some((host) => host.ranks > 1)) {
     yield warning(
       "NO_SHARED_MEMORY",
-      `ranks of one host reach each other by ${transport.name} in ${job}, not through ` +
-        "memory: look for " +
-        `OMPI_MCA_btl, --mca btl, or a container without /dev/shm`,
+      `ranks of one host reach each other by ${transport.name} in ${job}, not through memory: ` +
+        "look for OMPI_MCA_btl, --mca btl, or a container without /dev/shm",
     );
   }
   const [home] = hosts;
@@ -403,9 +386,8 @@ function* ofSpeed({ ranks, hosts, transport }: JobFacts, job: string): Iterable<
   const names = slow.map(({ rank, pingUs }) => `rank ${rank} in ${pingUs} µs`).join(", ");
   yield warning(
     "SLOW",
-    `round trips within ${home.host} take long in ${job}: ${names}, where 1 to 10 µs are ` +
-      "usual; is the " +
-      `machine busy, are several ranks bound to one core?`,
+    `round trips within ${home.host} take long in ${job}: ${names}, where 1 to 10 µs are usual; ` +
+      "is the machine busy, are several ranks bound to one core?",
   );
 }
 

@@ -338,7 +338,7 @@ losses.it(
     const queued = pool.async(square, 2);
     // Not by their marks: on a busy machine a process may be given up before it comes to make one.
     const pids = new Set([pool.workers[0]!.pid]);
-    const look = setInterval(() => {
+    using _look = setInterval(() => {
       const { pid } = pool.workers[0]!;
       // 0: between two.
       if (pid !== 0) pids.add(pid);
@@ -346,7 +346,6 @@ losses.it(
     process.kill(pool.workers[0]!.pid, "SIGKILL");
     assert.equal((await failure(running, WorkerLostError)).signal, "SIGKILL");
     const error = await failure(queued, WorkerLostError);
-    clearInterval(look);
     assert.match(
       error.message,
       /^Cannot keep the pool going: worker 0 .*initializer 3000 ms after/,
