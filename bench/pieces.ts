@@ -2,7 +2,7 @@
 import { bench, do_not_optimize, group, run } from "mitata";
 import type { Encoded } from "../src/codec/value.ts";
 import { type KnownFunction, unmeasured } from "../src/estimates.ts";
-import { Heap } from "../src/heap.ts";
+import { Heap } from "../src/collections/heap.ts";
 import { ReadyQueue } from "../src/ready.ts";
 import { Scheduler } from "../src/scheduler.ts";
 import { Task, type TaskOptions } from "../src/task.ts";

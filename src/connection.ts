@@ -1,6 +1,6 @@
 import type { Link } from "./link/link.ts";
 import { type FunctionRecord, textWeight } from "./function/record.ts";
-import { Recent } from "./recent.ts";
+import { Recent } from "./collections/recent.ts";
 import type { WorkerRecord } from "./task.ts";
 import type { Greeting, MessageWriter } from "./wire.ts";
 

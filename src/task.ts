@@ -1,5 +1,5 @@
 import type { Encoded } from "./codec/value.ts";
-import { Fifo } from "./fifo.ts";
+import { Fifo } from "./collections/fifo.ts";
 import type { KnownFunction } from "./estimates.ts";
 import { INITIALIZER } from "./wire/task-id.ts";
 

@@ -2,7 +2,7 @@ import { type Encoded, encodeValue } from "../../src/codec/value.ts";
 import type { ControlledLink } from "../../src/connection.ts";
 import { Controller } from "../../src/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
-import { Heap } from "../../src/heap.ts";
+import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/link/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";
 import { newSession, type Surroundings } from "../../src/surroundings/surroundings.ts";

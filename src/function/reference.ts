@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { FunctionError } from "../errors.ts";
-import { Recent } from "../recent.ts";
+import { Recent } from "../collections/recent.ts";
 import { type FunctionRecord, type FunctionReference, textWeight } from "./record.ts";
 import { registeredName } from "./registry.ts";
 import { bindingAt } from "./binding.ts";

@@ -1,4 +1,4 @@
-import { Fifo } from "../fifo.ts";
+import { Fifo } from "../collections/fifo.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import type { MessageWriter } from "../wire.ts";
 

@@ -11,7 +11,7 @@ import { isGiven, performance, rss } from "../os/natives.ts";
 import { bytesOf } from "../task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
-import { Fifo } from "../fifo.ts";
+import { Fifo } from "../collections/fifo.ts";
 import type { Resolved } from "../function/resolve.ts";
 import { functions, loadFunctions } from "./functions.ts";
 import type { FunctionReference } from "../function/record.ts";

@@ -1,7 +1,7 @@
 import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Heap } from "../../src/heap.ts";
+import { Heap } from "../../src/collections/heap.ts";
 
 interface Entry {
   readonly key: number;

@@ -1,6 +1,6 @@
 import type { Connection, ControlledLink } from "../../src/connection.ts";
 import type { KnownFunction } from "../../src/estimates.ts";
-import { Heap } from "../../src/heap.ts";
+import { Heap } from "../../src/collections/heap.ts";
 import { At } from "../../src/wire/task-id.ts";
 import { Recalls } from "../../src/recalls.ts";
 import { Scheduler } from "../../src/scheduler.ts";

@@ -1,6 +1,6 @@
 /** A cache with a bound, by halves. */
 import { expect, test } from "bun:test";
-import { Recent } from "../../src/recent.ts";
+import { Recent } from "../../src/collections/recent.ts";
 
 /** Asks for a text as its users do: what is not there is added, after others have gone. */
 function use(recent: Recent<string, string>, text: string, gone: string[] = []): void {
