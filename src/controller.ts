@@ -3,9 +3,9 @@ import { decodeThrown } from "./codec/thrown.ts";
 import type { Encoded } from "./codec/value.ts";
 import { Changes } from "./changes.ts";
 import { type Connection, describe, newConnection } from "./connection.ts";
-import { debug } from "./debug.ts";
+import { debug } from "./os/debug.ts";
 import { DrainSignals } from "./drain.ts";
-import { PROGRAM_OVER } from "./endings.ts";
+import { PROGRAM_OVER } from "./os/exit.ts";
 import {
   BsyncError,
   CancelledError,
@@ -18,7 +18,7 @@ import type { FunctionRecord } from "./function/record.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { type Ending, takeIn } from "./link/link.ts";
 import { Liveness } from "./liveness.ts";
-import { isNeighbour } from "./neighbours.ts";
+import { isNeighbour } from "./os/identity.ts";
 import {
   Loads,
   lostInVain,

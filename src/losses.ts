@@ -1,5 +1,5 @@
 import { type Connection, describe } from "./connection.ts";
-import { likelyCause } from "./endings.ts";
+import { likelyCause } from "./os/exit.ts";
 import { BsyncError, WorkerLostError } from "./errors.ts";
 import type { Ending } from "./link/link.ts";
 import { NoMemoryError } from "./link/memory.ts";

@@ -14,7 +14,7 @@ import {
   type WorkerList,
 } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
-import { takeNote, takeNoteAtOnce, type WorkerNote } from "./place.ts";
+import { takeNote, takeNoteAtOnce, type WorkerNote } from "./os/worker-env.ts";
 import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
 import { currentCall } from "./worker/context.ts";
 

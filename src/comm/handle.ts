@@ -4,8 +4,8 @@ import { isLoading, mainScript, mayRunAgain } from "../function/main-script.ts";
 import { isAftermath, stopMain } from "../function/stop.ts";
 import { chunkBytes, startForProgram } from "../link/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
-import { worksInJob } from "../place.ts";
-import { settingOf } from "../settings.ts";
+import { worksInJob } from "../os/worker-env.ts";
+import { settingOf } from "../os/settings.ts";
 import { currentCall } from "../worker/context.ts";
 import type { CommSymbols } from "../mpi/symbols.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import { type Environment, findLauncher, type Launcher, withoutLauncher } from "../mpi/launcher.ts";
 import { readProc } from "../os/proc.ts";
-import { parentOf } from "../processes.ts";
+import { parentOf } from "../os/processes.ts";
 
 /** What differs from rank to rank, or from job to job. */
 const IDENTITY = [

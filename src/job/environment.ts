@@ -8,8 +8,8 @@ import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
 import { allowLongTests } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS } from "../os/waits.ts";
-import { servedPlace } from "../place.ts";
-import { isOff, settingOf, switchOf } from "../settings.ts";
+import { servedPlace } from "../os/worker-env.ts";
+import { isOff, settingOf, switchOf } from "../os/settings.ts";
 import { isStartedByRank, launcherHere } from "./ancestry.ts";
 
 const USE_MPI = "BSYNC_USE_MPI";

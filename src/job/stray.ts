@@ -1,6 +1,6 @@
 import { MpiError } from "../errors.ts";
 import { findStrayTask } from "../mpi/launcher.ts";
-import { isOff } from "../settings.ts";
+import { isOff } from "../os/settings.ts";
 
 /** Throws where this is one of several copies of the program that know nothing of each other. */
 export function refuseStrayTask(): void {

@@ -1,13 +1,13 @@
-import { hostCores } from "../cores.ts";
+import { hostCores } from "../os/cores.ts";
 import { MpiError } from "../errors.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
 import { refuseStrayTask } from "../job/stray.ts";
 import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
-import { numberOf, settingOf } from "../settings.ts";
+import { numberOf, settingOf } from "../os/settings.ts";
 import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
-import { exitCodeFor, watchUncaught } from "./uncaught.ts";
+import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 
 /**

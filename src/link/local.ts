@@ -15,8 +15,15 @@ import { HeldWrite, Writing } from "../os/output.ts";
 import { statOf } from "../os/proc.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";
-import { BELL_FD, LIFE_FD, type Place, servedPlace, worksInJob, writeNote } from "../place.ts";
-import { killGroup } from "../processes.ts";
+import {
+  BELL_FD,
+  LIFE_FD,
+  type Place,
+  servedPlace,
+  worksInJob,
+  writeNote,
+} from "../os/worker-env.ts";
+import { killGroup } from "../os/processes.ts";
 import type { MessageWriter } from "../wire.ts";
 import { At } from "../wire/task-id.ts";
 import { Bell } from "./bell.ts";
@@ -29,7 +36,7 @@ import {
   withoutDebugger,
   workerCommand,
 } from "../os/runtime.ts";
-import { watchUncaught } from "./uncaught.ts";
+import { watchUncaught } from "../os/uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
 /** What a local worker inherits. */

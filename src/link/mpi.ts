@@ -1,5 +1,5 @@
 import type { Mpi } from "../mpi/mpi.ts";
-import { isNeighbour } from "../neighbours.ts";
+import { isNeighbour } from "../os/identity.ts";
 import { own, performance } from "../os/natives.ts";
 import {
   allocate,

@@ -9,7 +9,7 @@ import { setting, type Environment, type Family } from "./launcher.ts";
 import { JSON } from "../os/natives.ts";
 import { ask, type Answer } from "../os/ask.ts";
 import { linkOfProc } from "../os/proc.ts";
-import { parentOf } from "../processes.ts";
+import { parentOf } from "../os/processes.ts";
 import { findProtocol, speaks, type Memory } from "./protocols.ts";
 
 /** A compiler wrapper, and what it says of itself. */

@@ -3,14 +3,14 @@
  * mean, and when to wait for them, is decided elsewhere.
  */
 import { hostname } from "node:os";
-import { debug } from "../debug.ts";
+import { debug } from "../os/debug.ts";
 import { MpiError } from "../errors.ts";
 import { isStartedByRank, launcherHere, ownEnvironment } from "../job/ancestry.ts";
 import { familyName } from "./compiler.ts";
 import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
 import { AWAITED_MS } from "../os/waits.ts";
-import { exitProcess } from "../processes.ts";
-import { numberOf, settingOf } from "../settings.ts";
+import { exitProcess } from "../os/processes.ts";
+import { numberOf, settingOf } from "../os/settings.ts";
 import { findLauncher, type Launcher, noteStarted } from "./launcher.ts";
 import { ALONE, loadShim } from "./shim.ts";
 import { type CommSymbols, setForC, type Shim } from "./symbols.ts";

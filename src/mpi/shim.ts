@@ -2,7 +2,7 @@
  * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
  * Bun's own C compiler; or says all that was tried.
  */
-import { debug } from "../debug.ts";
+import { debug } from "../os/debug.ts";
 import { MpiError, textOf } from "../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";

@@ -2,7 +2,7 @@
  * Asks programs, of which anything may be wrong, something short: each has an end, with all that it
  * has started, and what it says is read as far as an answer may go.
  */
-import { killDescendants, killGroup } from "../processes.ts";
+import { killDescendants, killGroup } from "./processes.ts";
 import { own, performance } from "./natives.ts";
 
 /** An answer of a few lines; and what a compiler has to say, which may be long. */

@@ -6,7 +6,7 @@
  */
 import { Promise, performance, setTimeout } from "./natives.ts";
 import { readdirSync, writeFileSync, writeSync } from "node:fs";
-import { descendantsOf, exitProcess } from "../processes.ts";
+import { descendantsOf, exitProcess } from "./processes.ts";
 import { linkOfProc, procOf, readProc } from "./proc.ts";
 import { LAST_WRITES_MS, LOOK_MS, WRITING_MS, WRITTEN_MS } from "./waits.ts";
 

@@ -5,7 +5,7 @@ import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { Pump } from "../link/pump.ts";
 import { JOB_TAG, wireTag } from "../link/roll.ts";
-import { introduce } from "../neighbours.ts";
+import { introduce } from "../os/identity.ts";
 import { MpiError } from "../errors.ts";
 import type { WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../ranks.ts";

@@ -2,7 +2,7 @@ import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
-import { introduce } from "../neighbours.ts";
+import { introduce } from "../os/identity.ts";
 import type { Opening } from "../wire.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 

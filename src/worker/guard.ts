@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { rejectionMode } from "../os/failure.ts";
 import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
-import { exitProcess } from "../processes.ts";
+import { exitProcess } from "../os/processes.ts";
 import { isMalformed } from "../wire.ts";
 import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
 

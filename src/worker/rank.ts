@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import { hostname } from "node:os";
-import { debug } from "../debug.ts";
+import { debug } from "../os/debug.ts";
 import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAftermath } from "../function/stop.ts";
@@ -18,7 +18,7 @@ import {
 } from "../os/natives.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
 import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
-import { exitProcess, killDescendants, setExitCode } from "../processes.ts";
+import { exitProcess, killDescendants, setExitCode } from "../os/processes.ts";
 import type { OpenId, Released } from "../wire.ts";
 import { currentCall } from "./context.ts";
 import { endWorker, surviveStrayErrors, takeSignalsBack } from "./guard.ts";

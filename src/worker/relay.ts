@@ -1,4 +1,4 @@
-import { PROGRAM_OVER } from "../endings.ts";
+import { PROGRAM_OVER } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/frames.ts";
 import { type Ending, takeIn } from "../link/link.ts";
@@ -7,10 +7,10 @@ import { NoMemoryError } from "../link/memory.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
 import { LOOKS } from "../liveness.ts";
-import { introduce } from "../neighbours.ts";
+import { introduce } from "../os/identity.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
-import type { Place } from "../place.ts";
+import type { Place } from "../os/worker-env.ts";
 import {
   firstKind,
   type Greeting,

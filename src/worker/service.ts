@@ -1,9 +1,9 @@
 import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
-import { PROGRAM_OVER } from "../endings.ts";
+import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/frames.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
-import { exitProcess } from "../processes.ts";
+import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./guard.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";

@@ -17,7 +17,7 @@ import { functions, loadFunctions } from "./functions.ts";
 import type { FunctionReference } from "../function/record.ts";
 import { setMainScript } from "../function/main-script.ts";
 import type { Link } from "../link/link.ts";
-import { introduce } from "../neighbours.ts";
+import { introduce } from "../os/identity.ts";
 import { isLeaving } from "../os/output.ts";
 import {
   type Frame,

@@ -22,7 +22,7 @@ import {
   Word,
 } from "../os/whole.ts";
 import { listenUnseen } from "../os/unseen.ts";
-import { exitProcess } from "../processes.ts";
+import { exitProcess } from "../os/processes.ts";
 
 /**
  * ms after which the thread strikes a second time, and twice as long after that a third. One is

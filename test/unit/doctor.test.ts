@@ -8,7 +8,7 @@ import type { JobFacts, PlaceFacts, RankFacts } from "../../src/cli/doctor/repor
 import { printedJob, printedLaunch, printedProblems } from "../../src/cli/doctor/text.ts";
 import { isRefused } from "../../src/cli/doctor/trial.ts";
 import { speaks, style } from "../../src/cli/output.ts";
-import { quotaIn } from "../../src/cores.ts";
+import { quotaIn } from "../../src/os/cores.ts";
 import { transportOf } from "../../src/mpi/transport.ts";
 
 const PRINTING = { home: "/home/ada", ...style({}, {}) };

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { likelyCause } from "../../src/endings.ts";
+import { likelyCause } from "../../src/os/exit.ts";
 
 const CASES: readonly (readonly [number | null, string | null, RegExp])[] = [
   [0, null, /process\.exit\(0\)/],

@@ -4,9 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isProcOf, statOf } from "../../src/os/proc.ts";
-import { descendantsOf, parentOf } from "../../src/processes.ts";
+import { descendantsOf, parentOf } from "../../src/os/processes.ts";
 
-const PROCESSES = join(import.meta.dir, "../../src/processes.ts");
+const PROCESSES = join(import.meta.dir, "../../src/os/processes.ts");
 
 let folder = "";
 beforeAll(() => {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { isOff, isOn, numberOf, settingOf, switchOf } from "../../src/settings.ts";
+import { isOff, isOn, numberOf, settingOf, switchOf } from "../../src/os/settings.ts";
 
 const NAME = "BSYNC_SETTINGS_TEST";
 

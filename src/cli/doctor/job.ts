@@ -3,14 +3,14 @@
  * waits for anybody for ever: who does not answer is named, and then the job is aborted.
  */
 import { hostname } from "node:os";
-import { coreQuota, hostCores } from "../../cores.ts";
+import { coreQuota, hostCores } from "../../os/cores.ts";
 import { textOf } from "../../errors.ts";
 import { Cache } from "../../mpi/cache.ts";
 import { abortByLauncher } from "../../mpi/connection.ts";
 import { findCompiler } from "../../mpi/compiler.ts";
 import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
-import { machineId } from "../../neighbours.ts";
+import { machineId } from "../../os/identity.ts";
 import { TINY } from "../../mpi/tiny.ts";
 import { transportOf } from "../../mpi/transport.ts";
 import { describeCompiler, tryCompiler } from "./installations.ts";

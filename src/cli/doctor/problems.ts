@@ -2,7 +2,7 @@
 import { familyName } from "../../mpi/compiler.ts";
 import { packagesOf, remedy } from "../../mpi/shim.ts";
 import { TINY } from "../../mpi/tiny.ts";
-import { readSwitch } from "../../settings.ts";
+import { readSwitch } from "../../os/settings.ts";
 import type {
   CacheFacts,
   HostFacts,

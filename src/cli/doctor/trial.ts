@@ -1,6 +1,6 @@
 /** Tries an mpirun: starts a job of two ranks that examines itself. */
 import { dirname, join } from "node:path";
-import { hostCores } from "../../cores.ts";
+import { hostCores } from "../../os/cores.ts";
 import type { Mpirun } from "../../mpi/mpirun.ts";
 import type { Report, TrialFacts } from "./report.ts";
 import { lastWords, run, SPARE_MS } from "./run.ts";

@@ -1,4 +1,4 @@
-import type { Ending } from "./link/link.ts";
+import type { Ending } from "../link/link.ts";
 
 /** Signals that a process gets for what its own code, or code it has loaded, did wrong. */
 const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);

@@ -1,7 +1,7 @@
 /** Who started whom, as Linux tells in /proc, and their ends. */
 import { readdirSync } from "node:fs";
-import { isProcOwn, procOf, readProc, statOf } from "./os/proc.ts";
-import { own } from "./os/natives.ts";
+import { isProcOwn, procOf, readProc, statOf } from "./proc.ts";
+import { own } from "./natives.ts";
 
 /** The parent of a process; 0 where it cannot be known. */
 export function parentOf(pid: number): number {

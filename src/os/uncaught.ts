@@ -1,9 +1,9 @@
 import { isStop } from "../function/stop.ts";
-import { hasFailed, rejectionMode, tellFailed } from "../os/failure.ts";
-import { mainAtLoad, newPromise, setTimeout } from "../os/natives.ts";
-import { countAll, endUnseen, listenUnseen } from "../os/unseen.ts";
-import { FAILED_MS } from "../os/waits.ts";
-import { exitProcess } from "../processes.ts";
+import { hasFailed, rejectionMode, tellFailed } from "./failure.ts";
+import { mainAtLoad, newPromise, setTimeout } from "./natives.ts";
+import { countAll, endUnseen, listenUnseen } from "./unseen.ts";
+import { FAILED_MS } from "./waits.ts";
+import { exitProcess } from "./processes.ts";
 
 /**
  * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say,

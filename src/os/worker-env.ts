@@ -5,7 +5,7 @@
  * out of `process.env`.
  */
 import { fstatSync, readSync } from "node:fs";
-import { JSON, setPrototypeOf } from "./os/natives.ts";
+import { JSON, setPrototypeOf } from "./natives.ts";
 
 /**
  * The rank of an MPI job that a process works for which is none itself, the child of an isolated
