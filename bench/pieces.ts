@@ -6,7 +6,7 @@ import { Heap } from "../src/collections/heap.ts";
 import { ReadyQueue } from "../src/ready.ts";
 import { Scheduler } from "../src/scheduler.ts";
 import { Task, type TaskOptions } from "../src/task.ts";
-import { Kind, MessageWriter, readFrames } from "../src/wire.ts";
+import { Kind, MessageWriter, readFrames } from "../src/wire/messages.ts";
 
 const SIZES = [1_000, 100_000, 1_000_000];
 

@@ -42,7 +42,14 @@ import { isAborted, reasonOf, Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
 import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
 import { pathOf, torn, Values } from "./values.ts";
-import { type Frame, Kind, MessageWriter, readFrames, readGreeting, type Rules } from "./wire.ts";
+import {
+  type Frame,
+  Kind,
+  MessageWriter,
+  readFrames,
+  readGreeting,
+  type Rules,
+} from "./wire/messages.ts";
 import { At, firstOrder, INITIALIZER } from "./wire/task-id.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */

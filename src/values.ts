@@ -14,7 +14,7 @@ import type { FunctionRecord } from "./function/record.ts";
 import { hasStackToLoad } from "./os/stack.ts";
 import { aside, isWatched } from "./os/whole.ts";
 import type { Payload } from "./task.ts";
-import { checkBuffers } from "./wire.ts";
+import { checkBuffers } from "./wire/messages.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 type Classes = typeof import("./function/classes.ts");

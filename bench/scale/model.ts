@@ -7,7 +7,7 @@ import { SPIN_US } from "../../src/link/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";
 import { newSession, type Surroundings } from "../../src/surroundings/surroundings.ts";
 import type { TaskOptions } from "../../src/task.ts";
-import { Kind, MessageWriter, type Opening, readFrames } from "../../src/wire.ts";
+import { Kind, MessageWriter, type Opening, readFrames } from "../../src/wire/messages.ts";
 
 /**
  * The real controller, with its scheduler and its way of putting calls into messages, in a world that

@@ -9,7 +9,7 @@ import {
   encodeValue,
 } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
-import { type Frame, type Kind, MessageWriter } from "../wire.ts";
+import { type Frame, type Kind, MessageWriter } from "../wire/messages.ts";
 import type { MpiLink } from "./mpi.ts";
 
 /** Sends a message of one frame, with an object of numbers and texts. */

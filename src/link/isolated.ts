@@ -8,7 +8,7 @@ import {
   MessageWriter,
   readFrames,
   readGreeting,
-} from "../wire.ts";
+} from "../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import { At } from "../wire/task-id.ts";
 import type { Link, LinkOwner } from "./link.ts";

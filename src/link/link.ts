@@ -1,6 +1,6 @@
-import type { Ending, Greeting, MessageWriter } from "../wire.ts";
+import type { Ending, Greeting, MessageWriter } from "../wire/messages.ts";
 
-export type { Ending } from "../wire.ts";
+export type { Ending } from "../wire/messages.ts";
 
 /**
  * A link is a two-way channel to one worker (or, on the worker, to its controller). It carries

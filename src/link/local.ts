@@ -24,7 +24,7 @@ import {
   writeNote,
 } from "../os/worker-env.ts";
 import { killGroup } from "../os/processes.ts";
-import type { MessageWriter } from "../wire.ts";
+import type { MessageWriter } from "../wire/messages.ts";
 import { At } from "../wire/task-id.ts";
 import { Bell } from "./bell.ts";
 import type { Ending, Link, LinkOwner } from "./link.ts";

@@ -8,7 +8,7 @@ import {
   MESSAGE_BYTES,
   type MessageWriter,
   readHead,
-} from "../wire.ts";
+} from "../wire/messages.ts";
 import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
 import type { Link, LinkOwner } from "./link.ts";
 import { MpiOutbox } from "./outbox.ts";

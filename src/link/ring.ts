@@ -1,5 +1,5 @@
 import { Atomics } from "../os/natives.ts";
-import { malformed } from "../wire.ts";
+import { malformed } from "../wire/messages.ts";
 import { Note } from "./note.ts";
 
 /**

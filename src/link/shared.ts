@@ -1,5 +1,11 @@
 import type { BsyncError } from "../errors.ts";
-import { allocate, isMalformed, MESSAGE_BYTES, type MessageWriter, readHead } from "../wire.ts";
+import {
+  allocate,
+  isMalformed,
+  MESSAGE_BYTES,
+  type MessageWriter,
+  readHead,
+} from "../wire/messages.ts";
 import type { Link, LinkOwner } from "./link.ts";
 import { Piece, Ring, RING_HEADER } from "./ring.ts";
 import { At } from "../wire/task-id.ts";

@@ -11,7 +11,7 @@ import { JobSurroundings, Release, returnTag, takeTag } from "../surroundings/jo
 import { LocalSurroundings } from "../surroundings/local.ts";
 import { MixedSurroundings } from "../surroundings/mixed.ts";
 import type { Surroundings } from "../surroundings/surroundings.ts";
-import type { OpenId } from "../wire.ts";
+import type { OpenId } from "../wire/messages.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
 import { type Opened, initTimeoutOf } from "./opened.ts";

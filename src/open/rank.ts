@@ -1,6 +1,6 @@
 import { DEFAULT_TASK, type PoolOptions, readRanks, type WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../ranks.ts";
-import type { OpenId } from "../wire.ts";
+import type { OpenId } from "../wire/messages.ts";
 import { leaveToController } from "../worker/guard.ts";
 import { join, serve } from "../worker/rank.ts";
 import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";

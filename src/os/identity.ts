@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import type { Greeting } from "../wire.ts";
+import type { Greeting } from "../wire/messages.ts";
 
 /**
  * How a process introduces itself to another one, and which others it may signal. A host name does

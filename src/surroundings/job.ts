@@ -9,7 +9,7 @@ import { introduce } from "../os/identity.ts";
 import { MpiError } from "../errors.ts";
 import type { WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../ranks.ts";
-import type { OpenId, Opening } from "../wire.ts";
+import type { OpenId, Opening } from "../wire/messages.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
 /** Tells ranks that wait for the end of a pool, or that will, that it is over. */

@@ -3,7 +3,7 @@ import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
 import { introduce } from "../os/identity.ts";
-import type { Opening } from "../wire.ts";
+import type { Opening } from "../wire/messages.ts";
 import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */

@@ -1,6 +1,6 @@
 import type { ControlledLink } from "../connection.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
-import type { Opening } from "../wire.ts";
+import type { Opening } from "../wire/messages.ts";
 
 /** What a controller needs of the outside: `local.ts` has it for processes, `job.ts` for MPI. */
 export interface Surroundings {

@@ -3,7 +3,7 @@ import { rejectionMode } from "../os/failure.ts";
 import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
-import { isMalformed } from "../wire.ts";
+import { isMalformed } from "../wire/messages.ts";
 import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
 
 /**

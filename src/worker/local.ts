@@ -9,7 +9,7 @@ import { endUnseen, forgetAll, listenUnseen } from "../os/unseen.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../os/worker-env.ts";
 import { exitProcess, killDescendants } from "../os/processes.ts";
 import { At } from "../wire/task-id.ts";
-import { readHead } from "../wire.ts";
+import { readHead } from "../wire/messages.ts";
 import { guarded, surviveStrayErrors } from "./guard.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";

@@ -19,7 +19,7 @@ import {
 import { exitOnceWritten, written } from "../os/output.ts";
 import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../os/processes.ts";
-import type { OpenId, Released } from "../wire.ts";
+import type { OpenId, Released } from "../wire/messages.ts";
 import { currentCall } from "./context.ts";
 import { endWorker, surviveStrayErrors, takeSignalsBack } from "./guard.ts";
 import { Services } from "./service.ts";

@@ -19,7 +19,7 @@ import {
   MessageWriter,
   readFrames,
   readGreeting,
-} from "../wire.ts";
+} from "../wire/messages.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
 import { guarded } from "./guard.ts";
 

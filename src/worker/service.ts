@@ -2,7 +2,7 @@ import type { MpiHub, MpiLink } from "../link/mpi.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/frames.ts";
-import { firstKind, Kind, MessageWriter, type Released } from "../wire.ts";
+import { firstKind, Kind, MessageWriter, type Released } from "../wire/messages.ts";
 import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./guard.ts";
 import { Relay } from "./relay.ts";

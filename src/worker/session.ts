@@ -29,7 +29,7 @@ import {
   type Rules,
   readFrames,
   checkBuffers,
-} from "../wire.ts";
+} from "../wire/messages.ts";
 import { call, follow, isOver, late, type Outcome, Pending, thrown } from "./call.ts";
 import { RunningCall, type Workplace } from "./context.ts";
 import { guarded, leaveToController } from "./guard.ts";

@@ -7,7 +7,7 @@ import type { Link } from "../../src/link/link.ts";
 import { Note } from "../../src/link/note.ts";
 import { introduce } from "../../src/os/identity.ts";
 import { Session } from "../../src/worker/session.ts";
-import { Kind, MessageWriter, readFrames } from "../../src/wire.ts";
+import { Kind, MessageWriter, readFrames } from "../../src/wire/messages.ts";
 
 const MAIN = join(import.meta.dir, "fixtures/script.ts");
 const DEED = "bsync.test.deed";

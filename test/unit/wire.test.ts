@@ -11,7 +11,7 @@ import {
   MessageWriter,
   readFrames,
   readHead,
-} from "../../src/wire.ts";
+} from "../../src/wire/messages.ts";
 import { At, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
 
 const HEADER_BYTES = 8;

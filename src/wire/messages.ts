@@ -1,7 +1,7 @@
-import type { Encoded } from "./codec/value.ts";
-import { BsyncError, ValueError } from "./errors.ts";
-import type { FunctionReference } from "./function/record.ts";
-import { LAST_ID } from "./wire/task-id.ts";
+import type { Encoded } from "../codec/value.ts";
+import { BsyncError, ValueError } from "../errors.ts";
+import type { FunctionReference } from "../function/record.ts";
+import { LAST_ID } from "./task-id.ts";
 
 /**
  * What controller and worker say to each other: one table of messages, read by both ends, and how
