@@ -16,5 +16,5 @@ export { getRank, getSize, usingMpi } from "./src/job/environment.ts";
 export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
 export type { PoolRole } from "./src/open/opened.ts";
 export { AsyncPool, type PoolView, type WorkerInfo } from "./src/pool.ts";
-export type { TaskState } from "./src/task.ts";
+export type { TaskState } from "./src/scheduler/task.ts";
 export { type TaskContext, taskContext } from "./src/worker/context.ts";

@@ -1,11 +1,11 @@
 /** The pool's small pieces, each by itself: `bun bench/pieces.ts`. The codec has `bench/codec.ts`. */
 import { bench, do_not_optimize, group, run } from "mitata";
 import type { Encoded } from "../src/codec/value.ts";
-import { type KnownFunction, unmeasured } from "../src/estimates.ts";
+import { type KnownFunction, unmeasured } from "../src/scheduler/estimates.ts";
 import { Heap } from "../src/collections/heap.ts";
-import { ReadyQueue } from "../src/ready.ts";
-import { Scheduler } from "../src/scheduler.ts";
-import { Task, type TaskOptions } from "../src/task.ts";
+import { ReadyQueue } from "../src/scheduler/ready-queue.ts";
+import { Scheduler } from "../src/scheduler/scheduler.ts";
+import { Task, type TaskOptions } from "../src/scheduler/task.ts";
 import { Kind, MessageWriter, readFrames } from "../src/wire/messages.ts";
 
 const SIZES = [1_000, 100_000, 1_000_000];

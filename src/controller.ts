@@ -13,7 +13,7 @@ import {
   QueueFullError,
   TimeoutError,
 } from "./errors.ts";
-import { Estimates } from "./estimates.ts";
+import { Estimates } from "./scheduler/estimates.ts";
 import type { FunctionRecord } from "./function/record.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { type Ending, takeIn } from "./link/link.ts";
@@ -37,10 +37,10 @@ import { isWatched, whole } from "./os/whole.ts";
 import { GOODBYE_MS } from "./os/waits.ts";
 import { type InitialCall, Outgoing } from "./outgoing.ts";
 import { Recalls } from "./recalls.ts";
-import { Scheduler, type Verdict } from "./scheduler.ts";
+import { Scheduler, type Verdict } from "./scheduler/scheduler.ts";
 import { isAborted, reasonOf, Signals } from "./signals.ts";
 import type { Surroundings } from "./surroundings/surroundings.ts";
-import type { Task, TaskOptions, WorkerRecord } from "./task.ts";
+import type { Task, TaskOptions, WorkerRecord } from "./scheduler/task.ts";
 import { pathOf, torn, Values } from "./values.ts";
 import {
   type Frame,

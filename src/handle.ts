@@ -1,9 +1,9 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import { ProcException, TimeoutError } from "./errors.ts";
-import type { KnownFunction } from "./estimates.ts";
+import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
-import { Task, type TaskOptions, type TaskState } from "./task.ts";
+import { Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {

@@ -1,7 +1,7 @@
 import type { Connection, ControlledLink } from "./connection.ts";
 import { clearInterval, performance, setInterval } from "./os/natives.ts";
 import { LOOK_MS } from "./os/waits.ts";
-import type { WorkerRecord } from "./task.ts";
+import type { WorkerRecord } from "./scheduler/task.ts";
 import { At } from "./wire/task-id.ts";
 
 /**

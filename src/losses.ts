@@ -4,7 +4,7 @@ import { BsyncError, WorkerLostError } from "./errors.ts";
 import type { Ending } from "./link/link.ts";
 import { NoMemoryError } from "./link/memory.ts";
 import { SETTLED_MS } from "./os/waits.ts";
-import type { Task } from "./task.ts";
+import type { Task } from "./scheduler/task.ts";
 
 /**
  * What the end of a worker is for whoever waits: one error for each way in which a task, or all,

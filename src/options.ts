@@ -3,7 +3,7 @@ import type { Communicator } from "./comm/communicator.ts";
 import { hasMembers, type Members } from "./comm/members.ts";
 import { JSON } from "./os/natives.ts";
 import { numberOf, settingOf } from "./os/settings.ts";
-import type { TaskOptions } from "./task.ts";
+import type { TaskOptions } from "./scheduler/task.ts";
 
 /**
  * Options, checked once, at the door: an unknown one is an error, and nothing that an object

@@ -1,7 +1,7 @@
 import type { Encoded } from "./codec/value.ts";
 import type { Connection } from "./connection.ts";
 import { type FunctionRecord, textWeight } from "./function/record.ts";
-import type { Task } from "./task.ts";
+import type { Task } from "./scheduler/task.ts";
 import type { Values } from "./values.ts";
 import { Kind } from "./wire/messages.ts";
 import { INITIALIZER } from "./wire/task-id.ts";

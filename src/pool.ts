@@ -3,7 +3,7 @@ import type { Controller } from "./controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
-import { unmeasured } from "./estimates.ts";
+import { unmeasured } from "./scheduler/estimates.ts";
 import { recordOf } from "./function/naming.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { openPool } from "./open.ts";
@@ -18,7 +18,7 @@ import {
 import { Promise } from "./os/natives.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
-import type { TaskOptions } from "./task.ts";
+import type { TaskOptions } from "./scheduler/task.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {

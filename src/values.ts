@@ -13,7 +13,7 @@ import { recordOf } from "./function/naming.ts";
 import type { FunctionRecord } from "./function/record.ts";
 import { hasStackToLoad } from "./os/stack.ts";
 import { aside, isWatched } from "./os/whole.ts";
-import type { Payload } from "./task.ts";
+import type { Payload } from "./scheduler/task.ts";
 import { checkBuffers } from "./wire/messages.ts";
 
 type AnyFunction = (...args: never[]) => unknown;

@@ -6,7 +6,7 @@ import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/link/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";
 import { newSession, type Surroundings } from "../../src/surroundings/surroundings.ts";
-import type { TaskOptions } from "../../src/task.ts";
+import type { TaskOptions } from "../../src/scheduler/task.ts";
 import { Kind, MessageWriter, type Opening, readFrames } from "../../src/wire/messages.ts";
 
 /**

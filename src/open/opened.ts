@@ -7,7 +7,7 @@ import {
   readPoolOptions,
 } from "../options.ts";
 import { FOREVER_MS } from "../os/waits.ts";
-import type { TaskOptions } from "../task.ts";
+import type { TaskOptions } from "../scheduler/task.ts";
 
 /** What a pool is on this process. */
 export type PoolRole = "controller" | "worker" | "unused";

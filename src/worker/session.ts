@@ -8,7 +8,7 @@ import {
   OUT_OF_BAND_BYTES,
 } from "../codec/value.ts";
 import { isGiven, performance, rss } from "../os/natives.ts";
-import { bytesOf } from "../task.ts";
+import { bytesOf } from "../scheduler/task.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import { FunctionError, type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import { Fifo } from "../collections/fifo.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Estimates, LONG_US, observe, unmeasured } from "../../src/estimates.ts";
+import { Estimates, LONG_US, observe, unmeasured } from "../../src/scheduler/estimates.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
 
 function record(id: number): FunctionRecord {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Ready, ReadyQueue } from "../../src/ready.ts";
+import { type Ready, ReadyQueue } from "../../src/scheduler/ready-queue.ts";
 
 /** Least priority first, then order: what `toSorted`, being stable, makes of a list. */
 function sorted(tasks: readonly Ready[]): Ready[] {

@@ -1,10 +1,10 @@
 import type { Connection, ControlledLink } from "../../src/connection.ts";
-import type { KnownFunction } from "../../src/estimates.ts";
+import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { At } from "../../src/wire/task-id.ts";
 import { Recalls } from "../../src/recalls.ts";
-import { Scheduler } from "../../src/scheduler.ts";
-import { Task, type WorkerRecord } from "../../src/task.ts";
+import { Scheduler } from "../../src/scheduler/scheduler.ts";
+import { Task, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { DEFAULTS } from "./scheduler-model.ts";
 
 /** ms that a message takes from one side to the other. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type KnownFunction, LONG_US } from "../../src/estimates.ts";
+import { type KnownFunction, LONG_US } from "../../src/scheduler/estimates.ts";
 import { greedily, Rig, type Sight } from "./recalls-model.ts";
 import { newFunction } from "./scheduler-model.ts";
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
-import { BYTES_PER_MS, Scheduler, VERDICT_MS } from "../../src/scheduler.ts";
-import type { KnownFunction } from "../../src/estimates.ts";
-import { Task, type TaskOptions, type WorkerRecord } from "../../src/task.ts";
+import { BYTES_PER_MS, Scheduler, VERDICT_MS } from "../../src/scheduler/scheduler.ts";
+import type { KnownFunction } from "../../src/scheduler/estimates.ts";
+import { Task, type TaskOptions, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";
 
 const { signal } = new AbortController();

@@ -1,7 +1,7 @@
-import type { Encoded } from "./codec/value.ts";
-import { Fifo } from "./collections/fifo.ts";
+import type { Encoded } from "../codec/value.ts";
+import { Fifo } from "../collections/fifo.ts";
 import type { KnownFunction } from "./estimates.ts";
-import { INITIALIZER } from "./wire/task-id.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";

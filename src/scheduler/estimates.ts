@@ -1,4 +1,4 @@
-import type { FunctionRecord } from "./function/record.ts";
+import type { FunctionRecord } from "../function/record.ts";
 
 /**
  * A function as one pool knows it: how to name it to a worker, and how long its calls take there.

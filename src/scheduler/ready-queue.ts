@@ -1,5 +1,5 @@
-import { Fifo } from "./collections/fifo.ts";
-import { Heap } from "./collections/heap.ts";
+import { Fifo } from "../collections/fifo.ts";
+import { Heap } from "../collections/heap.ts";
 
 /** What the ready queue needs to know of a task. */
 export interface Ready {

@@ -1,9 +1,9 @@
 import { type KnownFunction, LONG_US, observe } from "./estimates.ts";
-import type { Fifo } from "./collections/fifo.ts";
-import { Front } from "./collections/first-of-set.ts";
-import { Heap } from "./collections/heap.ts";
-import { START_MS, STUCK_MS } from "./os/waits.ts";
-import { ReadyQueue } from "./ready.ts";
+import type { Fifo } from "../collections/fifo.ts";
+import { Front } from "../collections/first-of-set.ts";
+import { Heap } from "../collections/heap.ts";
+import { START_MS, STUCK_MS } from "../os/waits.ts";
+import { ReadyQueue } from "./ready-queue.ts";
 import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
 
 /**
