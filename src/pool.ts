@@ -1,5 +1,5 @@
 import { bindToProcess } from "./codec/refusal.ts";
-import type { Controller } from "./controller.ts";
+import type { Controller } from "./controller/controller.ts";
 import { PoolClosedError } from "./errors.ts";
 import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";

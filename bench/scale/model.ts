@@ -1,6 +1,6 @@
 import { type Encoded, encodeValue } from "../../src/codec/value.ts";
-import type { ControlledLink } from "../../src/connection.ts";
-import { Controller } from "../../src/controller.ts";
+import type { ControlledLink } from "../../src/controller/connection.ts";
+import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/link/job.ts";

@@ -1,4 +1,4 @@
-import { Controller } from "../controller.ts";
+import { Controller } from "../controller/controller.ts";
 import type { PoolSettings } from "../options.ts";
 import type { Surroundings } from "../surroundings/surroundings.ts";
 import type { Opened } from "./opened.ts";

@@ -1,4 +1,4 @@
-import type { Controller } from "../controller.ts";
+import type { Controller } from "../controller/controller.ts";
 import { getRank } from "../job/environment.ts";
 import {
   DEFAULT_OPEN_TIMEOUT_MS,

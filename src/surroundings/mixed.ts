@@ -1,4 +1,4 @@
-import type { ControlledLink } from "../connection.ts";
+import type { ControlledLink } from "../controller/connection.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import type { WorkerList } from "../options.ts";
 import type { JobSurroundings } from "./job.ts";

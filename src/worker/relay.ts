@@ -6,7 +6,7 @@ import { LocalLink } from "../link/local.ts";
 import { NoMemoryError } from "../link/memory.ts";
 import type { MpiLink } from "../link/mpi.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
-import { LOOKS } from "../liveness.ts";
+import { LOOKS } from "../controller/liveness.ts";
 import { introduce } from "../os/identity.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";

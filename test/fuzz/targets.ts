@@ -5,7 +5,7 @@
  */
 import { decodeThrown, encodeThrown } from "../../src/codec/thrown.ts";
 import { decodeValue, type Encoded, encodeValue } from "../../src/codec/value.ts";
-import { Controller } from "../../src/controller.ts";
+import { Controller } from "../../src/controller/controller.ts";
 import { BsyncError } from "../../src/errors.ts";
 import { recordOf } from "../../src/function/reference.ts";
 import type { Link, LinkOwner } from "../../src/link/link.ts";

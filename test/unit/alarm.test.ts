@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from "bun:test";
-import { Alarm } from "../../src/alarm.ts";
+import { Alarm } from "../../src/controller/alarm.ts";
 
 /** An alarm, and a promise of when it rings next. */
 function newAlarm() {
@@ -125,7 +125,7 @@ describe("with a clock that is told", () => {
 });
 
 test("it does not keep a process alive", async () => {
-  const alarm = Bun.resolveSync("../../src/alarm.ts", import.meta.dir);
+  const alarm = Bun.resolveSync("../../src/controller/alarm.ts", import.meta.dir);
   const program = `
     import { Alarm } from ${JSON.stringify(alarm)};
     const alarm = new Alarm(() => console.log("it rang"));

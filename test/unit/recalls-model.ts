@@ -1,8 +1,8 @@
-import type { Connection, ControlledLink } from "../../src/connection.ts";
+import type { Connection, ControlledLink } from "../../src/controller/connection.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { At } from "../../src/wire/task-id.ts";
-import { Recalls } from "../../src/recalls.ts";
+import { Recalls } from "../../src/controller/recalls.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { Task, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { DEFAULTS } from "./scheduler-model.ts";

@@ -1,8 +1,8 @@
 import type { Connection, ControlledLink } from "./connection.ts";
-import { clearInterval, performance, setInterval } from "./os/natives.ts";
-import { LOOK_MS } from "./os/waits.ts";
-import type { WorkerRecord } from "./scheduler/task.ts";
-import { At } from "./wire/task-id.ts";
+import { clearInterval, performance, setInterval } from "../os/natives.ts";
+import { LOOK_MS } from "../os/waits.ts";
+import type { WorkerRecord } from "../scheduler/task.ts";
+import { At } from "../wire/task-id.ts";
 
 /**
  * A worker, or a rank's child, that does not begin what it was sent is ended after so many looks.

@@ -1,4 +1,4 @@
-import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
+import { clearTimeout, performance, Promise, setTimeout } from "../os/natives.ts";
 
 /**
  * Those who wait for something to become true, and look again whenever something has changed. What

@@ -1,10 +1,10 @@
-import type { Encoded } from "./codec/value.ts";
+import type { Encoded } from "../codec/value.ts";
 import type { Connection } from "./connection.ts";
-import { type FunctionRecord, textWeight } from "./function/record.ts";
-import type { Task } from "./scheduler/task.ts";
+import { type FunctionRecord, textWeight } from "../function/record.ts";
+import type { Task } from "../scheduler/task.ts";
 import type { Values } from "./values.ts";
-import { Kind } from "./wire/messages.ts";
-import { INITIALIZER } from "./wire/task-id.ts";
+import { Kind } from "../wire/messages.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
 
 /** A function and its encoded arguments, to be called on each worker before anything else. */
 export interface InitialCall {

@@ -1,4 +1,4 @@
-import { oneLine, shortArguments } from "./codec/short.ts";
+import { oneLine, shortArguments } from "../codec/short.ts";
 import {
   type DecodeContext,
   decodeAt,
@@ -7,24 +7,24 @@ import {
   type Encoded,
   type EncodedAt,
   encodeValue,
-} from "./codec/value.ts";
-import { ValueError } from "./errors.ts";
-import { recordOf } from "./function/naming.ts";
-import type { FunctionRecord } from "./function/record.ts";
-import { hasStackToLoad } from "./os/stack.ts";
-import { aside, isWatched } from "./os/whole.ts";
-import type { Payload } from "./scheduler/task.ts";
-import { checkBuffers } from "./wire/messages.ts";
+} from "../codec/value.ts";
+import { ValueError } from "../errors.ts";
+import { recordOf } from "../function/naming.ts";
+import type { FunctionRecord } from "../function/record.ts";
+import { hasStackToLoad } from "../os/stack.ts";
+import { aside, isWatched } from "../os/whole.ts";
+import type { Payload } from "../scheduler/task.ts";
+import { checkBuffers } from "../wire/messages.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
-type Classes = typeof import("./function/classes.ts");
+type Classes = typeof import("../function/classes.ts");
 
 let loaded: Classes | null = null;
 
 /** The classes of errors, which few programs need; null where they cannot be loaded just now. */
 function classes(): Classes | null {
   if (loaded === null && hasStackToLoad()) {
-    loaded = require("./function/classes.ts") as Classes;
+    loaded = require("../function/classes.ts") as Classes;
   }
   return loaded;
 }

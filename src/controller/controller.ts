@@ -1,24 +1,24 @@
 import { Alarm } from "./alarm.ts";
-import { decodeThrown } from "./codec/thrown.ts";
-import type { Encoded } from "./codec/value.ts";
-import { Changes } from "./changes.ts";
+import { decodeThrown } from "../codec/thrown.ts";
+import type { Encoded } from "../codec/value.ts";
+import { Changes } from "./condition.ts";
 import { type Connection, describe, newConnection } from "./connection.ts";
-import { debug } from "./os/debug.ts";
-import { DrainSignals } from "./drain.ts";
-import { PROGRAM_OVER } from "./os/exit.ts";
+import { debug } from "../os/debug.ts";
+import { DrainSignals } from "./drain-signals.ts";
+import { PROGRAM_OVER } from "../os/exit.ts";
 import {
   BsyncError,
   CancelledError,
   PoolClosedError,
   QueueFullError,
   TimeoutError,
-} from "./errors.ts";
-import { Estimates } from "./scheduler/estimates.ts";
-import type { FunctionRecord } from "./function/record.ts";
-import { MessageHandle, type TaskOwner } from "./handle.ts";
-import { type Ending, takeIn } from "./link/link.ts";
+} from "../errors.ts";
+import { Estimates } from "../scheduler/estimates.ts";
+import type { FunctionRecord } from "../function/record.ts";
+import { MessageHandle, type TaskOwner } from "../handle.ts";
+import { type Ending, takeIn } from "../link/link.ts";
 import { Liveness } from "./liveness.ts";
-import { isNeighbour } from "./os/identity.ts";
+import { isNeighbour } from "../os/identity.ts";
 import {
   Loads,
   lostInVain,
@@ -29,18 +29,18 @@ import {
   notStarted,
   START_TRIES,
   wasInVain,
-} from "./losses.ts";
-import type { DrainSettings, PoolLimits } from "./options.ts";
-import { newPromise, performance, Promise, queueMicrotask } from "./os/natives.ts";
-import { hasStack, needStack } from "./os/stack.ts";
-import { isWatched, whole } from "./os/whole.ts";
-import { GOODBYE_MS } from "./os/waits.ts";
-import { type InitialCall, Outgoing } from "./outgoing.ts";
+} from "./lost.ts";
+import type { DrainSettings, PoolLimits } from "../options.ts";
+import { newPromise, performance, Promise, queueMicrotask } from "../os/natives.ts";
+import { hasStack, needStack } from "../os/stack.ts";
+import { isWatched, whole } from "../os/whole.ts";
+import { GOODBYE_MS } from "../os/waits.ts";
+import { type InitialCall, Outgoing } from "./sender.ts";
 import { Recalls } from "./recalls.ts";
-import { Scheduler, type Verdict } from "./scheduler/scheduler.ts";
-import { isAborted, reasonOf, Signals } from "./signals.ts";
-import type { Surroundings } from "./surroundings/surroundings.ts";
-import type { Task, TaskOptions, WorkerRecord } from "./scheduler/task.ts";
+import { Scheduler, type Verdict } from "../scheduler/scheduler.ts";
+import { isAborted, reasonOf, Signals } from "./abort-signals.ts";
+import type { Surroundings } from "../surroundings/surroundings.ts";
+import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
 import { pathOf, torn, Values } from "./values.ts";
 import {
   type Frame,
@@ -49,8 +49,8 @@ import {
   readFrames,
   readGreeting,
   type Rules,
-} from "./wire/messages.ts";
-import { At, firstOrder, INITIALIZER } from "./wire/task-id.ts";
+} from "../wire/messages.ts";
+import { At, firstOrder, INITIALIZER } from "../wire/task-id.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];

@@ -1,5 +1,5 @@
-import { own, performance, setTimeout } from "./os/natives.ts";
-import { whole } from "./os/whole.ts";
+import { own, performance, setTimeout } from "../os/natives.ts";
+import { whole } from "../os/whole.ts";
 
 /** The longest delay of a timer, in ms: a longer one would fire at once. */
 const LONGEST_MS = 2 ** 31 - 1;

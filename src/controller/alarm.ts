@@ -1,4 +1,4 @@
-import { clearTimeout, performance, setTimeout } from "./os/natives.ts";
+import { clearTimeout, performance, setTimeout } from "../os/natives.ts";
 
 /** The longest delay of a timer: a longer one would fire at once, as more than 31 bits of ms do. */
 const LONGEST_MS = 2_000_000_000;

@@ -1,10 +1,10 @@
 import { type Connection, describe } from "./connection.ts";
-import { likelyCause } from "./os/exit.ts";
-import { BsyncError, WorkerLostError } from "./errors.ts";
-import type { Ending } from "./link/link.ts";
-import { NoMemoryError } from "./link/memory.ts";
-import { SETTLED_MS } from "./os/waits.ts";
-import type { Task } from "./scheduler/task.ts";
+import { likelyCause } from "../os/exit.ts";
+import { BsyncError, WorkerLostError } from "../errors.ts";
+import type { Ending } from "../link/link.ts";
+import { NoMemoryError } from "../link/memory.ts";
+import { SETTLED_MS } from "../os/waits.ts";
+import type { Task } from "../scheduler/task.ts";
 
 /**
  * What the end of a worker is for whoever waits: one error for each way in which a task, or all,

@@ -1,7 +1,7 @@
-import { queueMicrotask } from "./os/natives.ts";
-import { hasStack } from "./os/stack.ts";
-import { whole } from "./os/whole.ts";
-import type { Task } from "./scheduler/task.ts";
+import { queueMicrotask } from "../os/natives.ts";
+import { hasStack } from "../os/stack.ts";
+import { whole } from "../os/whole.ts";
+import type { Task } from "../scheduler/task.ts";
 
 /** The engine's own: a signal may have others of these names, which are the program's code. */
 const { addEventListener, removeEventListener } = EventTarget.prototype;

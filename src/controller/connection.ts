@@ -1,8 +1,8 @@
-import type { Link } from "./link/link.ts";
-import { type FunctionRecord, textWeight } from "./function/record.ts";
-import { Recent } from "./collections/recent.ts";
-import type { WorkerRecord } from "./scheduler/task.ts";
-import type { Greeting, MessageWriter } from "./wire/messages.ts";
+import type { Link } from "../link/link.ts";
+import { type FunctionRecord, textWeight } from "../function/record.ts";
+import { Recent } from "../collections/recent.ts";
+import type { WorkerRecord } from "../scheduler/task.ts";
+import type { Greeting, MessageWriter } from "../wire/messages.ts";
 
 /** A link as its controller has it: a process can be named and ended, a rank cannot. */
 export type ControlledLink = Link & {

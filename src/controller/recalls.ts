@@ -1,8 +1,8 @@
 import type { Connection } from "./connection.ts";
-import { At } from "./wire/task-id.ts";
-import { BEGIN_MS, CERTAIN_MS } from "./link/note.ts";
-import type { Scheduler } from "./scheduler/scheduler.ts";
-import type { Task, WorkerRecord } from "./scheduler/task.ts";
+import { At } from "../wire/task-id.ts";
+import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Task, WorkerRecord } from "../scheduler/task.ts";
 
 /** ms between two looks. */
 const LOOK_MS = 2;
