@@ -5,7 +5,7 @@ import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/link/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";
-import { newSession, type Surroundings } from "../../src/surroundings/surroundings.ts";
+import { newSession, type Surroundings } from "../../src/backend/backend.ts";
 import type { TaskOptions } from "../../src/scheduler/task.ts";
 import { Kind, MessageWriter, type Opening, readFrames } from "../../src/wire/messages.ts";
 

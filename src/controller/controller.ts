@@ -39,7 +39,7 @@ import { type InitialCall, Outgoing } from "./sender.ts";
 import { Recalls } from "./recalls.ts";
 import { Scheduler, type Verdict } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, Signals } from "./abort-signals.ts";
-import type { Surroundings } from "../surroundings/surroundings.ts";
+import type { Surroundings } from "../backend/backend.ts";
 import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
 import { pathOf, torn, Values } from "./values.ts";
 import {

@@ -1,6 +1,6 @@
 import { Controller } from "../controller/controller.ts";
 import type { PoolSettings } from "../options.ts";
-import type { Surroundings } from "../surroundings/surroundings.ts";
+import type { Surroundings } from "../backend/backend.ts";
 import type { Opened } from "./opened.ts";
 
 /** Opens a pool whose controller is here, on `workers` workers of what is around it. */

@@ -7,10 +7,10 @@ import {
   type WorkerList,
 } from "../options.ts";
 import { jobRank, type Ranks } from "../ranks.ts";
-import { JobSurroundings, Release, returnTag, takeTag } from "../surroundings/job.ts";
-import { LocalSurroundings } from "../surroundings/local.ts";
-import { MixedSurroundings } from "../surroundings/mixed.ts";
-import type { Surroundings } from "../surroundings/surroundings.ts";
+import { JobSurroundings, Release, returnTag, takeTag } from "../backend/mpi.ts";
+import { LocalSurroundings } from "../backend/local.ts";
+import { MixedSurroundings } from "../backend/mixed.ts";
+import type { Surroundings } from "../backend/backend.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";

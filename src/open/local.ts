@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type PoolSettings, readCount, type WorkerList } from "../options.ts";
-import { LocalSurroundings } from "../surroundings/local.ts";
+import { LocalSurroundings } from "../backend/local.ts";
 import { openOn } from "./controller.ts";
 import type { Opened } from "./opened.ts";
 

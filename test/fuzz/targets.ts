@@ -11,7 +11,7 @@ import { recordOf } from "../../src/function/reference.ts";
 import type { Link, LinkOwner } from "../../src/link/link.ts";
 import { Piece, Ring, RING_HEADER } from "../../src/link/ring.ts";
 import { SHARED_BYTES, SharedLink } from "../../src/link/shared.ts";
-import type { Asker, Surroundings } from "../../src/surroundings/surroundings.ts";
+import type { Asker, Surroundings } from "../../src/backend/backend.ts";
 import { type Frame, Kind, MessageWriter, readFrames, readHead } from "../../src/wire/messages.ts";
 import { Known, received } from "../codec/trip.ts";
 import { mutate, type Random } from "./random.ts";

@@ -10,7 +10,7 @@ import { MpiError } from "../errors.ts";
 import type { WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../ranks.ts";
 import type { OpenId, Opening } from "../wire/messages.ts";
-import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
+import { type Asker, newSession, type Surroundings } from "./backend.ts";
 
 /** Tells ranks that wait for the end of a pool, or that will, that it is over. */
 export class Release {

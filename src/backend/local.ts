@@ -4,7 +4,7 @@ import { LocalLink, type LocalOptions } from "../link/local.ts";
 import { Pump } from "../link/pump.ts";
 import { introduce } from "../os/identity.ts";
 import type { Opening } from "../wire/messages.ts";
-import { type Asker, newSession, type Surroundings } from "./surroundings.ts";
+import { type Asker, newSession, type Surroundings } from "./backend.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
 const SPIN_US = 100;
