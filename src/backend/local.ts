@@ -1,6 +1,6 @@
 import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
-import { LocalLink, type LocalOptions } from "../link/local.ts";
+import { LocalLink, type LocalOptions } from "../link/local/process.ts";
 import { Pump } from "../link/pump.ts";
 import { introduce } from "../os/identity.ts";
 import type { Opening } from "../wire/messages.ts";

@@ -1,8 +1,8 @@
 import { mainScript, mainText } from "../function/main-script.ts";
 import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
-import { IsolatedLink } from "../link/isolated.ts";
+import { IsolatedLink } from "../link/mpi/child.ts";
 import type { LinkOwner } from "../link/link.ts";
-import type { MpiLink } from "../link/mpi.ts";
+import type { MpiLink } from "../link/mpi/hub.ts";
 import { Pump } from "../link/pump.ts";
 import { JOB_TAG, wireTag } from "../link/roll.ts";
 import { introduce } from "../os/identity.ts";

@@ -1,6 +1,6 @@
 import type { Connection } from "./connection.ts";
 import { At } from "../wire/task-id.ts";
-import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
+import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task, WorkerRecord } from "../scheduler/task.ts";
 

@@ -6,7 +6,7 @@ import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
-import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi.ts";
+import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi/hub.ts";
 import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
 import { JOB_TAG, Roll } from "./roll.ts";
 

@@ -1,9 +1,9 @@
 import { closeSync } from "node:fs";
 import type { LinkOwner } from "../link/link.ts";
-import { Bell } from "../link/bell.ts";
-import { mapMemory } from "../link/memory.ts";
+import { Bell } from "../link/local/doorbell.ts";
+import { mapMemory } from "../link/local/memory.ts";
 import { Pump } from "../link/pump.ts";
-import { SHARED_BYTES, SharedLink } from "../link/shared.ts";
+import { SHARED_BYTES, SharedLink } from "../link/local/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
 import { endUnseen, forgetAll, listenUnseen } from "../os/unseen.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../os/worker-env.ts";

@@ -1,11 +1,11 @@
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
-import { readContent, sendFrame } from "../link/frames.ts";
+import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import { type Ending, takeIn } from "../link/link.ts";
-import { LocalLink } from "../link/local.ts";
-import { NoMemoryError } from "../link/memory.ts";
-import type { MpiLink } from "../link/mpi.ts";
-import { BEGIN_MS, CERTAIN_MS } from "../link/note.ts";
+import { LocalLink } from "../link/local/process.ts";
+import { NoMemoryError } from "../link/local/memory.ts";
+import type { MpiLink } from "../link/mpi/hub.ts";
+import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import { LOOKS } from "../controller/liveness.ts";
 import { introduce } from "../os/identity.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";

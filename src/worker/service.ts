@@ -1,7 +1,7 @@
-import type { MpiHub, MpiLink } from "../link/mpi.ts";
+import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
 import { isForWorker, wireTag } from "../link/roll.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
-import { sendFrame } from "../link/frames.ts";
+import { sendFrame } from "../link/mpi/frames.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire/messages.ts";
 import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./guard.ts";

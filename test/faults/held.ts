@@ -13,8 +13,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { usingMpi } from "../../index.ts";
-import { NOTE } from "../../src/link/ring.ts";
-import { SHARED_BYTES } from "../../src/link/shared.ts";
+import { NOTE } from "../../src/link/local/ring-buffer.ts";
+import { SHARED_BYTES } from "../../src/link/local/shared.ts";
 
 /** What each of these tasks is worth in the end. */
 export const WORTH = 7;

@@ -184,7 +184,7 @@ describe("paths", () => {
 
   test("bsync's own files are told from the program's", () => {
     const root = join(import.meta.dir, "..", "..");
-    for (const path of ["index.ts", "src/pool.ts", "src/link/mpi.ts"]) {
+    for (const path of ["index.ts", "src/pool.ts", "src/link/mpi/hub.ts"]) {
       expect(isOwnFile(join(root, path))).toBeTrue();
     }
     for (const path of ["test/unit/scope.test.ts", "examples/primes.ts", "srcs/a.ts"]) {

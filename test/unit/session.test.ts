@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
 import { setMainScript } from "../../src/function/main-script.ts";
 import type { Link } from "../../src/link/link.ts";
-import { Note } from "../../src/link/note.ts";
+import { Note } from "../../src/link/task-word.ts";
 import { introduce } from "../../src/os/identity.ts";
 import { Session } from "../../src/worker/session.ts";
 import { Kind, MessageWriter, readFrames } from "../../src/wire/messages.ts";

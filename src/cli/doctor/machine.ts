@@ -3,7 +3,7 @@ import { closeSync, readFileSync, statfsSync } from "node:fs";
 import { availableParallelism, hostname, release, tmpdir, totalmem, type } from "node:os";
 import manifest from "../../../package.json" with { type: "json" };
 import { hostCores } from "../../os/cores.ts";
-import { createMemoryIn, MEMORY_FOLDER } from "../../link/memory.ts";
+import { createMemoryIn, MEMORY_FOLDER } from "../../link/local/memory.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
 /**

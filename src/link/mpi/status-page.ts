@@ -1,8 +1,8 @@
 import { closeSync, statSync } from "node:fs";
-import { procOf } from "../os/proc.ts";
-import { createMemory, NoMemoryError, type SharedMemory } from "./memory.ts";
-import { Note } from "./note.ts";
-import { Atomics, crypto } from "../os/natives.ts";
+import { procOf } from "../../os/proc.ts";
+import { createMemory, NoMemoryError, type SharedMemory } from "../local/memory.ts";
+import { Note } from "../task-word.ts";
+import { Atomics, crypto } from "../../os/natives.ts";
 
 const BYTES = 64;
 /** Where the note's two words are, the key, and the counts of readings and of messages sent. */

@@ -1,4 +1,4 @@
-import { BsyncError } from "../errors.ts";
+import { BsyncError } from "../../errors.ts";
 import {
   firstKind,
   type Frame,
@@ -8,11 +8,11 @@ import {
   MessageWriter,
   readFrames,
   readGreeting,
-} from "../wire/messages.ts";
+} from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
-import { At } from "../wire/task-id.ts";
-import type { Link, LinkOwner } from "./link.ts";
-import type { MpiHub, MpiLink } from "./mpi.ts";
+import { At } from "../../wire/task-id.ts";
+import type { Link, LinkOwner } from "../link.ts";
+import type { MpiHub, MpiLink } from "./hub.ts";
 
 /**
  * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there).

@@ -1,6 +1,6 @@
-import type { Mpi } from "../mpi/mpi.ts";
-import { isNeighbour } from "../os/identity.ts";
-import { own, performance } from "../os/natives.ts";
+import type { Mpi } from "../../mpi/mpi.ts";
+import { isNeighbour } from "../../os/identity.ts";
+import { own, performance } from "../../os/natives.ts";
 import {
   allocate,
   type Greeting,
@@ -8,11 +8,11 @@ import {
   MESSAGE_BYTES,
   type MessageWriter,
   readHead,
-} from "../wire/messages.ts";
-import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./board.ts";
-import type { Link, LinkOwner } from "./link.ts";
+} from "../../wire/messages.ts";
+import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./status-page.ts";
+import type { Link, LinkOwner } from "../link.ts";
 import { MpiOutbox } from "./outbox.ts";
-import { At } from "../wire/task-id.ts";
+import { At } from "../../wire/task-id.ts";
 
 /**
  * The links of one rank to others: each is a pair of peer and tag, all on one communicator.

@@ -1,7 +1,7 @@
 import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { crypto } from "../os/natives.ts";
+import { crypto } from "../../os/natives.ts";
 
 /**
  * Memory that two processes share: a file without a name, so that nobody else can open it, and

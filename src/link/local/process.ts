@@ -1,8 +1,8 @@
 import { closeSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
-import { mainScript } from "../function/main-script.ts";
-import { launcherHere, withoutRank } from "../job/ancestry.ts";
+import { mainScript } from "../../function/main-script.ts";
+import { launcherHere, withoutRank } from "../../job/ancestry.ts";
 import {
   clearInterval,
   clearTimeout,
@@ -10,11 +10,11 @@ import {
   performance,
   setInterval,
   setTimeout,
-} from "../os/natives.ts";
-import { HeldWrite, Writing } from "../os/output.ts";
-import { statOf } from "../os/proc.ts";
-import { listenUnseen } from "../os/unseen.ts";
-import { CHILD_LINGER_MS, LINGER_MS } from "../os/waits.ts";
+} from "../../os/natives.ts";
+import { HeldWrite, Writing } from "../../os/output.ts";
+import { statOf } from "../../os/proc.ts";
+import { listenUnseen } from "../../os/unseen.ts";
+import { CHILD_LINGER_MS, LINGER_MS } from "../../os/waits.ts";
 import {
   BELL_FD,
   LIFE_FD,
@@ -22,12 +22,12 @@ import {
   servedPlace,
   worksInJob,
   writeNote,
-} from "../os/worker-env.ts";
-import { killGroup } from "../os/processes.ts";
-import type { MessageWriter } from "../wire/messages.ts";
-import { At } from "../wire/task-id.ts";
-import { Bell } from "./bell.ts";
-import type { Ending, Link, LinkOwner } from "./link.ts";
+} from "../../os/worker-env.ts";
+import { killGroup } from "../../os/processes.ts";
+import type { MessageWriter } from "../../wire/messages.ts";
+import { At } from "../../wire/task-id.ts";
+import { Bell } from "./doorbell.ts";
+import type { Ending, Link, LinkOwner } from "../link.ts";
 import { createMemory } from "./memory.ts";
 import {
   currentFolder,
@@ -35,8 +35,8 @@ import {
   startFolder,
   withoutDebugger,
   workerCommand,
-} from "../os/runtime.ts";
-import { watchUncaught } from "../os/uncaught.ts";
+} from "../../os/runtime.ts";
+import { watchUncaught } from "../../os/uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
 
 /** What a local worker inherits. */

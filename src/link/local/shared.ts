@@ -1,14 +1,14 @@
-import type { BsyncError } from "../errors.ts";
+import type { BsyncError } from "../../errors.ts";
 import {
   allocate,
   isMalformed,
   MESSAGE_BYTES,
   type MessageWriter,
   readHead,
-} from "../wire/messages.ts";
-import type { Link, LinkOwner } from "./link.ts";
-import { Piece, Ring, RING_HEADER } from "./ring.ts";
-import { At } from "../wire/task-id.ts";
+} from "../../wire/messages.ts";
+import type { Link, LinkOwner } from "../link.ts";
+import { Piece, Ring, RING_HEADER } from "./ring-buffer.ts";
+import { At } from "../../wire/task-id.ts";
 
 /**
  * A link through memory that two processes of one machine share: a ring each way. Buffers that

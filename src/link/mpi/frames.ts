@@ -7,10 +7,10 @@ import {
   decodeValue,
   type EncodeContext,
   encodeValue,
-} from "../codec/value.ts";
-import { ValueError } from "../errors.ts";
-import { type Frame, type Kind, MessageWriter } from "../wire/messages.ts";
-import type { MpiLink } from "./mpi.ts";
+} from "../../codec/value.ts";
+import { ValueError } from "../../errors.ts";
+import { type Frame, type Kind, MessageWriter } from "../../wire/messages.ts";
+import type { MpiLink } from "./hub.ts";
 
 /** Sends a message of one frame, with an object of numbers and texts. */
 export function sendFrame(link: MpiLink, kind: Kind, task: number, content: object): void {
