@@ -15,7 +15,7 @@ import {
 } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
 import { takeNote, takeNoteAtOnce, type WorkerNote } from "./os/worker-env.ts";
-import { nextOpen, type Ranks, ranksFor } from "./ranks.ts";
+import { nextOpen, type Ranks, ranksFor } from "./job/ranks.ts";
 import { currentCall } from "./worker/context.ts";
 
 /**
@@ -116,7 +116,7 @@ async function readTogether(
   try {
     return { among: ranksFor(options, launcher), isReleased: readRelease(options) };
   } catch (error) {
-    const { letGoAtEnd } = await import("./link/job.ts");
+    const { letGoAtEnd } = await import("./job/job.ts");
     letGoAtEnd();
     throw error;
   }

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import type { Communicator } from "./comm/communicator.ts";
-import { hasMembers, type Members } from "./comm/members.ts";
+import { hasMembers, type Members } from "./job/members.ts";
 import { JSON } from "./os/natives.ts";
 import { numberOf, settingOf } from "./os/settings.ts";
 import type { TaskOptions } from "./scheduler/task.ts";

@@ -3,7 +3,7 @@ import type { ControlledLink } from "../../src/controller/connection.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/collections/heap.ts";
-import { SPIN_US } from "../../src/link/job.ts";
+import { SPIN_US } from "../../src/job/job.ts";
 import type { LinkOwner } from "../../src/link/link.ts";
 import { newSession, type Surroundings } from "../../src/backend/backend.ts";
 import type { TaskOptions } from "../../src/scheduler/task.ts";

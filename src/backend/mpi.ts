@@ -1,14 +1,14 @@
 import { mainScript, mainText } from "../function/main-script.ts";
-import { BELL_LOOKS, type Job, spinOf } from "../link/job.ts";
+import { BELL_LOOKS, type Job, spinOf } from "../job/job.ts";
 import { IsolatedLink } from "../link/mpi/child.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi/hub.ts";
 import { Pump } from "../link/pump.ts";
-import { JOB_TAG, wireTag } from "../link/roll.ts";
+import { JOB_TAG, wireTag } from "../job/membership.ts";
 import { introduce } from "../os/identity.ts";
 import { MpiError } from "../errors.ts";
 import type { WorkerList } from "../options.ts";
-import { jobRank, type Ranks } from "../ranks.ts";
+import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId, Opening } from "../wire/messages.ts";
 import { type Asker, newSession, type Surroundings } from "./backend.ts";
 

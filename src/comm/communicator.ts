@@ -3,7 +3,7 @@ import { keepWhole, occupy } from "../os/whole.ts";
 import { Collectives, type Counts } from "./collectives.ts";
 import { ObjectForms } from "./forms.ts";
 import { Handle, isInt, Mistake } from "./handle.ts";
-import { MEMBERS } from "./members.ts";
+import { MEMBERS } from "../job/members.ts";
 import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";
 

@@ -2,7 +2,7 @@ import { MpiError } from "../errors.ts";
 import { moduleRunAgain } from "../function/callers.ts";
 import { isLoading, mainScript, mayRunAgain } from "../function/main-script.ts";
 import { isAftermath, stopMain } from "../function/stop.ts";
-import { chunkBytes, startForProgram } from "../link/job.ts";
+import { chunkBytes, startForProgram } from "../job/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../os/worker-env.ts";
 import { settingOf } from "../os/settings.ts";

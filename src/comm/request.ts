@@ -1,6 +1,6 @@
 import { CancelledError, type MpiError } from "../errors.ts";
 import { Pump } from "../link/pump.ts";
-import { spinOf } from "../link/job.ts";
+import { spinOf } from "../job/job.ts";
 import { type Mpi, runningMpi } from "../mpi/mpi.ts";
 import { newPromise } from "../os/natives.ts";
 import { breathe } from "../os/whole.ts";

@@ -47,7 +47,7 @@ export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
 
 function askMpi(initTimeout: number): number {
   // Its callers cannot wait for an `import()`.
-  const { startForProgram } = require("../link/job.ts") as typeof import("../link/job.ts");
+  const { startForProgram } = require("./job.ts") as typeof import("./job.ts");
   return startForProgram(initTimeout).size;
 }
 

@@ -1,4 +1,4 @@
-import { letGoAtEnd } from "../link/job.ts";
+import { letGoAtEnd } from "../job/job.ts";
 import {
   type PoolOptions,
   type PoolSettings,
@@ -6,7 +6,7 @@ import {
   readRanks,
   type WorkerList,
 } from "../options.ts";
-import { jobRank, type Ranks } from "../ranks.ts";
+import { jobRank, type Ranks } from "../job/ranks.ts";
 import { JobSurroundings, Release, returnTag, takeTag } from "../backend/mpi.ts";
 import { LocalSurroundings } from "../backend/local.ts";
 import { MixedSurroundings } from "../backend/mixed.ts";

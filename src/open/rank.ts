@@ -1,5 +1,5 @@
 import { DEFAULT_TASK, type PoolOptions, readRanks, type WorkerList } from "../options.ts";
-import { jobRank, type Ranks } from "../ranks.ts";
+import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { leaveToController } from "../worker/guard.ts";
 import { join, serve } from "../worker/rank.ts";

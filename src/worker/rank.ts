@@ -4,7 +4,7 @@ import { debug } from "../os/debug.ts";
 import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAftermath } from "../function/stop.ts";
-import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../link/job.ts";
+import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
 import {

@@ -1,5 +1,5 @@
 import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
-import { isForWorker, wireTag } from "../link/roll.ts";
+import { isForWorker, wireTag } from "../job/membership.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/mpi/frames.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire/messages.ts";

@@ -1,7 +1,7 @@
-import { MEMBERS } from "./comm/members.ts";
-import type { Launcher } from "./mpi/launcher.ts";
-import { readComm } from "./options.ts";
-import type { OpenId } from "./wire/messages.ts";
+import { MEMBERS } from "./members.ts";
+import type { Launcher } from "../mpi/launcher.ts";
+import { readComm } from "../options.ts";
+import type { OpenId } from "../wire/messages.ts";
 
 /**
  * The ranks among which a pool is opened, the first of which is its controller: the job's, or a

@@ -1,14 +1,14 @@
 import { hostCores } from "../os/cores.ts";
 import { MpiError } from "../errors.ts";
 import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
-import { refuseStrayTask } from "../job/stray.ts";
+import { refuseStrayTask } from "./stray.ts";
 import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
-import { BELL_SIGNAL, MpiHub, type MpiLink } from "./mpi/hub.ts";
+import { BELL_SIGNAL, MpiHub, type MpiLink } from "../link/mpi/hub.ts";
 import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
-import { JOB_TAG, Roll } from "./roll.ts";
+import { JOB_TAG, Roll } from "./membership.ts";
 
 /**
  * How this process joins its MPI job, and what is known of that then. Whether there is one is told
