@@ -3,7 +3,7 @@ import { calledByMain, calledByProgram, moduleRunAgain } from "./function/caller
 import { isLoading, mayRunAgain, reachedOpen } from "./function/main-script.ts";
 import { mpiJob } from "./job/environment.ts";
 import { refuseStrayTask } from "./job/stray.ts";
-import type { Launcher } from "./mpi/launcher.ts";
+import type { Launcher } from "./mpi/launcher/launcher.ts";
 import { type Opened, initTimeoutOf, withoutCalls } from "./open/opened.ts";
 import {
   ownOption,

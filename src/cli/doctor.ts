@@ -6,10 +6,15 @@ import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
 import { textOf } from "../errors.ts";
-import { launcherHere } from "../job/ancestry.ts";
+import { launcherHere } from "../mpi/launcher/ancestry.ts";
 import { limitAll } from "../os/ask.ts";
-import { Cache } from "../mpi/cache.ts";
-import { type Environment, findStrayTask, type Launcher, setting } from "../mpi/launcher.ts";
+import { Cache } from "../mpi/shim/cache.ts";
+import {
+  type Environment,
+  findStrayTask,
+  type Launcher,
+  setting,
+} from "../mpi/launcher/launcher.ts";
 import {
   describeCompiler,
   findInstallations,

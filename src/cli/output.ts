@@ -1,6 +1,11 @@
 /** What the command prints, and who prints it: colours on a terminal only, lines as wide as it. */
-import { launcherHere } from "../job/ancestry.ts";
-import { findLauncher, findStrayTask, setting, type Environment } from "../mpi/launcher.ts";
+import { launcherHere } from "../mpi/launcher/ancestry.ts";
+import {
+  findLauncher,
+  findStrayTask,
+  setting,
+  type Environment,
+} from "../mpi/launcher/launcher.ts";
 
 export interface Style {
   /** Columns of a line. */

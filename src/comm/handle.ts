@@ -7,7 +7,7 @@ import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../os/worker-env.ts";
 import { settingOf } from "../os/settings.ts";
 import { currentCall } from "../worker/context.ts";
-import type { CommSymbols } from "../mpi/symbols.ts";
+import type { CommSymbols } from "../mpi/shim/symbols.ts";
 import {
   arrayOf,
   type Datatype,

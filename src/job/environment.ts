@@ -4,13 +4,13 @@
  * the loading of its modules.
  */
 import { MpiError } from "../errors.ts";
-import { findLauncher, type Launcher, startedSize } from "../mpi/launcher.ts";
+import { findLauncher, type Launcher, startedSize } from "../mpi/launcher/launcher.ts";
 import { allowLongTests } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS } from "../os/waits.ts";
 import { servedPlace } from "../os/worker-env.ts";
 import { isOff, settingOf, switchOf } from "../os/settings.ts";
-import { isStartedByRank, launcherHere } from "./ancestry.ts";
+import { isStartedByRank, launcherHere } from "../mpi/launcher/ancestry.ts";
 
 const USE_MPI = "BSYNC_USE_MPI";
 
@@ -76,7 +76,7 @@ export function getSize(): number {
 function endUnjoinedJob(code: number): void {
   if (startedSize() !== null || code === 0) return;
   const { abortByLauncher } =
-    require("../mpi/connection.ts") as typeof import("../mpi/connection.ts");
+    require("../mpi/launcher/pmi.ts") as typeof import("../mpi/launcher/pmi.ts");
   abortByLauncher(process.env, code);
 }
 

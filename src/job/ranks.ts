@@ -1,5 +1,5 @@
 import { MEMBERS } from "./members.ts";
-import type { Launcher } from "../mpi/launcher.ts";
+import type { Launcher } from "../mpi/launcher/launcher.ts";
 import { readComm } from "../options.ts";
 import type { OpenId } from "../wire/messages.ts";
 

@@ -1,5 +1,5 @@
 import { MpiError } from "../errors.ts";
-import { findStrayTask } from "../mpi/launcher.ts";
+import { findStrayTask } from "../mpi/launcher/launcher.ts";
 import { isOff } from "../os/settings.ts";
 
 /** Throws where this is one of several copies of the program that know nothing of each other. */

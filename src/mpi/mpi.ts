@@ -5,15 +5,15 @@
 import { hostname } from "node:os";
 import { debug } from "../os/debug.ts";
 import { MpiError } from "../errors.ts";
-import { isStartedByRank, launcherHere, ownEnvironment } from "../job/ancestry.ts";
-import { familyName } from "./compiler.ts";
-import { fetchConnection, LAST_WORDS_MS } from "./connection.ts";
+import { isStartedByRank, launcherHere, ownEnvironment } from "./launcher/ancestry.ts";
+import { familyName } from "./shim/compiler.ts";
+import { fetchConnection, LAST_WORDS_MS } from "./launcher/pmi.ts";
 import { AWAITED_MS } from "../os/waits.ts";
 import { exitProcess } from "../os/processes.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
-import { findLauncher, type Launcher, noteStarted } from "./launcher.ts";
-import { ALONE, loadShim } from "./shim.ts";
-import { type CommSymbols, setForC, type Shim } from "./symbols.ts";
+import { findLauncher, type Launcher, noteStarted } from "./launcher/launcher.ts";
+import { ALONE, loadShim } from "./shim/load.ts";
+import { type CommSymbols, setForC, type Shim } from "./shim/symbols.ts";
 
 /** As a source or a tag: any. */
 export const ANY = -1;

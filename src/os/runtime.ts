@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import type { Environment } from "../mpi/launcher.ts";
+import type { Environment } from "../mpi/launcher/launcher.ts";
 import { folderAtLoad, isCompiled, isGiven, mainAtLoad } from "./natives.ts";
 import { readProc } from "./proc.ts";
 import { testRunner } from "./test-run.ts";

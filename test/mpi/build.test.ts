@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exclusively } from "../../src/mpi/lock.ts";
+import { exclusively } from "../../src/mpi/shim/lock.ts";
 import { mpirunCommand, run, type Outcome } from "./launch.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";

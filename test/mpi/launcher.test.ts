@@ -1,6 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { findLauncher, findStrayTask, withoutLauncher } from "../../src/mpi/launcher.ts";
+import { findLauncher, findStrayTask, withoutLauncher } from "../../src/mpi/launcher/launcher.ts";
 import { AS_ROOT, mpirunCommand, run } from "./launch.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
 

@@ -1,10 +1,10 @@
 /** Loads the shim as a rank would, without MPI's launcher: `load.ts <deed> <family> [folder]`. */
-import { Cache, publish } from "../../src/mpi/cache.ts";
-import { findCompiler } from "../../src/mpi/compiler.ts";
-import type { Family } from "../../src/mpi/launcher.ts";
-import { exclusively } from "../../src/mpi/lock.ts";
-import { loadShim } from "../../src/mpi/shim.ts";
-import { findHeaders, loadTiny } from "../../src/mpi/tiny.ts";
+import { Cache, publish } from "../../src/mpi/shim/cache.ts";
+import { findCompiler } from "../../src/mpi/shim/compiler.ts";
+import type { Family } from "../../src/mpi/launcher/launcher.ts";
+import { exclusively } from "../../src/mpi/shim/lock.ts";
+import { loadShim } from "../../src/mpi/shim/load.ts";
+import { findHeaders, loadTiny } from "../../src/mpi/shim/tinycc.ts";
 
 const [deed, name, place = ""] = process.argv.slice(2);
 const family = name as Family;

@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Family } from "../../src/mpi/launcher.ts";
-import { findProtocol, speaks, type Protocol } from "../../src/mpi/protocols.ts";
+import type { Family } from "../../src/mpi/launcher/launcher.ts";
+import { findProtocol, speaks, type Protocol } from "../../src/mpi/launcher/protocols.ts";
 
 test("how a launcher talks, as far as its variables tell", () => {
   expect(findProtocol({})).toBeNull();

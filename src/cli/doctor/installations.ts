@@ -4,17 +4,17 @@
  */
 import { dirname } from "node:path";
 import { textOf } from "../../errors.ts";
-import { buildShim } from "../../mpi/build.ts";
-import type { Cache } from "../../mpi/cache.ts";
+import { buildShim } from "../../mpi/shim/build.ts";
+import type { Cache } from "../../mpi/shim/cache.ts";
 import {
   type Compiler,
   findAllCompilers,
   findCompiler,
   headerVersion,
   type Rejected,
-} from "../../mpi/compiler.ts";
-import type { Environment, Family } from "../../mpi/launcher.ts";
-import { findMpiruns, type Mpirun } from "../../mpi/mpirun.ts";
+} from "../../mpi/shim/compiler.ts";
+import type { Environment, Family } from "../../mpi/launcher/launcher.ts";
+import { findMpiruns, type Mpirun } from "../../mpi/launcher/mpirun.ts";
 import type { MpiccFacts } from "./report.ts";
 
 export interface Installation {

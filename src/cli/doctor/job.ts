@@ -5,13 +5,13 @@
 import { hostname } from "node:os";
 import { coreQuota, hostCores } from "../../os/cores.ts";
 import { textOf } from "../../errors.ts";
-import { Cache } from "../../mpi/cache.ts";
-import { abortByLauncher } from "../../mpi/connection.ts";
-import { findCompiler } from "../../mpi/compiler.ts";
-import { isOther, type Launcher, setting } from "../../mpi/launcher.ts";
+import { Cache } from "../../mpi/shim/cache.ts";
+import { abortByLauncher } from "../../mpi/launcher/pmi.ts";
+import { findCompiler } from "../../mpi/shim/compiler.ts";
+import { isOther, type Launcher, setting } from "../../mpi/launcher/launcher.ts";
 import { type Mpi, startMpi } from "../../mpi/mpi.ts";
 import { machineId } from "../../os/identity.ts";
-import { TINY } from "../../mpi/tiny.ts";
+import { TINY } from "../../mpi/shim/tinycc.ts";
 import { transportOf } from "../../mpi/transport.ts";
 import { describeCompiler, tryCompiler } from "./installations.ts";
 import { hostsOf } from "./hosts.ts";

@@ -4,8 +4,8 @@
  * asked, too.
  */
 import { textOf } from "../../errors.ts";
-import { findLauncher } from "../../mpi/launcher.ts";
-import { loadShim } from "../../mpi/shim.ts";
+import { findLauncher } from "../../mpi/launcher/launcher.ts";
+import { loadShim } from "../../mpi/shim/load.ts";
 import type { PlaceFacts } from "./report.ts";
 
 /** Begins a line that tells of a host; its rest is JSON. */

@@ -1,7 +1,7 @@
 /** What is wrong, and what to do about it: pure functions of what was found. */
-import { familyName } from "../../mpi/compiler.ts";
-import { packagesOf, remedy } from "../../mpi/shim.ts";
-import { TINY } from "../../mpi/tiny.ts";
+import { familyName } from "../../mpi/shim/compiler.ts";
+import { packagesOf, remedy } from "../../mpi/shim/load.ts";
+import { TINY } from "../../mpi/shim/tinycc.ts";
 import { readSwitch } from "../../os/settings.ts";
 import type {
   CacheFacts,

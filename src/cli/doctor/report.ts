@@ -2,7 +2,7 @@
  * What `bsync doctor` finds: the shape of `bsync doctor --json`. Keys may be added to it in later
  * versions; those that are here keep their names and meanings.
  */
-import type { Family } from "../../mpi/launcher.ts";
+import type { Family } from "../../mpi/launcher/launcher.ts";
 
 export interface Report {
   /** Version of bsync. */

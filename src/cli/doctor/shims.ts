@@ -1,9 +1,9 @@
 /** The bindings in the cache, each loaded once, in a process of its own. */
 import { join } from "node:path";
-import { cachedShims, type CachedShim, isShim } from "../../mpi/build.ts";
-import type { Cache } from "../../mpi/cache.ts";
-import type { Compiler } from "../../mpi/compiler.ts";
-import { withoutLauncher } from "../../mpi/launcher.ts";
+import { cachedShims, type CachedShim, isShim } from "../../mpi/shim/build.ts";
+import type { Cache } from "../../mpi/shim/cache.ts";
+import type { Compiler } from "../../mpi/shim/compiler.ts";
+import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
 import type { ShimFacts } from "./report.ts";
 import { run } from "./run.ts";
 

@@ -1,6 +1,6 @@
 /** The report for a person: a pure function of it. */
 import { basename } from "node:path";
-import { familyName } from "../../mpi/compiler.ts";
+import { familyName } from "../../mpi/shim/compiler.ts";
 import type { Style } from "../output.ts";
 import type {
   CacheFacts,

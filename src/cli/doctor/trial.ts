@@ -1,7 +1,7 @@
 /** Tries an mpirun: starts a job of two ranks that examines itself. */
 import { dirname, join } from "node:path";
 import { hostCores } from "../../os/cores.ts";
-import type { Mpirun } from "../../mpi/mpirun.ts";
+import type { Mpirun } from "../../mpi/launcher/mpirun.ts";
 import type { Report, TrialFacts } from "./report.ts";
 import { lastWords, run, SPARE_MS } from "./run.ts";
 

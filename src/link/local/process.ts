@@ -2,7 +2,7 @@ import { closeSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { resolve } from "node:path";
 import { mainScript } from "../../function/main-script.ts";
-import { launcherHere, withoutRank } from "../../job/ancestry.ts";
+import { launcherHere, withoutRank } from "../../mpi/launcher/ancestry.ts";
 import {
   clearInterval,
   clearTimeout,

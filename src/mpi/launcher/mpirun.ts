@@ -1,8 +1,8 @@
 /** The mpiruns of this machine: for people who want to know what they have; programs need none. */
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import { ask } from "../os/ask.ts";
-import { isProgram, searchFolders, shellFolders } from "./compiler.ts";
+import { ask } from "../../os/ask.ts";
+import { isProgram, searchFolders, shellFolders } from "../shim/compiler.ts";
 import { withoutLauncher, type Environment, type Family } from "./launcher.ts";
 
 /** A program that starts the jobs of an MPI. */

@@ -1,7 +1,7 @@
 /** The functions of the shim; `c/bsync_mpi.h` and `c/bsync_comm.h` are their manuals. */
 import { dlopen, type Library } from "bun:ffi";
-import type { Family } from "./launcher.ts";
-import { openLibc } from "./libc.ts";
+import type { Family } from "../launcher/launcher.ts";
+import { openLibc } from "../libc.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
 const ABI = 9;

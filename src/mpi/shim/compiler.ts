@@ -4,13 +4,13 @@
  */
 import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { textOf } from "../errors.ts";
-import { setting, type Environment, type Family } from "./launcher.ts";
-import { JSON } from "../os/natives.ts";
-import { ask, type Answer } from "../os/ask.ts";
-import { linkOfProc } from "../os/proc.ts";
-import { parentOf } from "../os/processes.ts";
-import { findProtocol, speaks, type Memory } from "./protocols.ts";
+import { textOf } from "../../errors.ts";
+import { setting, type Environment, type Family } from "../launcher/launcher.ts";
+import { JSON } from "../../os/natives.ts";
+import { ask, type Answer } from "../../os/ask.ts";
+import { linkOfProc } from "../../os/proc.ts";
+import { parentOf } from "../../os/processes.ts";
+import { findProtocol, speaks, type Memory } from "../launcher/protocols.ts";
 
 /** A compiler wrapper, and what it says of itself. */
 export interface Compiler {

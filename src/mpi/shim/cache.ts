@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { setting, type Environment } from "./launcher.ts";
+import { setting, type Environment } from "../launcher/launcher.ts";
 
 /** Ends a checked file, before the hash of all that precedes it. A loader of ELF ignores both. */
 const SEAL = "\nbsync ";

@@ -3,7 +3,7 @@
  * none knows all, and one that does not starts no job.
  */
 import { join } from "node:path";
-import { ask } from "../os/ask.ts";
+import { ask } from "../../os/ask.ts";
 import { setting, type Environment, type Family, withoutLauncher } from "./launcher.ts";
 
 /** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */

@@ -5,12 +5,12 @@
  * between still has it open.
  */
 import { readlinkSync, writeSync } from "node:fs";
-import { MpiError } from "../errors.ts";
-import { ancestorsOfRank } from "../job/ancestry.ts";
-import { linkOfProc, readProc } from "../os/proc.ts";
+import { MpiError } from "../../errors.ts";
+import { ancestorsOfRank } from "./ancestry.ts";
+import { linkOfProc, readProc } from "../../os/proc.ts";
 import { type Environment, findLauncher, setting } from "./launcher.ts";
-import { openLibc } from "./libc.ts";
-import { setForC } from "./symbols.ts";
+import { openLibc } from "../libc.ts";
+import { setForC } from "../shim/symbols.ts";
 
 /** Of Linux, on every architecture that Bun runs on. */
 const SYS_PIDFD_OPEN = 434n;

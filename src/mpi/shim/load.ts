@@ -2,15 +2,15 @@
  * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
  * Bun's own C compiler; or says all that was tried.
  */
-import { debug } from "../os/debug.ts";
-import { MpiError, textOf } from "../errors.ts";
+import { debug } from "../../os/debug.ts";
+import { MpiError, textOf } from "../../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
-import { isOther, type Environment, type Family, type Launcher } from "./launcher.ts";
-import { performance } from "../os/natives.ts";
+import { isOther, type Environment, type Family, type Launcher } from "../launcher/launcher.ts";
+import { performance } from "../../os/natives.ts";
 import { open, type Shim } from "./symbols.ts";
-import { findHeaders, headersOf, loadTiny, type Headers } from "./tiny.ts";
+import { findHeaders, headersOf, loadTiny, type Headers } from "./tinycc.ts";
 
 /** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */
 function loadBuilt(compiler: Compiler, cache: Cache): Shim {

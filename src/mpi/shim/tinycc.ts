@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { cc } from "bun:ffi";
 import { writeSource } from "./build.ts";
 import { flagged, type Compiler } from "./compiler.ts";
-import type { Family } from "./launcher.ts";
+import type { Family } from "../launcher/launcher.ts";
 import { exclusively } from "./lock.ts";
 import { check, COMM_SYMBOLS, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
 
