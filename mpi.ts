@@ -2,7 +2,7 @@
 export type { Counts } from "./src/comm/collectives.ts";
 export { Communicator } from "./src/comm/communicator.ts";
 export type { MpiArray, MpiBuffer } from "./src/comm/datatypes.ts";
-export type { Combine } from "./src/comm/forms.ts";
+export type { Combine } from "./src/comm/object-messages.ts";
 export {
   BAND,
   BOR,

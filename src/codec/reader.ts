@@ -2,10 +2,10 @@
 import { BsyncError, ValueError } from "../errors.ts";
 import { isIndex } from "./arrays.ts";
 import { decodeCbor } from "./cbor.ts";
-import { type Failure, symbolOf, type Told } from "./failures.ts";
+import { type Failure, symbolOf, type Told } from "./errors.ts";
 import { hostFrom } from "./host.ts";
 import type { Level } from "./known.ts";
-import { MemoryReader } from "./memory.ts";
+import { MemoryReader } from "./buffers.ts";
 import { BUFFER, FLOAT64, INT32, Kind, Pair, VIEW_TYPES } from "./nodes.ts";
 import { append, define, set, setElement } from "./own.ts";
 import { finishError, rebuildError } from "./rebuilt.ts";

@@ -9,7 +9,7 @@
  * told there is sent along, and stands as the error's own wherever those tell something else here.
  */
 import { ValueError } from "../errors.ts";
-import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./failures.ts";
+import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./errors.ts";
 import { type ErrorClass, FIRST_OWN, KNOWN, type Level } from "./known.ts";
 import { define } from "./own.ts";
 import { standIn } from "./standins.ts";

@@ -1,5 +1,5 @@
 import { type MpiArray, type MpiBuffer, shared } from "./datatypes.ts";
-import { type Data, isInt, memory, Mistake } from "./handle.ts";
+import { type Data, isInt, memory, Mistake } from "./base.ts";
 import { Messages, shown } from "./messages.ts";
 import { Operation, SUM } from "./operations.ts";
 

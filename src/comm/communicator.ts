@@ -1,8 +1,8 @@
 import { bindToProcess } from "../codec/refusal.ts";
 import { keepWhole, occupy } from "../os/whole.ts";
 import { Collectives, type Counts } from "./collectives.ts";
-import { ObjectForms } from "./forms.ts";
-import { Handle, isInt, Mistake } from "./handle.ts";
+import { ObjectForms } from "./object-messages.ts";
+import { Handle, isInt, Mistake } from "./base.ts";
 import { MEMBERS } from "../job/members.ts";
 import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";

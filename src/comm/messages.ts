@@ -1,5 +1,5 @@
 import { type MpiArray, type MpiBuffer, plainType } from "./datatypes.ts";
-import { type Data, Handle, isInt, memory, Mistake } from "./handle.ts";
+import { type Data, Handle, isInt, memory, Mistake } from "./base.ts";
 import { MpiCourse, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, readStatus, STATUS, type Status, to } from "./status.ts";
 

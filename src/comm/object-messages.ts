@@ -2,11 +2,11 @@ import { ValueError } from "../errors.ts";
 import { breathe } from "../os/whole.ts";
 import { Collectives } from "./collectives.ts";
 import type { MpiBuffer } from "./datatypes.ts";
-import { Mistake } from "./handle.ts";
-import { ObjectInbox } from "./inbox.ts";
-import { decodeFrom, decodeObject, encodeObject } from "./objects.ts";
+import { Mistake } from "./base.ts";
+import { ObjectInbox } from "./object-receives.ts";
+import { decodeFrom, decodeObject, encodeObject } from "./object-codec.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
-import { post, PostedCourse, waitForRoom } from "./outbox.ts";
+import { post, PostedCourse, waitForRoom } from "./buffered-sends.ts";
 import { lookAfter, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 

@@ -1,4 +1,4 @@
-import { decodeFrom } from "./objects.ts";
+import { decodeFrom } from "./object-codec.ts";
 import { breathe } from "../os/whole.ts";
 import { type Course, type Outcome, outcomeOf, Request, unposted } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, PROC_NULL, type Status } from "./status.ts";
