@@ -17,4 +17,4 @@ export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
 export type { PoolRole } from "./src/open/opened.ts";
 export { AsyncPool, type PoolView, type WorkerInfo } from "./src/pool.ts";
 export type { TaskState } from "./src/scheduler/task.ts";
-export { type TaskContext, taskContext } from "./src/worker/context.ts";
+export { type TaskContext, taskContext } from "./src/context.ts";

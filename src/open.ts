@@ -16,7 +16,7 @@ import {
 import { isCompiled, Promise } from "./os/natives.ts";
 import { takeNote, takeNoteAtOnce, type WorkerNote } from "./os/worker-env.ts";
 import { nextOpen, type Ranks, ranksFor } from "./job/ranks.ts";
-import { currentCall } from "./worker/context.ts";
+import { currentCall } from "./context.ts";
 
 /**
  * How a pool is opened, by what this process is: the controller, with processes, ranks or both

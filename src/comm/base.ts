@@ -1,12 +1,12 @@
 import { MpiError } from "../errors.ts";
 import { moduleRunAgain } from "../function/callers.ts";
 import { isLoading, mainScript, mayRunAgain } from "../function/main-script.ts";
-import { isAftermath, stopMain } from "../function/stop.ts";
+import { isAftermath, stopMain } from "../function/stop-main.ts";
 import { chunkBytes, startForProgram } from "../job/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../os/worker-env.ts";
 import { settingOf } from "../os/settings.ts";
-import { currentCall } from "../worker/context.ts";
+import { currentCall } from "../context.ts";
 import type { CommSymbols } from "../mpi/shim/symbols.ts";
 import {
   arrayOf,

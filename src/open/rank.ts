@@ -1,7 +1,7 @@
 import { DEFAULT_TASK, type PoolOptions, readRanks, type WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId } from "../wire/messages.ts";
-import { leaveToController } from "../worker/guard.ts";
+import { leaveToController } from "../worker/ignored-signals.ts";
 import { join, serve } from "../worker/rank.ts";
 import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
 

@@ -2,7 +2,7 @@ import { BsyncError, FunctionError, TimeoutError, withoutFrames } from "../error
 import type { Resolved } from "../function/resolve.ts";
 import { endOfMain, mainScript } from "../function/main-script.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
-import type { RunningCall } from "./context.ts";
+import type { RunningCall } from "../context.ts";
 import { functions } from "./functions.ts";
 import { runWithin } from "./watchdog.ts";
 

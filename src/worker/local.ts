@@ -10,7 +10,7 @@ import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../os/wo
 import { exitProcess, killDescendants } from "../os/processes.ts";
 import { At } from "../wire/task-id.ts";
 import { readHead } from "../wire/messages.ts";
-import { guarded, surviveStrayErrors } from "./guard.ts";
+import { guarded, surviveStrayErrors } from "./ignored-signals.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";
 import { own } from "../os/natives.ts";

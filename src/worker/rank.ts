@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { debug } from "../os/debug.ts";
 import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/main-script.ts";
-import { endAftermath } from "../function/stop.ts";
+import { endAftermath } from "../function/stop-main.ts";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
 import { YIELD_US } from "../link/pump.ts";
 import { killAfter } from "../mpi/libc.ts";
@@ -20,8 +20,8 @@ import { exitOnceWritten, written } from "../os/output.ts";
 import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../os/processes.ts";
 import type { OpenId, Released } from "../wire/messages.ts";
-import { currentCall } from "./context.ts";
-import { endWorker, surviveStrayErrors, takeSignalsBack } from "./guard.ts";
+import { currentCall } from "../context.ts";
+import { endWorker, surviveStrayErrors, takeSignalsBack } from "./ignored-signals.ts";
 import { Services } from "./service.ts";
 
 /**

@@ -21,7 +21,7 @@ import {
   readGreeting,
 } from "../wire/messages.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
-import { guarded } from "./guard.ts";
+import { guarded } from "./ignored-signals.ts";
 
 /** ms in which a child that reads what it was sent has read some of it. */
 const READ_MS = 2;

@@ -4,7 +4,7 @@ import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/mpi/frames.ts";
 import { firstKind, Kind, MessageWriter, type Released } from "../wire/messages.ts";
 import { exitProcess } from "../os/processes.ts";
-import { guarded } from "./guard.ts";
+import { guarded } from "./ignored-signals.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
 import { At } from "../wire/task-id.ts";

@@ -31,8 +31,8 @@ import {
   checkBuffers,
 } from "../wire/messages.ts";
 import { call, follow, isOver, late, type Outcome, Pending, thrown } from "./call.ts";
-import { RunningCall, type Workplace } from "./context.ts";
-import { guarded, leaveToController } from "./guard.ts";
+import { RunningCall, type Workplace } from "../context.ts";
+import { guarded, leaveToController } from "./ignored-signals.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
 import { prepareWatchdog } from "./watchdog.ts";
 

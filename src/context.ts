@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { BsyncError, CancelledError, type TimeoutError } from "../errors.ts";
+import { BsyncError, CancelledError, type TimeoutError } from "./errors.ts";
 
 /**
  * What a task can learn of itself. A worker runs one call at a time, but one that was abandoned may
