@@ -9,12 +9,7 @@ import { textOf } from "../errors.ts";
 import { launcherHere } from "../mpi/launcher/ancestry.ts";
 import { limitAll } from "../os/ask.ts";
 import { Cache } from "../mpi/shim/cache.ts";
-import {
-  type Environment,
-  findStrayTask,
-  type Launcher,
-  setting,
-} from "../mpi/launcher/launcher.ts";
+import { findStrayTask, type Launcher, setting } from "../mpi/launcher/launcher.ts";
 import {
   describeCompiler,
   findInstallations,
@@ -36,6 +31,7 @@ import {
 } from "./doctor/text.ts";
 import { tryMpirun } from "./doctor/trial.ts";
 import { print, speaks, style } from "./output.ts";
+import type { Environment } from "../os/settings.ts";
 
 const USAGE = `Usage: bsync doctor [options]
        bsync doctor [options] -- mpirun -f hosts -n 64 bun run job.ts

@@ -1,11 +1,7 @@
 /** What the command prints, and who prints it: colours on a terminal only, lines as wide as it. */
 import { launcherHere } from "../mpi/launcher/ancestry.ts";
-import {
-  findLauncher,
-  findStrayTask,
-  setting,
-  type Environment,
-} from "../mpi/launcher/launcher.ts";
+import { findLauncher, findStrayTask, setting } from "../mpi/launcher/launcher.ts";
+import type { Environment } from "../os/settings.ts";
 
 export interface Style {
   /** Columns of a line. */

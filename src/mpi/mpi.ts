@@ -13,7 +13,8 @@ import { exitProcess } from "../os/processes.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
 import { findLauncher, type Launcher, noteStarted } from "./launcher/launcher.ts";
 import { ALONE, loadShim } from "./shim/load.ts";
-import { type CommSymbols, setForC, type Shim } from "./shim/symbols.ts";
+import type { CommSymbols, Shim } from "./shim/symbols.ts";
+import { setForC } from "../os/libc.ts";
 
 /** As a source or a tag: any. */
 export const ANY = -1;

@@ -5,10 +5,10 @@
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import type { Environment } from "../mpi/launcher/launcher.ts";
 import { folderAtLoad, isCompiled, isGiven, mainAtLoad } from "./natives.ts";
 import { readProc } from "./proc.ts";
 import { testRunner } from "./test-run.ts";
+import type { Environment } from "./settings.ts";
 
 /**
  * Flags that mean this very process, and no other: the text that it runs in the place of a script;

@@ -51,3 +51,6 @@ export function numberOf(name: string): number | undefined {
   const text = settingOf(name);
   return text === undefined ? undefined : Number(text);
 }
+
+/** An environment, as in `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;

@@ -138,7 +138,7 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
  * thread. It comes after the first answer, as it takes a millisecond, and before any call.
  */
 function tieTo(parent: number): void {
-  const { endWith } = require("../mpi/libc.ts") as typeof import("../mpi/libc.ts");
+  const { endWith } = require("../os/libc.ts") as typeof import("../os/libc.ts");
   endWith(LIFE_FD);
   if (process.ppid !== parent) end();
   // What has left its group to live on would hold what it has inherited, a launcher's pipes among

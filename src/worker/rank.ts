@@ -6,7 +6,7 @@ import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAftermath } from "../function/stop-main.ts";
 import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
 import { YIELD_US } from "../link/pump.ts";
-import { killAfter } from "../mpi/libc.ts";
+import { killAfter } from "../os/libc.ts";
 import {
   Promise,
   clearTimeout,

@@ -13,9 +13,10 @@ import {
   headerVersion,
   type Rejected,
 } from "../../mpi/shim/compiler.ts";
-import type { Environment, Family } from "../../mpi/launcher/launcher.ts";
+import type { Family } from "../../mpi/launcher/launcher.ts";
 import { findMpiruns, type Mpirun } from "../../mpi/launcher/mpirun.ts";
 import type { MpiccFacts } from "./report.ts";
+import type { Environment } from "../../os/settings.ts";
 
 export interface Installation {
   readonly family: Family;

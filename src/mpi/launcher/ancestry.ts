@@ -2,9 +2,10 @@
  * Who has started this process, beyond what its environment tells: a launcher's variables are
  * inherited by all that a rank starts, and none of these is that rank.
  */
-import { type Environment, findLauncher, type Launcher, withoutLauncher } from "./launcher.ts";
+import { findLauncher, type Launcher, withoutLauncher } from "./launcher.ts";
 import { readProc } from "../../os/proc.ts";
 import { parentOf } from "../../os/processes.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** What differs from rank to rank, or from job to job. */
 const IDENTITY = [

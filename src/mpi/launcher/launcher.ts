@@ -1,10 +1,9 @@
+import type { Environment } from "../../os/settings.ts";
+
 /**
  * Who started this process, as far as its environment tells: pure functions of an environment,
  * which load nothing. Whether that is acted on is the caller's affair.
  */
-
-/** An environment, as in `process.env`. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Whose libmpi a launcher talks to; `"unknown"` (srun, Flux, PMIx) is one that talks to either. */
 export type Family = "openmpi" | "mpich" | "unknown";

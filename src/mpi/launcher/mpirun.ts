@@ -2,8 +2,9 @@
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { ask } from "../../os/ask.ts";
-import { isProgram, searchFolders, shellFolders } from "../shim/compiler.ts";
-import { withoutLauncher, type Environment, type Family } from "./launcher.ts";
+import { withoutLauncher, type Family } from "./launcher.ts";
+import { isProgram, searchFolders, shellFolders } from "./folders.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** A program that starts the jobs of an MPI. */
 export interface Mpirun {

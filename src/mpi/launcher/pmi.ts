@@ -8,9 +8,9 @@ import { readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../../errors.ts";
 import { ancestorsOfRank } from "./ancestry.ts";
 import { linkOfProc, readProc } from "../../os/proc.ts";
-import { type Environment, findLauncher, setting } from "./launcher.ts";
-import { openLibc } from "../libc.ts";
-import { setForC } from "../shim/symbols.ts";
+import { findLauncher, setting } from "./launcher.ts";
+import { openLibc, setForC } from "../../os/libc.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** Of Linux, on every architecture that Bun runs on. */
 const SYS_PIDFD_OPEN = 434n;

@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import { ask } from "../../os/ask.ts";
-import { setting, type Environment, type Family, withoutLauncher } from "./launcher.ts";
+import { setting, type Family, withoutLauncher } from "./launcher.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */
 export type Protocol = "PMIx" | "PMI";

@@ -16,7 +16,8 @@ import {
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { setting, type Environment } from "../launcher/launcher.ts";
+import { setting } from "../launcher/launcher.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** Ends a checked file, before the hash of all that precedes it. A loader of ELF ignores both. */
 const SEAL = "\nbsync ";

@@ -7,10 +7,11 @@ import { MpiError, textOf } from "../../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
 import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
-import { isOther, type Environment, type Family, type Launcher } from "../launcher/launcher.ts";
+import { isOther, type Family, type Launcher } from "../launcher/launcher.ts";
 import { performance } from "../../os/natives.ts";
 import { open, type Shim } from "./symbols.ts";
 import { findHeaders, headersOf, loadTiny, type Headers } from "./tinycc.ts";
+import type { Environment } from "../../os/settings.ts";
 
 /** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */
 function loadBuilt(compiler: Compiler, cache: Cache): Shim {

@@ -6,7 +6,7 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { read, type Pointer } from "bun:ffi";
-import { openLibc } from "../libc.ts";
+import { openLibc } from "../../os/libc.ts";
 import { performance } from "../../os/natives.ts";
 
 /** A compilation takes a second or two; past this, two at once are better than a job that hangs. */

@@ -1,7 +1,7 @@
 /** The functions of the shim; `c/bsync_mpi.h` and `c/bsync_comm.h` are their manuals. */
 import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "../launcher/launcher.ts";
-import { openLibc } from "../libc.ts";
+import { setForC } from "../../os/libc.ts";
 
 /** BSYNC_MPI_ABI of the header that this file is written against. */
 const ABI = 9;
@@ -140,16 +140,3 @@ export function keepSignals(): void {
 }
 
 const UCX_SIGNALS = "UCX_ERROR_SIGNALS";
-
-/**
- * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what
- * is set there reaches children, but no library of this process.
- */
-export function setForC(name: string, value: string): void {
-  const libc = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });
-  libc?.symbols.setenv(text(name), text(value), 1);
-}
-
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(`${value}\0`);
-}

@@ -1,5 +1,5 @@
 import { dlopen, type FFIFunction, type Library } from "bun:ffi";
-import { forgetAll } from "../os/unseen.ts";
+import { forgetAll } from "./unseen.ts";
 
 const MACHINE = process.arch === "x64" ? "x86_64" : "aarch64";
 
@@ -47,4 +47,17 @@ export function endWith(socket: number): void {
   fcntl(socket, F_SETOWN, -process.pid);
   fcntl(socket, F_SETSIG, SIGKILL);
   fcntl(socket, F_SETFL, fcntl(socket, F_GETFL, 0) | O_ASYNC);
+}
+
+/**
+ * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what
+ * is set there reaches children, but no library of this process.
+ */
+export function setForC(name: string, value: string): void {
+  const libc = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });
+  libc?.symbols.setenv(text(name), text(value), 1);
+}
+
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(`${value}\0`);
 }
