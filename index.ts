@@ -13,7 +13,8 @@ export {
 export { task } from "./src/function/registry.ts";
 export { type GetOptions, MessageHandle } from "./src/handle.ts";
 export { getRank, getSize, usingMpi } from "./src/job/environment.ts";
-export type { CallOptions, PoolOptions, WorkerList } from "./src/options.ts";
+export type { CallOptions, PoolOptions } from "./src/options.ts";
+export type { WorkerList } from "./src/worker-list.ts";
 export type { PoolRole } from "./src/open/opened.ts";
 export { AsyncPool, type PoolView, type WorkerInfo } from "./src/pool.ts";
 export type { TaskState } from "./src/scheduler/task.ts";

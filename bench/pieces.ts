@@ -6,7 +6,9 @@ import { Heap } from "../src/collections/heap.ts";
 import { ReadyQueue } from "../src/scheduler/ready-queue.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
 import { Task, type TaskOptions } from "../src/scheduler/task.ts";
-import { Kind, MessageWriter, readFrames } from "../src/wire/messages.ts";
+import { Kind } from "../src/wire/messages.ts";
+import { readFrames } from "../src/wire/reader.ts";
+import { MessageWriter } from "../src/wire/writer.ts";
 
 const SIZES = [1_000, 100_000, 1_000_000];
 

@@ -1,3 +1,5 @@
+import { JSON } from "./os/natives.ts";
+
 /**
  * Every way in which bsync itself fails, each with a class and a `code` to test for.
  * An error thrown by a task is none of these: it arrives as itself.
@@ -286,4 +288,9 @@ export function withoutFrames<E extends Error>(error: E): E {
     configurable: true,
   });
   return error;
+}
+
+/** A value for a message. */
+export function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value, { compact: true });
 }

@@ -9,14 +9,15 @@ import {
   ownOption,
   type PoolOptions,
   type PoolSettings,
+  readComm,
   readPoolOptions,
   readRelease,
-  type WorkerList,
 } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
 import { takeNote, takeNoteAtOnce, type WorkerNote } from "./os/worker-env.ts";
-import { nextOpen, type Ranks, ranksFor } from "./job/ranks.ts";
+import { nextOpen, type Ranks, ranksOf } from "./job/ranks.ts";
 import { currentCall } from "./context.ts";
+import type { WorkerList } from "./worker-list.ts";
 
 /**
  * How a pool is opened, by what this process is: the controller, with processes, ranks or both
@@ -114,7 +115,7 @@ async function readTogether(
   launcher: Launcher,
 ): Promise<{ among: Ranks; isReleased: boolean }> {
   try {
-    return { among: ranksFor(options, launcher), isReleased: readRelease(options) };
+    return { among: ranksOf(readComm(options), launcher), isReleased: readRelease(options) };
   } catch (error) {
     const { letGoAtEnd } = await import("./job/job.ts");
     letGoAtEnd();

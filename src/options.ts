@@ -1,9 +1,8 @@
 import { constants } from "node:os";
-import type { Communicator } from "./comm/communicator.ts";
 import { hasMembers, type Members } from "./job/members.ts";
-import { JSON } from "./os/natives.ts";
 import { numberOf, settingOf } from "./os/settings.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
+import { show } from "./errors.ts";
 
 /**
  * Options, checked once, at the door: an unknown one is an error, and nothing that an object
@@ -29,12 +28,12 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    */
   readonly tag?: number;
   /**
-   * The communicator of bsync/mpi to run on, `world` by default: `workers` are its ranks, and its
+   * The `Communicator` of bsync/mpi to run on, `world` by default: `workers` are its ranks, and its
    * rank 0 is the controller. All of its ranks call `open`; its ranks are what the pool tells of as
    * ranks. One of a single rank has local processes as workers, as a job of one rank has. Of no
    * meaning without MPI.
    */
-  readonly comm?: Communicator;
+  readonly comm?: Members;
   /**
    * On a rank outside the list `open` resolves with a pool of role `"unused"`. False by default.
    */
@@ -357,101 +356,4 @@ function spinOfEnvironment(): number | undefined {
   if (spin === undefined || spin >= 0) return spin;
   const text = settingOf("BSYNC_SPIN_US");
   throw new TypeError(`Cannot use BSYNC_SPIN_US=${text}: it must be a number of µs >= 0`);
-}
-
-/** Who works in a pool: MPI ranks, and local processes as null. */
-export type WorkerList = readonly (number | null)[];
-
-/**
- * The `workers` argument in an MPI job, or on a communicator (`comm`, its name), of `size` ranks. A
- * `RangeError` names what cannot be.
- */
-export function readRanks(
-  workers: number | WorkerList | undefined,
-  size: number,
-  comm: string | null = null,
-): WorkerList {
-  const available = size - 1;
-  const where = comm === null ? "this MPI job" : `this communicator (${comm})`;
-  const cure = (ranks: number) => (comm === null ? `; start it with mpirun -n ${ranks}` : "");
-  if (workers === undefined) return Array.from({ length: available }, (_, i) => i + 1);
-  if (typeof workers === "number") {
-    checkCount(workers);
-    if (workers > available) {
-      throw new RangeError(
-        `Cannot open a pool of ${count(workers, "worker")}: ${where} has ` +
-          `${count(available, "worker rank")}${cure(workers + 1)}`,
-      );
-    }
-    return Array.from({ length: workers }, (_, i) => i + 1);
-  }
-  checkList(workers);
-  const seen = new Set<number>();
-  for (const rank of workers) {
-    if (rank === null) continue;
-    if (rank === 0) {
-      throw new RangeError(
-        "Cannot open a pool on rank 0: it is the controller; workers are the ranks from 1 on",
-      );
-    }
-    if (seen.has(rank)) {
-      throw new RangeError(
-        `Cannot open a pool on rank ${rank} twice: it is in the list more than once`,
-      );
-    }
-    if (rank >= size) {
-      throw new RangeError(
-        `Cannot open a pool on rank ${rank}: ${where} has ranks 0 to ${available}${cure(rank + 1)}`,
-      );
-    }
-    seen.add(rank);
-  }
-  return [...workers];
-}
-
-/**
- * The `workers` argument without MPI: how many processes. Which ranks a list names is of no meaning
- * there.
- */
-export function readCount(workers: number | WorkerList | undefined, cores: number): number {
-  if (workers === undefined) return cores;
-  if (typeof workers === "number") {
-    checkCount(workers);
-    return workers;
-  }
-  checkList(workers);
-  return workers.length;
-}
-
-function checkCount(workers: number): void {
-  if (Number.isInteger(workers) && workers >= 1) return;
-  throw new RangeError(
-    `Cannot open a pool: workers must be a whole number >= 1, got ${show(workers)}`,
-  );
-}
-
-function checkList(workers: unknown): asserts workers is WorkerList {
-  if (!Array.isArray(workers)) {
-    const isOptions = workers?.constructor === Object;
-    const cure = isOptions ? "; options come second: AsyncPool.open(undefined, { … })" : "";
-    throw new TypeError(
-      "Cannot open a pool: workers must be a number, or a list of ranks and nulls, " +
-        `got ${show(workers)}${cure}`,
-    );
-  }
-  if (workers.length === 0) {
-    throw new RangeError("Cannot open a pool: its list of workers is empty");
-  }
-  for (const rank of workers) {
-    if (rank === null || (Number.isInteger(rank) && rank >= 0)) continue;
-    throw new RangeError(`Cannot open a pool on rank ${show(rank)}: ranks are whole numbers >= 1`);
-  }
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
-}
-
-function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value, { compact: true });
 }

@@ -13,12 +13,12 @@ import {
   type PoolOptions,
   readCallOptions,
   type TaskFunction,
-  type WorkerList,
 } from "./options.ts";
 import { Promise } from "./os/natives.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
+import type { WorkerList } from "./worker-list.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {

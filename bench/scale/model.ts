@@ -1,13 +1,15 @@
 import { type Encoded, encodeValue } from "../../src/codec/value.ts";
-import type { ControlledLink } from "../../src/controller/connection.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/job/job.ts";
-import type { LinkOwner } from "../../src/link/link.ts";
-import { newSession, type Surroundings } from "../../src/backend/backend.ts";
+import type { LinkOwner, ControlledLink } from "../../src/link/link.ts";
+import type { Surroundings } from "../../src/backend/backend.ts";
 import type { TaskOptions } from "../../src/scheduler/task.ts";
-import { Kind, MessageWriter, type Opening, readFrames } from "../../src/wire/messages.ts";
+import { Kind, type Opening } from "../../src/wire/messages.ts";
+import { readFrames } from "../../src/wire/reader.ts";
+import { MessageWriter } from "../../src/wire/writer.ts";
+import { newSession } from "../../src/wire/session.ts";
 
 /**
  * The real controller, with its scheduler and its way of putting calls into messages, in a world that

@@ -1,5 +1,4 @@
-import type { ControlledLink } from "../controller/connection.ts";
-import type { Link, LinkOwner } from "../link/link.ts";
+import type { Link, LinkOwner, ControlledLink } from "../link/link.ts";
 import type { Opening } from "../wire/messages.ts";
 
 /** What a controller needs of the outside: `local.ts` has it for processes, `job.ts` for MPI. */
@@ -38,11 +37,4 @@ export interface Asker {
   readonly due: boolean;
   /** True if every worker is on this machine, and rings when it has something to say. */
   readonly neighbours: boolean;
-}
-
-let sessions = 0;
-
-/** A number no other pool of this process has had. */
-export function newSession(): number {
-  return ++sessions;
 }

@@ -2,9 +2,10 @@ import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { LocalLink, type LocalOptions } from "../link/local/process.ts";
 import { Pump } from "../link/pump.ts";
-import { introduce } from "../os/identity.ts";
 import type { Opening } from "../wire/messages.ts";
-import { type Asker, newSession, type Surroundings } from "./backend.ts";
+import type { Asker, Surroundings } from "./backend.ts";
+import { introduce } from "../wire/greeting.ts";
+import { newSession } from "../wire/session.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
 const SPIN_US = 100;

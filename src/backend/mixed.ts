@@ -1,9 +1,8 @@
-import type { ControlledLink } from "../controller/connection.ts";
-import type { Link, LinkOwner } from "../link/link.ts";
-import type { WorkerList } from "../options.ts";
+import type { Link, LinkOwner, ControlledLink } from "../link/link.ts";
 import type { JobSurroundings } from "./mpi.ts";
 import type { LocalSurroundings } from "./local.ts";
 import type { Asker, Surroundings } from "./backend.ts";
+import type { WorkerList } from "../worker-list.ts";
 
 /**
  * The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it.

@@ -5,12 +5,13 @@ import type { LinkOwner } from "../link/link.ts";
 import type { MpiLink } from "../link/mpi/hub.ts";
 import { Pump } from "../link/pump.ts";
 import { JOB_TAG, wireTag } from "../job/membership.ts";
-import { introduce } from "../os/identity.ts";
 import { MpiError } from "../errors.ts";
-import type { WorkerList } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId, Opening } from "../wire/messages.ts";
-import { type Asker, newSession, type Surroundings } from "./backend.ts";
+import type { Asker, Surroundings } from "./backend.ts";
+import { introduce } from "../wire/greeting.ts";
+import { newSession } from "../wire/session.ts";
+import type { WorkerList } from "../worker-list.ts";
 
 /** Tells ranks that wait for the end of a pool, or that will, that it is over. */
 export class Release {

@@ -1,7 +1,7 @@
 import { decodeValue, encodeValue } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
 import { aside } from "../os/whole.ts";
-import { classOnWorker, exportersOnWorker } from "../worker/classes.ts";
+import { classOnWorker, exportersOnWorker } from "../function/worker-classes.ts";
 import { PROC_NULL } from "./status.ts";
 
 /**

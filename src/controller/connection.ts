@@ -1,30 +1,9 @@
-import type { Link } from "../link/link.ts";
+import type { ControlledLink } from "../link/link.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
-import type { Greeting, MessageWriter } from "../wire/messages.ts";
-
-/** A link as its controller has it: a process can be named and ended, a rank cannot. */
-export type ControlledLink = Link & {
-  /** Ends the process; with `task`, unless it is seen to have gone on to others. */
-  kill?(task?: number): void;
-  /**
-   * From now on nothing begins of what was sent, where the worker can see that. The number of this
-   * recall.
-   */
-  recall?(): number;
-  /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
-  readonly isSeen?: boolean;
-  /** Of a worker that its rank sees: it does not begin what it was sent. */
-  readonly stands?: boolean;
-  /** Whether all was taken in that the worker had said before it told what it is at. */
-  readonly isCaughtUp?: boolean;
-  readonly pid?: number;
-  /** The reader of its standard output keeps it from going on: it is not stuck. */
-  readonly isHeldByWrite?: boolean;
-  /** What its messages are marked with, where that is not the pool's. */
-  readonly session?: number;
-};
+import type { Greeting } from "../wire/greeting.ts";
+import type { MessageWriter } from "../wire/writer.ts";
 
 /**
  * Functions that a worker is told of before it forgets those that it was not called with for as

@@ -5,7 +5,7 @@ import { Changes } from "./condition.ts";
 import { type Connection, describe, newConnection } from "./connection.ts";
 import { debug } from "../os/debug.ts";
 import { DrainSignals } from "./drain-signals.ts";
-import { PROGRAM_OVER } from "../os/exit.ts";
+import { PROGRAM_OVER, type Ending } from "../os/exit.ts";
 import {
   BsyncError,
   CancelledError,
@@ -16,9 +16,9 @@ import {
 import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
-import { type Ending, takeIn } from "../link/link.ts";
+import { takeIn } from "../link/link.ts";
 import { Liveness } from "./liveness.ts";
-import { isNeighbour } from "../os/identity.ts";
+import { sharesPids } from "../os/identity.ts";
 import {
   Loads,
   lostInVain,
@@ -42,15 +42,11 @@ import { isAborted, reasonOf, Signals } from "./abort-signals.ts";
 import type { Surroundings } from "../backend/backend.ts";
 import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
 import { pathOf, torn, Values } from "./values.ts";
-import {
-  type Frame,
-  Kind,
-  MessageWriter,
-  readFrames,
-  readGreeting,
-  type Rules,
-} from "../wire/messages.ts";
+import { Kind, type Rules } from "../wire/messages.ts";
 import { At, firstOrder, INITIALIZER } from "../wire/task-id.ts";
+import { readGreeting } from "../wire/greeting.ts";
+import { type Frame, readFrames } from "../wire/reader.ts";
+import { MessageWriter } from "../wire/writer.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
@@ -126,7 +122,7 @@ export class Controller implements TaskOwner {
 
   /** True if every worker is on this machine, and rings when it has something to say. */
   get neighbours(): boolean {
-    return this.connections.every(({ greeting }) => isNeighbour(greeting));
+    return this.connections.every(({ greeting }) => sharesPids(greeting));
   }
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */

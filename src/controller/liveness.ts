@@ -1,13 +1,9 @@
-import type { Connection, ControlledLink } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
-import { LOOK_MS } from "../os/waits.ts";
+import { LOOK_MS, LOOKS } from "../os/waits.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
 import { At } from "../wire/task-id.ts";
-
-/**
- * A worker, or a rank's child, that does not begin what it was sent is ended after so many looks.
- */
-export const LOOKS = 3;
+import type { ControlledLink } from "../link/link.ts";
 
 /** What was seen of a connection when it was last looked at. */
 interface Seen {

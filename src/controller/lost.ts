@@ -1,7 +1,6 @@
 import { type Connection, describe } from "./connection.ts";
-import { likelyCause } from "../os/exit.ts";
+import { likelyCause, type Ending } from "../os/exit.ts";
 import { BsyncError, WorkerLostError } from "../errors.ts";
-import type { Ending } from "../link/link.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
 import type { Task } from "../scheduler/task.ts";

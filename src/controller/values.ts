@@ -14,7 +14,7 @@ import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
 import { aside, isWatched } from "../os/whole.ts";
 import type { Payload } from "../scheduler/task.ts";
-import { checkBuffers } from "../wire/messages.ts";
+import { checkBuffers } from "../wire/layout.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 type Classes = typeof import("../function/classes.ts");

@@ -1,3 +1,4 @@
+import { addStop } from "../os/failure.ts";
 import { clearTimeout, setTimeout } from "../os/natives.ts";
 import { exitOnceWritten } from "../os/output.ts";
 import { AFTERMATH_MS } from "../os/waits.ts";
@@ -10,15 +11,9 @@ import { reachedOpen } from "./main-script.ts";
  * then about a failure that is none must not end the worker, nor be told of.
  */
 
-const stops = new WeakSet<Error>();
 /** The main script was stopped just now: what it has started may go on. */
 let isAfter = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
-
-/** Whether somebody throws what `stopMain` has thrown. */
-export function isStop(error: unknown): boolean {
-  return stops.has(error as Error);
-}
 
 /** Whether what that has started is likely to run. */
 export function isAftermath(): boolean {
@@ -37,7 +32,7 @@ export function endAftermath(): void {
  * code runs.
  */
 export function stopMain(error: Error, call: string, isTask: () => boolean): never {
-  stops.add(error);
+  addStop(error);
   isAfter = true;
   clearTimeout(timer);
   timer = setTimeout(() => (isAfter = false), AFTERMATH_MS);

@@ -1,10 +1,12 @@
 import type { Mpi } from "../mpi/mpi.ts";
 import { performance } from "../os/natives.ts";
 import { FAREWELL_MS } from "../os/waits.ts";
-import { type Frame, Kind, MessageWriter, readFrames, type Released } from "../wire/messages.ts";
+import { Kind, type Released } from "../wire/messages.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
+import { type Frame, readFrames } from "../wire/reader.ts";
+import { MessageWriter } from "../wire/writer.ts";
 
 /**
  * Who serves whom in an MPI job, and how a process leaves it.

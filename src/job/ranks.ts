@@ -1,6 +1,5 @@
-import { MEMBERS } from "./members.ts";
+import { MEMBERS, type Members } from "./members.ts";
 import type { Launcher } from "../mpi/launcher/launcher.ts";
-import { readComm } from "../options.ts";
 import type { OpenId } from "../wire/messages.ts";
 
 /**
@@ -20,9 +19,8 @@ export interface Ranks {
   readonly group: string;
 }
 
-/** Those of the communicator among a pool's options; all ranks of the job where there is none. */
-export function ranksFor(options: unknown, { rank, size }: Launcher): Ranks {
-  const comm = readComm(options);
+/** Those of a communicator; all ranks of the job where there is none. */
+export function ranksOf(comm: Members | undefined, { rank, size }: Launcher): Ranks {
   const members = comm?.[MEMBERS]() ?? null;
   if (comm === undefined || members === null) {
     return { rank, size, members: null, comm: null, group: "world" };

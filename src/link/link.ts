@@ -1,6 +1,6 @@
-import type { Ending, Greeting, MessageWriter } from "../wire/messages.ts";
-
-export type { Ending } from "../wire/messages.ts";
+import type { Ending } from "../os/exit.ts";
+import type { Greeting } from "../wire/greeting.ts";
+import type { MessageWriter } from "../wire/writer.ts";
 
 /**
  * A link is a two-way channel to one worker (or, on the worker, to its controller). It carries
@@ -84,3 +84,25 @@ export interface LinkOwner {
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
   onLost(ending: Ending): void;
 }
+
+/** A link as its controller has it: a process can be named and ended, a rank cannot. */
+export type ControlledLink = Link & {
+  /** Ends the process; with `task`, unless it is seen to have gone on to others. */
+  kill?(task?: number): void;
+  /**
+   * From now on nothing begins of what was sent, where the worker can see that. The number of this
+   * recall.
+   */
+  recall?(): number;
+  /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
+  readonly isSeen?: boolean;
+  /** Of a worker that its rank sees: it does not begin what it was sent. */
+  readonly stands?: boolean;
+  /** Whether all was taken in that the worker had said before it told what it is at. */
+  readonly isCaughtUp?: boolean;
+  readonly pid?: number;
+  /** The reader of its standard output keeps it from going on: it is not stuck. */
+  readonly isHeldByWrite?: boolean;
+  /** What its messages are marked with, where that is not the pool's. */
+  readonly session?: number;
+};

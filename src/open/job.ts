@@ -1,11 +1,5 @@
 import { letGoAtEnd } from "../job/job.ts";
-import {
-  type PoolOptions,
-  type PoolSettings,
-  readPoolOptions,
-  readRanks,
-  type WorkerList,
-} from "../options.ts";
+import { type PoolOptions, type PoolSettings, readPoolOptions } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import { JobSurroundings, Release, returnTag, takeTag } from "../backend/mpi.ts";
 import { LocalSurroundings } from "../backend/local.ts";
@@ -15,6 +9,7 @@ import type { OpenId } from "../wire/messages.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
 import { type Opened, initTimeoutOf } from "./opened.ts";
+import { readRanks, type WorkerList } from "../worker-list.ts";
 
 /**
  * `open` on the controller of an MPI job, or of a communicator; it is the `id`th one of these

@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { type PoolSettings, readCount, type WorkerList } from "../options.ts";
+import type { PoolSettings } from "../options.ts";
 import { LocalSurroundings } from "../backend/local.ts";
 import { openOn } from "./controller.ts";
 import type { Opened } from "./opened.ts";
+import { readCount, type WorkerList } from "../worker-list.ts";
 
 /** `open` without MPI: all workers are processes of this machine. */
 export async function openLocal(

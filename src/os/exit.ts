@@ -1,5 +1,3 @@
-import type { Ending } from "../link/link.ts";
-
 /** Signals that a process gets for what its own code, or code it has loaded, did wrong. */
 const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);
 
@@ -38,4 +36,14 @@ export function likelyCause(
   if (signal === "SIGXCPU") return "it was at its limit of CPU time (ulimit -t)";
   if (signal === "SIGXFSZ") return "it was at its limit for the size of a file (ulimit -f)";
   return `somebody, or the task itself, sent it ${signal}`;
+}
+
+/** How a worker's process ended, as far as it is known. */
+export interface Ending {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** For a person: "exited with code 3", "was killed by SIGKILL". */
+  readonly text: string;
+  /** What may have led to it; where it is left out, exit code and signal tell. */
+  readonly cause?: string;
 }

@@ -25,3 +25,15 @@ export let hasFailed = false;
 export function tellFailed(): void {
   hasFailed = true;
 }
+
+/** Errors that are thrown to end a run of a module, and are no failure of the program. */
+const stops = new WeakSet<Error>();
+
+export function addStop(error: Error): void {
+  stops.add(error);
+}
+
+/** Whether an error is one of those, which nobody is told of. */
+export function isStop(error: unknown): boolean {
+  return stops.has(error as Error);
+}

@@ -1,12 +1,19 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import type { Greeting } from "../wire/messages.ts";
 
 /**
- * How a process introduces itself to another one, and which others it may signal. A host name does
- * not tell: two containers, or two machines, may have the same one, and a pid means another process
+ * The identity of a process among all processes, and which others it may signal. A host name is not
+ * enough: two containers, or two machines, may have the same one, and a pid means another process
  * in each. A pid means the same process only within one boot of one kernel and one pid namespace.
  */
+
+export interface Identity {
+  readonly pid: number;
+  /** The name of its machine, for messages. */
+  readonly host: string;
+  /** The pid namespace of one boot of one kernel; empty where that cannot be told. */
+  readonly pidSpace: string;
+}
 
 let space: string | null = null;
 
@@ -31,12 +38,12 @@ function pidSpace(): string {
   return space;
 }
 
-/** `spinUs` is how long this process looks for messages before it may fall asleep. */
-export function introduce(spinUs: number): Greeting {
-  return { pid: process.pid, host: hostname(), pidSpace: pidSpace(), spinUs };
+/** This process. */
+export function ownIdentity(): Identity {
+  return { pid: process.pid, host: hostname(), pidSpace: pidSpace() };
 }
 
-/** Whether the other one's pid is a process of this machine, which can be signalled. */
-export function isNeighbour(other: Greeting | null): boolean {
+/** Whether the other process's pid means that process here too, so that it can be signalled. */
+export function sharesPids(other: Identity | null): boolean {
   return other !== null && other.pidSpace !== "" && other.pidSpace === pidSpace();
 }

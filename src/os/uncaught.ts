@@ -1,5 +1,4 @@
-import { isStop } from "../function/stop-main.ts";
-import { hasFailed, rejectionMode, tellFailed } from "./failure.ts";
+import { hasFailed, rejectionMode, tellFailed, isStop } from "./failure.ts";
 import { mainAtLoad, newPromise, setTimeout } from "./natives.ts";
 import { countAll, endUnseen, listenUnseen } from "./unseen.ts";
 import { FAILED_MS } from "./waits.ts";

@@ -93,3 +93,8 @@ export const LAST_WRITES_MS = scaled(1_000);
  * Never shortened: the start of MPI takes what it takes.
  */
 export const LET_GO_MS = 2_000;
+
+/**
+ * A worker, or a rank's child, that does not begin what it was sent is ended after so many looks.
+ */
+export const LOOKS = 3;

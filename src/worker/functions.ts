@@ -1,7 +1,7 @@
 import type * as LinesModule from "../function/lines.ts";
 import type * as ResolveModule from "../function/resolve.ts";
 import type * as StackModule from "../function/stack.ts";
-import type * as ClassesModule from "./classes.ts";
+import type * as ClassesModule from "../function/worker-classes.ts";
 import type * as OwnPoolModule from "./own-pool.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function loadFunctions(): Promise<void> {
     resolve: await import("../function/resolve.ts"),
     lines: await import("../function/lines.ts"),
     stack: await import("../function/stack.ts"),
-    classes: await import("./classes.ts"),
+    classes: await import("../function/worker-classes.ts"),
     ownPool: await import("./own-pool.ts"),
   };
 }

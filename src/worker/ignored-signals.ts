@@ -3,8 +3,8 @@ import { rejectionMode } from "../os/failure.ts";
 import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
-import { isMalformed } from "../wire/messages.ts";
 import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
+import { isMalformed } from "../wire/layout.ts";
 
 /**
  * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that

@@ -9,11 +9,11 @@ import { endUnseen, forgetAll, listenUnseen } from "../os/unseen.ts";
 import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../os/worker-env.ts";
 import { exitProcess, killDescendants } from "../os/processes.ts";
 import { At } from "../wire/task-id.ts";
-import { readHead } from "../wire/messages.ts";
 import { guarded, surviveStrayErrors } from "./ignored-signals.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";
 import { own } from "../os/natives.ts";
+import { readHead } from "../wire/reader.ts";
 
 /** µs that a worker looks for its next call before it sleeps. */
 const SPIN_US = 100;

@@ -1,27 +1,20 @@
-import { PROGRAM_OVER } from "../os/exit.ts";
+import { PROGRAM_OVER, type Ending } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
-import { type Ending, takeIn } from "../link/link.ts";
+import { takeIn } from "../link/link.ts";
 import { LocalLink } from "../link/local/process.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import type { MpiLink } from "../link/mpi/hub.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
-import { LOOKS } from "../controller/liveness.ts";
-import { introduce } from "../os/identity.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
-import { CHILD_LINGER_MS, LOOK_MS } from "../os/waits.ts";
+import { CHILD_LINGER_MS, LOOK_MS, LOOKS } from "../os/waits.ts";
 import type { Place } from "../os/worker-env.ts";
-import {
-  firstKind,
-  type Greeting,
-  Kind,
-  type LostChild,
-  MessageWriter,
-  readFrames,
-  readGreeting,
-} from "../wire/messages.ts";
+import { Kind, type LostChild } from "../wire/messages.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
 import { guarded } from "./ignored-signals.ts";
+import { type Greeting, readGreeting, introduce } from "../wire/greeting.ts";
+import { firstKind, readFrames } from "../wire/reader.ts";
+import { MessageWriter } from "../wire/writer.ts";
 
 /** ms in which a child that reads what it was sent has read some of it. */
 const READ_MS = 2;

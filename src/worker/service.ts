@@ -2,12 +2,14 @@ import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
 import { isForWorker, wireTag } from "../job/membership.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/mpi/frames.ts";
-import { firstKind, Kind, MessageWriter, type Released } from "../wire/messages.ts";
+import { Kind, type Released } from "../wire/messages.ts";
 import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./ignored-signals.ts";
 import { Relay } from "./relay.ts";
 import { Session } from "./session.ts";
 import { At } from "../wire/task-id.ts";
+import { firstKind } from "../wire/reader.ts";
+import { MessageWriter } from "../wire/writer.ts";
 
 /** What a service needs of its rank. */
 export interface Host {

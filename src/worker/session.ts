@@ -17,24 +17,17 @@ import { functions, loadFunctions } from "./functions.ts";
 import type { FunctionReference } from "../function/record.ts";
 import { setMainScript } from "../function/main-script.ts";
 import type { Link } from "../link/link.ts";
-import { introduce } from "../os/identity.ts";
 import { isLeaving } from "../os/output.ts";
-import {
-  type Frame,
-  Kind,
-  type FunctionTold,
-  type Greeting,
-  MessageWriter,
-  type Opening,
-  type Rules,
-  readFrames,
-  checkBuffers,
-} from "../wire/messages.ts";
+import { Kind, type FunctionTold, type Opening, type Rules } from "../wire/messages.ts";
 import { call, follow, isOver, late, type Outcome, Pending, thrown } from "./call.ts";
 import { RunningCall, type Workplace } from "../context.ts";
 import { guarded, leaveToController } from "./ignored-signals.ts";
 import { At, INITIALIZER } from "../wire/task-id.ts";
 import { prepareWatchdog } from "./watchdog.ts";
+import { type Greeting, introduce } from "../wire/greeting.ts";
+import { checkBuffers } from "../wire/layout.ts";
+import { type Frame, readFrames } from "../wire/reader.ts";
+import { MessageWriter } from "../wire/writer.ts";
 
 /** ms for which answers are held back for company: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;

@@ -3,11 +3,11 @@
  */
 import { writeSync } from "node:fs";
 import { INLINE } from "../function/paths.ts";
-import { isStop } from "../function/stop-main.ts";
 import { isLeave } from "../os/output.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { currentCall, latestCalls } from "../context.ts";
 import { functions } from "./functions.ts";
+import { isStop } from "../os/failure.ts";
 
 /** What this process is, for people. */
 let role = `pid ${process.pid}`;

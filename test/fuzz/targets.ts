@@ -12,9 +12,11 @@ import type { Link, LinkOwner } from "../../src/link/link.ts";
 import { Piece, Ring, RING_HEADER } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES, SharedLink } from "../../src/link/local/shared.ts";
 import type { Asker, Surroundings } from "../../src/backend/backend.ts";
-import { type Frame, Kind, MessageWriter, readFrames, readHead } from "../../src/wire/messages.ts";
+import { Kind } from "../../src/wire/messages.ts";
 import { Known, received } from "../codec/trip.ts";
 import { mutate, type Random } from "./random.ts";
+import { type Frame, readFrames, readHead } from "../../src/wire/reader.ts";
+import { MessageWriter } from "../../src/wire/writer.ts";
 
 export type Target = (random: Random) => void | Promise<void>;
 

@@ -5,11 +5,9 @@ import {
   DEFAULT_TASK,
   type PoolOptions,
   readCallOptions,
-  readCount,
   readPoolOptions,
-  readRanks,
-  type WorkerList,
 } from "../../src/options.ts";
+import { readCount, readRanks, type WorkerList } from "../../src/worker-list.ts";
 
 /** What no type checker saw. */
 const poolOptions = (options: unknown) => readPoolOptions(options as PoolOptions);

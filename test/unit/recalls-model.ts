@@ -1,4 +1,4 @@
-import type { Connection, ControlledLink } from "../../src/controller/connection.ts";
+import type { Connection } from "../../src/controller/connection.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { At } from "../../src/wire/task-id.ts";
@@ -6,6 +6,7 @@ import { Recalls } from "../../src/controller/recalls.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { Task, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { DEFAULTS } from "./scheduler-model.ts";
+import type { ControlledLink } from "../../src/link/link.ts";
 
 /** ms that a message takes from one side to the other. */
 const WAY_MS = 0.01;

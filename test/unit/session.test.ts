@@ -5,9 +5,11 @@ import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
 import { setMainScript } from "../../src/function/main-script.ts";
 import type { Link } from "../../src/link/link.ts";
 import { Note } from "../../src/link/task-word.ts";
-import { introduce } from "../../src/os/identity.ts";
 import { Session } from "../../src/worker/session.ts";
-import { Kind, MessageWriter, readFrames } from "../../src/wire/messages.ts";
+import { Kind } from "../../src/wire/messages.ts";
+import { introduce } from "../../src/wire/greeting.ts";
+import { readFrames } from "../../src/wire/reader.ts";
+import { MessageWriter } from "../../src/wire/writer.ts";
 
 const MAIN = join(import.meta.dir, "fixtures/script.ts");
 const DEED = "bsync.test.deed";

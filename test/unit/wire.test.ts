@@ -2,17 +2,11 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Encoded } from "../../src/codec/value.ts";
 import { BsyncError } from "../../src/errors.ts";
-import {
-  firstKind,
-  Flag,
-  type Frame,
-  Kind,
-  MESSAGE_BYTES,
-  MessageWriter,
-  readFrames,
-  readHead,
-} from "../../src/wire/messages.ts";
+import { Kind } from "../../src/wire/messages.ts";
 import { At, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
+import { Flag, MESSAGE_BYTES } from "../../src/wire/layout.ts";
+import { firstKind, type Frame, readFrames, readHead } from "../../src/wire/reader.ts";
+import { MessageWriter } from "../../src/wire/writer.ts";
 
 const HEADER_BYTES = 8;
 const FRAME_BYTES = 20;

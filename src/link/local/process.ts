@@ -3,14 +3,7 @@ import { constants } from "node:os";
 import { resolve } from "node:path";
 import { mainScript } from "../../function/main-script.ts";
 import { launcherHere, withoutRank } from "../../mpi/launcher/ancestry.ts";
-import {
-  clearInterval,
-  clearTimeout,
-  own,
-  performance,
-  setInterval,
-  setTimeout,
-} from "../../os/natives.ts";
+import { clearInterval, own, performance, setInterval } from "../../os/natives.ts";
 import { HeldWrite, Writing } from "../../os/output.ts";
 import { statOf } from "../../os/proc.ts";
 import { listenUnseen } from "../../os/unseen.ts";
@@ -24,10 +17,9 @@ import {
   writeNote,
 } from "../../os/worker-env.ts";
 import { killGroup } from "../../os/processes.ts";
-import type { MessageWriter } from "../../wire/messages.ts";
 import { At } from "../../wire/task-id.ts";
 import { Bell } from "./doorbell.ts";
-import type { Ending, Link, LinkOwner } from "../link.ts";
+import type { Link, LinkOwner } from "../link.ts";
 import { createMemory } from "./memory.ts";
 import {
   currentFolder,
@@ -38,6 +30,8 @@ import {
 } from "../../os/runtime.ts";
 import { watchUncaught } from "../../os/uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
+import type { Ending } from "../../os/exit.ts";
+import type { MessageWriter } from "../../wire/writer.ts";
 
 /** What a local worker inherits. */
 export interface LocalOptions {

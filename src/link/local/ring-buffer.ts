@@ -1,6 +1,6 @@
 import { Atomics } from "../../os/natives.ts";
-import { malformed } from "../../wire/messages.ts";
 import { Note } from "../task-word.ts";
+import { malformed } from "../../wire/layout.ts";
 
 /**
  * A ring of records in shared memory: one process writes, one other reads, neither waits.

@@ -1,14 +1,10 @@
 import type { BsyncError } from "../../errors.ts";
-import {
-  allocate,
-  isMalformed,
-  MESSAGE_BYTES,
-  type MessageWriter,
-  readHead,
-} from "../../wire/messages.ts";
 import type { Link, LinkOwner } from "../link.ts";
 import { Piece, Ring, RING_HEADER } from "./ring-buffer.ts";
 import { At } from "../../wire/task-id.ts";
+import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
+import { allocate, readHead } from "../../wire/reader.ts";
+import type { MessageWriter } from "../../wire/writer.ts";
 
 /**
  * A link through memory that two processes of one machine share: a ring each way. Buffers that

@@ -1,18 +1,12 @@
 import { BsyncError } from "../../errors.ts";
-import {
-  firstKind,
-  type Frame,
-  type Greeting,
-  Kind,
-  type LostChild,
-  MessageWriter,
-  readFrames,
-  readGreeting,
-} from "../../wire/messages.ts";
+import { Kind, type LostChild } from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import { At } from "../../wire/task-id.ts";
 import type { Link, LinkOwner } from "../link.ts";
 import type { MpiHub, MpiLink } from "./hub.ts";
+import { type Greeting, readGreeting } from "../../wire/greeting.ts";
+import { firstKind, type Frame, readFrames } from "../../wire/reader.ts";
+import { MessageWriter } from "../../wire/writer.ts";
 
 /**
  * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there).

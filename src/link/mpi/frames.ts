@@ -9,8 +9,10 @@ import {
   encodeValue,
 } from "../../codec/value.ts";
 import { ValueError } from "../../errors.ts";
-import { type Frame, type Kind, MessageWriter } from "../../wire/messages.ts";
+import type { Kind } from "../../wire/messages.ts";
 import type { MpiLink } from "./hub.ts";
+import type { Frame } from "../../wire/reader.ts";
+import { MessageWriter } from "../../wire/writer.ts";
 
 /** Sends a message of one frame, with an object of numbers and texts. */
 export function sendFrame(link: MpiLink, kind: Kind, task: number, content: object): void {

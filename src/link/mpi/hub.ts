@@ -1,18 +1,14 @@
 import type { Mpi } from "../../mpi/mpi.ts";
-import { isNeighbour } from "../../os/identity.ts";
+import { sharesPids } from "../../os/identity.ts";
 import { own, performance } from "../../os/natives.ts";
-import {
-  allocate,
-  type Greeting,
-  isMalformed,
-  MESSAGE_BYTES,
-  type MessageWriter,
-  readHead,
-} from "../../wire/messages.ts";
 import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./status-page.ts";
 import type { Link, LinkOwner } from "../link.ts";
 import { MpiOutbox } from "./outbox.ts";
 import { At } from "../../wire/task-id.ts";
+import type { Greeting } from "../../wire/greeting.ts";
+import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
+import { allocate, readHead } from "../../wire/reader.ts";
+import type { MessageWriter } from "../../wire/writer.ts";
 
 /**
  * The links of one rank to others: each is a pair of peer and tag, all on one communicator.
@@ -407,7 +403,7 @@ export class MpiLink implements Link {
   }
 
   meet(other: Greeting): void {
-    if (!isNeighbour(other)) return;
+    if (!sharesPids(other)) return;
     const { pid, spinUs, board } = other;
     this.#bell = { pid, spinMs: spinUs / 1000 };
     if (board !== undefined) this.#found = findBoard(pid, board);

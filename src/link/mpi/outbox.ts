@@ -1,6 +1,6 @@
 import { Fifo } from "../../collections/fifo.ts";
 import type { Mpi } from "../../mpi/mpi.ts";
-import type { MessageWriter } from "../../wire/messages.ts";
+import type { MessageWriter } from "../../wire/writer.ts";
 
 /**
  * Sends of one link that MPI has at a time; the others wait here, so that none is tested in vain.

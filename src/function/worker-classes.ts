@@ -3,8 +3,8 @@
  * open there.
  */
 import type { ClassReference } from "../codec/value.ts";
-import { exportedClass, exportersOf } from "../function/classes.ts";
-import { exportedOnWorker, exporterOnWorker } from "../function/resolve.ts";
+import { exportedClass, exportersOf } from "./classes.ts";
+import { exportedOnWorker, exporterOnWorker } from "./resolve.ts";
 
 /**
  * Where a class can be found from another process; what is not exported only from another worker.

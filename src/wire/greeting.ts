@@ -1,0 +1,36 @@
+import { type Identity, ownIdentity } from "../os/identity.ts";
+import { malformed } from "./layout.ts";
+
+/** How the two sides introduce themselves. */
+export interface Greeting extends Identity {
+  /** µs after its last message that it may fall asleep. */
+  readonly spinUs: number;
+  /** Of a rank that serves a controller of its machine: where its note is (`link/board.ts`). */
+  readonly board?: { readonly fd: number; readonly key: number } | undefined;
+}
+
+/** How the other side introduced itself: nothing that it sent is trusted. */
+export function readGreeting(value: unknown): Greeting {
+  if (typeof value === "object" && value !== null) {
+    const { pid, host, pidSpace, spinUs } = value as Partial<Greeting>;
+    const isPid = Number.isSafeInteger(pid) && pid! > 0;
+    const isPlace = typeof host === "string" && typeof pidSpace === "string";
+    if (isPid && isPlace && typeof spinUs === "number" && spinUs >= 0) {
+      const board = readBoard((value as Partial<Greeting>).board);
+      return { pid: pid!, host, pidSpace, spinUs, board };
+    }
+  }
+  throw malformed("it greets with what is no greeting");
+}
+
+function readBoard(value: unknown): Greeting["board"] {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { fd, key } = value as { fd?: unknown; key?: unknown };
+  const isWord = (word: unknown): word is number => Number.isInteger(word) && (word as number) >= 0;
+  return isWord(fd) && isWord(key) ? { fd, key } : undefined;
+}
+
+/** `spinUs` is how long this process looks for messages before it may fall asleep. */
+export function introduce(spinUs: number): Greeting {
+  return { ...ownIdentity(), spinUs };
+}

@@ -1,0 +1,6 @@
+let sessions = 0;
+
+/** A number no other pool of this process has had. */
+export function newSession(): number {
+  return ++sessions;
+}
