@@ -38,6 +38,64 @@ test("no line is over 100 columns, comments included", () => {
   expect(long).toEqual([]);
 });
 
+/**
+ * The rooms of the source, the lowest first, and the rooms that each imports. A new arrow is a
+ * decision: docs/design says what each room never does.
+ */
+const ROOMS: Readonly<Record<string, string>> = {
+  "src/os": "",
+  "src/errors.ts": "src/os",
+  "src/collections": "",
+  "src/codec": "src/errors.ts src/os",
+  "src/function": "src/codec src/collections src/errors.ts src/os",
+  "src/wire": "src/codec src/errors.ts src/function src/os",
+  "src/scheduler": "src/codec src/collections src/function src/os src/wire",
+  "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler",
+  "src/mpi/launcher": "src/errors.ts src/os",
+  "src/mpi/shim": "src/errors.ts src/mpi/launcher src/os",
+  "src/mpi": "src/errors.ts src/mpi/launcher src/mpi/shim src/os",
+  "src/link": "src/os src/wire",
+  "src/link/local": "src/errors.ts src/function src/link src/mpi/launcher src/os src/wire",
+  "src/link/mpi":
+    "src/codec src/collections src/errors.ts src/link src/link/local src/mpi src/os src/wire",
+  "src/job": "src/errors.ts src/link src/link/mpi src/mpi src/mpi/launcher src/os src/wire",
+  "src/options.ts": "src/errors.ts src/job src/os src/scheduler",
+  "src/worker-list.ts": "src/errors.ts",
+  "src/backend":
+    "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/wire " +
+    "src/worker-list.ts",
+  "src/controller":
+    "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
+    "src/link/local src/options.ts src/os src/scheduler src/wire",
+  "src/context.ts": "src/errors.ts",
+  "src/worker":
+    "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
+    "src/link/local src/link/mpi src/os src/scheduler src/wire",
+  "src/open":
+    "src/backend src/controller src/job src/options.ts src/os src/scheduler src/wire src/worker " +
+    "src/worker-list.ts",
+  "src/open.ts":
+    "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
+    "src/os src/worker src/worker-list.ts",
+  "src/pool.ts":
+    "src/codec src/controller src/errors.ts src/function src/handle.ts src/open src/open.ts " +
+    "src/options.ts src/os src/scheduler src/worker-list.ts",
+  "src/comm":
+    "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
+  "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
+  "index.ts":
+    "src/context.ts src/errors.ts src/function src/handle.ts src/job src/open src/options.ts " +
+    "src/pool.ts src/scheduler src/worker-list.ts",
+  "mpi.ts": "src/comm src/errors.ts",
+};
+
+/** A folder with what lies flat in it, or a file that lies flat in `src`. */
+function roomOf(file: string): string {
+  if (file.startsWith("src/cli/")) return "src/cli";
+  const folder = dirname(file);
+  return folder === "src" || folder === "." ? file : folder;
+}
+
 describe("imports", () => {
   /** What each file of index.ts, mpi.ts and src imports: paths from the root, or names of packages. */
   const imports = new Map<string, string[]>();
@@ -56,6 +114,31 @@ describe("imports", () => {
 
   test("go in no circle", () => {
     expect(circles(imports)).toEqual([]);
+  });
+
+  test("lead from each room to those that it may know, all of which are there", () => {
+    const found = new Map<string, Set<string>>();
+    for (const [file, names] of imports) {
+      const room = roomOf(file);
+      const rooms = found.get(room) ?? new Set();
+      found.set(room, rooms);
+      for (const name of names) {
+        if (name.startsWith("src/") && roomOf(name) !== room) rooms.add(roomOf(name));
+      }
+    }
+    const isSorted = ([a]: [string, unknown], [b]: [string, unknown]) => (a < b ? -1 : 1);
+    const shown = (rooms: Iterable<[string, Iterable<string>]>) =>
+      [...rooms].sort(isSorted).map(([room, others]) => `${room}: ${[...others].sort().join(" ")}`);
+    expect(shown(found)).toEqual(shown(Object.entries(ROOMS).map(([a, b]) => [a, b.split(" ")])));
+  });
+
+  test("lead down: the table names each room after those that it imports", () => {
+    const rooms = Object.keys(ROOMS);
+    for (const [i, room] of rooms.entries()) {
+      const below = rooms.slice(0, i);
+      const others = ROOMS[room]!.split(" ").filter((name) => name !== "");
+      expect(others.filter((name) => !below.includes(name))).toEqual([]);
+    }
   });
 
   test("of bun:ffi are found under src/mpi, and for the C library", () => {

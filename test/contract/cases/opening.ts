@@ -19,7 +19,7 @@ import { assert, failure, timed, until } from "../assert.ts";
 import { MPI, Subject, workersOf } from "../case.ts";
 import { limitFiles, openFiles } from "../files.ts";
 import { nextCall, setState, square } from "../fixtures/functions.ts";
-import { Gate } from "../gate.ts";
+import { Gate, passGate } from "../gate.ts";
 import { isAlive } from "../alive.ts";
 
 export const opening = new Subject("opening");
@@ -399,7 +399,10 @@ opening.it(
   "an openTimeout that nobody can meet rejects, and leaves no process",
   async () => {
     const before = new Set(childrenOf(process.pid));
-    const error = await failure(AsyncPool.open(2, { openTimeout: 0 }), TimeoutError);
+    // A worker that is started in no time waits there.
+    using gate = new Gate();
+    const options = { openTimeout: 0, initializer: [passGate, gate.path] } as const;
+    const error = await failure(AsyncPool.open(2, options), TimeoutError);
     assert.match(error.message, /worker 0.*worker 1/);
     const left = () => childrenOf(process.pid).filter((pid) => !before.has(pid));
     await until("the workers to be gone", () => left().length === 0);
