@@ -14,7 +14,7 @@ import {
   readRelease,
 } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
-import { takeNote, takeNoteAtOnce, type WorkerNote } from "./os/worker-env.ts";
+import { takeStart, takeStartAtOnce, type WorkerStart } from "./os/worker-env.ts";
 import { nextOpen, type Ranks, ranksOf } from "./job/ranks.ts";
 import { currentCall } from "./context.ts";
 import type { WorkerList } from "./worker-list.ts";
@@ -40,7 +40,7 @@ export async function openPool(
     reachedOpen();
     return new Promise(() => {});
   }
-  const note = takeNote();
+  const note = takeStart();
   if (note !== null) return serveBundled(note);
   // The library that this process serves for opens it for its program, not for a task.
   if (served !== null && currentCall() === null) return new Promise(() => {});
@@ -64,7 +64,7 @@ export async function openPool(
  * Bundled into a library bsync serves as soon as it is loaded: the program, which would come to
  * `open`, is another file.
  */
-const served = import.meta.path.endsWith("/src/open.ts") ? null : takeNoteAtOnce();
+const served = import.meta.path.endsWith("/src/open.ts") ? null : takeStartAtOnce();
 if (served !== null) void serveBundled(served);
 
 async function openHere(
@@ -124,7 +124,7 @@ async function readTogether(
 }
 
 /** In a bundled program a local worker runs the program itself, and serves from `open` on. */
-async function serveBundled(note: WorkerNote): Promise<never> {
+async function serveBundled(note: WorkerStart): Promise<never> {
   const { serveParent } = await import("./worker/local.ts");
   serveParent(note);
   return new Promise(() => {});

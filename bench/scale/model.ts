@@ -3,8 +3,8 @@ import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/job/job.ts";
-import type { LinkOwner, ControlledLink } from "../../src/link/link.ts";
-import type { Surroundings } from "../../src/backend/backend.ts";
+import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
+import type { Backend } from "../../src/backend/backend.ts";
 import type { TaskOptions } from "../../src/scheduler/task.ts";
 import { Kind, type Opening } from "../../src/wire/messages.ts";
 import { readFrames } from "../../src/wire/reader.ts";
@@ -72,7 +72,7 @@ const ARGUMENTS = [1];
 
 /** A worker, its messages and what it is at. */
 class ModelledWorker {
-  readonly link: ControlledLink;
+  readonly link: ControllerEnd;
   readonly owner: LinkOwner;
   /** From when to when it is at the last message that was sent to it. */
   startsAt = 0;
@@ -84,13 +84,13 @@ class ModelledWorker {
     this.owner = owner;
     this.link = {
       rank: null,
-      told: undefined,
+      currentTask: undefined,
       reading: null,
       received: 0,
       send: (message) => send(this, message),
-      rouse() {},
+      prewake() {},
       poll: () => false,
-      tell: () => true,
+      report: () => true,
       resume() {},
       meet() {},
       close() {},
@@ -110,7 +110,7 @@ interface Envelope {
   readonly bytes: Uint8Array;
 }
 
-export class Model implements Surroundings {
+export class Model implements Backend {
   readonly session = newSession();
   readonly opening: Opening = {
     main: "model",
@@ -342,7 +342,7 @@ export class Model implements Surroundings {
   checkAlive(): void {}
   wait(): void {}
   wake(): void {}
-  rest(): void {}
+  unref(): void {}
   leave(): void {}
   poll(): boolean {
     return false;
@@ -382,7 +382,7 @@ export class Model implements Surroundings {
     return { owner: worker.owner, bytes: answer.slice(0, length) };
   }
 
-  connect(_index: number, owner: LinkOwner): ControlledLink {
+  connect(_index: number, owner: LinkOwner): ControllerEnd {
     const worker = new ModelledWorker(owner, this.#onSend);
     this.workers.push(worker);
     return worker.link;

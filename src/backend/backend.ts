@@ -1,12 +1,12 @@
-import type { Link, LinkOwner, ControlledLink } from "../link/link.ts";
+import type { Link, LinkOwner, ControllerEnd } from "../link/link.ts";
 import type { Opening } from "../wire/messages.ts";
 
 /** What a controller needs of the outside: `local.ts` has it for processes, `job.ts` for MPI. */
-export interface Surroundings {
+export interface Backend {
   /** The controller says whom to ask before sleeping; once, before anything else. */
-  attach(asker: Asker): void;
+  attach(owner: BackendOwner): void;
   /** Makes the link to a worker: to its rank, or to a process that is started for it. */
-  connect(index: number, owner: LinkOwner): ControlledLink;
+  connect(index: number, owner: LinkOwner): ControllerEnd;
   /** The name of the machine that a worker is on. */
   hostOf(index: number): string;
   /** The worker's rank, as the pool's user counts them; null for a local process. */
@@ -22,7 +22,7 @@ export interface Surroundings {
   /** Something was sent, or is expected: look for messages as long as the asker says so. */
   wake(): void;
   /** Nothing is expected any more. */
-  rest(): void;
+  unref(): void;
   /** The pool is over. */
   leave(): void;
   /** Numbers the pool apart from all others of this process. */
@@ -32,9 +32,9 @@ export interface Surroundings {
 }
 
 /** What the outside asks of its controller. */
-export interface Asker {
+export interface BackendOwner {
   /** True while answers are expected: there is reason to look for messages. */
-  readonly due: boolean;
+  readonly isExpecting: boolean;
   /** True if every worker is on this machine, and rings when it has something to say. */
-  readonly neighbours: boolean;
+  readonly isOnOneHost: boolean;
 }

@@ -1,58 +1,61 @@
 import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
-import { LocalLink, type LocalOptions } from "../link/local/process.ts";
-import { Pump } from "../link/pump.ts";
+import { ProcessLink, type ProcessOptions } from "../link/local/process.ts";
+import { ProgressLoop } from "../link/progress-loop.ts";
 import type { Opening } from "../wire/messages.ts";
-import type { Asker, Surroundings } from "./backend.ts";
+import type { BackendOwner, Backend } from "./backend.ts";
 import { introduce } from "../wire/greeting.ts";
 import { newSession } from "../wire/session.ts";
 
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
 const SPIN_US = 100;
 
-/** The outside of a pool of local processes: started here, and woken and waking by bells. */
-export class LocalSurroundings implements Surroundings {
+/**
+ * Where the workers of a local pool come from: processes that are started here, woken and waking by
+ * doorbells.
+ */
+export class LocalBackend implements Backend {
   readonly session = newSession();
   readonly opening: Opening;
-  readonly #options: LocalOptions;
-  readonly #links = new Set<LocalLink>();
-  readonly #pump: Pump;
-  #asker: Asker | null = null;
+  readonly #options: ProcessOptions;
+  readonly #links = new Set<ProcessLink>();
+  readonly #progress: ProgressLoop;
+  #owner: BackendOwner | null = null;
 
-  constructor({ env, cwd }: Omit<LocalOptions, "place">, spin: number | undefined) {
+  constructor({ env, cwd }: Omit<ProcessOptions, "servedRank">, spin: number | undefined) {
     const spinUs = spin ?? SPIN_US;
-    this.#options = { env, cwd, place: null };
+    this.#options = { env, cwd, servedRank: null };
     this.opening = { main: mainScript(), text: mainText(), ...introduce(spinUs) };
     const links = this.#links;
-    const pumped = {
+    const source = {
       poll: () => this.poll(),
-      due: () => this.#asker?.due ?? false,
-      sleep() {
-        for (const link of links) if (!link.sleep()) return false;
+      isExpecting: () => this.#owner?.isExpecting ?? false,
+      arm() {
+        for (const link of links) if (!link.arm()) return false;
         return true;
       },
-      awake() {
-        for (const link of links) link.awake();
+      disarm() {
+        for (const link of links) link.disarm();
       },
-      nap: () => Infinity,
+      sleepMs: () => Infinity,
       // Bun can't; but it sleeps, which does the same.
-      yield: () => {},
-      announces: true,
+      yieldCore: () => {},
+      peerSeesSleep: true,
     };
-    this.#pump = new Pump(pumped, spinUs);
+    this.#progress = new ProgressLoop(source, spinUs);
   }
 
-  attach(asker: Asker): void {
-    this.#asker = asker;
+  attach(owner: BackendOwner): void {
+    this.#owner = owner;
   }
 
-  connect(_: number, owner: LinkOwner): LocalLink {
-    const link: LocalLink = new LocalLink(this.#options, owner, this.#pump.onBell, () =>
-      this.#pump.wake(),
+  connect(_: number, owner: LinkOwner): ProcessLink {
+    const link: ProcessLink = new ProcessLink(this.#options, owner, this.#progress.onDoorbell, () =>
+      this.#progress.wake(),
     );
     this.#links.add(link);
-    // The pump may be asleep, and the new worker does not know yet that it has to ring.
-    this.#pump.wake();
+    // The progress loop may be asleep, and the new worker does not know yet that it has to ring.
+    this.#progress.wake();
     return link;
   }
 
@@ -65,7 +68,7 @@ export class LocalSurroundings implements Surroundings {
   }
 
   disconnect(link: Link): void {
-    this.#links.delete(link as LocalLink);
+    this.#links.delete(link as ProcessLink);
   }
 
   poll(): boolean {
@@ -83,11 +86,11 @@ export class LocalSurroundings implements Surroundings {
   }
 
   wake(): void {
-    this.#pump.wake();
+    this.#progress.wake();
   }
 
-  rest(): void {
-    this.#pump.rest();
+  unref(): void {
+    this.#progress.unref();
   }
 
   leave(): void {}

@@ -1,18 +1,18 @@
-import type { Link, LinkOwner, ControlledLink } from "../link/link.ts";
-import type { JobSurroundings } from "./mpi.ts";
-import type { LocalSurroundings } from "./local.ts";
-import type { Asker, Surroundings } from "./backend.ts";
+import type { Link, LinkOwner, ControllerEnd } from "../link/link.ts";
+import type { MpiBackend } from "./mpi.ts";
+import type { LocalBackend } from "./local.ts";
+import type { BackendOwner, Backend } from "./backend.ts";
 import type { WorkerList } from "../worker-list.ts";
 
 /**
  * The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it.
  */
-export class MixedSurroundings implements Surroundings {
+export class MixedBackend implements Backend {
   readonly #workers: WorkerList;
-  readonly #job: JobSurroundings;
-  readonly #local: LocalSurroundings;
+  readonly #job: MpiBackend;
+  readonly #local: LocalBackend;
 
-  constructor(workers: WorkerList, job: JobSurroundings, local: LocalSurroundings) {
+  constructor(workers: WorkerList, job: MpiBackend, local: LocalBackend) {
     this.#workers = workers;
     this.#job = job;
     this.#local = local;
@@ -22,24 +22,24 @@ export class MixedSurroundings implements Surroundings {
     return this.#job.session;
   }
 
-  get opening(): Surroundings["opening"] {
+  get opening(): Backend["opening"] {
     return this.#job.opening;
   }
 
-  attach(asker: Asker): void {
-    this.#job.attach(asker);
-    this.#local.attach(asker);
+  attach(owner: BackendOwner): void {
+    this.#job.attach(owner);
+    this.#local.attach(owner);
   }
 
-  connect(index: number, owner: LinkOwner): ControlledLink {
-    return this.#placeOf(index).connect(index, owner);
+  connect(index: number, owner: LinkOwner): ControllerEnd {
+    return this.#backendOf(index).connect(index, owner);
   }
 
   hostOf(index: number): string {
-    return this.#placeOf(index).hostOf(index);
+    return this.#backendOf(index).hostOf(index);
   }
 
-  #placeOf(index: number): JobSurroundings | LocalSurroundings {
+  #backendOf(index: number): MpiBackend | LocalBackend {
     return this.#workers[index] === null ? this.#local : this.#job;
   }
 
@@ -69,9 +69,9 @@ export class MixedSurroundings implements Surroundings {
     this.#local.wake();
   }
 
-  rest(): void {
-    this.#job.rest();
-    this.#local.rest();
+  unref(): void {
+    this.#job.unref();
+    this.#local.unref();
   }
 
   leave(): void {

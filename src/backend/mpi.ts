@@ -1,14 +1,14 @@
 import { mainScript, mainText } from "../function/main-script.ts";
-import { BELL_LOOKS, type Job, spinOf } from "../job/job.ts";
-import { IsolatedLink } from "../link/mpi/child.ts";
+import { DOORBELL_LOOKS, type Job, spinOf } from "../job/job.ts";
+import { ChildLink } from "../link/mpi/child.ts";
 import type { LinkOwner } from "../link/link.ts";
-import type { MpiLink } from "../link/mpi/hub.ts";
-import { Pump } from "../link/pump.ts";
+import type { RankLink } from "../link/mpi/hub.ts";
+import { ProgressLoop } from "../link/progress-loop.ts";
 import { JOB_TAG, wireTag } from "../job/membership.ts";
 import { MpiError } from "../errors.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId, Opening } from "../wire/messages.ts";
-import type { Asker, Surroundings } from "./backend.ts";
+import type { BackendOwner, Backend } from "./backend.ts";
 import { introduce } from "../wire/greeting.ts";
 import { newSession } from "../wire/session.ts";
 import type { WorkerList } from "../worker-list.ts";
@@ -33,11 +33,11 @@ export class Release {
   tell(tag = JOB_TAG): void {
     if (this.#isTold) return;
     this.#isTold = true;
-    this.#job.roll.release(this.ranks, { ...this.#id, tag, before: newSession() });
+    this.#job.membership.release(this.ranks, { ...this.#id, tag, before: newSession() });
   }
 }
 
-interface JobOptions {
+interface MpiBackendOptions {
   readonly among: Ranks;
   readonly spin: number | undefined;
   readonly isolate: boolean;
@@ -46,7 +46,7 @@ interface JobOptions {
 }
 
 /** The outside of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
-export class JobSurroundings implements Surroundings {
+export class MpiBackend implements Backend {
   readonly session = newSession();
   readonly opening: Opening;
   readonly #job: Job;
@@ -54,12 +54,12 @@ export class JobSurroundings implements Surroundings {
   readonly #ranks: WorkerList;
   readonly #tag: number;
   readonly #isolate: boolean;
-  readonly #pump: Pump;
+  readonly #progress: ProgressLoop;
   readonly #release: Release | null;
-  #asker: Asker | null = null;
+  #owner: BackendOwner | null = null;
   #isOver = false;
 
-  constructor(job: Job, ranks: WorkerList, tag: number, options: JobOptions) {
+  constructor(job: Job, ranks: WorkerList, tag: number, options: MpiBackendOptions) {
     const { among, spin, isolate, release } = options;
     const spinUs = spin ?? (isolate ? spinOf(job.mpi, true) : job.spinUs);
     this.#job = job;
@@ -70,35 +70,36 @@ export class JobSurroundings implements Surroundings {
     for (const rank of ranks) if (rank !== null) this.#tagTo(jobRank(among, rank));
     this.#release = release;
     this.opening = { main: mainScript(), text: mainText(), ...introduce(spinUs) };
-    const pumped = {
+    const source = {
       poll: () => this.poll(),
-      yield: () => void job.mpi.wait(0, 1, 0, 1),
-      due: () => this.#asker?.due ?? false,
-      sleep: () => !job.hub.busy,
-      awake: () => {},
-      announces: false,
-      // Neighbours ring; a message from another machine is found when the nap is over.
-      nap: (quietMs: number) => Math.min(1 + quietMs / 10, this.#asker?.neighbours ? 50 : 5),
+      yieldCore: () => void job.mpi.wait(0, 1, 0, 1),
+      isExpecting: () => this.#owner?.isExpecting ?? false,
+      arm: () => !job.hub.busy,
+      disarm: () => {},
+      peerSeesSleep: false,
+      // Processes of this machine ring; a message from another machine is found when the nap is
+      // over.
+      sleepMs: (quietMs: number) => Math.min(1 + quietMs / 10, this.#owner?.isOnOneHost ? 50 : 5),
     };
-    this.#pump = new Pump(pumped, spinUs);
-    job.onBell.add(this.#onBell);
+    this.#progress = new ProgressLoop(source, spinUs);
+    job.onDoorbell.add(this.#onDoorbell);
   }
 
-  readonly #onBell = (): void => {
+  readonly #onDoorbell = (): void => {
     // Even if nothing is due: what an idle worker has to say is that it is gone.
-    this.#pump.wake(BELL_LOOKS);
+    this.#progress.wake(DOORBELL_LOOKS);
   };
 
-  attach(asker: Asker): void {
-    this.#asker = asker;
+  attach(owner: BackendOwner): void {
+    this.#owner = owner;
   }
 
-  connect(index: number, owner: LinkOwner): MpiLink | IsolatedLink {
+  connect(index: number, owner: LinkOwner): RankLink | ChildLink {
     const { hub } = this.#job;
     const rank = jobRank(this.#among, this.#ranks[index]!);
     const tag = this.#tagTo(rank);
     if (!this.#isolate) return hub.connect(rank, tag, this.session, owner);
-    return new IsolatedLink(hub, rank, tag, newSession(), this.opening, owner);
+    return new ChildLink(hub, rank, tag, newSession(), this.opening, owner);
   }
 
   #tagTo(rank: number): number {
@@ -133,18 +134,18 @@ export class JobSurroundings implements Surroundings {
   }
 
   wake(): void {
-    this.#pump.wake();
+    this.#progress.wake();
   }
 
-  rest(): void {
-    this.#pump.rest();
+  unref(): void {
+    this.#progress.unref();
   }
 
   leave(): void {
     // After that the tag may be another pool's.
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#job.onBell.delete(this.#onBell);
+    this.#job.onDoorbell.delete(this.#onDoorbell);
     tagsInUse.delete(this.#tag);
     this.#release?.tell(this.#tag);
   }

@@ -6,7 +6,7 @@ const RENEWAL = 1024;
  * a walk from the start passes over all of them: where many come and go, that takes its time. This
  * walk goes on from where it was; what is added while it is under way comes at its end.
  */
-export class Front<T> {
+export class FirstOfSet<T> {
   readonly #set: Set<T>;
   #walk: Iterator<T, undefined>;
   #current: T | undefined = undefined;

@@ -1,7 +1,7 @@
 import { MpiError } from "../errors.ts";
 import { moduleRunAgain } from "../function/callers.ts";
 import { isLoading, mainScript, mayRunAgain } from "../function/main-script.ts";
-import { isAftermath, stopMain } from "../function/stop-main.ts";
+import { isAfterStop, stopMain } from "../function/stop-main.ts";
 import { chunkBytes, startForProgram } from "../job/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { worksInJob } from "../os/worker-env.ts";
@@ -56,7 +56,7 @@ export interface Data {
  * A communicator of MPI's as a number of the C side's, and how failures are told. Only that of
  * `world` is not there from the beginning: MPI is started when it is first needed.
  */
-export abstract class Handle {
+export abstract class CommunicatorBase {
   /** How messages call it, as `"world.split(1)"`. */
   readonly name: string;
   /** @internal 0 once it is freed. */
@@ -108,7 +108,7 @@ export abstract class Handle {
 
   /** @internal The C side, for calls that communicate. */
   protected get lib(): CommSymbols {
-    if (mayRunAgain() || isAftermath()) this.#refuseWhileLoading();
+    if (mayRunAgain() || isAfterStop()) this.#refuseWhileLoading();
     return this.#lib ?? this.mpi.comm();
   }
 

@@ -1,7 +1,7 @@
 import { SMALL_BYTES } from "../mpi/mpi.ts";
 import { clearInterval, setInterval } from "../os/natives.ts";
 import { breathe } from "../os/whole.ts";
-import { type Course, lookAfter, type Outcome, type Request } from "./request.ts";
+import { type PendingOperation, progressUnmatched, type Outcome, type Request } from "./request.ts";
 import { EMPTY, type Status } from "./status.ts";
 
 /** Sends arrays: a communicator, as its outbox uses it. */
@@ -31,7 +31,12 @@ let timer: NodeJS.Timeout | null = null;
  * first, and receive then, go on, though a value can only be received once its receiver looks for
  * it.
  */
-export function post(comm: Sender, bytes: Uint8Array, dest: number, tag: number): Request | null {
+export function bufferedSend(
+  comm: Sender,
+  bytes: Uint8Array,
+  dest: number,
+  tag: number,
+): Request | null {
   // Every transport takes a small one at once, but for MPICH's from a rank to itself.
   if (bytes.byteLength <= SMALL_BYTES && dest !== comm.rank) {
     comm.send(bytes, dest, tag);
@@ -66,20 +71,20 @@ function move(): void {
 
 /** Blocks the thread until there is room. */
 export function waitForRoom(): void {
-  for (; !hasRoom(); breathe()) lookAfter();
+  for (; !hasRoom(); breathe()) progressUnmatched();
 }
 
 /**
  * What a program has of a value that is being sent: it is done when there is room for the next one.
  */
-export class PostedCourse implements Course<Status> {
+export class BufferedSend implements PendingOperation<Status> {
   readonly #request: Request | null;
 
   constructor(request: Request | null) {
     this.#request = request;
   }
 
-  deed(): string {
+  describe(): string {
     return "send a value";
   }
 

@@ -1,8 +1,8 @@
 import { bindToProcess } from "../codec/refusal.ts";
 import { keepWhole, occupy } from "../os/whole.ts";
 import { Collectives, type Counts } from "./collectives.ts";
-import { ObjectForms } from "./object-messages.ts";
-import { Handle, isInt, Mistake } from "./base.ts";
+import { ObjectMessages } from "./object-messages.ts";
+import { CommunicatorBase, isInt, Mistake } from "./base.ts";
 import { MEMBERS } from "../job/members.ts";
 import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";
@@ -21,7 +21,7 @@ import { Request } from "./request.ts";
  * const [total] = world.allreduce(Float64Array.of(world.rank), SUM);
  * console.log(`rank ${world.rank} of ${world.size}: ${total}`);
  */
-export class Communicator extends ObjectForms {
+export class Communicator extends ObjectMessages {
   /** @internal */
   static world(): Communicator {
     return new Communicator("world", WORLD, null);
@@ -132,7 +132,7 @@ export class Communicator extends ObjectForms {
 
 /** What methods ask of each other, within what is whole. */
 const INNER = ["lib", "mpi", "isPromised", "error", "failure", "mistake", "data", "refuseShared"];
-const CLASSES = [Handle, Messages, Collectives, ObjectForms, Communicator, Request];
+const CLASSES = [CommunicatorBase, Messages, Collectives, ObjectMessages, Communicator, Request];
 keepWhole(
   CLASSES.map(({ prototype }) => prototype),
   [...INNER, "checkRoot", "progress", MEMBERS],

@@ -1,10 +1,10 @@
 import { type MpiArray, type MpiBuffer, plainType } from "./datatypes.ts";
-import { type Data, Handle, isInt, memory, Mistake } from "./base.ts";
-import { MpiCourse, Request } from "./request.ts";
+import { type Data, CommunicatorBase, isInt, memory, Mistake } from "./base.ts";
+import { MpiOperation, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, readStatus, STATUS, type Status, to } from "./status.ts";
 
 /** Messages between two ranks, of arrays. */
-export abstract class Messages extends Handle {
+export abstract class Messages extends CommunicatorBase {
   /** @internal Some of the messages that come are for receives which MPI does not know of. */
   protected get isPromised(): boolean {
     return false;
@@ -227,7 +227,7 @@ export abstract class Messages extends Handle {
 
   #request(id: number, held: unknown, receives: boolean, deed: () => string): Request {
     const failure = (code: number, note?: string) => this.error(code, deed(), note);
-    return new Request(this.mpi, new MpiCourse(this.lib, id, held, receives, deed, failure));
+    return new Request(this.mpi, new MpiOperation(this.lib, id, held, receives, deed, failure));
   }
 
   /** Arguments that C would take for others. */

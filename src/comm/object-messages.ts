@@ -3,11 +3,11 @@ import { breathe } from "../os/whole.ts";
 import { Collectives } from "./collectives.ts";
 import type { MpiBuffer } from "./datatypes.ts";
 import { Mistake } from "./base.ts";
-import { ObjectInbox } from "./object-receives.ts";
+import { ObjectReceives } from "./object-receives.ts";
 import { decodeFrom, decodeObject, encodeObject } from "./object-codec.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
-import { post, PostedCourse, waitForRoom } from "./buffered-sends.ts";
-import { lookAfter, Request } from "./request.ts";
+import { bufferedSend, BufferedSend, waitForRoom } from "./buffered-sends.ts";
+import { progressUnmatched, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
 /** What combines two values: one of the operations, or a function of the two. */
@@ -21,8 +21,8 @@ const UNSENDABLE = -1;
  * Each is copied, in the sender and in the receiver; functions do not travel. One that cannot
  * travel is a `ValueError` with its path, on every rank that takes part.
  */
-export abstract class ObjectForms extends Collectives {
-  #inbox: ObjectInbox | null = null;
+export abstract class ObjectMessages extends Collectives {
+  #inbox: ObjectReceives | null = null;
 
   /**
    * @internal Values that are waited for come first, as MPI's own receives do that were posted
@@ -50,7 +50,7 @@ export abstract class ObjectForms extends Collectives {
   override iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
     void this.lib; // who may not communicate is refused before others are looked after
     for (;;) {
-      if (this.isPromised) lookAfter();
+      if (this.isPromised) progressUnmatched();
       const found = super.iprobe(source, tag);
       if (found === null || !this.#inbox?.wants(found)) return found;
     }
@@ -65,7 +65,7 @@ export abstract class ObjectForms extends Collectives {
    * world.sendObject({ step: 3, positions: new Map([["a", 1.5]]) }, 1);
    */
   sendObject(value: unknown, dest: number, tag = 0): void {
-    post(this, encodeObject(value), dest, tag);
+    bufferedSend(this, encodeObject(value), dest, tag);
     waitForRoom();
   }
 
@@ -77,8 +77,8 @@ export abstract class ObjectForms extends Collectives {
    * await world.isendObject({ step: 3 }, 1);
    */
   isendObject(value: unknown, dest: number, tag = 0): Request {
-    const request = post(this, encodeObject(value), dest, tag);
-    return new Request(this.mpi, new PostedCourse(request));
+    const request = bufferedSend(this, encodeObject(value), dest, tag);
+    return new Request(this.mpi, new BufferedSend(request));
   }
 
   /**
@@ -114,7 +114,7 @@ export abstract class ObjectForms extends Collectives {
     tag = ANY_TAG,
     status?: Partial<Status>,
   ): Request<T> {
-    this.#inbox ??= new ObjectInbox({
+    this.#inbox ??= new ObjectReceives({
       mpi: this.mpi,
       iprobe: (source, tag) => super.iprobe(source, tag),
       irecv: (view, source, tag) => super.irecv(view, source, tag),

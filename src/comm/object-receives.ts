@@ -1,6 +1,6 @@
 import { decodeFrom } from "./object-codec.ts";
 import { breathe } from "../os/whole.ts";
-import { type Course, type Outcome, outcomeOf, Request, unposted } from "./request.ts";
+import { type PendingOperation, type Outcome, outcomeOf, Request, unmatched } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
@@ -18,9 +18,9 @@ interface Receiver {
  * leave to them what is theirs; a later `irecv` of the same source and tag, which MPI knows of, has
  * what comes first.
  */
-export class ObjectInbox {
+export class ObjectReceives {
   readonly #comm: Receiver;
-  #queue: ObjectCourse[] = [];
+  #queue: ObjectReceive[] = [];
   /** A receive that is started may have others looked after. */
   #isAdvancing = false;
 
@@ -36,7 +36,7 @@ export class ObjectInbox {
   receive(source: number, tag: number, status?: Partial<Status>): Request<unknown> {
     // It says what is wrong with them, now.
     this.#comm.iprobe(source, tag);
-    const course = new ObjectCourse(this, source, tag, status);
+    const course = new ObjectReceive(this, source, tag, status);
     if (source === PROC_NULL) course.start(this.#comm);
     else this.#queue.push(course);
     this.#mind();
@@ -63,7 +63,7 @@ export class ObjectInbox {
     return this.#queue.some((course) => course.takes(source, tag));
   }
 
-  leave(course: ObjectCourse): void {
+  leave(course: ObjectReceive): void {
     this.#queue = this.#queue.filter((other) => other !== course);
     this.#mind();
   }
@@ -78,28 +78,28 @@ export class ObjectInbox {
   }
 
   #mind(): void {
-    if (this.#queue.length > 0) unposted.add(this);
-    else unposted.delete(this);
+    if (this.#queue.length > 0) unmatched.add(this);
+    else unmatched.delete(this);
   }
 }
 
-class ObjectCourse implements Course<unknown> {
+class ObjectReceive implements PendingOperation<unknown> {
   readonly source: number;
   readonly tag: number;
-  readonly #inbox: ObjectInbox;
+  readonly #inbox: ObjectReceives;
   readonly #status: Partial<Status> | undefined;
   #bytes: Uint8Array | null = null;
   #request: Request | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(inbox: ObjectInbox, source: number, tag: number, status?: Partial<Status>) {
+  constructor(inbox: ObjectReceives, source: number, tag: number, status?: Partial<Status>) {
     this.#inbox = inbox;
     this.source = source;
     this.tag = tag;
     this.#status = status;
   }
 
-  deed(): string {
+  describe(): string {
     return `receive a value ${from(this.source, this.tag)}`;
   }
 
@@ -126,10 +126,10 @@ class ObjectCourse implements Course<unknown> {
 
   test(): { value: unknown } | null {
     if (!this.#isStarted) this.#inbox.advance();
-    return this.look();
+    return this.testOnly();
   }
 
-  look(): { value: unknown } | null {
+  testOnly(): { value: unknown } | null {
     if (this.#failure === null && !this.#request?.test()) return null;
     return { value: this.#end() };
   }

@@ -1,5 +1,5 @@
 import { CancelledError, type MpiError } from "../errors.ts";
-import { Pump } from "../link/pump.ts";
+import { ProgressLoop } from "../link/progress-loop.ts";
 import { spinOf } from "../job/job.ts";
 import { type Mpi, runningMpi } from "../mpi/mpi.ts";
 import { newPromise } from "../os/natives.ts";
@@ -10,13 +10,13 @@ import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
  * What a request stands for, while it is open. `test` and `wait` throw what went wrong with it,
  * once.
  */
-export interface Course<T> {
+export interface PendingOperation<T> {
   /** For messages, as "receive up to Float64Array(3) from rank 1 with tag 0". */
-  deed(): string;
+  describe(): string;
   /** The outcome, if it is done. */
   test(): { readonly value: T } | null;
   /** The same right after `lookAfter`, where that has done part of it. */
-  look?(): { readonly value: T } | null;
+  testOnly?(): { readonly value: T } | null;
   /** Blocks until it is. */
   wait(): T;
   /**
@@ -54,7 +54,7 @@ export function outcomeOf<T>(deed: () => T): Outcome<T> {
  */
 export class Request<T = Status> implements PromiseLike<T> {
   readonly #mpi: Mpi;
-  #course: Course<T> | null;
+  #operation: PendingOperation<T> | null;
   #outcome: Outcome<T> | null = null;
   /** The program knows how it has ended. */
   #isTold = false;
@@ -62,9 +62,9 @@ export class Request<T = Status> implements PromiseLike<T> {
   #settled: PromiseWithResolvers<unknown> | null = null;
 
   /** @internal Requests come from `isend`, `irecv` and their object forms. */
-  constructor(mpi: Mpi, course: Course<T>) {
+  constructor(mpi: Mpi, course: PendingOperation<T>) {
     this.#mpi = mpi;
-    this.#course = course;
+    this.#operation = course;
     sweep(this);
   }
 
@@ -80,7 +80,7 @@ export class Request<T = Status> implements PromiseLike<T> {
    * while (!request.test()) step();
    */
   test(): boolean {
-    if (this.#outcome === null && unposted.size > 0) lookAfter();
+    if (this.#outcome === null && unmatched.size > 0) progressUnmatched();
     if (this.#outcome === null) this.#run((course) => course.test());
     if (this.#outcome === null) return false;
     this.#tell();
@@ -104,10 +104,10 @@ export class Request<T = Status> implements PromiseLike<T> {
    */
   cancel(): boolean {
     if (this.#outcome !== null) return false;
-    const course = this.#course!;
+    const course = this.#operation!;
     const outcome = course.cancel();
     this.#settle(
-      outcome ?? { error: new CancelledError(`Cannot ${course.deed()}: it was given up`) },
+      outcome ?? { error: new CancelledError(`Cannot ${course.describe()}: it was given up`) },
     );
     return outcome === null;
   }
@@ -129,7 +129,7 @@ export class Request<T = Status> implements PromiseLike<T> {
   /** @internal Looks whether it is done, after `lookAfter`; its failure is told to whoever asks. */
   progress(): boolean {
     if (this.#outcome === null) {
-      this.#run((course) => (course.look === undefined ? course.test() : course.look()));
+      this.#run((course) => (course.testOnly === undefined ? course.test() : course.testOnly()));
     }
     return this.#outcome !== null;
   }
@@ -164,14 +164,14 @@ export class Request<T = Status> implements PromiseLike<T> {
 
   /** Blocks until it is over. */
   #end(): void {
-    for (; unposted.size > 0 && !this.progress(); breathe()) lookAfter();
+    for (; unmatched.size > 0 && !this.progress(); breathe()) progressUnmatched();
     if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
   }
 
-  #run(step: (course: Course<T>) => Outcome<T> | null): void {
+  #run(step: (course: PendingOperation<T>) => Outcome<T> | null): void {
     let outcome: Outcome<T> | null;
     try {
-      outcome = step(this.#course!);
+      outcome = step(this.#operation!);
     } catch (error) {
       outcome = { error };
     }
@@ -180,7 +180,7 @@ export class Request<T = Status> implements PromiseLike<T> {
 
   #settle(outcome: Outcome<T>): void {
     this.#outcome = outcome;
-    this.#course = null;
+    this.#operation = null;
     open.delete(this as Request<unknown>);
     if (this.#settled !== null) this.#resolve(outcome);
   }
@@ -204,43 +204,43 @@ export class Request<T = Status> implements PromiseLike<T> {
  * Those that the program has forgotten are looked after whenever their number has doubled.
  */
 const open = new Set<Request<unknown>>();
-let crowd = 64;
+let sweepAt = 64;
 
 function sweep(request: Request<unknown>): void {
   open.add(request);
-  if (open.size < crowd) return;
-  lookAfter();
+  if (open.size < sweepAt) return;
+  progressUnmatched();
   for (const other of open) if (other !== request) other.progress();
-  crowd = Math.max(64, 2 * open.size);
+  sweepAt = Math.max(64, 2 * open.size);
 }
 
 /**
  * Where receives wait that MPI does not know of yet: it has to be looked for what they wait for.
  */
-export const unposted = new Set<{ advance(): void }>();
+export const unmatched = new Set<{ advance(): void }>();
 
 /**
  * Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just
  * that.
  */
-export function lookAfter(): void {
-  for (const one of unposted) one.advance();
+export function progressUnmatched(): void {
+  for (const one of unmatched) one.advance();
 }
 
 const awaited = new Set<Request<unknown>>();
-let pump: Pump | null = null;
+let pump: ProgressLoop | null = null;
 
 function watch(request: Request<unknown>, mpi: Mpi): void {
-  pump ??= new Pump(PUMPED, spinOf(mpi));
+  pump ??= new ProgressLoop(SOURCE, spinOf(mpi));
   awaited.add(request);
   pump.wake();
 }
 
 /** MPI has no way to wake a sleeper: it looks again after 1 to 5 ms. */
-const PUMPED = {
+const SOURCE = {
   poll(): boolean {
     let moved = false;
-    lookAfter();
+    progressUnmatched();
     for (const request of awaited) {
       if (!request.progress()) continue;
       awaited.delete(request);
@@ -248,23 +248,23 @@ const PUMPED = {
     }
     return moved;
   },
-  due: () => awaited.size > 0,
-  yield: () => void runningMpi()!.wait(0, 1, 0, 1),
-  announces: false,
-  sleep: () => true,
-  awake() {},
-  nap: (quietMs: number) => Math.min(1 + quietMs / 10, 5),
+  isExpecting: () => awaited.size > 0,
+  yieldCore: () => void runningMpi()!.wait(0, 1, 0, 1),
+  peerSeesSleep: false,
+  arm: () => true,
+  disarm() {},
+  sleepMs: (quietMs: number) => Math.min(1 + quietMs / 10, 5),
 };
 
 /** @internal */
 type Symbols = ReturnType<Mpi["comm"]>;
 
 /** @internal The course of a request of MPI's own. */
-export class MpiCourse implements Course<Status> {
+export class MpiOperation implements PendingOperation<Status> {
   readonly #lib: Symbols;
   readonly #id: number;
   readonly #receives: boolean;
-  readonly deed: () => string;
+  readonly describe: () => string;
   readonly #failure: (code: number, note?: string) => MpiError;
   /** MPI reads it, or writes to it: it must not go away. */
   readonly held: unknown;
@@ -281,7 +281,7 @@ export class MpiCourse implements Course<Status> {
     this.#id = id;
     this.held = held;
     this.#receives = receives;
-    this.deed = deed;
+    this.describe = deed;
     this.#failure = failure;
   }
 

@@ -21,7 +21,7 @@ export function reasonOf(signal: AbortSignal): unknown {
 }
 
 /** Tasks under `AbortSignal`s: one listener a signal, however many tasks share it. */
-export class Signals {
+export class AbortSignals {
   readonly #abort: (task: Task, reason: unknown) => void;
   readonly #watched = new Map<AbortSignal, { tasks: Set<Task>; listener: () => void }>();
 

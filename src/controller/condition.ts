@@ -4,7 +4,7 @@ import { clearTimeout, performance, Promise, setTimeout } from "../os/natives.ts
  * Those who wait for something to become true, and look again whenever something has changed. What
  * changes, and what they look at, is their affair.
  */
-export class Changes {
+export class Condition {
   #checks: (() => void)[] = [];
   readonly #onTurn: () => void;
 
@@ -14,19 +14,19 @@ export class Changes {
   }
 
   /** True while somebody waits. */
-  get awaited(): boolean {
+  get hasWaiters(): boolean {
     return this.#checks.length > 0;
   }
 
   /** Something has changed. */
-  announce(): void {
+  notify(): void {
     // As a rule nobody waits, and this is called after every call that was the last one pending.
     if (this.#checks.length === 0) return;
     for (const check of this.#checks.splice(0)) check();
   }
 
   /** Resolves when `condition` holds, or at `deadline` (of `performance.now()`). */
-  until(condition: () => boolean, deadline: number): Promise<void> {
+  wait(condition: () => boolean, deadline: number): Promise<void> {
     return new Promise((resolve) => {
       let timer: ReturnType<typeof setTimeout> | null = null;
       let over = false;

@@ -1,4 +1,4 @@
-import type { ControlledLink } from "../link/link.ts";
+import type { ControllerEnd } from "../link/link.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
@@ -14,46 +14,53 @@ const RECENT_FUNCTIONS = 2048;
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
 export interface Connection {
   readonly record: WorkerRecord;
-  link: ControlledLink | null;
+  link: ControllerEnd | null;
   readonly rank: number | null;
   /** The name of the machine it is on. */
   readonly host: string;
   readonly writer: MessageWriter;
   /** The functions it knows, by their numbers, and the one of them that it was last called with. */
-  readonly told: Recent<number, FunctionRecord>;
+  readonly knownFunctions: Recent<number, FunctionRecord>;
   lastCalled: number;
   /** Something was written for it, and not sent. */
-  unsent: boolean;
+  hasUnsent: boolean;
   /** How it introduced itself; null before it did. */
   greeting: Greeting | null;
   /** It has let the pool go, or is gone: nothing more is expected of it. */
-  farewell: boolean;
+  isDone: boolean;
   /** On `performance.now()`; Infinity before it serves. */
   readyAt: number;
   /** It has answered a call. */
-  served: boolean;
+  hasAnswered: boolean;
   /** How many in a row were in its place before it and ended before they had done anything. */
-  readonly vain: number;
+  readonly failedStarts: number;
 }
 
-type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "vain">;
+type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "failedStarts">;
 
 /** The connection to a worker that has said nothing yet. */
-export function newConnection({ record, link, rank, host, writer, vain }: Fixed): Connection {
+export function newConnection({
+  record,
+  link,
+  rank,
+  host,
+  writer,
+  failedStarts: vain,
+}: Fixed): Connection {
   return {
     record,
     link,
     rank,
     host,
     writer,
-    told: new Recent(RECENT_FUNCTIONS, textWeight),
+    knownFunctions: new Recent(RECENT_FUNCTIONS, textWeight),
     lastCalled: 0,
-    unsent: false,
+    hasUnsent: false,
     greeting: null,
-    farewell: false,
+    isDone: false,
     readyAt: Infinity,
-    served: false,
-    vain,
+    hasAnswered: false,
+    failedStarts: vain,
   };
 }
 

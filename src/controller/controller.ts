@@ -1,11 +1,11 @@
 import { Alarm } from "./alarm.ts";
 import { decodeThrown } from "../codec/thrown.ts";
 import type { Encoded } from "../codec/value.ts";
-import { Changes } from "./condition.ts";
+import { Condition } from "./condition.ts";
 import { type Connection, describe, newConnection } from "./connection.ts";
 import { debug } from "../os/debug.ts";
 import { DrainSignals } from "./drain-signals.ts";
-import { PROGRAM_OVER, type Ending } from "../os/exit.ts";
+import { PROGRAM_OVER, type ExitStatus } from "../os/exit.ts";
 import {
   BsyncError,
   CancelledError,
@@ -20,30 +20,30 @@ import { takeIn } from "../link/link.ts";
 import { Liveness } from "./liveness.ts";
 import { sharesPids } from "../os/identity.ts";
 import {
-  Loads,
-  lostInVain,
+  LoadFailures,
+  startsExhausted,
   lostWhileLoading,
   lostWhileRunning,
   neverServed,
   notReplaced,
   notStarted,
   START_TRIES,
-  wasInVain,
+  diedUnused,
 } from "./lost.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
 import { newPromise, performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import { GOODBYE_MS } from "../os/waits.ts";
-import { type InitialCall, Outgoing } from "./sender.ts";
+import { type InitialCall, FrameSender } from "./sender.ts";
 import { Recalls } from "./recalls.ts";
 import { Scheduler, type Verdict } from "../scheduler/scheduler.ts";
-import { isAborted, reasonOf, Signals } from "./abort-signals.ts";
-import type { Surroundings } from "../backend/backend.ts";
+import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
-import { pathOf, torn, Values } from "./values.ts";
+import { pathOf, torn, ValueEncoder } from "./values.ts";
 import { Kind, type Rules } from "../wire/messages.ts";
-import { At, firstOrder, INITIALIZER } from "../wire/task-id.ts";
+import { Activity, firstOrder, INITIALIZER } from "../wire/task-id.ts";
 import { readGreeting } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
 import { MessageWriter } from "../wire/writer.ts";
@@ -64,13 +64,13 @@ const CHECK_ALIVE_MS = 50;
  */
 export class Controller implements TaskOwner {
   readonly connections: Connection[] = [];
-  readonly #outside: Surroundings;
+  readonly #backend: Backend;
   readonly #limits: PoolLimits;
   readonly #scheduler = new Scheduler();
   readonly #estimates = new Estimates();
-  readonly #values = new Values();
-  readonly #outgoing = new Outgoing(this.#values);
-  readonly #signals = new Signals((task, reason) => this.#abort(task, reason));
+  readonly #values = new ValueEncoder();
+  readonly #sender = new FrameSender(this.#values);
+  readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
   readonly #alarm = new Alarm(() => this.#ring());
   readonly #liveness = new Liveness(
     this.connections,
@@ -82,7 +82,7 @@ export class Controller implements TaskOwner {
     recall: (connection) => this.#recall(connection),
     takeBack: (connection) => this.#takeBack(connection),
   });
-  readonly #loads = new Loads();
+  readonly #loads = new LoadFailures();
   #initializer: InitialCall | null = null;
   /** ms that a worker may take to answer and to run its initializer. */
   #openTimeout = Infinity;
@@ -103,10 +103,10 @@ export class Controller implements TaskOwner {
   /** Why nothing can be done any more. */
   #broken: { readonly error: unknown } | null = null;
   /** The last pending task was settled, or a worker's state has changed. */
-  readonly #changes = new Changes(() => this.#outside.wake());
+  readonly #condition = new Condition(() => this.#backend.wake());
 
-  constructor(outside: Surroundings, limits: PoolLimits, drain: DrainSettings) {
-    this.#outside = outside;
+  constructor(outside: Backend, limits: PoolLimits, drain: DrainSettings) {
+    this.#backend = outside;
     this.#limits = limits;
     this.#drain = drain;
     this.#drainSignals = new DrainSignals(drain.signals, drain.timeout, (signal) => {
@@ -116,12 +116,12 @@ export class Controller implements TaskOwner {
   }
 
   /** True while answers are expected: there is reason to look for messages. */
-  get due(): boolean {
-    return this.#pending > 0 || this.#changes.awaited;
+  get isExpecting(): boolean {
+    return this.#pending > 0 || this.#condition.hasWaiters;
   }
 
   /** True if every worker is on this machine, and rings when it has something to say. */
-  get neighbours(): boolean {
+  get isOnOneHost(): boolean {
     return this.connections.every(({ greeting }) => sharesPids(greeting));
   }
 
@@ -142,7 +142,7 @@ export class Controller implements TaskOwner {
       throw notStarted(workers, this.connections.length, error);
     }
     const deadline = performance.now() + timeout;
-    await this.#changes.until(
+    await this.#condition.wait(
       () => this.#broken !== null || this.#scheduler.starting === 0,
       deadline,
     );
@@ -181,7 +181,7 @@ export class Controller implements TaskOwner {
   }
 
   #rouse(worker: WorkerRecord | undefined): void {
-    if (worker !== undefined) this.connections[worker.index]!.link?.rouse();
+    if (worker !== undefined) this.connections[worker.index]!.link?.prewake();
   }
 
   /**
@@ -244,13 +244,13 @@ export class Controller implements TaskOwner {
   readonly #lookAround = (): void => {
     // What waits for the end of this turn, which may not come before the result.
     if (this.#mayStart) this.#dispatch();
-    this.#outside.poll();
+    this.#backend.poll();
     this.#ring();
     const now = performance.now();
     this.#liveness.lookInTime(now);
     if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
     this.#checkedAlive = now;
-    this.#outside.checkAlive();
+    this.#backend.checkAlive();
   };
 
   waitFor(task: Task, deadline: number): void {
@@ -265,7 +265,7 @@ export class Controller implements TaskOwner {
       const waited = now - start;
       if (waited <= 0.2) continue;
       const next = Math.min(deadline, this.#recalls.nextLook);
-      this.#outside.wait(Math.min(Math.max(0, next - now), waited / 8, 5));
+      this.#backend.wait(Math.min(Math.max(0, next - now), waited / 8, 5));
     }
   }
 
@@ -287,7 +287,7 @@ export class Controller implements TaskOwner {
   /** Waits until all that was submitted is settled, then lets the workers go. */
   async close(): Promise<void> {
     if (this.#closed === "open") this.#closed = "closing";
-    await this.#changes.until(() => this.#pending === 0, Infinity);
+    await this.#condition.wait(() => this.#pending === 0, Infinity);
     if (this.#closed === "closing") await this.#letGo(false);
     else await this.#drained?.done;
   }
@@ -302,8 +302,7 @@ export class Controller implements TaskOwner {
   async #terminate(why: string, options: ErrorOptions | undefined): Promise<void> {
     for (const task of this.#scheduler.drain()) {
       const running = task.record !== null;
-      if (running)
-        this.#outgoing.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
+      if (running) this.#sender.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
       const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
       this.#settle(task, "cancelled", error);
     }
@@ -321,7 +320,7 @@ export class Controller implements TaskOwner {
     this.#closed = "draining";
     this.#cancelQueue(signal);
     const { timeout } = this.#drain;
-    await this.#changes.until(() => this.#pending === 0, performance.now() + timeout);
+    await this.#condition.wait(() => this.#pending === 0, performance.now() + timeout);
     if (this.#isTerminated) return;
     if (this.#pending === 0) return await this.#letGo(false);
     const why = `${signal} came, and it did not end within ${timeout} ms`;
@@ -374,23 +373,23 @@ export class Controller implements TaskOwner {
   }
 
   #connect(record: WorkerRecord, vain = 0): void {
-    const link = this.#outside.connect(record.index, {
+    const link = this.#backend.connect(record.index, {
       onMessage: (bytes, length, buffers) => this.#onMessage(connection, bytes, length, buffers),
       onPause: () => this.#dispatch(),
-      onStanding: (task) => {
+      onStalled: (task) => {
         if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
       },
-      onHeld: (at) => this.#onHeld(connection, at),
+      onStillAt: (at) => this.#onHeld(connection, at),
       onTorn: (buffer) => this.#onTorn(connection, buffer),
       onLost: (ending) => this.#onLost(connection, ending),
     });
     const connection: Connection = newConnection({
       record,
       link,
-      rank: this.#outside.rankOf(record.index),
-      host: this.#outside.hostOf(record.index),
-      writer: new MessageWriter(link.session ?? this.#outside.session),
-      vain,
+      rank: this.#backend.rankOf(record.index),
+      host: this.#backend.hostOf(record.index),
+      writer: new MessageWriter(link.session ?? this.#backend.session),
+      failedStarts: vain,
     });
     this.connections[record.index] = connection;
     // A process can be replaced, a rank cannot.
@@ -401,10 +400,10 @@ export class Controller implements TaskOwner {
       maxMemory: isProcess ? memoryPerWorker : Infinity,
       drainSignals: this.#drain.signals,
     };
-    const opening = this.#values.encode({ ...this.#outside.opening, ...rules }, "opening");
-    this.#outgoing.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
-    if (this.#initializer !== null) this.#outgoing.initialize(connection, this.#initializer);
-    this.#outgoing.flush();
+    const opening = this.#values.encode({ ...this.#backend.opening, ...rules }, "opening");
+    this.#sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
+    if (this.#initializer !== null) this.#sender.initialize(connection, this.#initializer);
+    this.#sender.flush();
   }
 
   #onMessage(
@@ -433,18 +432,18 @@ export class Controller implements TaskOwner {
         return;
       case Kind.Started:
         return this.#scheduler.started(record, frame.task, now);
-      case Kind.Returned:
-        return this.#scheduler.returned(record, frame.task, now);
+      case Kind.Finished:
+        return this.#scheduler.finished(record, frame.task, now);
       case Kind.Closed:
-        connection.farewell = true;
+        connection.isDone = true;
         if (this.#needed) this.#goodbye(connection);
         return this.#changed();
       case Kind.Recalled:
         if (record.recalled) this.#giveBack(record, frame.task);
         this.#scheduler.resume(record);
-        if (record.left <= 0) this.#retire(connection);
+        if (record.quota <= 0) this.#retire(connection);
         return;
-      case Kind.Spent:
+      case Kind.OverMemory:
         this.#scheduler.spend(record);
         return this.#retire(connection);
       case Kind.Result:
@@ -452,8 +451,8 @@ export class Controller implements TaskOwner {
         if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
         const task = this.#scheduler.answered(record, frame.task, frame.number, now);
         if (task !== null) this.#settleBy(connection, task, frame);
-        connection.served = true;
-        if (record.left <= 0) this.#retire(connection);
+        connection.hasAnswered = true;
+        if (record.quota <= 0) this.#retire(connection);
       }
     }
   }
@@ -501,7 +500,7 @@ export class Controller implements TaskOwner {
    */
   #retire(connection: Connection): void {
     if (!this.#scheduler.retire(connection.record, performance.now())) return;
-    this.#outgoing.write(connection, Kind.Close, 0);
+    this.#sender.write(connection, Kind.Close, 0);
   }
 
   /**
@@ -510,7 +509,7 @@ export class Controller implements TaskOwner {
    */
   #goodbye(connection: Connection): void {
     const { record, rank, link } = connection;
-    if (record.inFlight.length === 0 && this.#scheduler.isSpent(record)) {
+    if (record.inFlight.length === 0 && this.#scheduler.isRetiring(record)) {
       return this.#renew(connection);
     }
     link?.kill?.();
@@ -543,13 +542,14 @@ export class Controller implements TaskOwner {
     return this.#closed === "open" || this.#pending > 0;
   }
 
-  #onLost(connection: Connection, ending: Ending): void {
+  #onLost(connection: Connection, ending: ExitStatus): void {
     const { record } = connection;
     if (this.#scheduler.stateOf(record) === "gone") return;
-    const told = connection.link?.told;
-    const loading = told === At.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
+    const told = connection.link?.currentTask;
+    const loading =
+      told === Activity.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
     const lost = this.#scheduler.lose(record, told);
-    connection.farewell = true;
+    connection.isDone = true;
     this.#disconnect(connection);
     for (const task of lost) {
       if (++task.losses <= task.options.retries && this.#drained === null) {
@@ -562,10 +562,10 @@ export class Controller implements TaskOwner {
       this.#scheduler.cancel(loading, 0);
       this.#settle(loading, "failed", lostWhileLoading(loading, connection, ending));
     }
-    const isVain = lost.length === 0 && !loading && wasInVain(connection, performance.now());
-    const vain = isVain ? connection.vain + 1 : 0;
+    const isVain = lost.length === 0 && !loading && diedUnused(connection, performance.now());
+    const vain = isVain ? connection.failedStarts + 1 : 0;
     if (this.#needed) {
-      if (vain >= START_TRIES) this.#break(lostInVain(connection, ending));
+      if (vain >= START_TRIES) this.#break(startsExhausted(connection, ending));
       else this.#replace(connection, vain);
     }
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
@@ -586,16 +586,16 @@ export class Controller implements TaskOwner {
     for (let task = this.#scheduler.next(now); task !== null; task = this.#scheduler.next(now)) {
       this.#send(task);
     }
-    this.#outgoing.flush();
+    this.#sender.flush();
     if (this.#scheduler.mayHelp) this.#recalls.watch(now);
     this.#setAlarm(now);
-    if (this.#pending > 0) this.#outside.wake();
+    if (this.#pending > 0) this.#backend.wake();
   }
 
   /** Sends a task, or fails it where its arguments cannot be sent any more. */
   #send(task: Task): void {
     try {
-      this.#outgoing.call(this.connections[task.record!.index]!, task);
+      this.#sender.call(this.connections[task.record!.index]!, task);
     } catch (error) {
       this.#scheduler.withdraw(task);
       this.#settle(task, "failed", error);
@@ -658,9 +658,9 @@ export class Controller implements TaskOwner {
     if (what === "settled") return false;
     if (what === "interrupt") {
       const connection = this.connections[task.record!.index]!;
-      this.#outgoing.write(connection, Kind.Cancel, task.id);
+      this.#sender.write(connection, Kind.Cancel, task.id);
       // It is stuck if it moves nothing from here on.
-      this.#liveness.forget(connection);
+      this.#liveness.resetProgress(connection);
     }
     this.#settle(task, state, error);
     this.#dispatch();
@@ -683,14 +683,14 @@ export class Controller implements TaskOwner {
   readonly #moves = (worker: WorkerRecord): boolean => {
     const connection = this.connections[worker.index]!;
     if (connection.record !== worker) return false;
-    return this.#liveness.moves(connection) || connection.link?.isHeldByWrite === true;
+    return this.#liveness.hasProgressed(connection) || connection.link?.isHeldByWrite === true;
   };
 
   #execute(verdict: Verdict): void {
     const connection = this.connections[verdict.worker.index]!;
     // A process can be replaced; a rank that is stuck is left alone until it answers.
     if (verdict.kind === "stuck") {
-      const told = connection.link?.told;
+      const told = connection.link?.currentTask;
       // One that runs a call behind the settled one has gone on: the answer is on its way.
       const { inFlight } = verdict.worker;
       const begun = inFlight.findIndex(({ id }) => id === told);
@@ -702,8 +702,8 @@ export class Controller implements TaskOwner {
       return this.#onLost(connection, neverServed(connection, this.#openTimeout));
     }
     const { task, stage } = verdict;
-    this.#outgoing.write(connection, Kind.Cancel, task.id);
-    this.#liveness.forget(connection);
+    this.#sender.write(connection, Kind.Cancel, task.id);
+    this.#liveness.resetProgress(connection);
     const { timeout } = task.options;
     const where = describe(connection);
     const message = {
@@ -727,9 +727,9 @@ export class Controller implements TaskOwner {
   #recall(connection: Connection): void {
     const { record, link } = connection;
     this.#scheduler.recall(record);
-    this.#outgoing.flush();
-    this.#outgoing.write(connection, Kind.Recall, link?.recall?.() ?? 0);
-    this.#outgoing.flush();
+    this.#sender.flush();
+    this.#sender.write(connection, Kind.Recall, link?.recall?.() ?? 0);
+    this.#sender.flush();
   }
 
   /**
@@ -738,9 +738,9 @@ export class Controller implements TaskOwner {
    */
   #takeBack(connection: Connection): boolean {
     const { record, link } = connection;
-    const told = link?.told;
+    const told = link?.currentTask;
     if (told === undefined) return true;
-    takeIn(this.#outside);
+    takeIn(this.#backend);
     if (!record.recalled) return true;
     const isBegun = record.inFlight.findIndex(({ id }) => id === told) >= 0;
     if (!isBegun && !link?.isCaughtUp) return false;
@@ -754,12 +754,12 @@ export class Controller implements TaskOwner {
    */
   #giveBack(record: WorkerRecord, at: number): void {
     const { inFlight } = record;
-    const isLoading = at === At.Loading;
+    const isLoading = at === Activity.Loading;
     // What it loads is for the first one, and would have to be loaded elsewhere, too.
-    const begun = isLoading ? (inFlight.at(0)?.id ?? At.Nothing) : at;
+    const begun = isLoading ? (inFlight.at(0)?.id ?? Activity.Idle) : at;
     const elapsed = isLoading ? NaN : this.#recalls.heldFor(record, performance.now());
     if (inFlight.findIndex(({ id }) => id === begun) < 0) this.#recalls.wasInVain([...inFlight]);
-    this.#scheduler.takeBack(record, begun, elapsed);
+    this.#scheduler.reclaim(record, begun, elapsed);
     if (this.#drained !== null) this.#cancelQueue(this.#drained.signal);
   }
 
@@ -775,21 +775,21 @@ export class Controller implements TaskOwner {
   #disconnect({ link }: Connection): void {
     if (link === null) return;
     link.close();
-    this.#outside.disconnect(link);
+    this.#backend.disconnect(link);
   }
 
   /** Says goodbye to every worker; `now` does not wait for those that have something to do. */
   async #letGo(now: boolean): Promise<void> {
-    const left = this.connections.filter((connection) => !connection.farewell);
+    const left = this.connections.filter((connection) => !connection.isDone);
     for (const connection of left) {
       // One that does nothing goes by itself, and so does what it has written.
       if (now && this.stateOf(connection) !== "idle") connection.link?.kill?.();
-      this.#outgoing.write(connection, Kind.Close, 0);
+      this.#sender.write(connection, Kind.Close, 0);
     }
-    this.#outgoing.flush();
+    this.#sender.flush();
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const gone = (connection: Connection) =>
-      connection.farewell || this.stateOf(connection) === "overdue";
+      connection.isDone || this.stateOf(connection) === "overdue";
     // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in
     // the end.
     let next = 0;
@@ -799,9 +799,9 @@ export class Controller implements TaskOwner {
       next = 0;
       return left.every(gone);
     };
-    await this.#changes.until(allGone, performance.now() + wait);
+    await this.#condition.wait(allGone, performance.now() + wait);
     for (const connection of left) {
-      if (!connection.farewell && !connection.link?.isHeldByWrite) connection.link?.kill?.();
+      if (!connection.isDone && !connection.link?.isHeldByWrite) connection.link?.kill?.();
       this.#disconnect(connection);
     }
     for (const { record } of this.connections) this.#scheduler.lose(record);
@@ -809,7 +809,7 @@ export class Controller implements TaskOwner {
     this.#liveness.rest();
     this.#recalls.rest();
     this.#drainSignals.rest();
-    this.#outside.leave();
+    this.#backend.leave();
   }
 
   #unready(): Connection[] {
@@ -817,8 +817,8 @@ export class Controller implements TaskOwner {
   }
 
   #changed(): void {
-    this.#changes.announce();
-    if (!this.due) this.#outside.rest();
+    this.#condition.notify();
+    if (!this.isExpecting) this.#backend.unref();
   }
 }
 

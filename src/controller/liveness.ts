@@ -2,8 +2,8 @@ import type { Connection } from "./connection.ts";
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { LOOK_MS, LOOKS } from "../os/waits.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
-import { At } from "../wire/task-id.ts";
-import type { ControlledLink } from "../link/link.ts";
+import { Activity } from "../wire/task-id.ts";
+import type { ControllerEnd } from "../link/link.ts";
 
 /** What was seen of a connection when it was last looked at. */
 interface Seen {
@@ -22,8 +22,8 @@ interface Seen {
   head: number;
   headLooks: number;
   /** The last one that it did not begin in so many looks, and was taken back from it. */
-  vain: number;
-  patience: number;
+  fruitless: number;
+  looksAllowed: number;
 }
 
 /**
@@ -77,23 +77,23 @@ export class Liveness {
   }
 
   /** Whether anything has gone to it or come from it within about a second, and since `forget`. */
-  moves(connection: Connection): boolean {
+  hasProgressed(connection: Connection): boolean {
     const seen = this.#seenOf(connection);
     const { reading, received } = seen;
-    this.#note(connection, seen);
+    this.#noteProgress(connection, seen);
     const now = performance.now();
     if (reading !== seen.reading || received !== seen.received) seen.movedAt = now;
     return now - seen.movedAt < LOOK_MS;
   }
 
   /** What it has moved until now says nothing. */
-  forget(connection: Connection): void {
+  resetProgress(connection: Connection): void {
     const seen = this.#seenOf(connection);
-    this.#note(connection, seen);
+    this.#noteProgress(connection, seen);
     seen.movedAt = -Infinity;
   }
 
-  #note({ link }: Connection, seen: Seen): void {
+  #noteProgress({ link }: Connection, seen: Seen): void {
     seen.reading = link?.reading ?? null;
     seen.received = link?.received ?? 0;
   }
@@ -102,7 +102,7 @@ export class Liveness {
     if (!this.#isNeeded()) return this.rest();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
-      this.moves(connection);
+      this.hasProgressed(connection);
       const seen = this.#seenOf(connection);
       const read = connection.link?.reading ?? null;
       const isReading = read !== null && read !== seen.read;
@@ -117,7 +117,7 @@ export class Liveness {
     if (seen === undefined) {
       seen = {
         ...{ read: null, idleLooks: 0, reading: null, received: 0, movedAt: -Infinity },
-        ...{ head: 0, headLooks: 0, vain: 0, patience: LOOKS },
+        ...{ head: 0, headLooks: 0, fruitless: 0, looksAllowed: LOOKS },
       };
       this.#seen.set(connection, seen);
     }
@@ -127,8 +127,9 @@ export class Liveness {
   /** Does it stand before what it was sent, and read nothing? */
   #lookAtReading({ record, link }: Connection, seen: Seen, readsNothing: boolean): void {
     // What it began and has answered is over, though it was kept from saying so.
-    const told = link?.told;
-    const begun = told === At.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
+    const told = link?.currentTask;
+    const begun =
+      told === Activity.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
     const waits = record.inFlight.length > 0 && told !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
     if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) link?.kill?.();
@@ -140,7 +141,7 @@ export class Liveness {
     const head = record.inFlight.at(0);
     const order = head?.order ?? 0;
     // What is large may take longer to arrive than a worker has to begin it.
-    const arrives = isReading && link?.told === At.Nothing;
+    const arrives = isReading && link?.currentTask === Activity.Idle;
     seen.headLooks = order === seen.head && !arrives ? seen.headLooks + 1 : 0;
     seen.head = order;
     if (seen.headLooks === 0 || link === null) return;
@@ -153,25 +154,26 @@ export class Liveness {
   }
 
   /** Whether what it has not begun is to be taken back. */
-  #isHeld(record: WorkerRecord, { told, kill }: ControlledLink, seen: Seen): boolean {
+  #isHeld(record: WorkerRecord, { currentTask, kill }: ControllerEnd, seen: Seen): boolean {
     if (record.recalled) return false;
     // What is behind the call that it runs; and one that it does not begin, which a rank's child
     // does not tell at once. A local process that begins nothing is ended instead.
     const isProcess = kill !== undefined;
     const isMany = record.inFlight.length > 1;
-    if (isProcess ? told === undefined : told === At.Nothing) return this.#isVain(seen, isMany);
-    return isMany && told !== At.Loading && told !== At.Nothing;
+    if (isProcess ? currentTask === undefined : currentTask === Activity.Idle)
+      return this.#isFruitless(seen, isMany);
+    return isMany && currentTask !== Activity.Loading && currentTask !== Activity.Idle;
   }
 
   /**
    * Whether it has had its time to begin the first one. That has twice as much whenever it is sent
    * again: it may be large, and what held the worker may come back, as another pool's calls do.
    */
-  #isVain(seen: Seen, isMany: boolean): boolean {
-    const looks = seen.head === seen.vain ? seen.patience : isMany ? 1 : LOOKS;
+  #isFruitless(seen: Seen, isMany: boolean): boolean {
+    const looks = seen.head === seen.fruitless ? seen.looksAllowed : isMany ? 1 : LOOKS;
     if (seen.headLooks < looks) return false;
-    seen.vain = seen.head;
-    seen.patience = 2 * Math.max(looks, LOOKS);
+    seen.fruitless = seen.head;
+    seen.looksAllowed = 2 * Math.max(looks, LOOKS);
     return true;
   }
 }

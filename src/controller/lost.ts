@@ -1,5 +1,5 @@
 import { type Connection, describe } from "./connection.ts";
-import { likelyCause, type Ending } from "../os/exit.ts";
+import { explainExit, type ExitStatus } from "../os/exit.ts";
 import { BsyncError, WorkerLostError } from "../errors.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
@@ -17,21 +17,29 @@ export const START_TRIES = 3;
 const LOAD_TRIES = 3;
 
 /** It was running the task, or held its answer. */
-export function lostWhileRunning(task: Task, worker: Connection, ending: Ending): WorkerLostError {
+export function lostWhileRunning(
+  task: Task,
+  worker: Connection,
+  ending: ExitStatus,
+): WorkerLostError {
   const again = task.losses > 1 ? `, as ${task.losses - 1} before it` : "";
   return lost(`Cannot finish ${task.label}`, worker, ending, `while running it${again}`);
 }
 
 /** It is the last one that may end while it loads what the task needs. */
-export function lostWhileLoading(task: Task, worker: Connection, ending: Ending): WorkerLostError {
+export function lostWhileLoading(
+  task: Task,
+  worker: Connection,
+  ending: ExitStatus,
+): WorkerLostError {
   const when = `while it loaded the modules that it needs, as ${LOAD_TRIES} workers did`;
   return lost(`Cannot start ${task.label}`, worker, ending, when);
 }
 
 /** It is the last one that may end in its place before it has done anything. */
-export function lostInVain(worker: Connection, ending: Ending): WorkerLostError {
+export function startsExhausted(worker: Connection, ending: ExitStatus): WorkerLostError {
   const when = `before it did anything, as the ${START_TRIES - 1} before it in its place`;
-  const cause = likelyCause(ending, "its initializer, or the top level of a module,");
+  const cause = explainExit(ending, "its initializer, or the top level of a module,");
   return lost("Cannot keep the pool going", worker, { cause, ...ending }, when);
 }
 
@@ -66,7 +74,7 @@ function refusedBySystem(what: string, error: unknown): unknown {
 const LIMITS: Readonly<Record<string, string>> = { EMFILE: "ulimit -n", EAGAIN: "ulimit -u" };
 
 /** How a worker ends that is given up before it has served. */
-export function neverServed({ greeting }: Connection, timeout: number): Ending {
+export function neverServed({ greeting }: Connection, timeout: number): ExitStatus {
   const what = greeting === null ? "had not answered" : "was still in its initializer";
   const text = `${what} ${timeout} ms after its start (openTimeout), and was given up`;
   const cause = "see what its initializer, or the top level of that module, waits for";
@@ -74,15 +82,15 @@ export function neverServed({ greeting }: Connection, timeout: number): Ending {
 }
 
 /** Whether a worker that was lost without a task had done anything before. */
-export function wasInVain({ served, readyAt }: Connection, now: number): boolean {
-  return !served && now - readyAt < SETTLED_MS;
+export function diedUnused({ hasAnswered, readyAt }: Connection, now: number): boolean {
+  return !hasAnswered && now - readyAt < SETTLED_MS;
 }
 
 /**
  * Tasks whose workers died while they loaded what those need: they had not begun, and are queued
  * again.
  */
-export class Loads {
+export class LoadFailures {
   readonly #inVain = new WeakMap<Task, number>();
 
   /** Counts one more; true if the task has cost as many as it may. */
@@ -93,8 +101,8 @@ export class Loads {
   }
 }
 
-function lost(what: string, worker: Connection, ending: Ending, when: string): WorkerLostError {
-  const { exitCode, signal, text, cause = likelyCause(ending) } = ending;
+function lost(what: string, worker: Connection, ending: ExitStatus, when: string): WorkerLostError {
+  const { exitCode, signal, text, cause = explainExit(ending) } = ending;
   return new WorkerLostError(`${what}: ${describe(worker)} ${text} ${when}; ${cause}`, {
     worker: worker.record.index,
     rank: worker.rank,

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { At } from "../wire/task-id.ts";
+import { Activity } from "../wire/task-id.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task, WorkerRecord } from "../scheduler/task.ts";
@@ -76,7 +76,7 @@ export class Recalls {
 
   /** A worker is idle, and another may not be. */
   watch(now: number): void {
-    const hasTurned = this.#turns !== this.#scheduler.turns;
+    const hasTurned = this.#turns !== this.#scheduler.priceEpoch;
     if (this.#nextLook !== Infinity && !hasTurned) return;
     if (hasTurned || now - this.#lastLook >= LOOK_MS) this.#look(now);
     else this.#lookAt(this.#lastLook + LOOK_MS);
@@ -98,7 +98,7 @@ export class Recalls {
     this.#compare(connection, seen, now);
     seen.recalledAt = now;
     this.#deeds.recall(connection);
-    if (link?.told === undefined) return; // the worker, or its rank, has to say
+    if (link?.currentTask === undefined) return; // the worker, or its rank, has to say
     this.#recalled.add(connection);
     this.#lookAt(now + CERTAIN_MS);
   }
@@ -144,7 +144,7 @@ export class Recalls {
 
   #look(now: number): void {
     this.#lastLook = now;
-    this.#turns = this.#scheduler.turns;
+    this.#turns = this.#scheduler.priceEpoch;
     for (const connection of this.#connections) {
       const { record } = connection;
       if (record.inFlight.length === 0 || record.recalled) continue;
@@ -178,7 +178,7 @@ export class Recalls {
   #beginMs({ record, link }: Connection): number {
     const times = 2 ** (this.#vain.get(record.inFlight.at(0)!) ?? 0);
     // Its rank has given it the first of them.
-    return BEGIN_MS * (link?.stands ? times - 1 : times);
+    return BEGIN_MS * (link?.isStalled ? times - 1 : times);
   }
 
   #seenOf(record: WorkerRecord): Seen {
@@ -193,10 +193,10 @@ export class Recalls {
   /** Notes what a worker is at: its time counts from here if that has changed. */
   #compare({ record, link }: Connection, seen: Seen, now: number): void {
     const head = record.inFlight.at(0);
-    const told = link?.told;
+    const told = link?.currentTask;
     const reading = link?.reading ?? null;
     // What is large may take longer to arrive than a worker has to begin it.
-    const arrives = told === At.Nothing && (reading === null || reading !== seen.reading);
+    const arrives = told === Activity.Idle && (reading === null || reading !== seen.reading);
     if (head !== seen.head || told !== seen.told || arrives) seen.since = now;
     seen.head = head;
     seen.told = told;
@@ -209,8 +209,8 @@ export class Recalls {
  * and while it loads what it needs for it, the first one is taken for begun.
  */
 function begunOf({ record, link }: Connection): number {
-  const told = link?.told;
-  if (link?.stands) return 0;
-  if (told === undefined || told === At.Loading) return 1;
+  const told = link?.currentTask;
+  if (link?.isStalled) return 0;
+  if (told === undefined || told === Activity.Loading) return 1;
   return 1 + record.inFlight.findIndex(({ id }) => id === told);
 }

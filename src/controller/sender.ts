@@ -2,7 +2,7 @@ import type { Encoded } from "../codec/value.ts";
 import type { Connection } from "./connection.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import type { Task } from "../scheduler/task.ts";
-import type { Values } from "./values.ts";
+import type { ValueEncoder } from "./values.ts";
 import { Kind } from "../wire/messages.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 
@@ -16,12 +16,12 @@ export interface InitialCall {
  * What a controller says to its workers. Frames gather in the writer of each connection until
  * `flush`, so that what belongs to one moment shares a message.
  */
-export class Outgoing {
-  readonly #values: Values;
+export class FrameSender {
+  readonly #values: ValueEncoder;
   /** Connections with frames that were written and not sent. */
   readonly #unsent: Connection[] = [];
 
-  constructor(values: Values) {
+  constructor(values: ValueEncoder) {
     this.#values = values;
   }
 
@@ -56,8 +56,8 @@ export class Outgoing {
     const { writer, link } = connection;
     if (!writer.fits(content)) link?.send(writer);
     writer.write(kind, task, number, content, deadline, attempt, order);
-    if (connection.unsent) return;
-    connection.unsent = true;
+    if (connection.hasUnsent) return;
+    connection.hasUnsent = true;
     this.#unsent.push(connection);
   }
 
@@ -65,7 +65,7 @@ export class Outgoing {
   flush(): void {
     if (this.#unsent.length === 0) return;
     for (const connection of this.#unsent) {
-      connection.unsent = false;
+      connection.hasUnsent = false;
       if (!connection.writer.empty) connection.link?.send(connection.writer);
     }
     this.#unsent.length = 0;
@@ -74,10 +74,10 @@ export class Outgoing {
   /** Tells a worker of a function, and of those among its arguments, before the first call. */
   #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
     if (others.length === 0 && connection.lastCalled === fn.id) return;
-    const { told } = connection;
-    if (told.isFull) this.#forget(connection);
+    const { knownFunctions } = connection;
+    if (knownFunctions.isFull) this.#forget(connection);
     for (const record of [fn, ...others]) {
-      if (told.get(record.id) !== undefined) continue;
+      if (knownFunctions.get(record.id) !== undefined) continue;
       const { id, reference, label } = record;
       this.write(
         connection,
@@ -86,7 +86,7 @@ export class Outgoing {
         0,
         this.#values.encode({ id, reference, label }, "function"),
       );
-      told.set(id, record);
+      knownFunctions.set(id, record);
     }
     connection.lastCalled = fn.id;
   }
@@ -95,11 +95,11 @@ export class Outgoing {
    * A worker forgets what it was not called with for long, but for what calls in flight still name.
    */
   #forget(connection: Connection): void {
-    const { told, record } = connection;
+    const { knownFunctions, record } = connection;
     const gone = new Map<number, FunctionRecord>();
-    for (const fn of told.turn()) gone.set(fn.id, fn);
+    for (const fn of knownFunctions.turn()) gone.set(fn.id, fn);
     const keep = (fn: FunctionRecord) => {
-      if (gone.delete(fn.id)) told.set(fn.id, fn);
+      if (gone.delete(fn.id)) knownFunctions.set(fn.id, fn);
     };
     for (const fn of gone.values()) if (textWeight(fn) === 0) keep(fn);
     for (const { fn, payload } of record.inFlight) {

@@ -42,7 +42,7 @@ interface EncodedCall extends Encoded {
  * once. Only the content of large buffers is read later, when it is sent: to copy them would
  * cost the memory once more for every task that waits.
  */
-export class Values {
+export class ValueEncoder {
   /** The list that a single argument is encoded in. */
   readonly #single: unknown[] = [undefined];
   /** Functions met while encoding. */

@@ -1,7 +1,7 @@
 import { addStop } from "../os/failure.ts";
 import { clearTimeout, setTimeout } from "../os/natives.ts";
 import { exitOnceWritten } from "../os/output.ts";
-import { AFTERMATH_MS } from "../os/waits.ts";
+import { AFTER_STOP_MS } from "../os/waits.ts";
 import { isCalledAtAll, moduleRunAgain } from "./callers.ts";
 import { reachedOpen } from "./main-script.ts";
 
@@ -16,14 +16,14 @@ let isAfter = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 /** Whether what that has started is likely to run. */
-export function isAftermath(): boolean {
+export function isAfterStop(): boolean {
   return isAfter;
 }
 
 const { exit } = process;
 
 /** The process is the program's own again. */
-export function endAftermath(): void {
+export function endAfterStop(): void {
   if (timer !== undefined) process.exit = exit;
 }
 
@@ -35,7 +35,7 @@ export function stopMain(error: Error, call: string, isTask: () => boolean): nev
   addStop(error);
   isAfter = true;
   clearTimeout(timer);
-  timer = setTimeout(() => (isAfter = false), AFTERMATH_MS);
+  timer = setTimeout(() => (isAfter = false), AFTER_STOP_MS);
   timer.unref();
   process.exit = (code) => {
     // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that

@@ -8,7 +8,7 @@ import { findLauncher, type Launcher, startedSize } from "../mpi/launcher/launch
 import { allowLongTests } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS } from "../os/waits.ts";
-import { servedPlace } from "../os/worker-env.ts";
+import { servedRank } from "../os/worker-env.ts";
 import { isOff, settingOf, switchOf } from "../os/settings.ts";
 import { isStartedByRank, launcherHere } from "../mpi/launcher/ancestry.ts";
 
@@ -53,17 +53,17 @@ function askMpi(initTimeout: number): number {
 
 /** Whether this process is a rank of an MPI job, or works for one. */
 export function usingMpi(): boolean {
-  return servedPlace() !== null || mpiJob() !== null;
+  return servedRank() !== null || mpiJob() !== null;
 }
 
 /** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
 export function getRank(): number {
-  return servedPlace()?.rank ?? wantedLauncher()?.rank ?? 0;
+  return servedRank()?.rank ?? wantedLauncher()?.rank ?? 0;
 }
 
 /** How many ranks the MPI job has; 1 without MPI. */
 export function getSize(): number {
-  const served = servedPlace();
+  const served = servedRank();
   if (served !== null) return served.size;
   const job = mpiJob();
   return job === null ? 1 : (startedSize() ?? job.size);

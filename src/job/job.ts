@@ -6,13 +6,13 @@ import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
-import { BELL_SIGNAL, MpiHub, type MpiLink } from "../link/mpi/hub.ts";
+import { DOORBELL_SIGNAL, MpiHub, type RankLink } from "../link/mpi/hub.ts";
 import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
-import { JOB_TAG, Roll } from "./membership.ts";
+import { JOB_TAG, Membership } from "./membership.ts";
 
 /**
  * How this process joins its MPI job, and what is known of that then. Whether there is one is told
- * by `job/environment.ts`; who serves whom there, and how it ends, is `roll.ts`'s.
+ * by `job/environment.ts`; who serves whom there, and how it ends, is in `membership.ts`.
  */
 
 /**
@@ -21,17 +21,17 @@ import { JOB_TAG, Roll } from "./membership.ts";
  */
 export const SPIN_US = 300;
 
-/** What a bell announces may take so many looks to be found. */
-export const BELL_LOOKS = 8;
+/** What a doorbell announces may take so many looks to be found. */
+export const DOORBELL_LOOKS = 8;
 
 export interface Job {
   readonly mpi: Mpi;
   readonly hub: MpiHub;
   /** µs a waiting side spins: none where there are more ranks than cores. */
   readonly spinUs: number;
-  readonly roll: Roll;
+  readonly membership: Membership;
   /** Called when another rank of this machine rings. */
-  readonly onBell: Set<() => void>;
+  readonly onDoorbell: Set<() => void>;
 }
 
 let joined: Job | null = null;
@@ -48,7 +48,7 @@ export function letGoAtEnd(): void {
   listenUnseen("exit", (code: number) => {
     if (code !== 0 || runningMpi() !== null) return;
     try {
-      joinJob(LET_GO_MS, () => null).roll.end(code);
+      joinJob(LET_GO_MS, () => null).membership.end(code);
     } catch {
       // There is no MPI to be had: then nobody waits in it.
     }
@@ -78,7 +78,7 @@ function end(code: number): void {
   if (mpi === null || mpi.finalized) return;
   // A program that has no pool: others may wait for one of it all the same.
   joined ??= makeJob(mpi, () => null);
-  joined.roll.end(exitCodeFor(code));
+  joined.membership.end(exitCodeFor(code));
 }
 
 /**
@@ -107,7 +107,7 @@ function seeToEnd(mpi: Mpi): void {
   watchUncaught(() => mpi.size > 1, end);
 }
 
-type Accept = (hub: MpiHub, source: number, tag: number, session: number) => MpiLink | null;
+type Accept = (hub: MpiHub, source: number, tag: number, session: number) => RankLink | null;
 
 /**
  * Starts MPI, once. `accept` makes the link for a message of a session that is not known yet: on a
@@ -122,14 +122,14 @@ export function joinJob(initTimeout: number, accept: Accept): Job {
 
 function makeJob(mpi: Mpi, accept: Accept): Job {
   const hub: MpiHub = new MpiHub(mpi, chunkBytes(), (source, tag, session) =>
-    tag === JOB_TAG ? roll.link(source) : accept(hub, source, tag, session),
+    tag === JOB_TAG ? membership.link(source) : accept(hub, source, tag, session),
   );
-  const roll = new Roll(mpi, hub);
-  const onBell = new Set<() => void>();
-  listenUnseen(BELL_SIGNAL, () => {
-    for (const listener of onBell) listener();
+  const membership = new Membership(mpi, hub);
+  const onDoorbell = new Set<() => void>();
+  listenUnseen(DOORBELL_SIGNAL, () => {
+    for (const listener of onDoorbell) listener();
   });
-  return { mpi, hub, roll, spinUs: spinOf(mpi), onBell };
+  return { mpi, hub, membership, spinUs: spinOf(mpi), onDoorbell };
 }
 
 /** µs to spin: none where there are more ranks than cores, `isolated` ones with a child each. */

@@ -4,9 +4,8 @@ import { FAREWELL_MS } from "../os/waits.ts";
 import { Kind, type Released } from "../wire/messages.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import type { LinkOwner } from "../link/link.ts";
-import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
+import type { MpiHub, RankLink } from "../link/mpi/hub.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
-import { MessageWriter } from "../wire/writer.ts";
 
 /**
  * Who serves whom in an MPI job, and how a process leaves it.
@@ -54,7 +53,7 @@ const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
   { waitedMs: 0, napUs: 200 },
 ];
 
-export class Roll {
+export class Membership {
   /** Called when a controller that this rank has joined lets it go. */
   onDismissed: (controller: number) => void = () => {};
   /**
@@ -70,7 +69,7 @@ export class Roll {
   onDesertion: ((code: number) => void) | null = null;
   readonly #mpi: Mpi;
   readonly #hub: MpiHub;
-  readonly #links = new Map<number, MpiLink>();
+  readonly #links = new Map<number, RankLink>();
   /** Ranks that serve this one. */
   readonly #serving = new Set<number>();
   /** Controllers that this rank has joined, and that have not dismissed it. */
@@ -85,7 +84,7 @@ export class Roll {
   }
 
   /** The link for the job's messages with a rank. */
-  link(rank: number): MpiLink {
+  link(rank: number): RankLink {
     let link = this.#links.get(rank);
     if (link === undefined) {
       const owner: LinkOwner = {
@@ -104,12 +103,12 @@ export class Roll {
   join(controller: number): void {
     if (this.#joined.has(controller)) return;
     this.#joined.add(controller);
-    this.#say(controller, Kind.Joined);
+    this.#send(controller, Kind.Join);
   }
 
   /** This rank serves nobody any more: it goes on with its program. */
-  part(): void {
-    for (const controller of this.#joined) this.#say(controller, Kind.Left);
+  depart(): void {
+    for (const controller of this.#joined) this.#send(controller, Kind.Depart);
     this.#joined.clear();
   }
 
@@ -140,7 +139,7 @@ export class Roll {
       this.#mpi.abort(code === 0 ? 1 : code);
     }
     this.onEnd();
-    this.#hub.forsake(JOB_TAG);
+    this.#hub.closeAllBut(JOB_TAG);
     const giveUp = performance.now() + TAKE_IN_MS;
     while (this.#hub.poll() && performance.now() < giveUp);
     this.#dismiss(code);
@@ -156,7 +155,7 @@ export class Roll {
   #dismiss(code: number): void {
     for (const rank of this.#serving) {
       this.#absent.add(rank);
-      this.#say(rank, Kind.End);
+      this.#send(rank, Kind.Shutdown);
     }
     const giveUp = performance.now() + FAREWELL_MS;
     while (this.#absent.size > 0 && performance.now() < giveUp) {
@@ -167,7 +166,7 @@ export class Roll {
     const others = this.#mpi.size - 1;
     if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#mpi.abort(code);
     this.#state = "dismissing";
-    for (const rank of this.#serving) this.#say(rank, Kind.Leave);
+    for (const rank of this.#serving) this.#send(rank, Kind.Dismiss);
   }
 
   #partTogether(): void {
@@ -186,29 +185,27 @@ export class Roll {
 
   #take(source: number, frame: Frame): void {
     switch (frame.kind) {
-      case Kind.Joined:
+      case Kind.Join:
         this.#serving.add(source);
-        if (this.#state === "dismissing") this.#say(source, Kind.Leave);
+        if (this.#state === "dismissing") this.#send(source, Kind.Dismiss);
         return;
-      case Kind.Left:
+      case Kind.Depart:
         this.#serving.delete(source);
         this.#absent.delete(source);
         return;
-      case Kind.Ended:
+      case Kind.ShutdownAck:
         this.#absent.delete(source);
         return;
       case Kind.Release:
         return this.onReleased(source, readContent(frame) as Released);
-      case Kind.End:
-        return this.#say(source, Kind.Ended);
-      case Kind.Leave:
+      case Kind.Shutdown:
+        return this.#send(source, Kind.ShutdownAck);
+      case Kind.Dismiss:
         if (this.#joined.delete(source)) this.onDismissed(source);
     }
   }
 
-  #say(rank: number, kind: Kind): void {
-    const message = new MessageWriter(JOB_SESSION);
-    message.write(kind, 0);
-    this.link(rank).send(message);
+  #send(rank: number, kind: Kind): void {
+    sendFrame(this.link(rank), kind, 0);
   }
 }

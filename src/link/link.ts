@@ -1,4 +1,4 @@
-import type { Ending } from "../os/exit.ts";
+import type { ExitStatus } from "../os/exit.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import type { MessageWriter } from "../wire/writer.ts";
 
@@ -12,28 +12,28 @@ export interface Link {
   /** Sends what was written, as one message. Never waits for the other side. */
   send(message: MessageWriter): void;
   /** Something will be sent in a moment: if the other side sleeps, it may wake meanwhile. */
-  rouse(): void;
+  prewake(): void;
   /** Hands over what has arrived; true if there was anything, or something moved. */
   poll(): boolean;
   /**
    * For a worker, before it starts a call that may take its thread for long, when nothing would
    * move what it has sent: true if it is to wait with that until `onSent`.
    */
-  hold?(): boolean;
+  flush?(): boolean;
   /**
    * A worker tells what it is at: the number of the task it begins, or one of `At`. False if the
    * controller has taken back what was sent and not begun: it begins nothing before `resume`.
    */
-  tell(at: number): boolean;
+  report(at: number): boolean;
   /** A worker has come to that `Recall` on its link: what comes after it may be begun. */
   resume(recall: number): void;
   /**
    * A worker makes the memory in which it tells, where the link has none yet; null where there is
    * none.
    */
-  offerBoard?(): { readonly fd: number; readonly key: number } | null;
+  offerStatusPage?(): { readonly fd: number; readonly key: number } | null;
   /** What the other side told last; undefined where a link cannot tell. */
-  readonly told: number | undefined;
+  readonly currentTask: number | undefined;
   /**
    * How far the other side has read what takes long to read; while that does not change it takes
    * nothing of it in. Null while it is this side that has to move, and where a link cannot tell.
@@ -65,7 +65,7 @@ export interface LinkOwner {
   /** All that had arrived was handed over: the time to answer, once for all of it. */
   onPause(): void;
   /** What had to leave this process first (`hold`) has left it. */
-  onSent?(): void;
+  onFlushed?(): void;
   /**
    * The memory of a buffer that is being sent is gone: transferred, or made smaller. Zeros are sent
    * in the place of what is left of it once this has returned.
@@ -75,18 +75,18 @@ export interface LinkOwner {
    * The other side takes nothing in, and told last that it had begun `task`. Of a link that cannot
    * be asked for what it was told; it is to be ended unless that task is still to be answered.
    */
-  onStanding?(task: number): void;
+  onStalled?(task: number): void;
   /**
    * The other side was recalled, and begins nothing but what it was at, `at`; or it was not, and
    * does not begin what it was sent. Of a link that cannot be asked for what it was told.
    */
-  onHeld?(at: number): void;
+  onStillAt?(at: number): void;
   /** The other side is gone, or what it sends makes no sense. Nothing comes after this. */
-  onLost(ending: Ending): void;
+  onLost(ending: ExitStatus): void;
 }
 
 /** A link as its controller has it: a process can be named and ended, a rank cannot. */
-export type ControlledLink = Link & {
+export type ControllerEnd = Link & {
   /** Ends the process; with `task`, unless it is seen to have gone on to others. */
   kill?(task?: number): void;
   /**
@@ -97,7 +97,7 @@ export type ControlledLink = Link & {
   /** Whether it can be seen, here or on the worker's own machine, what it has begun. */
   readonly isSeen?: boolean;
   /** Of a worker that its rank sees: it does not begin what it was sent. */
-  readonly stands?: boolean;
+  readonly isStalled?: boolean;
   /** Whether all was taken in that the worker had said before it told what it is at. */
   readonly isCaughtUp?: boolean;
   readonly pid?: number;

@@ -1,5 +1,5 @@
 import { Atomics } from "../os/natives.ts";
-import { At } from "../wire/task-id.ts";
+import { Activity } from "../wire/task-id.ts";
 
 /** ms after a recall from which on what a worker tells is certain. */
 export const CERTAIN_MS = 1;
@@ -19,10 +19,10 @@ export const BEGIN_MS = 4;
  * it begins of what it was sent. ("Much later" is what a fence would be for: a store takes ns to be
  * seen, a look comes a millisecond after.)
  */
-export class Note {
+export class TaskWord {
   readonly #words: Int32Array;
   /** For the worker: what it has told, and how many recalls it has come to on its link. */
-  #own: number = At.Nothing;
+  #own: number = Activity.Idle;
   #known = 0;
 
   /**
@@ -34,10 +34,10 @@ export class Note {
   }
 
   /** The worker is at this now; false if it may begin nothing, having to come to a recall first. */
-  tell(at: number): boolean {
+  report(at: number): boolean {
     const words = this.#words;
     words[0] = at;
-    if (Atomics.load(words, 1) !== this.#known && at !== At.Nothing) {
+    if (Atomics.load(words, 1) !== this.#known && at !== Activity.Idle) {
       words[0] = this.#own;
       return false;
     }
@@ -51,7 +51,7 @@ export class Note {
   }
 
   /** What the worker told last. */
-  get told(): number {
+  get currentTask(): number {
     return Atomics.load(this.#words, 0) >>> 0;
   }
 

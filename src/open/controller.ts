@@ -1,11 +1,11 @@
 import { Controller } from "../controller/controller.ts";
 import type { PoolSettings } from "../options.ts";
-import type { Surroundings } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { Opened } from "./opened.ts";
 
 /** Opens a pool whose controller is here, on `workers` workers of what is around it. */
 export async function openOn(
-  outside: Surroundings,
+  outside: Backend,
   workers: number,
   { initializer, openTimeout, task, limits, drain }: PoolSettings,
 ): Promise<Opened> {

@@ -1,10 +1,10 @@
 import { letGoAtEnd } from "../job/job.ts";
 import { type PoolOptions, type PoolSettings, readPoolOptions } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
-import { JobSurroundings, Release, returnTag, takeTag } from "../backend/mpi.ts";
-import { LocalSurroundings } from "../backend/local.ts";
-import { MixedSurroundings } from "../backend/mixed.ts";
-import type { Surroundings } from "../backend/backend.ts";
+import { MpiBackend, Release, returnTag, takeTag } from "../backend/mpi.ts";
+import { LocalBackend } from "../backend/local.ts";
+import { MixedBackend } from "../backend/mixed.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
@@ -52,7 +52,7 @@ async function openAmong(
   release: Release | null,
 ): Promise<Opened> {
   const tag = takeTag(settings.tag);
-  let outside: Surroundings;
+  let outside: Backend;
   let ranks: WorkerList;
   try {
     const job = join(settings.openTimeout);
@@ -61,11 +61,9 @@ async function openAmong(
       release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
     }
     const { spin, isolate } = settings;
-    const inJob = new JobSurroundings(job, ranks, tag, { among, spin, isolate, release });
+    const inJob = new MpiBackend(job, ranks, tag, { among, spin, isolate, release });
     const mixed = ranks.includes(null);
-    outside = mixed
-      ? new MixedSurroundings(ranks, inJob, new LocalSurroundings(settings, spin))
-      : inJob;
+    outside = mixed ? new MixedBackend(ranks, inJob, new LocalBackend(settings, spin)) : inJob;
   } catch (error) {
     returnTag(tag);
     throw error;

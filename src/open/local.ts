@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { PoolSettings } from "../options.ts";
-import { LocalSurroundings } from "../backend/local.ts";
+import { LocalBackend } from "../backend/local.ts";
 import { openOn } from "./controller.ts";
 import type { Opened } from "./opened.ts";
 import { readCount, type WorkerList } from "../worker-list.ts";
@@ -16,5 +16,5 @@ export async function openLocal(
   if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
     throw new RangeError(`Cannot open a pool: its cwd ${JSON.stringify(cwd)} is no folder`);
   }
-  return await openOn(new LocalSurroundings(settings, settings.spin), count, settings);
+  return await openOn(new LocalBackend(settings, settings.spin), count, settings);
 }

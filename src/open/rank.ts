@@ -1,7 +1,7 @@
 import { DEFAULT_TASK, type PoolOptions } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId } from "../wire/messages.ts";
-import { leaveToController } from "../worker/ignored-signals.ts";
+import { ignoreSignals } from "../worker/ignored-signals.ts";
 import { join, serve } from "../worker/rank.ts";
 import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
@@ -24,7 +24,7 @@ export async function joinPool(
   const task = settings?.task ?? DEFAULT_TASK;
   const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;
   if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task, whose);
-  if (settings !== null) leaveToController(settings.drain.signals);
+  if (settings !== null) ignoreSignals(settings.drain.signals);
   await serve(job, jobRank(among, 0), isReleased ? id : null, isWorker !== false);
   return withoutCalls(isWorker ? "worker" : "unused", task, whose);
 }

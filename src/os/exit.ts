@@ -2,7 +2,7 @@
 const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);
 
 /** How a rank is lost that nobody has let go. */
-export const PROGRAM_OVER: Ending = {
+export const PROGRAM_OVER: ExitStatus = {
   exitCode: null,
   signal: null,
   text: "came to the end of its program",
@@ -15,8 +15,8 @@ export const PROGRAM_OVER: Ending = {
  * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is
  * thrown ends a worker, so one that exits was told to.
  */
-export function likelyCause(
-  { exitCode, signal }: Pick<Ending, "exitCode" | "signal">,
+export function explainExit(
+  { exitCode, signal }: Pick<ExitStatus, "exitCode" | "signal">,
   what = "the task, or something that an earlier one left behind,",
 ): string {
   if (exitCode !== null) return `${what} may have called process.exit(${exitCode})`;
@@ -39,7 +39,7 @@ export function likelyCause(
 }
 
 /** How a worker's process ended, as far as it is known. */
-export interface Ending {
+export interface ExitStatus {
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** For a person: "exited with code 3", "was killed by SIGKILL". */

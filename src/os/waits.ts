@@ -69,7 +69,7 @@ export const EXIT_MS = scaled(2_000);
 export const FAILED_MS = scaled(10_000);
 
 /** In which a program is likely to act on the end of its main script's run on a worker. */
-export const AFTERMATH_MS = scaled(1_000);
+export const AFTER_STOP_MS = scaled(1_000);
 
 /**
  * For a reader of standard output who takes in nothing, until what is left is given up: it may be a

@@ -1,8 +1,8 @@
 /**
- * How a worker process knows what it is: by descriptors that its parent has given it, and by a note
- * that lies behind the memory which the two share. An environment would be inherited by what its
- * tasks start, and Bun hands on the one that a process was started with, whatever that has taken
- * out of `process.env`.
+ * How a worker process knows what it is: by descriptors that its parent has given it, and by a
+ * record that lies behind the memory which the two share. An environment would be inherited by what
+ * its tasks start, and Bun hands on the one that a process was started with, whatever that has
+ * taken out of `process.env`.
  */
 import { fstatSync, readSync } from "node:fs";
 import { JSON, setPrototypeOf } from "./natives.ts";
@@ -11,16 +11,16 @@ import { JSON, setPrototypeOf } from "./natives.ts";
  * The rank of an MPI job that a process works for which is none itself, the child of an isolated
  * pool's rank.
  */
-export interface Place {
+export interface ServedRank {
   readonly rank: number;
   readonly size: number;
 }
 
 /** What a worker is told before anything else. */
-export interface WorkerNote {
+export interface WorkerStart {
   /** Who has started it. */
   readonly parent: number;
-  readonly place: Place | null;
+  readonly servedRank: ServedRank | null;
   /** It works in an MPI job: what its script says to other ranks is not for it to say. */
   readonly inJob: boolean;
   /**
@@ -41,22 +41,22 @@ export interface WorkerNote {
  * Descriptors of a worker process: its bell; the memory it shares with its parent; and one that
  * nothing is written to, which tells that the parent is gone.
  */
-export const BELL_FD = 3;
+export const DOORBELL_FD = 3;
 export const MEMORY_FD = 4;
 export const LIFE_FD = 5;
 
 /**
- * At the end of the memory's file: how long the note is, a number of 32 bits, and what tells that
+ * At the end of the memory's file: how long the record is, a number of 32 bits, and what tells that
  * it is one.
  */
 const MARK = "bsync worker";
 const TAIL = MARK.length + 4;
 
 /** What lies behind the memory of a worker. */
-export function writeNote(note: WorkerNote): Uint8Array {
-  const { place, argv, execArgv } = note;
+export function writeStart(start: WorkerStart): Uint8Array {
+  const { servedRank, argv, execArgv } = start;
   const lists = { argv: bare([...argv]), execArgv: bare([...execArgv]) };
-  const whole = bare({ ...note, place: place && bare({ ...place }), ...lists });
+  const whole = bare({ ...start, servedRank: servedRank && bare({ ...servedRank }), ...lists });
   const text = new TextEncoder().encode(JSON.stringify(whole));
   const bytes = new Uint8Array(text.length + TAIL);
   bytes.set(text);
@@ -70,23 +70,23 @@ function bare<T extends object>(value: T): T {
   return setPrototypeOf(value, null);
 }
 
-let taken: WorkerNote | null = null;
+let taken: WorkerStart | null = null;
 
 /**
- * The note that this process was started with; null in one that is no worker, or has read its note
+ * The record that this process was started with; null in one that is no worker, or has read it
  * before. A `Worker` of a worker process has the same descriptors, and is none.
  */
-export function takeNote(): WorkerNote | null {
-  return taken === null ? (taken = readNote()) : null;
+export function takeStart(): WorkerStart | null {
+  return taken === null ? (taken = readStart()) : null;
 }
 
 /** The same, of one that is to serve at once. */
-export function takeNoteAtOnce(): WorkerNote | null {
-  const note = readNote();
-  return note?.atOnce === true ? (taken = note) : null;
+export function takeStartAtOnce(): WorkerStart | null {
+  const start = readStart();
+  return start?.atOnce === true ? (taken = start) : null;
 }
 
-function readNote(): WorkerNote | null {
+function readStart(): WorkerStart | null {
   if (!Bun.isMainThread) return null;
   try {
     const stat = fstatSync(MEMORY_FD);
@@ -95,7 +95,7 @@ function readNote(): WorkerNote | null {
     if (new TextDecoder().decode(tail.subarray(4)) !== MARK) return null;
     const length = new DataView(tail.buffer).getUint32(0);
     const text = new TextDecoder().decode(readFrom(stat.size - TAIL - length, length));
-    return JSON.parse(text) as WorkerNote;
+    return JSON.parse(text) as WorkerStart;
   } catch {
     // There is no such descriptor, or it is something else.
     return null;
@@ -116,7 +116,7 @@ export function worksInJob(): boolean {
   return taken?.inJob ?? false;
 }
 
-/** The place that this process works for; null in one that works for no rank. */
-export function servedPlace(): Place | null {
-  return taken?.place ?? null;
+/** The rank that this process works for; null in one that works for no rank. */
+export function servedRank(): ServedRank | null {
+  return taken?.servedRank ?? null;
 }

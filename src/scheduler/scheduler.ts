@@ -1,10 +1,10 @@
 import { type KnownFunction, LONG_US, observe } from "./estimates.ts";
 import type { Fifo } from "../collections/fifo.ts";
-import { Front } from "../collections/first-of-set.ts";
+import { FirstOfSet } from "../collections/first-of-set.ts";
 import { Heap } from "../collections/heap.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
 import { ReadyQueue } from "./ready-queue.ts";
-import { bytesOf, type Stage, type Task, WorkerRecord } from "./task.ts";
+import { bytesOf, type WorkerStage, type Task, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
@@ -63,7 +63,7 @@ export type Verdict =
       readonly kind: "expired";
       readonly task: Task;
       readonly worker: WorkerRecord;
-      readonly stage: Stage;
+      readonly stage: WorkerStage;
     }
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
@@ -87,7 +87,7 @@ export class Scheduler {
   readonly #open = new Set<WorkerRecord>();
   readonly #full = new Set<WorkerRecord>();
   readonly #overdue = new Set<WorkerRecord>();
-  readonly #spent = new Set<WorkerRecord>();
+  readonly #retiring = new Set<WorkerRecord>();
   readonly #gone = new Set<WorkerRecord>();
 
   readonly #ready = new ReadyQueue<Task>();
@@ -98,18 +98,18 @@ export class Scheduler {
   /** The same for all such tasks, sent ones too: what is queued again is for that worker still. */
   readonly #pins = new WeakMap<Task, number>();
   /** Idle workers that such a task waits for. */
-  readonly #called = new Set<WorkerRecord>();
-  readonly #firstIdle = new Front(this.#idle);
-  readonly #firstOpen = new Front(this.#open);
-  readonly #firstCalled = new Front(this.#called);
+  readonly #pinnedIdle = new Set<WorkerRecord>();
+  readonly #firstIdle = new FirstOfSet(this.#idle);
+  readonly #firstOpen = new FirstOfSet(this.#open);
+  readonly #firstCalled = new FirstOfSet(this.#pinnedIdle);
   /** How often a function turned out to be long after all. */
-  #turns = 0;
+  #priceEpoch = 0;
   /**
    * For each worker, at which of those counts the costs of what it has in flight were looked up;
    * the complement of that for one out of sight: a single comparison finds whether it may be sent
    * more without further questions.
    */
-  readonly #pricedAt: number[] = [];
+  readonly #pricedEpoch: number[] = [];
   readonly #deadlines = new Heap<Deadline>();
   #deadlineCount = 0;
 
@@ -142,8 +142,8 @@ export class Scheduler {
    * Changes when a function turns out to be long: those who hold calls of it hold more than was
    * thought.
    */
-  get turns(): number {
-    return this.#turns;
+  get priceEpoch(): number {
+    return this.#priceEpoch;
   }
 
   /** The worker that the next task would be sent to, if it is idle. */
@@ -193,14 +193,14 @@ export class Scheduler {
 
   /** Bounds how many tasks a worker may be sent before it is to be replaced. */
   allow(worker: WorkerRecord, tasks: number): void {
-    worker.left = tasks;
+    worker.quota = tasks;
   }
 
   /** A worker that serves is to be replaced, once it has answered what it was sent. */
   spend(worker: WorkerRecord): void {
     if (worker.set === this.#starting || worker.set === this.#gone) return;
-    worker.left = -Infinity; // what is taken back is no reason to send it more
-    this.#place(worker);
+    worker.quota = -Infinity; // what is taken back is no reason to send it more
+    this.#settleInto(worker);
   }
 
   /**
@@ -208,7 +208,7 @@ export class Scheduler {
    * taken for stuck if it is not lost or replaced soon.
    */
   retire(worker: WorkerRecord, now: number): boolean {
-    if (worker.set !== this.#spent || worker.inFlight.length > 0) return false;
+    if (worker.set !== this.#retiring || worker.inFlight.length > 0) return false;
     if (worker.stuckAt !== Infinity) return false;
     worker.stuckAt = now + STUCK_MS;
     this.#watch({ order: null, worker, time: worker.stuckAt });
@@ -216,8 +216,8 @@ export class Scheduler {
   }
 
   /** Whether a worker is to be replaced. */
-  isSpent(worker: WorkerRecord): boolean {
-    return worker.set === this.#spent;
+  isRetiring(worker: WorkerRecord): boolean {
+    return worker.set === this.#retiring;
   }
 
   stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
@@ -225,7 +225,7 @@ export class Scheduler {
     if (worker.set === this.#idle) return "idle";
     // One that is held by a task that is still wanted is simply busy with that.
     if (worker.set === this.#overdue) return isHeld(worker) ? "busy" : "overdue";
-    if (worker.set === this.#spent && worker.inFlight.length === 0) return "starting";
+    if (worker.set === this.#retiring && worker.inFlight.length === 0) return "starting";
     return worker.set === this.#gone ? "gone" : "busy";
   }
 
@@ -246,7 +246,7 @@ export class Scheduler {
     this.#pins.set(task, worker.index);
     worker.pinned.push(task);
     this.#pinned.set(task, worker.index);
-    if (worker.set === this.#idle) this.#called.add(worker);
+    if (worker.set === this.#idle) this.#pinnedIdle.add(worker);
     else if (worker.set === this.#open) this.#move(worker, this.#full);
   }
 
@@ -277,10 +277,10 @@ export class Scheduler {
     worker.inFlight.remove(index);
     worker.costs.remove(index);
     worker.load = sum(worker.costs);
-    worker.left++;
+    worker.quota++;
     task.record = null;
     task.state = "failed";
-    this.#place(worker);
+    this.#settleInto(worker);
   }
 
   /** A worker has said that it began a task: its time counts from here. */
@@ -292,7 +292,7 @@ export class Scheduler {
   }
 
   /** A worker has said that a task has ended in time: its answer follows, and may be large. */
-  returned(worker: WorkerRecord, id: number, now: number): void {
+  finished(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.inFlight.find((task) => task.id === id);
     if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
     worker.stage = "returned";
@@ -316,8 +316,8 @@ export class Scheduler {
     // A call that was given up was not finished early: it says only that such calls may be longer.
     if (!task.settled || elapsed > task.fn.expected) this.#observe(task.fn, elapsed);
     worker.stuckAt = Infinity;
-    if (inFlight.at(0)?.settled) this.#await(worker, now);
-    this.#place(worker);
+    if (inFlight.at(0)?.settled) this.#markOverdue(worker, now);
+    this.#settleInto(worker);
     return this.#release(task);
   }
 
@@ -336,7 +336,7 @@ export class Scheduler {
     }
     if (task.state !== "running") return "settled";
     task.state = "cancelled";
-    if (task.record!.inFlight.at(0) === task) this.#await(task.record!, now);
+    if (task.record!.inFlight.at(0) === task) this.#markOverdue(task.record!, now);
     return "interrupt";
   }
 
@@ -367,7 +367,7 @@ export class Scheduler {
         continue;
       }
       task.state = "failed";
-      this.#await(worker, now);
+      this.#markOverdue(worker, now);
       verdicts.push({ kind: "expired", task, worker, stage });
     }
     return verdicts;
@@ -425,7 +425,7 @@ export class Scheduler {
    * number of a task, which takes `elapsed` µs at least; 0 for none): that is queued again, in the
    * old places. What lies before `begun` is done, and its answers are on their way.
    */
-  takeBack(worker: WorkerRecord, begun: number, elapsed: number): void {
+  reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.inFlight.takeAll();
     worker.costs.takeAll();
     const kept = inFlight.splice(0, 1 + inFlight.findIndex(({ id }) => id === begun));
@@ -438,7 +438,7 @@ export class Scheduler {
     }
     worker.load = sum(worker.costs);
     for (const task of inFlight) {
-      worker.left++;
+      worker.quota++;
       if (task.state === "running") this.submitAgain(task);
     }
   }
@@ -447,7 +447,7 @@ export class Scheduler {
   resume(worker: WorkerRecord): void {
     if (!worker.recalled) return;
     worker.recalled = false;
-    this.#place(worker);
+    this.#settleInto(worker);
   }
 
   /** Takes every task that is not settled, queued and running, marking each cancelled. */
@@ -468,7 +468,7 @@ export class Scheduler {
     const tasks: Task[] = [];
     for (const worker of this.workers) {
       for (const task of worker.pinned.splice(0)) tasks.push(task);
-      if (worker.set === this.#full) this.#place(worker);
+      if (worker.set === this.#full) this.#settleInto(worker);
     }
     for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {
       if (task.state === "queued") tasks.push(task);
@@ -476,7 +476,7 @@ export class Scheduler {
     for (const task of tasks) task.state = "cancelled";
     this.#dropped = 0;
     this.#pinned.clear();
-    this.#called.clear();
+    this.#pinnedIdle.clear();
     return tasks;
   }
 
@@ -493,9 +493,10 @@ export class Scheduler {
   #openWorker(task: Task): WorkerRecord | undefined {
     for (;;) {
       const worker = this.#firstOpen.peek();
-      if (worker === undefined || this.#pricedAt[worker.index] === this.#turns) return worker;
-      if (this.#pricedAt[worker.index] !== ~this.#turns) {
-        this.#place(worker);
+      if (worker === undefined || this.#pricedEpoch[worker.index] === this.#priceEpoch)
+        return worker;
+      if (this.#pricedEpoch[worker.index] !== ~this.#priceEpoch) {
+        this.#settleInto(worker);
       } else if (mayGoAhead(task, worker)) {
         // Each in turn, so that calls that turn out to be long are spread.
         this.#firstOpen.pass();
@@ -515,8 +516,8 @@ export class Scheduler {
     const worker = this.workers[index]!;
     worker.pinned.splice(worker.pinned.indexOf(task), 1);
     if (worker.pinned.length > 0) return true;
-    this.#called.delete(worker);
-    if (worker.set === this.#full) this.#place(worker);
+    this.#pinnedIdle.delete(worker);
+    if (worker.set === this.#full) this.#settleInto(worker);
     return true;
   }
 
@@ -524,7 +525,7 @@ export class Scheduler {
     task.state = "running";
     task.record = worker;
     const cost = costOf(task);
-    worker.left--;
+    worker.quota--;
     worker.inFlight.push(task);
     worker.costs.push(cost);
     worker.load += cost;
@@ -533,7 +534,7 @@ export class Scheduler {
       const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
       this.#expireAt(task, worker, now + task.options.timeout + startMs);
     }
-    this.#place(worker);
+    this.#settleInto(worker);
     return task;
   }
 
@@ -578,7 +579,7 @@ export class Scheduler {
    * From now on the worker is overdue, if what it runs was settled without it. A settled call that
    * lies behind another one is left alone until its turn: the one before it is not to blame.
    */
-  #await(worker: WorkerRecord, now: number): void {
+  #markOverdue(worker: WorkerRecord, now: number): void {
     if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
     this.#stuckAt(worker, now + STUCK_MS);
@@ -589,11 +590,11 @@ export class Scheduler {
     this.#watch({ order: null, worker, time });
   }
 
-  #place(worker: WorkerRecord): void {
+  #settleInto(worker: WorkerRecord): void {
     if (worker.set === this.#overdue && isOwing(worker)) return;
-    if (worker.left <= 0) return this.#move(worker, this.#spent);
-    const pricedAt = this.#pricedAt[worker.index];
-    if (pricedAt !== this.#turns && pricedAt !== ~this.#turns) this.#reprice(worker);
+    if (worker.quota <= 0) return this.#move(worker, this.#retiring);
+    const pricedAt = this.#pricedEpoch[worker.index];
+    if (pricedAt !== this.#priceEpoch && pricedAt !== ~this.#priceEpoch) this.#reprice(worker);
     // One that was full is filled again when half of it is done: that makes for fewer, longer
     // messages.
     const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
@@ -605,7 +606,7 @@ export class Scheduler {
 
   /** What is in flight costs what such calls are known to take by now. */
   #reprice(worker: WorkerRecord): void {
-    this.#pricedAt[worker.index] = worker.isSeen ? this.#turns : ~this.#turns;
+    this.#pricedEpoch[worker.index] = worker.isSeen ? this.#priceEpoch : ~this.#priceEpoch;
     for (let i = 0; i < worker.inFlight.length; i++) {
       worker.costs.set(i, costOf(worker.inFlight.at(i)!));
     }
@@ -614,13 +615,13 @@ export class Scheduler {
 
   #observe(fn: KnownFunction, elapsed: number): void {
     // Whoever has such calls in flight is not to be sent more behind them.
-    if (observe(fn, elapsed)) this.#turns++;
+    if (observe(fn, elapsed)) this.#priceEpoch++;
   }
 
   #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
     if (worker.set === to) return;
-    if (worker.set === this.#idle) this.#called.delete(worker);
-    else if (to === this.#idle && worker.pinned.length > 0) this.#called.add(worker);
+    if (worker.set === this.#idle) this.#pinnedIdle.delete(worker);
+    else if (to === this.#idle && worker.pinned.length > 0) this.#pinnedIdle.add(worker);
     worker.set.delete(worker);
     to.add(worker);
     worker.set = to;

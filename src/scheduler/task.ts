@@ -103,7 +103,7 @@ export class Task {
  * The timeout of a call counts while it is begun; its arguments may take their time to arrive, and
  * its result.
  */
-export type Stage = "sent" | "begun" | "returned";
+export type WorkerStage = "sent" | "begun" | "returned";
 
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
@@ -119,9 +119,9 @@ export class WorkerRecord {
   /** When to replace it unless it has answered by then; Infinity when nothing is overdue of it. */
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
-  left = Infinity;
+  quota = Infinity;
   /** How far it has come with a call that has a timeout, as it has told. */
-  stage: Stage = "sent";
+  stage: WorkerStage = "sent";
   /**
    * What it has begun can be seen, so that the rest can be taken back while a call holds its
    * thread. Known before it serves.

@@ -5,8 +5,11 @@ import { malformed } from "./layout.ts";
 export interface Greeting extends Identity {
   /** µs after its last message that it may fall asleep. */
   readonly spinUs: number;
-  /** Of a rank that serves a controller of its machine: where its note is (`link/board.ts`). */
-  readonly board?: { readonly fd: number; readonly key: number } | undefined;
+  /**
+   * Of a rank that serves a controller of its machine: where its status page is
+   * (`link/mpi/status-page.ts`).
+   */
+  readonly statusPage?: { readonly fd: number; readonly key: number } | undefined;
 }
 
 /** How the other side introduced itself: nothing that it sent is trusted. */
@@ -16,14 +19,14 @@ export function readGreeting(value: unknown): Greeting {
     const isPid = Number.isSafeInteger(pid) && pid! > 0;
     const isPlace = typeof host === "string" && typeof pidSpace === "string";
     if (isPid && isPlace && typeof spinUs === "number" && spinUs >= 0) {
-      const board = readBoard((value as Partial<Greeting>).board);
-      return { pid: pid!, host, pidSpace, spinUs, board };
+      const statusPage = readStatusPage((value as Partial<Greeting>).statusPage);
+      return { pid: pid!, host, pidSpace, spinUs, statusPage };
     }
   }
   throw malformed("it greets with what is no greeting");
 }
 
-function readBoard(value: unknown): Greeting["board"] {
+function readStatusPage(value: unknown): Greeting["statusPage"] {
   if (typeof value !== "object" || value === null) return undefined;
   const { fd, key } = value as { fd?: unknown; key?: unknown };
   const isWord = (word: unknown): word is number => Number.isInteger(word) && (word as number) >= 0;

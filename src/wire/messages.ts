@@ -1,44 +1,98 @@
 import type { FunctionReference } from "../function/record.ts";
-import type { Ending } from "../os/exit.ts";
+import type { ExitStatus } from "../os/exit.ts";
 import type { Greeting } from "./greeting.ts";
 
 /** The kinds of frames: what controller and worker say to each other. */
 export const Kind = {
-  /** Controller → worker. */
   Open: 1,
   Function: 2,
   Call: 3,
   Cancel: 4,
   Close: 5,
-  End: 6,
-  Leave: 7,
+  Shutdown: 6,
+  Dismiss: 7,
   Spawn: 8,
   Kill: 9,
   Recall: 10,
   Release: 11,
   Forget: 12,
-  /** Worker → controller. */
   Ready: 16,
   Started: 17,
   Result: 18,
   Failure: 19,
   Closed: 20,
-  Ended: 21,
-  Spent: 22,
+  ShutdownAck: 21,
+  OverMemory: 22,
   Spawned: 23,
   Lost: 24,
-  Stands: 25,
-  Joined: 26,
+  Stalled: 25,
+  Join: 26,
   Recalled: 27,
-  Held: 28,
-  Left: 29,
-  Returned: 30,
+  StillAt: 28,
+  Depart: 29,
+  Finished: 30,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /**
- * What each kind of frame means by its fields; a field not named is zero, a body not named empty.
+ * Who speaks. The two ends of a pool are its controller and a worker; between them may be the
+ * worker's rank, which has it as a child, and speaks for itself. Members are the processes of an
+ * MPI job, whichever pools they serve.
+ */
+export type End = "controller" | "worker" | "rank" | "member";
+
+interface Direction {
+  readonly from: End;
+  readonly to: End;
+  /** Whether the worker has got on if such a frame comes, which `controller/liveness.ts` asks. */
+  readonly isProgress: boolean;
+}
+
+const TO_WORKER: Direction = { from: "controller", to: "worker", isProgress: false };
+const TO_RANK: Direction = { from: "controller", to: "rank", isProgress: false };
+const OF_WORKER: Direction = { from: "worker", to: "controller", isProgress: true };
+const OF_RANK: Direction = { from: "rank", to: "controller", isProgress: false };
+const OF_JOB: Direction = { from: "member", to: "member", isProgress: false };
+
+/** The way of each kind. */
+export const FRAMES: Readonly<Record<Kind, Direction>> = {
+  [Kind.Open]: TO_WORKER,
+  [Kind.Function]: TO_WORKER,
+  [Kind.Forget]: TO_WORKER,
+  [Kind.Call]: TO_WORKER,
+  [Kind.Cancel]: TO_WORKER,
+  [Kind.Recall]: TO_WORKER,
+  [Kind.Close]: TO_WORKER,
+  [Kind.Spawn]: TO_RANK,
+  [Kind.Kill]: TO_RANK,
+  [Kind.Ready]: OF_WORKER,
+  [Kind.Started]: OF_WORKER,
+  [Kind.Finished]: OF_WORKER,
+  [Kind.Result]: OF_WORKER,
+  [Kind.Failure]: OF_WORKER,
+  [Kind.Recalled]: OF_WORKER,
+  [Kind.OverMemory]: OF_WORKER,
+  [Kind.Closed]: OF_WORKER,
+  [Kind.Spawned]: OF_RANK,
+  [Kind.Stalled]: OF_RANK,
+  [Kind.StillAt]: OF_RANK,
+  [Kind.Lost]: OF_RANK,
+  [Kind.Join]: OF_JOB,
+  [Kind.Depart]: OF_JOB,
+  [Kind.Shutdown]: OF_JOB,
+  [Kind.ShutdownAck]: OF_JOB,
+  [Kind.Dismiss]: OF_JOB,
+  [Kind.Release]: OF_JOB,
+};
+
+/** The way of a frame that has come; null where there is no such kind. */
+export function directionOf(kind: number): Direction | null {
+  return (FRAMES as Readonly<Record<number, Direction | undefined>>)[kind] ?? null;
+}
+
+/**
+ * The fields of each kind of frame; a field not named is zero, a body not named empty.
  */
 export interface Frames {
   /** `task` is the worker's index, `number` its rank, -1 for a local process. */
@@ -54,9 +108,9 @@ export interface Frames {
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
   /** The program is over: does the rank hear? */
-  [Kind.End]: undefined;
+  [Kind.Shutdown]: undefined;
   /** They do, and leave MPI together. */
-  [Kind.Leave]: undefined;
+  [Kind.Dismiss]: undefined;
   /** The rank is to start a child for this session; the body says whose. A message of its own. */
   [Kind.Spawn]: Greeting;
   /**
@@ -78,7 +132,7 @@ export interface Frames {
    * `task` has ended in time, and its result follows: sent for a large one, of tasks under a
    * deadline.
    */
-  [Kind.Returned]: undefined;
+  [Kind.Finished]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;
   /** `task`; `number` is µs it ran; the body what it threw. */
@@ -88,22 +142,22 @@ export interface Frames {
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
   /** The rank waits in `open`, and serves until `Leave`; or until it says `Left`. */
-  [Kind.Joined]: undefined;
+  [Kind.Join]: undefined;
   /** The rank goes on with its program, and looks for messages no more. */
-  [Kind.Left]: undefined;
+  [Kind.Depart]: undefined;
   /** The rank has received `End`, and waits for `Leave`. */
-  [Kind.Ended]: undefined;
+  [Kind.ShutdownAck]: undefined;
   /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */
-  [Kind.Spent]: undefined;
+  [Kind.OverMemory]: undefined;
   /** The rank has started a child, its process being `task`; the body introduces the rank. */
   [Kind.Spawned]: Greeting;
   /** The rank's child takes nothing in, and told last that it had begun `task`: is that over? */
-  [Kind.Stands]: undefined;
+  [Kind.Stalled]: undefined;
   /**
    * The rank's child was recalled, `number` times in all, and has told since then that it is at
    * `task`.
    */
-  [Kind.Held]: undefined;
+  [Kind.StillAt]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
 }
@@ -128,9 +182,9 @@ export interface Released extends OpenId {
 }
 
 /** What a rank says of its child that is gone. */
-export interface LostChild extends Ending {
+export interface LostChild extends ExitStatus {
   /** What it was at (`Link.told`); null where that is not known. */
-  readonly told: number | null;
+  readonly currentTask: number | null;
 }
 
 /** What a worker is told of the pool it serves. */

@@ -4,7 +4,7 @@
  */
 
 /** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
-export const At = { Nothing: 0, Loading: 0xffff_fffe } as const;
+export const Activity = { Idle: 0, Loading: 0xffff_fffe } as const;
 
 /** The number of the initializer, which is called as a task is, before any of them. */
 export const INITIALIZER = 0xffff_ffff;

@@ -73,7 +73,7 @@ function ignore(): void {}
  * program sees who listens there: what it, or a library, does where nobody else handles a signal is
  * not to be done, for the worker goes on.
  */
-export function leaveToController(signals: readonly string[]): void {
+export function ignoreSignals(signals: readonly string[]): void {
   for (const signal of signals) {
     if (left.has(signal)) continue;
     left.add(signal);
@@ -82,7 +82,7 @@ export function leaveToController(signals: readonly string[]): void {
 }
 
 /** They mean again what they meant before. */
-export function takeSignalsBack(): void {
+export function restoreSignals(): void {
   for (const signal of left) own.off(signal, ignore);
   left.clear();
 }

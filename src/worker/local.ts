@@ -1,14 +1,14 @@
 import { closeSync } from "node:fs";
 import type { LinkOwner } from "../link/link.ts";
-import { Bell } from "../link/local/doorbell.ts";
+import { Doorbell } from "../link/local/doorbell.ts";
 import { mapMemory } from "../link/local/memory.ts";
-import { Pump } from "../link/pump.ts";
+import { ProgressLoop } from "../link/progress-loop.ts";
 import { SHARED_BYTES, SharedLink } from "../link/local/shared.ts";
 import { exitOnceWritten, written } from "../os/output.ts";
 import { endUnseen, forgetAll, listenUnseen } from "../os/unseen.ts";
-import { BELL_FD, LIFE_FD, MEMORY_FD, takeNote, type WorkerNote } from "../os/worker-env.ts";
+import { DOORBELL_FD, LIFE_FD, MEMORY_FD, takeStart, type WorkerStart } from "../os/worker-env.ts";
 import { exitProcess, killDescendants } from "../os/processes.ts";
-import { At } from "../wire/task-id.ts";
+import { Activity } from "../wire/task-id.ts";
 import { guarded, surviveStrayErrors } from "./ignored-signals.ts";
 import { Session } from "./session.ts";
 import { writeAtOnce } from "./stdio.ts";
@@ -19,26 +19,26 @@ import { readHead } from "../wire/reader.ts";
 const SPIN_US = 100;
 
 /**
- * Serves the process that started this one, which has left `note`. Returns at once; the event loop
+ * Serves the process that started this one, which has left `start`. Returns at once; the event loop
  * does the rest.
  */
-export function serveParent(note: WorkerNote | null = takeNote()): void {
-  if (note === null) throw new Error("Cannot serve: this process was not started as a worker");
-  const { place, cwd } = note;
-  takeNames(note);
+export function serveParent(start: WorkerStart | null = takeStart()): void {
+  if (start === null) throw new Error("Cannot serve: this process was not started as a worker");
+  const { servedRank, cwd } = start;
+  takeNames(start);
   if (cwd !== null) process.chdir(cwd);
-  surviveStrayErrors(place === null ? "local" : `process of rank ${place.rank}`);
+  surviveStrayErrors(servedRank === null ? "local" : `process of rank ${servedRank.rank}`);
   // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that
   // somebody listens: a library would not end a process for that which goes on.
   own.on("SIGINT", ignore);
   listenUnseen("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   writeAtOnce();
-  serveMemory(note.parent);
+  serveMemory(start.parent);
 }
 
 /** What this process runs, and how it was started, is what its program was. */
-function takeNames({ main, argv, execArgv }: WorkerNote): void {
+function takeNames({ main, argv, execArgv }: WorkerStart): void {
   (Bun as { main: string }).main = main;
   process.argv.splice(1, Infinity, ...argv);
   process.execArgv = [...execArgv];
@@ -74,33 +74,33 @@ function serveMemory(parent: number): void {
     memory,
     1,
     ownerOf(() => link, parent),
-    () => bell.ring(),
-    () => pump.wake(),
+    () => doorbell.ring(),
+    () => progress.wake(),
   );
   const poll = () => link.poll();
-  const pump = new Pump(
+  const progress = new ProgressLoop(
     {
       poll: () => guarded(poll),
-      due: () => isServing,
-      sleep: () => guarded(() => link.sleep()),
-      awake: () => guarded(() => link.awake()),
-      nap: () => Infinity,
-      yield: () => {},
-      announces: true,
+      isExpecting: () => isServing,
+      arm: () => guarded(() => link.arm()),
+      disarm: () => guarded(() => link.disarm()),
+      sleepMs: () => Infinity,
+      yieldCore: () => {},
+      peerSeesSleep: true,
     },
     SPIN_US,
   );
-  const bell = new Bell(BELL_FD, pump.onBell, end);
+  const doorbell = new Doorbell(DOORBELL_FD, progress.onDoorbell, end);
   letGo = () => {
-    link.tell(At.Nothing);
+    link.report(Activity.Idle);
     link.close();
-    bell.close();
-    pump.rest();
+    doorbell.close();
+    progress.unref();
   };
   // The IPC channel carries nothing here, but listening to it is what tells when the parent is
   // gone.
   listenUnseen("message", ignore);
-  pump.wake();
+  progress.wake();
 }
 
 function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
@@ -128,7 +128,7 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
       isTied = true;
       tieTo(parent);
     },
-    onSent: () => session?.onSent(),
+    onFlushed: () => session?.onFlushed(),
     onLost: () => exitProcess(1),
   };
 }

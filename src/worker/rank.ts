@@ -3,9 +3,9 @@ import { hostname } from "node:os";
 import { debug } from "../os/debug.ts";
 import { BsyncError } from "../errors.ts";
 import { isLoading, setMainScript } from "../function/main-script.ts";
-import { endAftermath } from "../function/stop-main.ts";
-import { BELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
-import { YIELD_US } from "../link/pump.ts";
+import { endAfterStop } from "../function/stop-main.ts";
+import { DOORBELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
+import { YIELD_US } from "../link/progress-loop.ts";
 import { killAfter } from "../os/libc.ts";
 import {
   Promise,
@@ -21,8 +21,8 @@ import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../os/processes.ts";
 import type { OpenId, Released } from "../wire/messages.ts";
 import { currentCall } from "../context.ts";
-import { endWorker, surviveStrayErrors, takeSignalsBack } from "./ignored-signals.ts";
-import { Services } from "./service.ts";
+import { endWorker, surviveStrayErrors, restoreSignals } from "./ignored-signals.ts";
+import { PoolServices } from "./service.ts";
 
 /**
  * A rank that waits in `open`, and serves meanwhile: any pool that is opened on it, several at
@@ -48,9 +48,9 @@ const NAPS: readonly { readonly quietMs: number; readonly near: number; readonly
 const TURN_MS = 5;
 
 /**
- * ms that it sleeps at most in its event loop: while a child works for an isolated pool, whose bell
- * wakes it there; while a task awaits something; and after a silence. `near`: if the controllers
- * run on this machine, and wake it, too.
+ * ms that it sleeps at most in its event loop: while a child works for an isolated pool, whose
+ * doorbell wakes it there; while a task awaits something; and after a silence. `near`: if the
+ * controllers run on this machine, and wake it, too.
  */
 const SLEEP_MS = { near: 100, far: 5 };
 
@@ -61,7 +61,7 @@ const SLEEP_MS = { near: 100, far: 5 };
 const SILENCE_MS = 500;
 
 /** The last words of a rank that ends by itself: nobody else knows why. */
-function sayWhy(rank: number, code: number): void {
+function reportDesertion(rank: number, code: number): void {
   const call = currentCall();
   const where = call === null ? "outside of any task" : `in ${call.label}`;
   // An initializer would have ended each child, too.
@@ -102,14 +102,14 @@ let isEnding = false;
 let stopServing: (() => void) | null = null;
 
 let job: Job | null = null;
-let services: Services | null = null;
+let services: PoolServices | null = null;
 
 /** Starts MPI in this process, or finds it started, so that others can open pools on it. */
 export function join(initTimeout: number): Job {
   if (job !== null) return job;
   job = joinJob(initTimeout, (_, source, tag, session) => services!.accept(source, tag, session));
-  const { mpi, hub, roll } = job;
-  services = new Services({
+  const { mpi, hub, membership } = job;
+  services = new PoolServices({
     hub,
     get isServing() {
       return stopServing !== null;
@@ -122,13 +122,13 @@ export function join(initTimeout: number): Job {
     spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
     onPool(controller) {
       met.add(controller);
-      roll.join(controller);
+      membership.join(controller);
     },
     wake: () => ring?.(),
   });
-  roll.onEnd = () => services!.leave();
-  roll.onReleased = onReleased;
-  roll.onDismissed = onDismissed;
+  membership.onEnd = () => services!.leave();
+  membership.onReleased = onReleased;
+  membership.onDismissed = onDismissed;
   return job;
 }
 
@@ -152,10 +152,10 @@ export function serve(
   else leaving.set(wait, over);
   met.delete(controller);
   if (isWanted) setTimeout(() => tellAwaited(job, wait), AWAITED_MS).unref();
-  job.roll.join(controller);
+  job.membership.join(controller);
   if (stopServing === null) {
     stopServing = startServing(job);
-    serveWhileWaiting(job).catch(giveUp);
+    serveWhileWaiting(job).catch(failWaits);
   }
   return promise;
 }
@@ -199,9 +199,9 @@ function onDismissed(controller: number): void {
     waits.delete(wait);
     isOrphan = true;
   }
-  if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.roll.isWanted) return;
+  if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.membership.isWanted) return;
   isEnding = true;
-  job!.roll.onDesertion = null;
+  job!.membership.onDesertion = null;
   services!.dismiss();
   // Whoever opens a pool meanwhile is told that this rank has come to its end. It goes on to look
   // for messages.
@@ -213,37 +213,37 @@ function onDismissed(controller: number): void {
 function endServing(): void {
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes,
   // and so the job.
-  job!.roll.onOver = () => killAfter(EXIT_MS);
+  job!.membership.onOver = () => killAfter(EXIT_MS);
   own.on("exit", () => killDescendants(process.pid));
   exitProcess(0);
 }
 
 /** What a process does to itself in order to serve; returns what takes it back. */
-function startServing({ mpi, roll, onBell }: Job): () => void {
+function startServing({ mpi, membership, onDoorbell }: Job): () => void {
   const onRing = () => ring?.();
   const [, script] = process.argv;
   const { exit, exitCode } = process;
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
   const surviveNoMore = surviveStrayErrors(`rank ${mpi.rank}`);
-  roll.onDesertion = (code) => sayWhy(mpi.rank, code);
-  onBell.add(onRing);
+  membership.onDesertion = (code) => reportDesertion(mpi.rank, code);
+  onDoorbell.add(onRing);
   return () => {
     surviveNoMore();
-    takeSignalsBack();
-    roll.onDesertion = null;
-    onBell.delete(onRing);
+    restoreSignals();
+    membership.onDesertion = null;
+    onDoorbell.delete(onRing);
     setMainScript(null);
     process.argv[1] = script!;
     process.exit = exit;
-    endAftermath();
+    endAfterStop();
     // What tasks have set is theirs.
     setExitCode(exitCode);
-    roll.part();
+    membership.depart();
   };
 }
 
 /** MPI has failed. All else is this rank's own. */
-function giveUp(error: unknown): void {
+function failWaits(error: unknown): void {
   if (!(error instanceof BsyncError)) endWorker(error);
   for (const wait of [...waits, ...leaving.keys()]) wait.reject(error);
   waits.clear();
@@ -255,13 +255,14 @@ function giveUp(error: unknown): void {
 }
 
 /** Lets those go on whose pools have left nothing behind; true if nobody waits any more. */
-function letGo(): boolean {
+function resolveReleased(): boolean {
   // A module that is loaded for a task would see the program's own next `open` as its own.
   if (isLoading()) return false;
   for (const [wait, over] of leaving) {
     if (services!.hasChild(wait.controller, over)) continue;
     leaving.delete(wait);
-    const isLast = leaving.size === 0 && waits.size === 0 && !(isOrphan && job!.roll.isWanted);
+    const isLast =
+      leaving.size === 0 && waits.size === 0 && !(isOrphan && job!.membership.isWanted);
     if (isLast) {
       stopServing?.();
       stopServing = null;
@@ -289,7 +290,7 @@ async function serveWhileWaiting(job: Job): Promise<void> {
     if (moved && last - turned < TURN_MS) continue;
     if (moved || leaving.size > 0) {
       turned = last;
-      if (leaving.size > 0 && letGo()) return;
+      if (leaving.size > 0 && resolveReleased()) return;
       await turn(moved ? 0 : 1);
       continue;
     }
@@ -310,7 +311,7 @@ async function serveWhileWaiting(job: Job): Promise<void> {
         await turn(0);
       } else {
         await sleepUntilRung(quiet);
-        looks = BELL_LOOKS;
+        looks = DOORBELL_LOOKS;
       }
       continue;
     }
@@ -328,17 +329,17 @@ async function serveWhileWaiting(job: Job): Promise<void> {
 let ring: (() => void) | null = null;
 
 /**
- * Sleeps in the event loop, where the bells of children and controllers are heard, for some ms at
- * most.
+ * Sleeps in the event loop, where the doorbells of children and controllers are heard, for some ms
+ * at most.
  */
 async function sleepUntilRung(quiet: number): Promise<void> {
   const { relays, areNear } = services!;
-  for (const relay of relays) if (!relay.sleep()) return await turn(0);
+  for (const relay of relays) if (!relay.arm()) return await turn(0);
   await turn(Math.min(areNear ? SLEEP_MS.near : SLEEP_MS.far, 1 + quiet / 5));
-  for (const relay of relays) relay.awake();
+  for (const relay of relays) relay.disarm();
 }
 
-/** Lets the event loop turn: at once, or after `ms`, or when a bell rings. */
+/** Lets the event loop turn: at once, or after `ms`, or when a doorbell rings. */
 function turn(ms: number): Promise<void> {
   return new Promise((resolve) => {
     if (ms === 0) return void setImmediate(resolve);

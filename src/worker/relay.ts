@@ -1,16 +1,16 @@
-import { PROGRAM_OVER, type Ending } from "../os/exit.ts";
+import { PROGRAM_OVER, type ExitStatus } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import { takeIn } from "../link/link.ts";
-import { LocalLink } from "../link/local/process.ts";
+import { ProcessLink } from "../link/local/process.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
-import type { MpiLink } from "../link/mpi/hub.ts";
+import type { RankLink } from "../link/mpi/hub.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS, LOOKS } from "../os/waits.ts";
-import type { Place } from "../os/worker-env.ts";
+import type { ServedRank } from "../os/worker-env.ts";
 import { Kind, type LostChild } from "../wire/messages.ts";
-import { At, INITIALIZER } from "../wire/task-id.ts";
+import { Activity, INITIALIZER } from "../wire/task-id.ts";
 import { guarded } from "./ignored-signals.ts";
 import { type Greeting, readGreeting, introduce } from "../wire/greeting.ts";
 import { firstKind, readFrames } from "../wire/reader.ts";
@@ -25,13 +25,13 @@ const READ_MS = 2;
  * what is said to itself. When the child is gone, so is this: the controller, which is told how
  * that came, asks for another one in a session of its own.
  */
-export class Relay {
-  readonly #up: MpiLink;
+export class ChildRelay {
+  readonly #up: RankLink;
   readonly #us: Greeting;
   readonly #onOver: () => void;
   readonly #upward: MessageWriter;
   readonly #downward: MessageWriter;
-  #child: LocalLink | null = null;
+  #child: ProcessLink | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
   /** The child has said something. */
   #answered = false;
@@ -57,7 +57,7 @@ export class Relay {
    * `spinUs` is how long the rank looks for messages before it sleeps; `onOver` is called when the
    * child is gone.
    */
-  constructor(up: MpiLink, spinUs: number, onOver: () => void) {
+  constructor(up: RankLink, spinUs: number, onOver: () => void) {
     this.#up = up;
     this.#us = introduce(spinUs);
     this.#onOver = onOver;
@@ -69,13 +69,13 @@ export class Relay {
    * Starts the child. `message` is the controller's, which asks for it; `wake` is called when the
    * child rings.
    */
-  start(bytes: Uint8Array, length: number, place: Place, wake: () => void): void {
+  start(bytes: Uint8Array, length: number, servedRank: ServedRank, wake: () => void): void {
     readFrames(bytes, length, [], (frame) => {
       this.#up.meet(readGreeting(readContent(frame)));
     });
     try {
-      this.#child = new LocalLink(
-        { env: undefined, cwd: undefined, place },
+      this.#child = new ProcessLink(
+        { env: undefined, cwd: undefined, servedRank },
         {
           onMessage: (bytes, length, buffers) =>
             guarded(() => this.#passUp(bytes, length, buffers)),
@@ -114,19 +114,19 @@ export class Relay {
   answer(): void {}
 
   /** It starts no calls. */
-  onSent(): void {}
+  onFlushed(): void {}
 
   poll(): boolean {
     return this.#child?.poll() ?? false;
   }
 
   /** Before the rank sleeps; false if there is something to do. */
-  sleep(): boolean {
-    return this.#child?.sleep() ?? true;
+  arm(): boolean {
+    return this.#child?.arm() ?? true;
   }
 
-  awake(): void {
-    this.#child?.awake();
+  disarm(): void {
+    this.#child?.disarm();
   }
 
   /**
@@ -146,12 +146,12 @@ export class Relay {
   /** The rank has come to its end, though the pool has not let it go. */
   leave(): void {
     // Before the child hears of its end: from then on it has nothing begun.
-    const told = this.#told;
+    const currentTask = this.#currentTask;
     this.#child?.dismiss();
-    this.#lose(PROGRAM_OVER, told);
+    this.#lose(PROGRAM_OVER, currentTask);
   }
 
-  #passDown(child: LocalLink, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+  #passDown(child: ProcessLink, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     this.#downward.load(bytes, length, buffers);
     child.send(this.#downward);
     this.#glance ??= this.#glanceSoon(child.reading);
@@ -170,9 +170,9 @@ export class Relay {
     this.#glance = null;
     const child = this.#child;
     if (child === null) return;
-    const { told, unread, reading } = child;
+    const { currentTask, unread, reading } = child;
     this.#stood = null;
-    if (told !== At.Nothing || !unread || !this.#answered) return;
+    if (currentTask !== Activity.Idle || !unread || !this.#answered) return;
     // What it has answered goes before what is said of it.
     takeIn(child);
     if (reading === null || reading !== read || !child.isCaughtUp) {
@@ -180,38 +180,38 @@ export class Relay {
       return;
     }
     this.#stood = reading;
-    this.#say(Kind.Held, At.Nothing, this.#recalls);
+    this.#send(Kind.StillAt, Activity.Idle, this.#recalls);
   }
 
   /**
    * Passes on the recall that is due, unless the child still reads: of that it would begin nothing,
    * and have to get it again.
    */
-  #recall(child: LocalLink): void {
+  #recall(child: ProcessLink): void {
     const message = this.#recallDue!;
-    const { told, unread, reading } = child;
+    const { currentTask, unread, reading } = child;
     const stands = reading !== null && reading === this.#recallRead;
     this.#recallRead = reading;
-    if (told === At.Nothing && unread && !stands) {
+    if (currentTask === Activity.Idle && unread && !stands) {
       return this.#after(READ_MS, (child) => this.#recall(child));
     }
     this.#recallDue = null;
     this.#recalls = child.recall();
     this.#passDown(child, message, message.length, []);
-    if (told !== undefined) this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
+    if (currentTask !== undefined) this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
   }
 
   /** Says what the child has begun, since it begins nothing more of what it was sent. */
-  #tellHeld(child: LocalLink): void {
-    const { told } = child;
+  #tellHeld(child: ProcessLink): void {
+    const { currentTask } = child;
     takeIn(child);
-    const isCertain = told !== At.Nothing || child.isCaughtUp;
-    if (isCertain) this.#say(Kind.Held, told!, this.#recalls);
+    const isCertain = currentTask !== Activity.Idle || child.isCaughtUp;
+    if (isCertain) this.#send(Kind.StillAt, currentTask!, this.#recalls);
     else this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
   }
 
   /** What is to be done next about a recall, unless there is another one by then, or no child. */
-  #after(ms: number, deed: (child: LocalLink) => void): void {
+  #after(ms: number, deed: (child: ProcessLink) => void): void {
     if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
     this.#recallTimer = setTimeout(() => {
       this.#recallTimer = null;
@@ -230,11 +230,13 @@ export class Relay {
    * The controller takes it that `task` (0: whatever it is) keeps the child. It may have gone on
    * since.
    */
-  #kill(child: LocalLink, task: number): void {
-    const { told } = child;
+  #kill(child: ProcessLink, task: number): void {
+    const { currentTask } = child;
     const hasGoneOn =
-      told !== undefined &&
-      (told === At.Nothing ? !child.unread : told !== At.Loading && told !== task);
+      currentTask !== undefined &&
+      (currentTask === Activity.Idle
+        ? !child.unread
+        : currentTask !== Activity.Loading && currentTask !== task);
     if (task !== 0 && hasGoneOn) return;
     if (child.isHeldByWrite) child.endWithin(CHILD_LINGER_MS);
     else child.kill();
@@ -248,29 +250,29 @@ export class Relay {
   #look(): void {
     const child = this.#child;
     if (child === null) return;
-    const { reading, told, unread } = child;
-    const busy = told === At.Loading || told === INITIALIZER;
+    const { reading, currentTask, unread } = child;
+    const busy = currentTask === Activity.Loading || currentTask === INITIALIZER;
     const stands = unread && !busy && reading !== null && reading === this.#read;
     this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
     this.#read = reading;
-    if (this.#looks < LOOKS || told === undefined) return;
-    if (told === At.Nothing) return child.isHeldByWrite ? undefined : child.kill();
-    this.#say(Kind.Stands, told);
+    if (this.#looks < LOOKS || currentTask === undefined) return;
+    if (currentTask === Activity.Idle) return child.isHeldByWrite ? undefined : child.kill();
+    this.#send(Kind.Stalled, currentTask);
   }
 
-  #say(kind: Kind, task: number, number = 0): void {
+  #send(kind: Kind, task: number, number = 0): void {
     const message = new MessageWriter(this.#up.session);
     message.write(kind, task, number);
     this.#up.send(message);
   }
 
   /** What the child is at, as far as that is known. */
-  get #told(): number | null {
-    return this.#child === null ? At.Nothing : (this.#child.told ?? null);
+  get #currentTask(): number | null {
+    return this.#child === null ? Activity.Idle : (this.#child.currentTask ?? null);
   }
 
-  #lose(ending: Ending, told = this.#told): void {
-    const lost: LostChild = { ...ending, told };
+  #lose(ending: ExitStatus, currentTask = this.#currentTask): void {
+    const lost: LostChild = { ...ending, currentTask };
     sendFrame(this.#up, Kind.Lost, 0, lost);
     // It may expect nothing, and so not look.
     this.#up.ring();
@@ -290,7 +292,7 @@ export class Relay {
   }
 }
 
-function notStarted(error: unknown): Ending {
+function notStarted(error: unknown): ExitStatus {
   const ending = { exitCode: null, signal: null };
   if (error instanceof NoMemoryError) {
     return { ...ending, text: `could not be started (${error.message})`, cause: error.cure };

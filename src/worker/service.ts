@@ -1,18 +1,17 @@
-import type { MpiHub, MpiLink } from "../link/mpi/hub.ts";
+import type { MpiHub, RankLink } from "../link/mpi/hub.ts";
 import { isForWorker, wireTag } from "../job/membership.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/mpi/frames.ts";
 import { Kind, type Released } from "../wire/messages.ts";
 import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./ignored-signals.ts";
-import { Relay } from "./relay.ts";
+import { ChildRelay } from "./relay.ts";
 import { Session } from "./session.ts";
-import { At } from "../wire/task-id.ts";
+import { Activity } from "../wire/task-id.ts";
 import { firstKind } from "../wire/reader.ts";
-import { MessageWriter } from "../wire/writer.ts";
 
 /** What a service needs of its rank. */
-export interface Host {
+export interface RankHost {
   readonly hub: MpiHub;
   /**
    * True while the rank waits in `open`: else its thread is the program's, and what comes is kept.
@@ -40,21 +39,27 @@ interface Message {
  * What a rank does for one pool: it runs its session, or relays for that of a child where the pool
  * is isolated. The first message says which.
  */
-class Service {
-  readonly link: MpiLink;
-  served: Session | Relay | null = null;
-  readonly #host: Host;
-  readonly #services: Services;
+class PoolService {
+  readonly link: RankLink;
+  served: Session | ChildRelay | null = null;
+  readonly #host: RankHost;
+  readonly #services: PoolServices;
   /** What came while the rank did not serve. */
   #kept: Message[] = [];
 
-  constructor(host: Host, services: Services, source: number, tag: number, session: number) {
+  constructor(
+    host: RankHost,
+    services: PoolServices,
+    source: number,
+    tag: number,
+    session: number,
+  ) {
     this.#host = host;
     this.#services = services;
     this.link = host.hub.connect(source, tag, session, {
       onMessage: (bytes, length, buffers) => guarded(() => this.#receive(bytes, length, buffers)),
       onPause: () => guarded(() => this.served?.answer()),
-      onSent: () => guarded(() => this.served?.onSent()),
+      onFlushed: () => guarded(() => this.served?.onFlushed()),
       onLost: ({ text }) => {
         process.stderr.write(`bsync: rank ${host.hub.mpi.rank}: rank ${source} ${text}\n`);
         exitProcess(1);
@@ -117,18 +122,16 @@ class Service {
   /** Whoever opens a pool here comes too late. */
   #refuse(kind: number): void {
     if (kind === Kind.Spawn) {
-      sendFrame(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, told: At.Nothing });
+      sendFrame(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, currentTask: Activity.Idle });
     } else if (kind === Kind.Open) {
-      const message = new MessageWriter(this.link.session);
-      message.write(Kind.Closed, 0);
-      this.link.send(message);
+      sendFrame(this.link, Kind.Closed, 0);
     }
     this.over();
   }
 
   #relay(bytes: Uint8Array, length: number): void {
     const { rank, size } = this.#host.hub.mpi;
-    const relay = new Relay(this.link, this.#host.spinUs.relay, () => {
+    const relay = new ChildRelay(this.link, this.#host.spinUs.relay, () => {
       this.over();
       this.#host.wake();
     });
@@ -140,14 +143,14 @@ class Service {
 }
 
 /** All that a rank does for pools, told apart by their controllers and tags. */
-export class Services {
+export class PoolServices {
   /** For the pools that are isolated. */
-  readonly relays = new Set<Relay>();
-  readonly #host: Host;
-  readonly #all = new Set<Service>();
+  readonly relays = new Set<ChildRelay>();
+  readonly #host: RankHost;
+  readonly #all = new Set<PoolService>();
   #isOver = false;
 
-  constructor(host: Host) {
+  constructor(host: RankHost) {
     this.#host = host;
   }
 
@@ -155,10 +158,10 @@ export class Services {
    * Makes the link for a message of a session that is new; null for what comes late for one that is
    * over.
    */
-  accept(source: number, tag: number, session: number): MpiLink | null {
+  accept(source: number, tag: number, session: number): RankLink | null {
     if (!isForWorker(source, this.#host.hub.mpi.rank, tag)) return null;
     this.#find(source, tag)?.end();
-    const service = new Service(this.#host, this, source, tag, session);
+    const service = new PoolService(this.#host, this, source, tag, session);
     this.#all.add(service);
     return service.link;
   }
@@ -180,23 +183,23 @@ export class Services {
   }
 
   /** One has come to its end. */
-  forget(service: Service): void {
+  forget(service: PoolService): void {
     this.#all.delete(service);
-    if (service.served instanceof Relay) this.relays.delete(service.served);
+    if (service.served instanceof ChildRelay) this.relays.delete(service.served);
   }
 
   /** A pool is over: whatever is left of it here ends. */
   end(source: number, { tag, before }: Released): void {
     const service = this.#ofPool(source, tag);
     if (service === undefined || service.link.session >= before) return;
-    if (service.served instanceof Relay) service.served.finish();
+    if (service.served instanceof ChildRelay) service.served.finish();
     else service.end();
   }
 
   /** Whether a child still works for that pool. */
   hasChild(source: number, { tag, before }: Released): boolean {
     const service = this.#ofPool(source, tag);
-    return service?.served instanceof Relay && service.link.session < before;
+    return service?.served instanceof ChildRelay && service.link.session < before;
   }
 
   /** The rank serves again: what was kept is taken in. */
@@ -228,11 +231,11 @@ export class Services {
     return moved;
   }
 
-  #ofPool(controller: number, tag: number): Service | undefined {
+  #ofPool(controller: number, tag: number): PoolService | undefined {
     return this.#find(controller, wireTag(controller, this.#host.hub.mpi.rank, tag));
   }
 
-  #find(source: number, tag: number): Service | undefined {
+  #find(source: number, tag: number): PoolService | undefined {
     for (const service of this.#all) {
       if (service.link.rank === source && service.link.tag === tag) return service;
     }

@@ -21,8 +21,8 @@ import { isLeaving } from "../os/output.ts";
 import { Kind, type FunctionTold, type Opening, type Rules } from "../wire/messages.ts";
 import { call, follow, isOver, late, type Outcome, Pending, thrown } from "./call.ts";
 import { RunningCall, type Workplace } from "../context.ts";
-import { guarded, leaveToController } from "./ignored-signals.ts";
-import { At, INITIALIZER } from "../wire/task-id.ts";
+import { guarded, ignoreSignals } from "./ignored-signals.ts";
+import { Activity, INITIALIZER } from "../wire/task-id.ts";
 import { prepareWatchdog } from "./watchdog.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { checkBuffers } from "../wire/layout.ts";
@@ -146,7 +146,7 @@ export class Session {
   }
 
   /** What was sent has left: a call that has waited for that runs. */
-  onSent(): void {
+  onFlushed(): void {
     const held = this.#held;
     this.#held = null;
     if (held !== null) this.#go(held);
@@ -183,14 +183,14 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#decoding) as Opening & Rules;
     this.#maxMemory = opening.maxMemory;
-    leaveToController(opening.drainSignals);
+    ignoreSignals(opening.drainSignals);
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
     setMainScript(opening.main, opening.text);
     if (!isGiven(opening.main)) process.argv[1] = opening.main;
     this.#link?.meet(opening);
-    const board = this.#link?.offerBoard?.() ?? null;
-    const greeting = board === null ? this.#greeting : { ...this.#greeting, board };
+    const statusPage = this.#link?.offerStatusPage?.() ?? null;
+    const greeting = statusPage === null ? this.#greeting : { ...this.#greeting, statusPage };
     this.#send(Kind.Ready, 0, 0, this.#encode(greeting));
   }
 
@@ -200,7 +200,7 @@ export class Session {
     this.#functions.set(id, known);
     this.#resolving++;
     // A call that awaits is what this worker is at, whatever is loaded meanwhile.
-    if (!this.#isBusy) this.#link?.tell(At.Loading);
+    if (!this.#isBusy) this.#link?.report(Activity.Loading);
     void this.#load(known, reference);
   }
 
@@ -269,7 +269,7 @@ export class Session {
   ): void {
     // Told until its answer is on its way: should this process end, be it by the arguments, it is
     // known what it had begun. What was taken back meanwhile is another worker's.
-    if (this.#link?.tell(task) === false) return;
+    if (this.#link?.report(task) === false) return;
     this.#unanswered = task;
     try {
       this.#begin(task, order, fn, deadline, attempt, encoded);
@@ -320,7 +320,7 @@ export class Session {
     const { label } = this.#functions.get(fn)!;
     const number = task === INITIALIZER ? 0 : order;
     const running = new RunningCall(task, number, attempt, this.#place, label);
-    if (this.#link?.hold?.()) {
+    if (this.#link?.flush?.()) {
       this.#held = { task, run: () => this.#run(running, found, args, deadline) };
     } else {
       this.#run(running, found, args, deadline);
@@ -381,7 +381,7 @@ export class Session {
     if (rss() <= this.#maxMemory) return;
     this.#maxMemory = Infinity;
     if (!this.#writer.fits()) this.#flush(now);
-    this.#writer.write(Kind.Spent, 0);
+    this.#writer.write(Kind.OverMemory, 0);
   }
 
   #cancel(task: number): void {
@@ -422,7 +422,7 @@ export class Session {
   #close(): void {
     const running = this.#running;
     this.#running = null;
-    this.#sayClosed();
+    this.#sendClosed();
     this.#flush();
     this.#end(running);
   }
@@ -432,12 +432,12 @@ export class Session {
    * told.
    */
   leave(): void {
-    this.#sayClosed();
+    this.#sendClosed();
     this.sendAnswers();
     this.#end(this.#running);
   }
 
-  #sayClosed(): void {
+  #sendClosed(): void {
     if (!this.#writer.fits()) this.sendAnswers();
     this.#writer.write(Kind.Closed, 0);
   }
@@ -496,7 +496,7 @@ export class Session {
   #tellReturned(task: number, content: Encoded): void {
     if (bytesOf(content) < OUT_OF_BAND_BYTES) return;
     if (!this.#writer.fits()) this.sendAnswers();
-    this.#writer.write(Kind.Returned, task);
+    this.#writer.write(Kind.Finished, task);
     this.sendAnswers();
   }
 
@@ -517,12 +517,12 @@ export class Session {
   #flush(now = performance.now()): void {
     this.#flushed = now;
     this.sendAnswers();
-    if (!this.#isBusy) this.#link?.tell(this.#idleAt);
+    if (!this.#isBusy) this.#link?.report(this.#idleAt);
   }
 
   /** What it is at when it runs nothing. */
   get #idleAt(): number {
-    return this.#resolving > 0 ? At.Loading : At.Nothing;
+    return this.#resolving > 0 ? Activity.Loading : Activity.Idle;
   }
 
   #encode(value: unknown): Encoded {

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { usingMpi } from "../../index.ts";
-import { NOTE } from "../../src/link/local/ring-buffer.ts";
+import { TASK_WORD } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES } from "../../src/link/local/shared.ts";
 
 /** What each of these tasks is worth in the end. */
@@ -133,7 +133,7 @@ function scribble(): never {
   const start = parseInt(line, 16);
   const memory = openSync("/proc/self/mem", "r+");
   const bytes = Uint8Array.from({ length: SHARED_BYTES }, (_, i) => (i * 2_654_435_761) >>> 13);
-  const note = SHARED_BYTES / 2 + 4 * NOTE;
+  const note = SHARED_BYTES / 2 + 4 * TASK_WORD;
   writeSync(memory, bytes, note + 4, SHARED_BYTES - note - 4, start + note + 4);
   writeSync(memory, bytes, 0, note, start);
   for (;;) Bun.sleepSync(10);

@@ -9,10 +9,10 @@ import { Controller } from "../../src/controller/controller.ts";
 import { BsyncError } from "../../src/errors.ts";
 import { recordOf } from "../../src/function/reference.ts";
 import type { Link, LinkOwner } from "../../src/link/link.ts";
-import { Piece, Ring, RING_HEADER } from "../../src/link/local/ring-buffer.ts";
+import { Piece, RingBuffer, RING_HEADER } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES, SharedLink } from "../../src/link/local/shared.ts";
-import type { Asker, Surroundings } from "../../src/backend/backend.ts";
-import { Kind } from "../../src/wire/messages.ts";
+import type { BackendOwner, Backend } from "../../src/backend/backend.ts";
+import { FRAMES, Kind } from "../../src/wire/messages.ts";
 import { Known, received } from "../codec/trip.ts";
 import { mutate, type Random } from "./random.ts";
 import { type Frame, readFrames, readHead } from "../../src/wire/reader.ts";
@@ -129,7 +129,7 @@ function ring(random: Random): void {
   const around = 64;
   const whole = new Uint8Array(new ArrayBuffer(RING_HEADER + RING_BYTES + 2 * around)).fill(0xee);
   const memory = whole.subarray(around, whole.length - around).fill(0);
-  const [writer, reader] = [new Ring(memory), new Ring(memory)];
+  const [writer, reader] = [new RingBuffer(memory), new RingBuffer(memory)];
   const bytes = new Uint8Array(400).fill(7);
   let taken = 0;
   const take = (_: number, from: Uint8Array, start: number, length: number) => {
@@ -152,7 +152,7 @@ function ring(random: Random): void {
         if (reads > RING_BYTES / 8) throw new Error("it reads on and on");
       }
     });
-    void [reader.readable, writer.drained, writer.position, reader.note];
+    void [reader.readable, writer.drained, writer.position, reader.taskWord];
   }
   if (taken > 4 * (RING_BYTES / 8 + 1)) throw new Error(`${taken} records`);
   for (const at of [...Array(around).keys()]) {
@@ -193,13 +193,13 @@ function link(random: Random): void {
     if (random.oneIn(2)) scribble(random, shared.subarray(random.pick([0, half]), half));
     for (let polls = 0; polls < 4; polls++) to.poll();
     from.poll();
-    void [to.told, from.reading, to.sleep()];
+    void [to.currentTask, from.reading, to.arm()];
   }
   for (const end of ends) end.close();
 }
 
 /** The outside of a controller whose workers say whatever `random` says. */
-class Hostile implements Surroundings {
+class Hostile implements Backend {
   readonly session = 1;
   readonly opening = {
     main: "/main.ts",
@@ -213,7 +213,7 @@ class Hostile implements Surroundings {
   /** The numbers of the tasks that each worker has been sent. */
   readonly sent = new Map<number, number[]>();
 
-  attach(_: Asker): void {}
+  attach(_: BackendOwner): void {}
   hostOf(): string {
     return "here";
   }
@@ -228,7 +228,7 @@ class Hostile implements Surroundings {
   checkAlive(): void {}
   wait(): void {}
   wake(): void {}
-  rest(): void {}
+  unref(): void {}
   leave(): void {}
 
   connect(index: number, owner: LinkOwner): Link {
@@ -242,11 +242,11 @@ class Hostile implements Surroundings {
           if (kind === Kind.Call) this.sent.get(index)!.push(task);
         });
       },
-      rouse() {},
+      prewake() {},
       poll: () => false,
-      tell: () => true,
+      report: () => true,
       resume() {},
-      told: undefined,
+      currentTask: undefined,
       reading: null,
       received: 0,
       meet() {},
@@ -265,15 +265,7 @@ const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const GREETING = { pid: 7, host: "here", pidSpace: "", spinUs: 0 };
 
 /** What a worker may say. */
-const ANSWERS = [
-  Kind.Result,
-  Kind.Failure,
-  Kind.Started,
-  Kind.Closed,
-  Kind.Ready,
-  Kind.Spent,
-  Kind.Recalled,
-];
+const ANSWERS = Object.values(Kind).filter((kind) => FRAMES[kind].from === "worker");
 
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {

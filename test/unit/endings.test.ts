@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { likelyCause } from "../../src/os/exit.ts";
+import { explainExit } from "../../src/os/exit.ts";
 
 const CASES: readonly (readonly [number | null, string | null, RegExp])[] = [
   [0, null, /process\.exit\(0\)/],
@@ -15,5 +15,5 @@ const CASES: readonly (readonly [number | null, string | null, RegExp])[] = [
 ];
 
 test.each(CASES)("exit code %p, signal %p", (exitCode, signal, expected) => {
-  expect(likelyCause({ exitCode, signal })).toMatch(expected);
+  expect(explainExit({ exitCode, signal })).toMatch(expected);
 });

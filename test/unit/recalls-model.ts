@@ -1,12 +1,12 @@
 import type { Connection } from "../../src/controller/connection.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
-import { At } from "../../src/wire/task-id.ts";
+import { Activity } from "../../src/wire/task-id.ts";
 import { Recalls } from "../../src/controller/recalls.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { Task, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { DEFAULTS } from "./scheduler-model.ts";
-import type { ControlledLink } from "../../src/link/link.ts";
+import type { ControllerEnd } from "../../src/link/link.ts";
 
 /** ms that a message takes from one side to the other. */
 const WAY_MS = 0.01;
@@ -20,7 +20,7 @@ export type Sight = "seen" | "isolated" | "far";
 /** A worker that runs one call at a time, and tells what it begins as `link/note.ts` has it. */
 class ModelledWorker {
   readonly queue: Sent[] = [];
-  told: number = At.Nothing;
+  told: number = Activity.Idle;
   recalls = 0;
   known = 0;
   isBusy = false;
@@ -53,7 +53,7 @@ export class Rig {
     for (const sight of sights) this.#add(sight);
     this.recalls = new Recalls(this.scheduler, this.connections, {
       recall: (connection) => this.#recall(connection),
-      takeBack: ({ record, link }) => this.#giveBack(record, link!.told!),
+      takeBack: ({ record, link }) => this.#giveBack(record, link!.currentTask!),
     });
   }
 
@@ -71,7 +71,7 @@ export class Rig {
     record.isSeen = link.isSeen;
     this.workers.push(worker);
     // All that is looked at here.
-    this.connections.push({ record, link: link as unknown as ControlledLink } as Connection);
+    this.connections.push({ record, link: link as unknown as ControllerEnd } as Connection);
     this.scheduler.ready(record);
   }
 
@@ -152,7 +152,7 @@ export class Rig {
     const ms = this.#lengths.get(task)!;
     this.#after(ms, () => {
       worker.isBusy = false;
-      if (worker.queue.length === 0) worker.told = At.Nothing;
+      if (worker.queue.length === 0) worker.told = Activity.Idle;
       this.#after(WAY_MS, () => {
         if (this.scheduler.answered(record, task.id, ms * 1000, this.now) !== null) this.#left--;
         this.#dispatch();
@@ -166,7 +166,7 @@ export class Rig {
     const { record } = this.connections[index]!;
     worker.known = recall;
     this.#after(WAY_MS, () => {
-      if (record.recalled) this.#giveBack(record, At.Nothing);
+      if (record.recalled) this.#giveBack(record, Activity.Idle);
       this.scheduler.resume(record);
       this.#dispatch();
     });
@@ -182,7 +182,7 @@ export class Rig {
     if (link!.isSeen) worker.recalls = recall;
     else this.#after(WAY_MS, () => (worker.recalls = Math.max(worker.recalls, worker.known)));
     this.#send(index, recall);
-    if (link!.isSeen && link!.told === undefined) {
+    if (link!.isSeen && link!.currentTask === undefined) {
       this.#after(1 + 2 * WAY_MS, () => {
         if (!record.recalled || worker.recalls !== recall) return;
         this.#giveBack(record, worker.told);
@@ -194,7 +194,7 @@ export class Rig {
   #giveBack(record: WorkerRecord, at: number): boolean {
     const { inFlight } = record;
     if (inFlight.findIndex(({ id }) => id === at) < 0) this.recalls.wasInVain([...inFlight]);
-    this.scheduler.takeBack(record, at, this.recalls.heldFor(record, this.now));
+    this.scheduler.reclaim(record, at, this.recalls.heldFor(record, this.now));
     return true;
   }
 }

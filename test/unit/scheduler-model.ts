@@ -266,7 +266,7 @@ export class Model {
       .slice(count)
       .filter((task) => !task.settled && !this.#pins.has(task));
     expect(this.scheduler.heldBy(seat.record, count) > 0).toBe(others.length > 0);
-    this.scheduler.takeBack(seat.record, last?.id ?? 0, elapsed);
+    this.scheduler.reclaim(seat.record, last?.id ?? 0, elapsed);
     if (last !== undefined && !last.settled && elapsed >= SHORT_US) {
       expect(last.fn.expected).toBeGreaterThanOrEqual(SHORT_US);
     }

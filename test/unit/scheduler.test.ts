@@ -389,7 +389,7 @@ describe("workers that have had all the tasks they may have", () => {
       expect(scheduler.stateOf(worker)).toBe(i < 2 ? "busy" : "starting");
     }
     expect(startAll(scheduler)).toEqual([]);
-    expect(scheduler.isSpent(worker)).toBeTrue();
+    expect(scheduler.isRetiring(worker)).toBeTrue();
     expect([scheduler.retire(worker, 10), scheduler.retire(worker, 11)]).toEqual([true, false]);
     // One that does not go is killed.
     expect(scheduler.due(10 + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
@@ -470,7 +470,7 @@ test("who takes in a call has time for that, and who sends its result; a call th
   expect(scheduler.due(10 + START_MS, moves)).toEqual([]);
   expect(scheduler.nextDeadline).toBe(10 + 2 * START_MS);
   scheduler.started(worker, first.id, 20_000);
-  scheduler.returned(worker, first.id, 20_010);
+  scheduler.finished(worker, first.id, 20_010);
   expect(scheduler.due(20_010 + START_MS, moves)).toEqual([]);
   const late = { kind: "expired", task: first, worker, stage: "returned" } as const;
   expect(scheduler.due(20_010 + 2 * START_MS)).toEqual([late]);

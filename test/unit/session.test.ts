@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
 import { setMainScript } from "../../src/function/main-script.ts";
 import type { Link } from "../../src/link/link.ts";
-import { Note } from "../../src/link/task-word.ts";
+import { TaskWord } from "../../src/link/task-word.ts";
 import { Session } from "../../src/worker/session.ts";
 import { Kind } from "../../src/wire/messages.ts";
 import { introduce } from "../../src/wire/greeting.ts";
@@ -32,13 +32,13 @@ const encoded = (value: unknown) => encodeValue(value, "value", context);
 /** A session, and all that it says, as "Result 1". */
 class Worker {
   readonly said: string[] = [];
-  readonly recalls: Note;
+  readonly recalls: TaskWord;
   readonly #session = new Session(1, 0, () => {});
 
   constructor() {
     const words = new Int32Array(new SharedArrayBuffer(8));
-    const note = new Note(words);
-    this.recalls = new Note(words);
+    const note = new TaskWord(words);
+    this.recalls = new TaskWord(words);
     const link: Link = {
       rank: 0,
       send: (message) => {
@@ -48,11 +48,11 @@ class Worker {
           this.said.push(`${name} ${task}`);
         });
       },
-      rouse() {},
+      prewake() {},
       poll: () => false,
-      tell: (at) => note.tell(at),
+      report: (at) => note.report(at),
       resume: (recall) => note.resume(recall),
-      told: undefined,
+      currentTask: undefined,
       reading: null,
       received: 0,
       meet() {},

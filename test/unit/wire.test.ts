@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Encoded } from "../../src/codec/value.ts";
 import { BsyncError } from "../../src/errors.ts";
 import { Kind } from "../../src/wire/messages.ts";
-import { At, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
+import { Activity, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
 import { Flag, MESSAGE_BYTES } from "../../src/wire/layout.ts";
 import { firstKind, type Frame, readFrames, readHead } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
@@ -390,7 +390,7 @@ describe("numbers of tasks", () => {
     for (const from of [1, TURN - 10, 2 * TURN - 20, 2 ** 45]) {
       const ids = Array.from({ length: 40 }, (_, i) => idOf(from + i));
       for (const id of ids) {
-        expect([At.Nothing, At.Loading, INITIALIZER]).not.toContain(id);
+        expect([Activity.Idle, Activity.Loading, INITIALIZER]).not.toContain(id);
         expect(id >>> 0).toBe(id);
       }
       expect(new Set(ids).size).toBe(ids.length);

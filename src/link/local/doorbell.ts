@@ -3,9 +3,9 @@ import { writeSync } from "node:fs";
 /**
  * What wakes a sleeping process: a socket between two, and a byte that is written to it at once. (A
  * message of Bun's IPC would be written when the event loop next polls, which may be after a long
- * spin.) A round trip of two bells takes some 30 µs.
+ * spin.) A round trip of two doorbells takes some 30 µs.
  */
-export class Bell {
+export class Doorbell {
   readonly #fd: number;
   #socket: Bun.Socket | null = null;
   #closed = false;
@@ -18,7 +18,7 @@ export class Bell {
     this.#fd = fd;
     const socket = {
       data: (_: Bun.Socket, strokes: Uint8Array) => {
-        if (strokes.includes(TOLL[0]!)) onToll();
+        if (strokes.includes(LAST_RING[0]!)) onToll();
         else onRing();
       },
       open: () => {},
@@ -42,15 +42,15 @@ export class Bell {
 
   /** Wakes the other side. Never waits, never fails: a full socket has woken it already. */
   ring(): void {
-    this.#strike(STROKE);
+    this.#write(RING);
   }
 
   /** Tells the other side that this one has come to its end, where no event loop turns any more. */
-  toll(): void {
-    this.#strike(TOLL);
+  ringLast(): void {
+    this.#write(LAST_RING);
   }
 
-  #strike(stroke: Uint8Array): void {
+  #write(stroke: Uint8Array): void {
     if (this.#closed) return;
     try {
       writeSync(this.#fd, stroke);
@@ -65,5 +65,5 @@ export class Bell {
   }
 }
 
-const STROKE = new Uint8Array([1]);
-const TOLL = new Uint8Array([2]);
+const RING = new Uint8Array([1]);
+const LAST_RING = new Uint8Array([2]);

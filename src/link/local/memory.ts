@@ -44,13 +44,13 @@ export class NoMemoryError extends Error {
 
 /**
  * Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there
- * is none. `note` is to be read from the descriptor: it lies behind the memory.
+ * is none. `tail` is to be read from the descriptor: it lies behind the memory.
  */
-export function createMemory(bytes: number, note?: Uint8Array): SharedMemory {
+export function createMemory(bytes: number, tail?: Uint8Array): SharedMemory {
   const refusals: string[] = [];
   for (const folder of [MEMORY_FOLDER, tmpdir()]) {
     try {
-      return createMemoryIn(folder, bytes, note);
+      return createMemoryIn(folder, bytes, tail);
     } catch (error) {
       // Nor has any other folder a descriptor for it.
       if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
@@ -61,11 +61,11 @@ export function createMemory(bytes: number, note?: Uint8Array): SharedMemory {
 }
 
 /** The same in one folder; throws what the system says. */
-export function createMemoryIn(folder: string, bytes: number, note?: Uint8Array): SharedMemory {
+export function createMemoryIn(folder: string, bytes: number, tail?: Uint8Array): SharedMemory {
   const fd = openNameless(folder);
   try {
     fill(fd, bytes);
-    if (note !== undefined) writeAll(fd, note, bytes);
+    if (tail !== undefined) writeAll(fd, tail, bytes);
     return { fd, memory: mapMemory(fd, bytes) };
   } catch (error) {
     closeSync(fd);

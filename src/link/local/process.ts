@@ -9,16 +9,16 @@ import { statOf } from "../../os/proc.ts";
 import { listenUnseen } from "../../os/unseen.ts";
 import { CHILD_LINGER_MS, LINGER_MS } from "../../os/waits.ts";
 import {
-  BELL_FD,
+  DOORBELL_FD,
   LIFE_FD,
-  type Place,
-  servedPlace,
+  type ServedRank,
+  servedRank,
   worksInJob,
-  writeNote,
+  writeStart,
 } from "../../os/worker-env.ts";
 import { killGroup } from "../../os/processes.ts";
-import { At } from "../../wire/task-id.ts";
-import { Bell } from "./doorbell.ts";
+import { Activity } from "../../wire/task-id.ts";
+import { Doorbell } from "./doorbell.ts";
 import type { Link, LinkOwner } from "../link.ts";
 import { createMemory } from "./memory.ts";
 import {
@@ -30,19 +30,19 @@ import {
 } from "../../os/runtime.ts";
 import { watchUncaught } from "../../os/uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
-import type { Ending } from "../../os/exit.ts";
+import type { ExitStatus } from "../../os/exit.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
 
 /** What a local worker inherits. */
-export interface LocalOptions {
+export interface ProcessOptions {
   /** Its whole environment, as for `Bun.spawn`; that of this process when undefined. */
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
   /** The rank it works for, if it does. */
-  readonly place: Place | null;
+  readonly servedRank: ServedRank | null;
 }
 
-const alive = new Set<LocalLink>();
+const alive = new Set<ProcessLink>();
 let watching = false;
 
 /** ms between two looks at whether they have gone. */
@@ -58,7 +58,7 @@ const HEARS_MS = 100;
  * Workers go with the program, whatever they are doing, but for what they have written and nobody
  * has read yet.
  */
-function endAtExit(link: LocalLink): void {
+function endAtExit(link: ProcessLink): void {
   alive.add(link);
   if (watching) return;
   watching = true;
@@ -81,11 +81,11 @@ function endAll(): void {
  * through shared memory. Bun's IPC channel carries none: it tells either side when the other is
  * gone.
  */
-export class LocalLink implements Link {
+export class ProcessLink implements Link {
   readonly rank = null;
   readonly #process: Bun.Subprocess;
   readonly #channel: SharedLink;
-  readonly #bell: Bell;
+  readonly #doorbell: Doorbell;
   /** Open as long as the worker may live: the system ends it when this end is closed. */
   #life: number | null = null;
   #owner: LinkOwner;
@@ -100,10 +100,17 @@ export class LocalLink implements Link {
   #writing: Writing | null = null;
   readonly #heldWrite: HeldWrite;
 
-  /** `onBell` is called when the worker rings, `onBacklog` when there is something left to send. */
-  constructor(options: LocalOptions, owner: LinkOwner, onBell: () => void, onBacklog: () => void) {
+  /**
+   * `onDoorbell` is called when the worker rings, `onBacklog` when there is something left to send.
+   */
+  constructor(
+    options: ProcessOptions,
+    owner: LinkOwner,
+    onDoorbell: () => void,
+    onBacklog: () => void,
+  ) {
     this.#owner = owner;
-    const { fd, memory } = createMemory(SHARED_BYTES, noteFor(options));
+    const { fd, memory } = createMemory(SHARED_BYTES, startFor(options));
     let child: Bun.Subprocess | null = null;
     try {
       child = this.#process = this.#start(options, fd);
@@ -116,10 +123,10 @@ export class LocalLink implements Link {
         onTorn: (buffer) => this.#owner.onTorn?.(buffer),
         onLost: (ending) => this.#malformed(ending),
       };
-      const bell = new Bell(this.#process.stdio[BELL_FD] as number, onBell);
-      this.#bell = bell;
+      const doorbell = new Doorbell(this.#process.stdio[DOORBELL_FD] as number, onDoorbell);
+      this.#doorbell = doorbell;
       this.#life = this.#process.stdio[LIFE_FD] as number;
-      this.#channel = new SharedLink(memory, 0, handOver, () => bell.ring(), onBacklog);
+      this.#channel = new SharedLink(memory, 0, handOver, () => doorbell.ring(), onBacklog);
     } catch (error) {
       // Nobody will ever have this link.
       this.#gone = true;
@@ -138,22 +145,22 @@ export class LocalLink implements Link {
     this.#channel.send(message);
   }
 
-  rouse(): void {
-    this.#channel.rouse();
+  prewake(): void {
+    this.#channel.prewake();
   }
 
   poll(): boolean {
     return this.#channel.poll();
   }
 
-  tell(): boolean {
+  report(): boolean {
     return true;
   }
 
   resume(): void {}
 
-  get told(): number | undefined {
-    return this.#channel.told;
+  get currentTask(): number | undefined {
+    return this.#channel.currentTask;
   }
 
   recall(): number {
@@ -161,7 +168,7 @@ export class LocalLink implements Link {
   }
 
   get isSeen(): boolean {
-    return this.#channel.told !== undefined;
+    return this.#channel.currentTask !== undefined;
   }
 
   get isCaughtUp(): boolean {
@@ -187,7 +194,7 @@ export class LocalLink implements Link {
     this.#owner = { onMessage() {}, onPause() {}, onLost() {} };
     this.endWithin(LINGER_MS);
     this.#channel.close();
-    this.#bell.close();
+    this.#doorbell.close();
   }
 
   kill(): void {
@@ -223,7 +230,7 @@ export class LocalLink implements Link {
     this.#lateAt = now + CHILD_LINGER_MS;
     this.#deafAt = now + HEARS_MS;
     this.#writing = new Writing(this.#process.pid);
-    if (this.#bell !== null) this.#bell.toll();
+    if (this.#doorbell !== null) this.#doorbell.ringLast();
     else this.#process.disconnect();
   }
 
@@ -236,18 +243,18 @@ export class LocalLink implements Link {
   }
 
   #mayStay(now: number): boolean {
-    const hasHeard = (this.#channel.told ?? At.Nothing) === At.Nothing;
+    const hasHeard = (this.#channel.currentTask ?? Activity.Idle) === Activity.Idle;
     if (now >= this.#deafAt && !hasHeard) return false;
     return now < this.#lateAt || this.#writing?.goesOn === true;
   }
 
   /** Before this process sleeps; false if there is something to do. */
-  sleep(): boolean {
-    return this.#channel.sleep();
+  arm(): boolean {
+    return this.#channel.arm();
   }
 
-  awake(): void {
-    this.#channel.awake();
+  disarm(): void {
+    this.#channel.disarm();
   }
 
   /**
@@ -264,7 +271,7 @@ export class LocalLink implements Link {
     this.#lose(end);
   }
 
-  #start(options: LocalOptions, memory: number): Bun.Subprocess {
+  #start(options: ProcessOptions, memory: number): Bun.Subprocess {
     const env = environment(options.env);
     const cwd = startFolder();
     return Bun.spawn(workerCommand(env), {
@@ -285,12 +292,12 @@ export class LocalLink implements Link {
     });
   }
 
-  #malformed(ending: Ending): void {
+  #malformed(ending: ExitStatus): void {
     this.kill();
     this.#lose(ending);
   }
 
-  #lose(ending: Ending): void {
+  #lose(ending: ExitStatus): void {
     alive.delete(this);
     if (this.#life !== null) closeSync(this.#life);
     this.#life = null;
@@ -299,7 +306,7 @@ export class LocalLink implements Link {
     this.#gone = true;
     // What its tasks have started would hold what it has inherited, a launcher's pipes among that.
     killGroup(this.#process.pid);
-    this.#bell.close();
+    this.#doorbell.close();
     this.#owner.onLost(ending);
   }
 }
@@ -318,7 +325,7 @@ const STATUS_FIELD = 52 - 3;
  * How a child of this process has ended that was not waited for, as /proc/pid/stat tells of it;
  * null if it runs. The status is that of wait(2): exit code << 8, or the signal.
  */
-function endOf(pid: number): Ending | null {
+function endOf(pid: number): ExitStatus | null {
   const fields = statOf(pid);
   if (fields === null) return isThere(pid) ? null : { exitCode: null, signal: null, text: "ended" };
   if (!/^[ZXx]/.test(fields[0]!)) return null;
@@ -336,14 +343,14 @@ function isThere(pid: number): boolean {
   }
 }
 
-function environment(env: LocalOptions["env"]): Record<string, string> {
+function environment(env: ProcessOptions["env"]): Record<string, string> {
   return withoutDebugger(withoutRank(env ?? process.env));
 }
 
-function noteFor({ cwd, place }: LocalOptions): Uint8Array {
-  return writeNote({
+function startFor({ cwd, servedRank }: ProcessOptions): Uint8Array {
+  return writeStart({
     parent: process.pid,
-    place,
+    servedRank,
     inJob: isInJob(),
     cwd: folderFor(cwd),
     main: mainScript(),
@@ -365,10 +372,10 @@ function folderFor(cwd: string | undefined): string | null {
 function isInJob(): boolean {
   // Some launchers do not tell how many there are.
   const { size = 1 } = launcherHere() ?? {};
-  return size !== 1 || worksInJob() || servedPlace() !== null;
+  return size !== 1 || worksInJob() || servedRank() !== null;
 }
 
-function ending(exitCode: number | null, signalCode: string | number | null): Ending {
+function ending(exitCode: number | null, signalCode: string | number | null): ExitStatus {
   if (signalCode === null) return { exitCode, signal: null, text: `exited with code ${exitCode}` };
   const signal = String(signalCode);
   return { exitCode: null, signal, text: `was killed by ${signal}` };

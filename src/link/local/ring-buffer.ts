@@ -1,11 +1,11 @@
 import { Atomics } from "../../os/natives.ts";
-import { Note } from "../task-word.ts";
+import { TaskWord } from "../task-word.ts";
 import { malformed } from "../../wire/layout.ts";
 
 /**
  * A ring of records in shared memory: one process writes, one other reads, neither waits.
  *
- *   u32 written │ u32 read │ u32 reader asleep │ u32 writer waits │ note │ records …
+ *   u32 written │ u32 read │ u32 reader asleep │ u32 writer waits │ task word │ records …
  *   (each on a cache line of its own)
  *   record = u32 length, u32 kind, bytes, up to a multiple of 8
  *
@@ -23,15 +23,15 @@ const WRITTEN = 0;
 const READ = 16;
 const ASLEEP = 32;
 const WAITING = 48;
-/** Where the note is, in words. */
-export const NOTE = 64;
+/** Where the task word is, in words. */
+export const TASK_WORD = 64;
 const RECORD_HEADER = 8;
 
 /** One end of a ring. `memory` is its header and a number of bytes that is a power of two. */
-export class Ring {
+export class RingBuffer {
   readonly capacity: number;
   /** What the writer is at. */
-  readonly note: Note;
+  readonly taskWord: TaskWord;
   readonly #header: Int32Array;
   readonly #words: Uint32Array;
   readonly #bytes: Uint8Array;
@@ -46,7 +46,7 @@ export class Ring {
     this.#mask = this.capacity - 1;
     const { buffer, byteOffset } = memory;
     this.#header = new Int32Array(buffer, byteOffset, RING_HEADER / 4);
-    this.note = new Note(this.#header.subarray(NOTE, NOTE + 2));
+    this.taskWord = new TaskWord(this.#header.subarray(TASK_WORD, TASK_WORD + 2));
     this.#words = new Uint32Array(buffer, byteOffset + RING_HEADER, this.capacity / 4);
     this.#bytes = new Uint8Array(buffer, byteOffset + RING_HEADER, this.capacity);
   }

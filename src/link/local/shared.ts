@@ -1,7 +1,7 @@
 import type { BsyncError } from "../../errors.ts";
 import type { Link, LinkOwner } from "../link.ts";
-import { Piece, Ring, RING_HEADER } from "./ring-buffer.ts";
-import { At } from "../../wire/task-id.ts";
+import { Piece, RingBuffer, RING_HEADER } from "./ring-buffer.ts";
+import { Activity } from "../../wire/task-id.ts";
 import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
 import { allocate, readHead } from "../../wire/reader.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
@@ -11,8 +11,8 @@ import type { MessageWriter } from "../../wire/writer.ts";
  * follow a message go through the same ring, in pieces. What finds no room waits here, in order.
  *
  * A side that has nothing to do says so in the memory, looks once more, and sleeps; whoever writes
- * and finds the other side asleep rings its bell. Both are sequentially consistent, so that either
- * the sleeper's last look finds what was written, or the writer finds it asleep.
+ * and finds the other side asleep rings its doorbell. Both are sequentially consistent, so that
+ * either the sleeper's last look finds what was written, or the writer finds it asleep.
  */
 
 /** Bytes of a ring: some messages of full length, and little enough to stay in a core's cache. */
@@ -26,7 +26,7 @@ const PIECE_BYTES = 128 * 1024;
 /** What two sides share: a ring from the first to the second, and one back. */
 export const SHARED_BYTES = 2 * (RING_HEADER + RING_BYTES);
 
-interface Outgoing {
+interface OutgoingMessage {
   readonly kind: number;
   readonly bytes: Uint8Array;
   /** Its length when it was sent: the program may have taken the memory away since. */
@@ -39,7 +39,7 @@ interface Outgoing {
 const ZEROS = new Uint8Array(PIECE_BYTES);
 
 /** A message whose buffers are on their way. */
-interface Incoming {
+interface IncomingMessage {
   readonly bytes: Uint8Array;
   readonly sizes: readonly number[];
   /** Each is made when its first bytes are there: an announcement alone costs no memory. */
@@ -51,13 +51,13 @@ interface Incoming {
 
 export class SharedLink implements Link {
   readonly rank = null;
-  readonly #out: Ring;
-  readonly #in: Ring;
-  readonly #ringBell: () => void;
+  readonly #out: RingBuffer;
+  readonly #in: RingBuffer;
+  readonly #ringDoorbell: () => void;
   readonly #onBacklog: () => void;
   #owner: LinkOwner;
-  readonly #outbox: Outgoing[] = [];
-  #incoming: Incoming | null = null;
+  readonly #outbox: OutgoingMessage[] = [];
+  #incoming: IncomingMessage | null = null;
   #closed = false;
   /** What is wrong with the memory, found while writing; whoever polls is told of it. */
   #broken: BsyncError | null = null;
@@ -65,8 +65,8 @@ export class SharedLink implements Link {
    * What is being sent though its memory is gone: of which the owner is to be told, and the last
    * one.
    */
-  #torn: Outgoing | null = null;
-  #lastTorn: Outgoing | null = null;
+  #torn: OutgoingMessage | null = null;
+  #lastTorn: OutgoingMessage | null = null;
   /** To be told once nothing is left here. */
   #nothingNext = false;
   /** The owner waits for all of the outbox to leave. */
@@ -84,11 +84,14 @@ export class SharedLink implements Link {
     onBacklog: () => void,
   ) {
     const half = memory.length / 2;
-    const rings = [new Ring(memory.subarray(0, half)), new Ring(memory.subarray(half))] as const;
+    const rings = [
+      new RingBuffer(memory.subarray(0, half)),
+      new RingBuffer(memory.subarray(half)),
+    ] as const;
     this.#out = rings[side];
     this.#in = rings[side === 0 ? 1 : 0];
     this.#owner = owner;
-    this.#ringBell = ringBell;
+    this.#ringDoorbell = ringBell;
     this.#onBacklog = onBacklog;
   }
 
@@ -102,7 +105,7 @@ export class SharedLink implements Link {
       if (bytes.length > 0) this.#leave(Piece.Buffer, bytes);
     }
     if (this.#outbox.length > 0) this.#push();
-    if (this.#out.takeAsleep()) this.#ringBell();
+    if (this.#out.takeAsleep()) this.#ringDoorbell();
     if (this.#outbox.length > 0) this.#onBacklog();
   }
 
@@ -111,7 +114,7 @@ export class SharedLink implements Link {
   }
 
   /** One that wakes and finds nothing sleeps again at once: it is woken when something is there. */
-  rouse(): void {}
+  prewake(): void {}
 
   poll(): boolean {
     if (this.#broken !== null) {
@@ -128,7 +131,7 @@ export class SharedLink implements Link {
     }
     if (this.#holds && this.#outbox.length === 0) {
       this.#holds = false;
-      this.#owner.onSent?.();
+      this.#owner.onFlushed?.();
     }
     let taken = false;
     // A bound, so that a flood does not keep the caller from its event loop.
@@ -144,31 +147,31 @@ export class SharedLink implements Link {
     }
     if (taken) this.#owner.onPause();
     moved ||= taken;
-    if (moved && this.#in.takeWaiting()) this.#ringBell();
+    if (moved && this.#in.takeWaiting()) this.#ringDoorbell();
     return moved;
   }
 
-  hold(): boolean {
+  flush(): boolean {
     this.#holds = this.#outbox.length > 0;
     return this.#holds;
   }
 
-  tell(at: number): boolean {
+  report(at: number): boolean {
     // Not before its answer is in the ring: should this process end now, it was begun and is lost.
-    this.#nothingNext = at === At.Nothing && this.#outbox.length > 0;
-    return this.#nothingNext || this.#out.note.tell(at);
+    this.#nothingNext = at === Activity.Idle && this.#outbox.length > 0;
+    return this.#nothingNext || this.#out.taskWord.report(at);
   }
 
   resume(recall: number): void {
-    this.#out.note.resume(recall);
+    this.#out.taskWord.resume(recall);
   }
 
-  get told(): number {
-    return this.#in.note.told;
+  get currentTask(): number {
+    return this.#in.taskWord.currentTask;
   }
 
   recall(): number {
-    return this.#in.note.recall();
+    return this.#in.taskWord.recall();
   }
 
   get reading(): number | null {
@@ -200,20 +203,20 @@ export class SharedLink implements Link {
 
   /**
    * This side is about to sleep; false if there is something to do after all. When it returns
-   * true, the bell will be rung.
+   * true, the doorbell will be rung.
    */
-  sleep(): boolean {
+  arm(): boolean {
     this.#in.sleep(true);
     if (this.#outbox.length > 0) this.#out.wait(true);
     // What was held may go when nothing is left here, and only a poll tells it so.
     const moved = this.#outbox.length > 0 ? this.#push() : this.#holds;
     if (!moved && !this.#in.readable && this.#broken === null) return true;
-    this.awake();
+    this.disarm();
     return false;
   }
 
   /** This side does not sleep any more. */
-  awake(): void {
+  disarm(): void {
     this.#in.sleep(false);
   }
 
@@ -234,13 +237,13 @@ export class SharedLink implements Link {
       next.done += length;
       if (next.done === next.size) this.#outbox.shift();
     }
-    if (moved && this.#out.takeAsleep()) this.#ringBell();
-    if (this.#nothingNext && this.#outbox.length === 0) this.tell(At.Nothing);
+    if (moved && this.#out.takeAsleep()) this.#ringDoorbell();
+    if (this.#nothingNext && this.#outbox.length === 0) this.report(Activity.Idle);
     return moved;
   }
 
   /** Memory is gone; false while the owner was not told of it, which a poll does. */
-  #tear(next: Outgoing): boolean {
+  #tear(next: OutgoingMessage): boolean {
     if (this.#lastTorn === next) return this.#torn === null;
     this.#lastTorn = next;
     this.#torn = next;

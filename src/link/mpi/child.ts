@@ -1,9 +1,9 @@
 import { BsyncError } from "../../errors.ts";
-import { Kind, type LostChild } from "../../wire/messages.ts";
+import { directionOf, Kind, type LostChild } from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
-import { At } from "../../wire/task-id.ts";
+import { Activity } from "../../wire/task-id.ts";
 import type { Link, LinkOwner } from "../link.ts";
-import type { MpiHub, MpiLink } from "./hub.ts";
+import type { MpiHub, RankLink } from "./hub.ts";
 import { type Greeting, readGreeting } from "../../wire/greeting.ts";
 import { firstKind, type Frame, readFrames } from "../../wire/reader.ts";
 import { MessageWriter } from "../../wire/writer.ts";
@@ -13,18 +13,20 @@ import { MessageWriter } from "../../wire/writer.ts";
  * Each child has a session of its own: what is still on its way from or to an earlier one is
  * dropped at either end, as what belongs to an earlier pool is.
  */
-export class IsolatedLink implements Link {
+export class ChildLink implements Link {
   readonly rank: number;
   readonly session: number;
   readonly reading = null;
   /** Its rank sees it. */
   readonly isSeen = true;
-  readonly #link: MpiLink;
+  readonly #link: RankLink;
   readonly #owner: LinkOwner;
   #pid = 0;
-  #told: number | undefined;
+  #currentTask: number | undefined;
   #recalls = 0;
-  #stands = false;
+  /** Messages that came although the child did not get on. */
+  #withoutProgress = 0;
+  #isStalled = false;
 
   /** Has the rank start a child. `us` is how this side introduces itself. */
   constructor(
@@ -57,32 +59,33 @@ export class IsolatedLink implements Link {
     this.#link.send(message);
   }
 
-  rouse(): void {
-    this.#link.rouse();
+  prewake(): void {
+    this.#link.prewake();
   }
 
   poll(): boolean {
     return this.#link.poll();
   }
 
-  tell(): boolean {
+  report(): boolean {
     return true;
   }
 
   resume(): void {}
 
   /** Known only once the child is gone: then the rank has seen it. */
-  get told(): number | undefined {
-    return this.#told;
+  get currentTask(): number | undefined {
+    return this.#currentTask;
   }
 
   /** As its rank has told since it last said something. */
-  get stands(): boolean {
-    return this.#stands;
+  get isStalled(): boolean {
+    return this.#isStalled;
   }
 
+  /** Without the rank's own messages, each of which MPI has received as a whole. */
   get received(): number {
-    return this.#link.received;
+    return this.#link.received - this.#withoutProgress;
   }
 
   /** It is the rank that has to be woken, which has introduced itself. */
@@ -93,9 +96,7 @@ export class IsolatedLink implements Link {
   }
 
   kill(task = 0): void {
-    const message = new MessageWriter(this.session);
-    message.write(Kind.Kill, task);
-    this.#link.send(message);
+    sendFrame(this.#link, Kind.Kill, task);
   }
 
   /** The rank sees this number on its way to the child, and counts along. */
@@ -104,12 +105,10 @@ export class IsolatedLink implements Link {
   }
 
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
-    const kind = firstKind(bytes, length);
-    if (kind === Kind.Spawned || kind === Kind.Lost || isSeen(kind)) {
-      this.#takeFrames(bytes, length, buffers);
-      return;
-    }
-    this.#stands = false;
+    const direction = directionOf(firstKind(bytes, length));
+    if (direction?.isProgress === false) this.#withoutProgress++;
+    if (direction?.from === "rank") return this.#takeFrames(bytes, length, buffers);
+    this.#isStalled = false;
     this.#owner.onMessage(bytes, length, buffers);
   }
 
@@ -133,20 +132,15 @@ export class IsolatedLink implements Link {
       this.#link.meet(readGreeting(readContent(frame)));
       return;
     }
-    if (frame.kind === Kind.Held) {
+    if (frame.kind === Kind.StillAt) {
       // One that was recalled once more since was asked anew.
       if (frame.number !== this.#recalls) return;
-      this.#stands = frame.task === At.Nothing;
-      return this.#owner.onHeld?.(frame.task);
+      this.#isStalled = frame.task === Activity.Idle;
+      return this.#owner.onStillAt?.(frame.task);
     }
-    if (frame.kind === Kind.Stands) return this.#owner.onStanding?.(frame.task);
-    const { told, ...ending } = readContent(frame) as LostChild;
-    this.#told = told ?? undefined;
+    if (frame.kind === Kind.Stalled) return this.#owner.onStalled?.(frame.task);
+    const { currentTask, ...ending } = readContent(frame) as LostChild;
+    this.#currentTask = currentTask ?? undefined;
     this.#owner.onLost(ending);
   }
-}
-
-/** What the rank has seen of its child. */
-function isSeen(kind: number): boolean {
-  return kind === Kind.Stands || kind === Kind.Held;
 }

@@ -9,15 +9,21 @@ import {
   encodeValue,
 } from "../../codec/value.ts";
 import { ValueError } from "../../errors.ts";
-import type { Kind } from "../../wire/messages.ts";
-import type { MpiLink } from "./hub.ts";
+import type { Frames, Kind } from "../../wire/messages.ts";
+import type { RankLink } from "./hub.ts";
 import type { Frame } from "../../wire/reader.ts";
 import { MessageWriter } from "../../wire/writer.ts";
 
-/** Sends a message of one frame, with an object of numbers and texts. */
-export function sendFrame(link: MpiLink, kind: Kind, task: number, content: object): void {
+/** Sends a message of one frame; its body is an object of numbers and texts, or empty. */
+export function sendFrame<K extends Kind>(
+  link: RankLink,
+  kind: K,
+  task: number,
+  body?: Frames[K],
+): void {
   const message = new MessageWriter(link.session);
-  message.write(kind, task, 0, encodeValue(content, "content", encoding));
+  const content = body === undefined ? undefined : encodeValue(body, "content", encoding);
+  message.write(kind, task, 0, content);
   link.send(message);
 }
 

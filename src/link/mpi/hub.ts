@@ -1,10 +1,16 @@
 import type { Mpi } from "../../mpi/mpi.ts";
 import { sharesPids } from "../../os/identity.ts";
 import { own, performance } from "../../os/natives.ts";
-import { type Board, type BoardOffer, closeBoard, findBoard, makeBoard } from "./status-page.ts";
+import {
+  type StatusPage,
+  type StatusPageOffer,
+  closeStatusPage,
+  findStatusPage,
+  createStatusPage,
+} from "./status-page.ts";
 import type { Link, LinkOwner } from "../link.ts";
 import { MpiOutbox } from "./outbox.ts";
-import { At } from "../../wire/task-id.ts";
+import { Activity } from "../../wire/task-id.ts";
 import type { Greeting } from "../../wire/greeting.ts";
 import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
 import { allocate, readHead } from "../../wire/reader.ts";
@@ -21,8 +27,8 @@ import type { MessageWriter } from "../../wire/writer.ts";
 export class MpiHub {
   readonly mpi: Mpi;
   readonly #chunkBytes: number;
-  readonly #accept: (source: number, tag: number, session: number) => MpiLink | null;
-  readonly #links = new Map<number, MpiLink>();
+  readonly #accept: (source: number, tag: number, session: number) => RankLink | null;
+  readonly #links = new Map<number, RankLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
   /**
    * Those that are under way, outermost first: a task that a message has started may poll in turn
@@ -38,11 +44,11 @@ export class MpiHub {
   /** Since when something has been on its way out without a break. */
   #sendingSince = 0;
   /** Links whose owners wait for that to leave. */
-  readonly #holding = new Set<MpiLink>();
+  readonly #holding = new Set<RankLink>();
   /** Memory of sent messages, for the next ones. */
   readonly #spare: Uint8Array[] = [];
   /** Links with something on its way in. */
-  readonly #receiving = new Set<MpiLink>();
+  readonly #receiving = new Set<RankLink>();
   /** The last look found a message. */
   #flows = false;
 
@@ -50,7 +56,7 @@ export class MpiHub {
   constructor(
     mpi: Mpi,
     chunkBytes: number,
-    accept: (source: number, tag: number, session: number) => MpiLink | null,
+    accept: (source: number, tag: number, session: number) => RankLink | null,
   ) {
     this.mpi = mpi;
     this.#chunkBytes = chunkBytes;
@@ -58,15 +64,15 @@ export class MpiHub {
   }
 
   /** A link to `peer` on `tag`; the one that was there before is closed. */
-  connect(peer: number, tag: number, session: number, owner: LinkOwner): MpiLink {
+  connect(peer: number, tag: number, session: number, owner: LinkOwner): RankLink {
     const key = this.#key(peer, tag);
     this.#links.get(key)?.close();
-    const link = new MpiLink(this, peer, tag, session, owner);
+    const link = new RankLink(this, peer, tag, session, owner);
     this.#links.set(key, link);
     return link;
   }
 
-  disconnect(link: MpiLink): void {
+  disconnect(link: RankLink): void {
     const key = this.#key(link.rank, link.tag);
     if (this.#links.get(key) === link) this.#links.delete(key);
   }
@@ -82,7 +88,7 @@ export class MpiHub {
   }
 
   /** Closes all links but those of one tag. */
-  forsake(tag: number): void {
+  closeAllBut(tag: number): void {
     for (const link of [...this.#links.values()]) if (link.tag !== tag) link.close();
   }
 
@@ -91,13 +97,13 @@ export class MpiHub {
    * controller waits for that; and for some time that of others, which may be asleep, or not look
    * for messages.
    */
-  isToHold({ outbox }: MpiLink): boolean {
+  mustFlush({ outbox }: RankLink): boolean {
     if (!outbox.empty) return true;
     return this.#sending.size > 0 && performance.now() - this.#sendingSince < HOLD_MS;
   }
 
   /** Tells a link, when it is not to wait any more. */
-  hold(link: MpiLink): void {
+  hold(link: RankLink): void {
     this.#holding.add(link);
   }
 
@@ -106,7 +112,8 @@ export class MpiHub {
     const poll = (this.#polls[this.#depth++] ??= newPoll());
     try {
       const moved = this.#pollInto(poll.buffer);
-      while (poll.heard.length > 0) for (const link of poll.heard.splice(0)) link.pause();
+      while (poll.deliveredTo.length > 0)
+        for (const link of poll.deliveredTo.splice(0)) link.pause();
       return moved;
     } finally {
       this.#depth--;
@@ -117,7 +124,7 @@ export class MpiHub {
     let moved = this.#sending.size > 0 && this.#advanceSends();
     if (this.#holding.size > 0) {
       for (const link of this.#holding) {
-        if (this.isToHold(link)) continue;
+        if (this.mustFlush(link)) continue;
         this.#holding.delete(link);
         link.go();
         moved = true;
@@ -144,8 +151,8 @@ export class MpiHub {
   }
 
   /** A link has handed over a message. */
-  heard(link: MpiLink): void {
-    this.#polls[this.#depth - 1]!.heard.push(link);
+  heard(link: RankLink): void {
+    this.#polls[this.#depth - 1]!.deliveredTo.push(link);
   }
 
   /** Where the link's messages go until they are sent. */
@@ -155,13 +162,13 @@ export class MpiHub {
   }
 
   /** From now on a link has something on its way out. */
-  isSending({ rank, tag, outbox }: MpiLink): void {
+  isSending({ rank, tag, outbox }: RankLink): void {
     if (this.#sending.size === 0) this.#sendingSince = performance.now();
     this.#sending.set(this.#key(rank, tag), outbox);
   }
 
   /** Starts to receive the buffers of these sizes. */
-  receiveBuffers(link: MpiLink, sizes: readonly number[]): Arriving {
+  receiveBuffers(link: RankLink, sizes: readonly number[]): Arriving {
     const requests: number[] = [];
     const later: Uint8Array[] = [];
     // All of them before the first receive: if there is no memory, none is left open.
@@ -210,7 +217,8 @@ export class MpiHub {
     if (head === null) return link?.fail();
     const { session, sizes } = head;
     if (link === undefined || link.session !== session) {
-      link = this.#accept(source, tag, session) ?? new MpiLink(this, source, tag, session, DEAF);
+      link =
+        this.#accept(source, tag, session) ?? new RankLink(this, source, tag, session, NO_OWNER);
     }
     try {
       link.arrive(buffer, length, sizes);
@@ -231,11 +239,11 @@ export class MpiHub {
  * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a
  * nap short, and turns an event loop; a process that does not listen ignores it (signal(7)).
  */
-export const BELL_SIGNAL = "SIGURG";
+export const DOORBELL_SIGNAL = "SIGURG";
 
 function ring(pid: number): void {
   try {
-    own.kill(pid, BELL_SIGNAL);
+    own.kill(pid, DOORBELL_SIGNAL);
   } catch {
     // It is gone, or not ours to wake: it will look for itself, if it is there.
   }
@@ -259,18 +267,18 @@ interface Poll {
   /** What messages are received into. */
   readonly buffer: Uint8Array;
   /** Links that have handed over a message, and are to be told when that was all. */
-  readonly heard: MpiLink[];
+  readonly deliveredTo: RankLink[];
 }
 
 function newPoll(): Poll {
-  return { buffer: new Uint8Array(new ArrayBuffer(MESSAGE_BYTES)), heard: [] };
+  return { buffer: new Uint8Array(new ArrayBuffer(MESSAGE_BYTES)), deliveredTo: [] };
 }
 
 /** Receives of one message's buffers that are posted at once; MPI looks through them one by one. */
 const RECEIVES = 64;
 
 /** What has no owner any more is received all the same, and dropped. */
-const DEAF: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };
+const NO_OWNER: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };
 
 interface Arriving {
   readonly requests: number[];
@@ -286,7 +294,7 @@ interface Arrival extends Arriving {
 }
 
 /** A link to one rank under one tag. */
-export class MpiLink implements Link {
+export class RankLink implements Link {
   readonly rank: number;
   readonly tag: number;
   readonly session: number;
@@ -297,15 +305,15 @@ export class MpiLink implements Link {
   readonly #inbox: Arrival[] = [];
 
   /** How to wake the other side, where it is a process of this machine. */
-  #bell: { readonly pid: number; readonly spinMs: number } | null = null;
+  #ringsDoorbell: { readonly pid: number; readonly spinMs: number } | null = null;
   /**
    * Where this rank, as a worker, tells what it is at, and where another one tells this; null
    * between machines.
    */
-  #board: Board | null = null;
-  #found: Board | null = null;
-  /** The memory of `#board`, while the other side may not have found it. */
-  #offer: BoardOffer | null = null;
+  #statusPage: StatusPage | null = null;
+  #peerStatus: StatusPage | null = null;
+  /** The memory of `#statusPage`, while the other side may not have found it. */
+  #offer: StatusPageOffer | null = null;
   #received = 0;
   /** Messages that were sent, and that were handed over. */
   #sent = 0;
@@ -332,36 +340,36 @@ export class MpiLink implements Link {
   }
 
   send(message: MessageWriter): void {
-    if (this.#owner === DEAF) return;
-    this.#board?.tellSent(++this.#sent);
+    if (this.#owner === NO_OWNER) return;
+    this.#statusPage?.tellSent(++this.#sent);
     this.outbox.send(message);
     if (!this.outbox.empty) this.#hub.isSending(this);
-    this.rouse();
+    this.prewake();
   }
 
-  rouse(): void {
-    if (this.#bell === null) return;
+  prewake(): void {
+    if (this.#ringsDoorbell === null) return;
     this.#hear(performance.now());
-    if (this.#mayDoze) ring(this.#bell.pid);
+    if (this.#mayDoze) ring(this.#ringsDoorbell.pid);
     this.#mayDoze = false;
   }
 
   /** On a rank that serves: makes the memory that it shares with a controller of this machine. */
-  offerBoard(): BoardOffer | null {
-    const made = this.#bell === null ? null : makeBoard();
+  offerStatusPage(): StatusPageOffer | null {
+    const made = this.#ringsDoorbell === null ? null : createStatusPage();
     if (made === null) return null;
-    this.#board = made.board;
+    this.#statusPage = made.statusPage;
     this.#offer = made.offer;
     return this.#offer;
   }
 
-  tell(at: number): boolean {
-    if (this.#board === null) return true;
+  report(at: number): boolean {
+    if (this.#statusPage === null) return true;
     // Who sends a task has found it.
-    if (this.#offer !== null && at < At.Loading && at !== At.Nothing) this.#closeOffer();
+    if (this.#offer !== null && at < Activity.Loading && at !== Activity.Idle) this.#closeOffer();
     // Not before its answer has left: should something hold this rank now, it was begun.
-    this.#nothingNext = at === At.Nothing && !this.outbox.empty;
-    return this.#nothingNext || this.#board.note.tell(at);
+    this.#nothingNext = at === Activity.Idle && !this.outbox.empty;
+    return this.#nothingNext || this.#statusPage.taskWord.report(at);
   }
 
   /** The memory of a buffer that is being sent is gone. */
@@ -371,27 +379,27 @@ export class MpiLink implements Link {
 
   /** All that was on its way out has left. */
   sent(): void {
-    if (this.#nothingNext) this.tell(At.Nothing);
+    if (this.#nothingNext) this.report(Activity.Idle);
   }
 
   resume(recall: number): void {
-    this.#board?.note.resume(recall);
+    this.#statusPage?.taskWord.resume(recall);
   }
 
-  get told(): number | undefined {
-    return this.#found?.note.told;
+  get currentTask(): number | undefined {
+    return this.#peerStatus?.taskWord.currentTask;
   }
 
   recall(): number {
-    return this.#found?.note.recall() ?? 0;
+    return this.#peerStatus?.taskWord.recall() ?? 0;
   }
 
   get isSeen(): boolean {
-    return this.#found !== null;
+    return this.#peerStatus !== null;
   }
 
   get isCaughtUp(): boolean {
-    return this.#found?.sent === this.#handedOver >>> 0;
+    return this.#peerStatus?.sent === this.#handedOver >>> 0;
   }
 
   get received(): number {
@@ -399,54 +407,54 @@ export class MpiLink implements Link {
   }
 
   get reading(): number | null {
-    return this.#found?.reading ?? null;
+    return this.#peerStatus?.reading ?? null;
   }
 
   meet(other: Greeting): void {
     if (!sharesPids(other)) return;
-    const { pid, spinUs, board } = other;
-    this.#bell = { pid, spinMs: spinUs / 1000 };
-    if (board !== undefined) this.#found = findBoard(pid, board);
+    const { pid, spinUs, statusPage } = other;
+    this.#ringsDoorbell = { pid, spinMs: spinUs / 1000 };
+    if (statusPage !== undefined) this.#peerStatus = findStatusPage(pid, statusPage);
   }
 
   /** True if the other side runs on this machine, and either can wake the other. */
   get isNear(): boolean {
-    return this.#bell !== null;
+    return this.#ringsDoorbell !== null;
   }
 
   /** Wakes the other side, awake or not. */
   ring(): void {
-    if (this.#bell !== null) ring(this.#bell.pid);
+    if (this.#ringsDoorbell !== null) ring(this.#ringsDoorbell.pid);
   }
 
   poll(): boolean {
     return this.#hub.poll();
   }
 
-  hold(): boolean {
-    if (!this.#hub.isToHold(this)) return false;
+  flush(): boolean {
+    if (!this.#hub.mustFlush(this)) return false;
     this.#hub.hold(this);
     return true;
   }
 
   /** Nothing is to be waited for any more. */
   go(): void {
-    this.#owner.onSent?.();
+    this.#owner.onFlushed?.();
   }
 
   close(): void {
-    this.#owner = DEAF;
+    this.#owner = NO_OWNER;
     this.#hub.disconnect(this);
     this.#closeOffer();
   }
 
   #closeOffer(): void {
-    if (this.#offer !== null) closeBoard(this.#offer);
+    if (this.#offer !== null) closeStatusPage(this.#offer);
     this.#offer = null;
   }
 
   #hear(now: number): void {
-    if (now - this.#lastMessage >= this.#bell!.spinMs) this.#mayDoze = true;
+    if (now - this.#lastMessage >= this.#ringsDoorbell!.spinMs) this.#mayDoze = true;
     this.#lastMessage = now;
   }
 
@@ -460,7 +468,7 @@ export class MpiLink implements Link {
   /** The hub has received a message, in memory that it will use again. */
   arrive(bytes: Uint8Array, length: number, sizes: readonly number[]): void {
     this.#received++;
-    if (this.#bell !== null) this.#hear(performance.now());
+    if (this.#ringsDoorbell !== null) this.#hear(performance.now());
     if (sizes.length === 0 && this.#inbox.length === 0) return this.#handOver(bytes, length, []);
     const arriving = this.#hub.receiveBuffers(this, sizes);
     this.#inbox.push({ bytes: bytes.slice(0, length), ...arriving });
@@ -482,13 +490,13 @@ export class MpiLink implements Link {
 
   /** Hands over what is complete, in order; true if anything was. */
   receive(): boolean {
-    this.#board?.read();
+    this.#statusPage?.read();
     let moved = false;
     for (let next = this.#inbox[0]; next !== undefined; next = this.#inbox[0]) {
       while (next.requests.length > 0 && this.#hub.mpi.test(next.requests.at(-1)!)) {
         next.requests.pop();
         this.#received++;
-        this.#board?.read();
+        this.#statusPage?.read();
         moved = true;
       }
       if (next.requests.length > 0 || next.later.length > 0) break;

@@ -1,12 +1,15 @@
 import { closeSync, statSync } from "node:fs";
 import { procOf } from "../../os/proc.ts";
 import { createMemory, NoMemoryError, type SharedMemory } from "../local/memory.ts";
-import { Note } from "../task-word.ts";
+import { TaskWord } from "../task-word.ts";
 import { Atomics, crypto } from "../../os/natives.ts";
 
 const BYTES = 64;
-/** Where the note's two words are, the key, and the counts of readings and of messages sent. */
-const NOTE = 0;
+/**
+ * Where the two numbers of the task word are, the key, and the counts of readings and of messages
+ * sent.
+ */
+const TASK_WORD = 0;
 const KEY = 2;
 const READ = 3;
 const SENT = 4;
@@ -16,13 +19,13 @@ const SENT = 4;
  * where both are processes of one machine. Their way from one to the other is the rank's
  * descriptor, which the controller finds under /proc; the key says that it has found the right one.
  */
-export class Board {
-  readonly note: Note;
+export class StatusPage {
+  readonly taskWord: TaskWord;
   readonly #words: Int32Array;
 
   constructor(words: Int32Array) {
     this.#words = words;
-    this.note = new Note(words.subarray(NOTE, NOTE + 2));
+    this.taskWord = new TaskWord(words.subarray(TASK_WORD, TASK_WORD + 2));
   }
 
   /** The rank looks for what is missing of a message that comes in parts. */
@@ -50,7 +53,7 @@ export class Board {
 }
 
 /** How a rank tells of the memory that it has made. */
-export interface BoardOffer {
+export interface StatusPageOffer {
   readonly fd: number;
   readonly key: number;
 }
@@ -59,7 +62,10 @@ export interface BoardOffer {
  * Made by a rank; null where there is no such memory. The descriptor is its to close once it was
  * found.
  */
-export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer } | null {
+export function createStatusPage(): {
+  readonly statusPage: StatusPage;
+  readonly offer: StatusPageOffer;
+} | null {
   let shared: SharedMemory;
   try {
     shared = createMemory(BYTES);
@@ -71,11 +77,11 @@ export function makeBoard(): { readonly board: Board; readonly offer: BoardOffer
   const words = wordsOf(memory);
   const key = crypto.getRandomValues(new Uint32Array(1))[0]!;
   words[KEY] = key;
-  return { board: new Board(words), offer: { fd, key } };
+  return { statusPage: new StatusPage(words), offer: { fd, key } };
 }
 
 /** Found by the controller; null where it is not to be had. */
-export function findBoard(pid: number, { fd, key }: BoardOffer): Board | null {
+export function findStatusPage(pid: number, { fd, key }: StatusPageOffer): StatusPage | null {
   const folder = procOf(pid);
   if (folder === null) return null;
   const path = `${folder}/fd/${fd}`;
@@ -84,14 +90,14 @@ export function findBoard(pid: number, { fd, key }: BoardOffer): Board | null {
     // A file without a name, of that size: nothing else is touched.
     if (nlink !== 0 || size !== BYTES) return null;
     const words = wordsOf(Bun.mmap(path, { shared: true }));
-    return words[KEY]! >>> 0 === key ? new Board(words) : null;
+    return words[KEY]! >>> 0 === key ? new StatusPage(words) : null;
   } catch {
     // Another user's, or in a container of its own: then nothing can be taken back.
     return null;
   }
 }
 
-export function closeBoard({ fd }: BoardOffer): void {
+export function closeStatusPage({ fd }: StatusPageOffer): void {
   closeSync(fd);
 }
 

@@ -9,27 +9,27 @@ import {
 } from "../os/natives.ts";
 import { stackIsFresh } from "../os/stack.ts";
 
-/** What a pump looks after. */
-export interface Pumped {
+/** What a progress loop moves on. */
+export interface ProgressSource {
   /** Takes in what has come; true if anything did, or moved. */
   poll(): boolean;
   /** Whether anything more is expected. */
-  due(): boolean;
+  isExpecting(): boolean;
   /** Lets another process have this core, if one wants it: it may be the one that is waited for. */
-  yield(): void;
+  yieldCore(): void;
   /**
    * `sleep` lets the other side know; else it counts on this one being awake for all of its spin.
    */
-  readonly announces: boolean;
+  readonly peerSeesSleep: boolean;
   /** This side is about to sleep; false if there is something to do after all. */
-  sleep(): boolean;
+  arm(): boolean;
   /** It does not sleep any more. */
-  awake(): void;
+  disarm(): void;
   /**
-   * ms after which to look again although no bell has rung, given how long nothing came; Infinity
-   * for never.
+   * ms after which to look again although no doorbell has rung, given how long nothing came;
+   * Infinity for never.
    */
-  nap(quietMs: number): number;
+  sleepMs(quietMs: number): number;
 }
 
 /** Looks at one turn: a turn of the event loop takes 0.8 µs, a look 0.02 (MPI: 0.2). */
@@ -45,7 +45,7 @@ export const YIELD_US = 20;
 const SHORT = 2;
 
 /** Sleeps have to be short for so many times the length of a spin before one is tried. */
-const PATIENCE = 2;
+const SHORT_SLEEPS = 2;
 
 /** A spin grows up to so many times its length while it is in vain. */
 const GROWTH = 16;
@@ -56,7 +56,7 @@ const FORGET_MS = 1;
 /**
  * When to look for messages in a process whose thread belongs to somebody else's program: nothing
  * here blocks. While something is likely to come it looks at each turn of the event loop; when
- * nothing has come for the time of a spin it sleeps, to be woken by a bell, or by a timer where
+ * nothing has come for the time of a spin it sleeps, to be woken by a doorbell, or by a timer where
  * there are none.
  *
  * To spin in vain is worse than to sleep at once. The kernel likes to wake a process on the core of
@@ -71,8 +71,8 @@ const FORGET_MS = 1;
  *
  * Where it can't see that, it spins always, and yields the core after the first microseconds.
  */
-export class Pump {
-  readonly #pumped: Pumped;
+export class ProgressLoop {
+  readonly #source: ProgressSource;
   readonly #spinMs: number;
   /** Whether it spins before it sleeps. */
   #spins = true;
@@ -89,8 +89,8 @@ export class Pump {
   #keepAlive: ReturnType<typeof setInterval> | null = null;
   #asleep = false;
 
-  constructor(pumped: Pumped, spinUs: number) {
-    this.#pumped = pumped;
+  constructor(source: ProgressSource, spinUs: number) {
+    this.#source = source;
     this.#spinMs = spinUs / 1000;
     this.#limitMs = this.#spinMs;
   }
@@ -106,14 +106,14 @@ export class Pump {
   }
 
   /** Nothing is expected any more: the process may end. */
-  rest(): void {
+  unref(): void {
     if (this.#keepAlive === null) return;
     clearInterval(this.#keepAlive);
     this.#keepAlive = null;
   }
 
-  /** A bell has rung: looks at once. */
-  readonly onBell = (): void => {
+  /** A doorbell has rung: looks at once. */
+  readonly onDoorbell = (): void => {
     if (!this.#asleep || this.#immediate !== null) return this.wake();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#lastMoved = performance.now();
@@ -126,11 +126,11 @@ export class Pump {
     const wasAsleep = this.#asleep;
     if (wasAsleep) {
       this.#asleep = false;
-      this.#pumped.awake();
+      this.#source.disarm();
       this.#learn(performance.now() - this.#asleepSince);
     }
-    let moved = this.#pumped.poll();
-    if (this.#spins) for (let i = 1; !moved && i < LOOKS; i++) moved = this.#pumped.poll();
+    let moved = this.#source.poll();
+    if (this.#spins) for (let i = 1; !moved && i < LOOKS; i++) moved = this.#source.poll();
     // What came may have led to a call, and that to `wake`.
     if (this.#immediate !== null) return;
     const now = performance.now();
@@ -139,7 +139,7 @@ export class Pump {
     if (moved && !wasAsleep) this.#limitMs = this.#spinMs;
     const quiet = now - this.#lastMoved;
     if (moved || this.#mayStay(quiet) || --this.#looks > 0) {
-      if (quiet * 1000 > YIELD_US) this.#pumped.yield();
+      if (quiet * 1000 > YIELD_US) this.#source.yieldCore();
       this.#immediate = soon(this.#turn);
     } else {
       this.#fallAsleep(quiet);
@@ -148,9 +148,9 @@ export class Pump {
 
   /** Whether to go on looking, although nothing has come for so many ms. */
   #mayStay(quiet: number): boolean {
-    if (!this.#spins || !this.#pumped.due()) return false;
+    if (!this.#spins || !this.#source.isExpecting()) return false;
     if (quiet <= this.#limitMs) return true;
-    if (this.#pumped.announces) {
+    if (this.#source.peerSeesSleep) {
       this.#spins = false;
       this.#shortMs = 0;
       this.#limitMs = Math.min(2 * this.#limitMs, GROWTH * this.#spinMs);
@@ -160,24 +160,24 @@ export class Pump {
 
   /** It has slept for so many ms. */
   #learn(ms: number): void {
-    if (!this.#pumped.announces) return;
+    if (!this.#source.peerSeesSleep) return;
     if (ms > FORGET_MS) {
       this.#spins = false;
       this.#limitMs = this.#spinMs;
     }
     this.#shortMs = ms > SHORT * this.#spinMs ? 0 : this.#shortMs + ms;
-    if (this.#shortMs >= PATIENCE * this.#limitMs) this.#spins = true;
+    if (this.#shortMs >= SHORT_SLEEPS * this.#limitMs) this.#spins = true;
   }
 
   #fallAsleep(quiet: number): void {
-    if (!this.#pumped.sleep()) {
+    if (!this.#source.arm()) {
       this.#immediate = soon(this.#turn);
       return;
     }
     this.#asleep = true;
     this.#asleepSince = performance.now();
-    if (!this.#pumped.due()) return this.rest();
-    const nap = this.#pumped.nap(quiet);
+    if (!this.#source.isExpecting()) return this.unref();
+    const nap = this.#source.sleepMs(quiet);
     if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);
     // Timers hold 31 bits of ms; this one is there to be there.
     else this.#keepAlive ??= setInterval(() => {}, 2_000_000_000);
