@@ -1,0 +1,117 @@
+import { decodeThrown } from "../codec/thrown.ts";
+import type { Encoded } from "../codec/value.ts";
+import { BsyncError } from "../errors.ts";
+import { performance } from "../os/natives.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Task } from "../scheduler/task.ts";
+import { readGreeting } from "../wire/greeting.ts";
+import { Kind } from "../wire/messages.ts";
+import { type Frame, readFrames } from "../wire/reader.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
+import { type Connection, describe } from "./connection.ts";
+import type { Reclaimer } from "./reclaimer.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { ValueEncoder } from "./values.ts";
+
+/** What the receiver works with: the pool's own parts. */
+interface ReceiverParts {
+  readonly scheduler: Scheduler;
+  readonly values: ValueEncoder;
+  readonly supervisor: Supervisor;
+  readonly reclaimer: Reclaimer;
+}
+
+/** The controller, which settles tasks. */
+interface ReceiverOwner {
+  settle(task: Task, state: "done" | "failed", outcome: unknown): void;
+  /** The initializer has failed. */
+  break(error: unknown): void;
+}
+
+/** Frames of workers, and what each leads to; `sender.ts` is the other way. */
+export class FrameReceiver {
+  readonly #parts: ReceiverParts;
+  readonly #owner: ReceiverOwner;
+
+  constructor(parts: ReceiverParts, owner: ReceiverOwner) {
+    this.#parts = parts;
+    this.#owner = owner;
+  }
+
+  receive(connection: Connection, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
+    try {
+      const now = performance.now();
+      readFrames(bytes, length, buffers, (frame) => this.#take(connection, frame, now));
+    } catch (error) {
+      if (!(error instanceof BsyncError)) throw error;
+      connection.link?.kill?.();
+      const status = { exitCode: null, signal: null, text: error.message };
+      this.#parts.supervisor.lose(connection, status);
+    }
+  }
+
+  #take(connection: Connection, frame: Frame, now: number): void {
+    const { scheduler, values, supervisor, reclaimer } = this.#parts;
+    const { record } = connection;
+    switch (frame.kind) {
+      case Kind.Ready:
+        return supervisor.onReady(connection, readGreeting(values.decode(frame)));
+      case Kind.Started:
+        return scheduler.started(record, frame.task, now);
+      case Kind.Finished:
+        return scheduler.finished(record, frame.task, now);
+      case Kind.Closed:
+        return supervisor.onClosed(connection);
+      case Kind.Recalled:
+        if (record.recalled) reclaimer.giveBack(record, frame.task);
+        scheduler.resume(record);
+        if (record.quota <= 0) supervisor.retire(connection);
+        return;
+      case Kind.OverMemory:
+        scheduler.spend(record);
+        return supervisor.retire(connection);
+      case Kind.Result:
+      case Kind.Failure: {
+        if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
+        const task = scheduler.answered(record, frame.task, frame.number, now);
+        if (task !== null) this.#settleBy(connection, task, frame);
+        connection.hasAnswered = true;
+        if (record.quota <= 0) supervisor.retire(connection);
+      }
+    }
+  }
+
+  #settleBy(connection: Connection, task: Task, frame: Frame): void {
+    const failed = frame.kind === Kind.Failure;
+    let outcome: unknown;
+    try {
+      outcome = failed
+        ? this.#thrown(connection, frame.content, task)
+        : this.#parts.values.decode(frame);
+    } catch (error) {
+      return this.#owner.settle(task, "failed", error);
+    }
+    this.#owner.settle(task, failed ? "failed" : "done", outcome);
+  }
+
+  #initialized(connection: Connection, frame: Frame): void {
+    const { supervisor } = this.#parts;
+    if (frame.kind === Kind.Result) return supervisor.onInitialized(connection);
+    if (supervisor.stateOf(connection) !== "starting") return;
+    this.#owner.break(this.#thrown(connection, frame.content));
+  }
+
+  /** What a task has thrown; without one, the initializer. */
+  #thrown(connection: Connection, content: Encoded, task?: Task): unknown {
+    const { values, supervisor } = this.#parts;
+    const origin = (): string => {
+      const { fn, content } = supervisor.initializer ?? {};
+      const call =
+        task === undefined
+          ? `initializer: ${values.shown(fn?.label ?? "", content ?? null)}`
+          : `task ${task.order}: ${values.shown(task.fn.label, task.payload)}`;
+      return `${call} on ${describe(connection)}`;
+    };
+    return decodeThrown(content, values.decoding, origin);
+  }
+}

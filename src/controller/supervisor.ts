@@ -1,0 +1,280 @@
+import type { Backend } from "../backend/backend.ts";
+import type { DrainSettings, PoolLimits } from "../options.ts";
+import { debug } from "../os/debug.ts";
+import { type ExitStatus, PROGRAM_OVER } from "../os/exit.ts";
+import { performance } from "../os/natives.ts";
+import { GOODBYE_MS } from "../os/waits.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Task, WorkerRecord } from "../scheduler/task.ts";
+import type { Greeting } from "../wire/greeting.ts";
+import { Kind, type Rules } from "../wire/messages.ts";
+import { Activity } from "../wire/task-id.ts";
+import { MessageWriter } from "../wire/writer.ts";
+import type { Condition } from "./condition.ts";
+import { type Connection, describe, newConnection } from "./connection.ts";
+import {
+  diedUnused,
+  LoadFailures,
+  lostWhileLoading,
+  lostWhileRunning,
+  neverServed,
+  notReplaced,
+  START_TRIES,
+  startsExhausted,
+} from "./lost.ts";
+import type { FrameSender, InitialCall } from "./sender.ts";
+import type { ValueEncoder } from "./values.ts";
+
+/** What the supervisor works with: the pool's own parts. */
+export interface SupervisorParts {
+  readonly backend: Backend;
+  readonly scheduler: Scheduler;
+  readonly values: ValueEncoder;
+  readonly sender: FrameSender;
+  readonly condition: Condition;
+  readonly limits: PoolLimits;
+  readonly drain: DrainSettings;
+}
+
+/** The controller, which knows what the pool has to do. */
+export interface SupervisorOwner {
+  /** What comes over the link to a worker; see `LinkOwner`. */
+  onMessage(connection: Connection, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
+  onPause(): void;
+  onStillAt(connection: Connection, at: number): void;
+  onTorn(connection: Connection, buffer: Uint8Array): void;
+  /** Whether a worker that is lost is to be replaced. */
+  readonly needsWorkers: boolean;
+  /** Whether a task whose worker is lost may start again. */
+  readonly mayStartAgain: boolean;
+  /** A task has failed with its worker. */
+  fail(task: Task, error: unknown): void;
+  /** The state of a worker has changed. */
+  onChanged(): void;
+  /** A worker is gone; what it had not begun is queued again. */
+  onGone(): void;
+  /** No worker can be had any more. */
+  break(error: unknown): void;
+}
+
+/**
+ * Sees that each place of the pool has a worker: connects it, and replaces one that has ended, was
+ * given up, or has had all the tasks it may have. (OTP calls this a supervisor: `START_TRIES` is its
+ * restart intensity.)
+ */
+export class Supervisor {
+  readonly connections: Connection[] = [];
+  readonly #parts: SupervisorParts;
+  readonly #owner: SupervisorOwner;
+  readonly #loads = new LoadFailures();
+  #initializer: InitialCall | null = null;
+  /** ms that a worker may take to answer and to run its initializer. */
+  #openTimeout = Infinity;
+
+  constructor(parts: SupervisorParts, owner: SupervisorOwner) {
+    this.#parts = parts;
+    this.#owner = owner;
+  }
+
+  /** What each worker runs before anything else. */
+  get initializer(): InitialCall | null {
+    return this.#initializer;
+  }
+
+  /** Connects `workers` workers, each of which has `openTimeout` ms to serve. */
+  start(workers: number, initializer: InitialCall | null, openTimeout: number): void {
+    this.#initializer = initializer;
+    this.#openTimeout = openTimeout;
+    for (let i = 0; i < workers; i++) this.#connect(this.#parts.scheduler.add());
+  }
+
+  /** Those that do not serve yet. */
+  get unready(): Connection[] {
+    return this.connections.filter((connection) => this.stateOf(connection) === "starting");
+  }
+
+  stateOf({ record }: Connection): ReturnType<Scheduler["stateOf"]> {
+    return this.#parts.scheduler.stateOf(record);
+  }
+
+  #connect(record: WorkerRecord, failedStarts = 0): void {
+    const { backend, scheduler, values, sender, limits, drain } = this.#parts;
+    const owner = this.#owner;
+    const link = backend.connect(record.index, {
+      onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
+      onPause: () => owner.onPause(),
+      onStalled: (task) => {
+        if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
+      },
+      onStillAt: (at) => owner.onStillAt(connection, at),
+      onTorn: (buffer) => owner.onTorn(connection, buffer),
+      onLost: (status) => this.lose(connection, status),
+    });
+    const connection: Connection = newConnection({
+      record,
+      link,
+      rank: backend.rankOf(record.index),
+      host: backend.hostOf(record.index),
+      writer: new MessageWriter(link.session ?? backend.session),
+      failedStarts,
+    });
+    this.connections[record.index] = connection;
+    // A process can be replaced, a rank cannot.
+    const isProcess = link.kill !== undefined;
+    if (isProcess) scheduler.allow(record, limits.tasksPerWorker);
+    const rules: Rules = {
+      maxMemory: isProcess ? limits.memoryPerWorker : Infinity,
+      drainSignals: drain.signals,
+    };
+    const opening = values.encode({ ...backend.opening, ...rules }, "opening");
+    sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
+    if (this.#initializer !== null) sender.initialize(connection, this.#initializer);
+    sender.flush();
+  }
+
+  /** A worker has answered; it serves unless it has an initializer to run. */
+  onReady(connection: Connection, greeting: Greeting): void {
+    connection.greeting = greeting;
+    connection.link?.meet(greeting);
+    if (this.#initializer === null) this.#serve(connection);
+  }
+
+  /** A worker has run its initializer. */
+  onInitialized(connection: Connection): void {
+    if (this.stateOf(connection) === "starting") this.#serve(connection);
+  }
+
+  #serve(connection: Connection): void {
+    connection.record.isSeen = connection.link?.isSeen ?? false;
+    this.#parts.scheduler.ready(connection.record);
+    connection.readyAt = performance.now();
+    this.#owner.onChanged();
+    debug(`${describe(connection)} is ready`);
+  }
+
+  /**
+   * A worker that has had all the tasks it may have is let go, once it has answered the last one.
+   */
+  retire(connection: Connection): void {
+    if (!this.#parts.scheduler.retire(connection.record, performance.now())) return;
+    this.#parts.sender.write(connection, Kind.Close, 0);
+  }
+
+  /** A worker has said that it goes. */
+  onClosed(connection: Connection): void {
+    connection.isDone = true;
+    if (this.#owner.needsWorkers) this.#onUnexpectedClose(connection);
+    this.#owner.onChanged();
+  }
+
+  /**
+   * A worker goes while there is something to do: one that was not let go, or owes answers, is lost
+   * as any other.
+   */
+  #onUnexpectedClose(connection: Connection): void {
+    const { record, rank, link } = connection;
+    if (record.inFlight.length === 0 && this.#parts.scheduler.isRetiring(record)) {
+      this.#parts.scheduler.lose(record);
+      this.#disconnect(connection);
+      return this.#replace(connection);
+    }
+    link?.kill?.();
+    const text = "said goodbye";
+    this.lose(connection, rank === null ? { exitCode: null, signal: null, text } : PROGRAM_OVER);
+  }
+
+  /** Another worker in its place has as much time to come to serve as the first ones had. */
+  #replace(connection: Connection, failedStarts = 0): void {
+    const { scheduler } = this.#parts;
+    const lateAt = performance.now() + this.#openTimeout;
+    const record = scheduler.replace(connection.record, lateAt);
+    try {
+      this.#connect(record, failedStarts);
+    } catch (error) {
+      scheduler.lose(record);
+      this.#owner.break(notReplaced(connection, error));
+    }
+  }
+
+  /** A worker has ended: what it ran fails, or starts again, and another one takes its place. */
+  lose(connection: Connection, status: ExitStatus): void {
+    const { scheduler } = this.#parts;
+    const { record } = connection;
+    if (scheduler.stateOf(record) === "gone") return;
+    const at = connection.link?.currentTask;
+    const loading =
+      at === Activity.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
+    const lost = scheduler.lose(record, at);
+    connection.isDone = true;
+    this.#disconnect(connection);
+    for (const task of lost) {
+      if (++task.losses <= task.options.retries && this.#owner.mayStartAgain) {
+        scheduler.submitAgain(task);
+      } else {
+        this.#owner.fail(task, lostWhileRunning(task, connection, status));
+      }
+    }
+    if (loading && this.#loads.cost(loading)) {
+      scheduler.cancel(loading, 0);
+      this.#owner.fail(loading, lostWhileLoading(loading, connection, status));
+    }
+    const isUnused = lost.length === 0 && !loading && diedUnused(connection, performance.now());
+    const failedStarts = isUnused ? connection.failedStarts + 1 : 0;
+    if (this.#owner.needsWorkers) {
+      if (failedStarts >= START_TRIES) this.#owner.break(startsExhausted(connection, status));
+      else this.#replace(connection, failedStarts);
+    }
+    this.#owner.onGone();
+  }
+
+  /** A worker that does not move on from a call that was settled without it: a process is ended. */
+  endStuck(connection: Connection): void {
+    const { record, link } = connection;
+    const at = link?.currentTask;
+    // One that runs a call behind the settled one has gone on: the answer is on its way.
+    const begun = record.inFlight.findIndex(({ id }) => id === at);
+    if (begun <= 0) link?.kill?.(record.inFlight.at(0)?.id);
+  }
+
+  /** A worker has not come to serve in its time. */
+  giveUp(connection: Connection): void {
+    connection.link?.kill?.();
+    this.lose(connection, neverServed(connection, this.#openTimeout));
+  }
+
+  /** Lets every worker go; `now` does not wait for those that have something to do. */
+  async release(now: boolean): Promise<void> {
+    const { scheduler, sender, condition } = this.#parts;
+    const left = this.connections.filter((connection) => !connection.isDone);
+    for (const connection of left) {
+      // One that does nothing goes by itself, and so does what it has written.
+      if (now && this.stateOf(connection) !== "idle") connection.link?.kill?.();
+      sender.write(connection, Kind.Close, 0);
+    }
+    sender.flush();
+    const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
+    const isGone = (connection: Connection) =>
+      connection.isDone || this.stateOf(connection) === "overdue";
+    // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in
+    // the end.
+    let next = 0;
+    const areGone = () => {
+      while (next < left.length && isGone(left[next]!)) next++;
+      if (next < left.length) return false;
+      next = 0;
+      return left.every(isGone);
+    };
+    await condition.wait(areGone, performance.now() + wait);
+    for (const connection of left) {
+      if (!connection.isDone && !connection.link?.isHeldByWrite) connection.link?.kill?.();
+      this.#disconnect(connection);
+    }
+    for (const { record } of this.connections) scheduler.lose(record);
+  }
+
+  #disconnect({ link }: Connection): void {
+    if (link === null) return;
+    link.close();
+    this.#parts.backend.disconnect(link);
+  }
+}
