@@ -1,24 +1,21 @@
-import { FrameReceiver } from "./receiver.ts";
-import { Lifecycle } from "./lifecycle.ts";
+import { FrameReceiver, type ReceiverOwner } from "./receiver.ts";
+import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Supervisor, type SupervisorOwner } from "./supervisor.ts";
-import { Alarm } from "./alarm.ts";
+import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
 import { Condition } from "./condition.ts";
-import { type Connection, describe } from "./connection.ts";
-import { DrainSignals } from "./drain-signals.ts";
-import { CancelledError, QueueFullError, TimeoutError } from "../errors.ts";
+import type { Connection } from "./connection.ts";
+import { CancelledError, QueueFullError } from "../errors.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
-import { Liveness } from "./liveness.ts";
 import { sharesPids } from "../os/identity.ts";
-import { notStarted } from "./lost.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
 import { newPromise, performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import { type InitialCall, FrameSender } from "./sender.ts";
-import { Scheduler, type Verdict } from "../scheduler/scheduler.ts";
+import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
@@ -28,11 +25,6 @@ import { firstOrder } from "../wire/task-id.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
-
-/**
- * ms between two looks at whether workers live, for callers that keep the event loop from telling.
- */
-const CHECK_ALIVE_MS = 50;
 
 /**
  * The pool's engine: takes calls, asks the scheduler, acts on its answers. The road of a call:
@@ -50,76 +42,67 @@ export class Controller implements TaskOwner {
   readonly #values = new ValueEncoder();
   readonly #sender = new FrameSender(this.#values);
   readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
-  readonly #alarm = new Alarm(() => this.#ring());
-  readonly #liveness: Liveness;
-  readonly #lifecycle = new Lifecycle();
   readonly #supervisor: Supervisor;
   readonly #reclaimer: Reclaimer;
   readonly #receiver: FrameReceiver;
+  readonly #timekeeper: Timekeeper;
+  readonly #lifecycle: Lifecycle;
   #order = firstOrder();
   #pending = 0;
   /** A dispatch is due, in a microtask. */
   #flushing = false;
   /** It was not done in another way since. */
   #mayStart = false;
-  #checkedAlive = 0;
-  readonly #drain: DrainSettings;
-  readonly #drainSignals: DrainSignals;
-  /** All that follows from a drain signal. */
-  #drained: Promise<void> | null = null;
   /** The last pending task was settled, or a worker's state has changed. */
   readonly #condition = new Condition(() => this.#backend.wake());
 
   constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
     this.#backend = backend;
     this.#limits = limits;
-    this.#drain = drain;
-    this.#drainSignals = new DrainSignals(drain.signals, drain.timeout, (signal) => {
-      this.#drained = this.#drainPool(signal);
-    });
-    const parts = {
+    const owner = this.#ownerOfParts();
+    const own = {
       ...{ backend, limits, drain, scheduler: this.#scheduler, values: this.#values },
       ...{ sender: this.#sender, condition: this.#condition },
     };
-    this.#supervisor = new Supervisor(parts, this.#ownerOfWorkers());
-    const { connections } = this.#supervisor;
-    this.#reclaimer = new Reclaimer({ ...parts, connections }, () => this.#onRequeued());
-    this.#receiver = new FrameReceiver(
-      { ...parts, supervisor: this.#supervisor, reclaimer: this.#reclaimer },
-      { settle: this.#settle.bind(this), break: this.#break.bind(this) },
+    const supervisor = new Supervisor(own, owner);
+    const { connections } = supervisor;
+    const reclaimer = new Reclaimer({ ...own, connections }, () =>
+      this.#lifecycle.cancelRequeued(),
     );
-    this.#liveness = new Liveness(
-      connections,
-      // A worker that does not say that it knows of a recall is replaced, though nobody waits for it.
-      () => this.#pending > 0 || connections.some(({ record }) => record.recalled),
-      (connection) => this.#onHolding(connection),
-    );
+    const parts = { ...own, supervisor, reclaimer };
+    this.#supervisor = supervisor;
+    this.#reclaimer = reclaimer;
+    this.#receiver = new FrameReceiver(parts, owner);
+    this.#timekeeper = new Timekeeper(parts, owner);
+    this.#lifecycle = new Lifecycle(parts, owner);
     backend.attach(this);
   }
 
-  #ownerOfWorkers(): SupervisorOwner {
-    const needsWorkers = () => this.#lifecycle.needsWorkers(this.#pending);
-    const mayStartAgain = () => this.#lifecycle.drained === null;
+  /** What the parts of the pool ask of it, and tell. */
+  #ownerOfParts(): SupervisorOwner & ReceiverOwner & TimekeeperOwner & LifecycleOwner {
     return {
       onMessage: (connection, bytes, length, buffers) =>
         this.#receiver.receive(connection, bytes, length, buffers),
       onPause: () => this.#dispatch(),
       onStillAt: (connection, at) => this.#onStillAt(connection, at),
       onTorn: (connection, buffer) => this.#onTorn(connection, buffer),
-      get needsWorkers() {
-        return needsWorkers();
-      },
-      get mayStartAgain() {
-        return mayStartAgain();
-      },
+      isIdle: () => this.#pending === 0,
+      needsWorkers: () => this.#lifecycle.state.needsWorkers(this.#pending),
+      mayStartAgain: () => this.#lifecycle.state.drained === null,
+      settle: (task, state, outcome) => this.#settle(task, state, outcome),
       fail: (task, error) => this.#settle(task, "failed", error),
+      break: (error) => this.#lifecycle.break(error),
+      dispatch: () => this.#dispatch(),
       onChanged: () => this.#changed(),
       onGone: () => {
-        this.#onRequeued();
+        this.#lifecycle.cancelRequeued();
         this.#changed();
         this.#dispatch();
       },
-      break: (error) => this.#break(error),
+      onReleased: () => {
+        this.#timekeeper.rest();
+        this.#backend.leave();
+      },
     };
   }
 
@@ -146,29 +129,7 @@ export class Controller implements TaskOwner {
       const content = this.#values.encodeKept(args, "initializer");
       initial = { fn: this.#values.functionRecord(fn), content };
     }
-    this.#drainSignals.listen();
-    try {
-      this.#supervisor.start(workers, initial, timeout);
-    } catch (error) {
-      this.#lifecycle.terminate();
-      await this.#release(true);
-      throw notStarted(workers, this.connections.length, error);
-    }
-    const deadline = performance.now() + timeout;
-    await this.#condition.wait(
-      () => this.#lifecycle.broken !== null || this.#scheduler.starting === 0,
-      deadline,
-    );
-    const late = this.#supervisor.unready;
-    if (this.#lifecycle.broken === null && late.length === 0) return this.#lifecycle.open();
-    this.#lifecycle.terminate();
-    const names = late.map((connection) => describe(connection)).join(", ");
-    await this.#release(true);
-    if (this.#lifecycle.broken !== null) throw this.#lifecycle.broken.error;
-    throw new TimeoutError(
-      `Cannot open a pool of ${workers} workers: ${names} did not answer within ${timeout} ms; ` +
-        "see whether the program reaches AsyncPool.open there, and what its initializer waits for",
-    );
+    await this.#lifecycle.open(workers, initial, timeout);
   }
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
@@ -218,13 +179,13 @@ export class Controller implements TaskOwner {
    * program's code runs.
    */
   #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
-    const refusal = this.#lifecycle.refusal(task.fn);
+    const refusal = this.#lifecycle.state.refusal(task.fn);
     if (refusal !== null) return refuse(task, "failed", refusal.error);
     const { signal } = task.options;
     if (signal !== null && isAborted(signal)) return refuse(task, "cancelled", reasonOf(signal));
     try {
       if (signal !== null) this.#signals.watch(signal, task);
-      if (this.#pending === 0) this.#liveness.watch();
+      if (this.#pending === 0) this.#timekeeper.watch();
       if (worker === undefined) this.#scheduler.submit(task);
       else this.#scheduler.submitTo(worker, task);
     } catch (error) {
@@ -254,12 +215,8 @@ export class Controller implements TaskOwner {
     // What waits for the end of this turn, which may not come before the result.
     if (this.#mayStart) this.#dispatch();
     this.#backend.poll();
-    this.#ring();
-    const now = performance.now();
-    this.#liveness.lookInTime(now);
-    if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
-    this.#checkedAlive = now;
-    this.#backend.checkAlive();
+    this.#timekeeper.ring();
+    this.#timekeeper.lookInTime(performance.now());
   };
 
   waitFor(task: Task, deadline: number): void {
@@ -294,70 +251,13 @@ export class Controller implements TaskOwner {
   }
 
   /** Waits until all that was submitted is settled, then lets the workers go. */
-  async close(): Promise<void> {
-    this.#lifecycle.close();
-    await this.#condition.wait(() => this.#pending === 0, Infinity);
-    if (this.#lifecycle.isClosing) await this.#release(false);
-    else await this.#drained;
+  close(): Promise<void> {
+    return this.#lifecycle.close();
   }
 
   /** Cancels what is queued and what runs, and lets the workers go at once. */
-  async terminate(reason: unknown): Promise<void> {
-    this.#lifecycle.terminate();
-    const options = reason === undefined ? undefined : { cause: reason };
-    await this.#cancelAll("its pool was terminated", options);
-  }
-
-  async #cancelAll(why: string, options: ErrorOptions | undefined): Promise<void> {
-    for (const task of this.#scheduler.drain()) {
-      const running = task.record !== null;
-      if (running) this.#sender.write(this.connections[task.record!.index]!, Kind.Cancel, task.id);
-      const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
-      this.#settle(task, "cancelled", error);
-    }
-    await this.#release(true);
-  }
-
-  /** A signal has come: nothing more starts, what runs has its time, the rest is cancelled. */
-  async #drainPool(signal: string): Promise<void> {
-    const lifecycle = this.#lifecycle;
-    const isChanged = lifecycle.drain(signal);
-    if (!lifecycle.hasOpened) {
-      return this.#break(
-        new CancelledError(`Cannot open a pool: ${signal} came meanwhile`, { cause: signal }),
-      );
-    }
-    if (!isChanged) return;
-    this.#cancelQueue(signal);
-    const { timeout } = this.#drain;
-    await this.#condition.wait(() => this.#pending === 0, performance.now() + timeout);
-    if (lifecycle.isTerminated) return;
-    if (this.#pending === 0) return await this.#release(false);
-    const why = `${signal} came, and it did not end within ${timeout} ms`;
-    await this.#cancelAll(why, { cause: signal });
-  }
-
-  #cancelQueue(signal: string): void {
-    for (const task of this.#scheduler.drainQueue()) {
-      const message = `${task.label} was cancelled: ${signal} came, and no more tasks start`;
-      this.#settle(task, "cancelled", new CancelledError(message, { cause: signal }));
-    }
-  }
-
-  /** Tasks are queued again; where nothing more starts, they are cancelled. */
-  #onRequeued(): void {
-    const { drained } = this.#lifecycle;
-    if (drained !== null) this.#cancelQueue(drained);
-  }
-
-  /** Lets every worker go; `now` does not wait for those that have something to do. */
-  async #release(now: boolean): Promise<void> {
-    await this.#supervisor.release(now);
-    this.#alarm.clear();
-    this.#liveness.rest();
-    this.#reclaimer.recalls.rest();
-    this.#drainSignals.rest();
-    this.#backend.leave();
+  terminate(reason: unknown): Promise<void> {
+    return this.#lifecycle.terminate(reason);
   }
 
   stateOf(connection: Connection): "starting" | "idle" | "busy" | "overdue" | "gone" {
@@ -365,7 +265,7 @@ export class Controller implements TaskOwner {
   }
 
   #refuseIfClosed(fn: FunctionRecord): void {
-    const refusal = this.#lifecycle.refusal(fn);
+    const refusal = this.#lifecycle.state.refusal(fn);
     if (refusal !== null) throw refusal.error;
   }
 
@@ -384,13 +284,6 @@ export class Controller implements TaskOwner {
     );
   }
 
-  /** Nothing can be done any more: all that waits is settled with the reason. */
-  #break(error: unknown): void {
-    this.#lifecycle.break(error);
-    for (const task of this.#scheduler.drain()) this.#settle(task, "failed", error);
-    this.#changed();
-  }
-
   /** Starts what can be started, and sends what was written. */
   #dispatch(now = performance.now()): void {
     this.#mayStart = false;
@@ -399,7 +292,7 @@ export class Controller implements TaskOwner {
     }
     this.#sender.flush();
     if (this.#scheduler.mayHelp) this.#reclaimer.recalls.watch(now);
-    this.#setAlarm(now);
+    this.#timekeeper.setAlarm(now);
     if (this.#pending > 0) this.#backend.wake();
   }
 
@@ -470,58 +363,11 @@ export class Controller implements TaskOwner {
     if (what === "interrupt") {
       const connection = this.connections[task.record!.index]!;
       this.#sender.write(connection, Kind.Cancel, task.id);
-      // It is stuck if it moves nothing from here on.
-      this.#liveness.resetProgress(connection);
+      this.#timekeeper.onInterrupted(connection);
     }
     this.#settle(task, state, error);
     this.#dispatch();
     return true;
-  }
-
-  #ring(): void {
-    const now = performance.now();
-    const verdicts = this.#scheduler.due(now, this.#moves);
-    for (const verdict of verdicts) this.#execute(verdict);
-    const isTaken = this.#reclaimer.recalls.due(now);
-    if (verdicts.length > 0 || isTaken) this.#dispatch();
-    else this.#setAlarm(now);
-  }
-
-  #setAlarm(now: number): void {
-    this.#alarm.set(Math.min(this.#scheduler.nextDeadline, this.#reclaimer.recalls.nextLook), now);
-  }
-
-  readonly #moves = (worker: WorkerRecord): boolean => {
-    const connection = this.connections[worker.index]!;
-    if (connection.record !== worker) return false;
-    return this.#liveness.hasProgressed(connection) || connection.link?.isHeldByWrite === true;
-  };
-
-  #execute(verdict: Verdict): void {
-    const connection = this.connections[verdict.worker.index]!;
-    // A process can be replaced; a rank that is stuck is left alone until it answers.
-    if (verdict.kind === "stuck") return this.#supervisor.endStuck(connection);
-    if (verdict.kind === "late") return this.#supervisor.giveUp(connection);
-    const { task, stage } = verdict;
-    this.#sender.write(connection, Kind.Cancel, task.id);
-    this.#liveness.resetProgress(connection);
-    const { timeout } = task.options;
-    const where = describe(connection);
-    const message = {
-      sent: `${where} was sent it, and has not begun it long after its timeout of ${timeout} ms`,
-      begun: `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`,
-      returned: `it has ended on ${where}, but its result does not arrive`,
-    }[stage];
-    this.#settle(task, "failed", new TimeoutError(`Cannot finish ${task.label}: ${message}`));
-  }
-
-  /**
-   * A worker is at one call for long, or does not begin any: others do what it was sent besides.
-   */
-  #onHolding(connection: Connection): void {
-    const now = performance.now();
-    this.#reclaimer.recalls.recall(connection, now);
-    this.#setAlarm(now);
   }
 
   /**

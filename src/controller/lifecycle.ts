@@ -1,85 +1,149 @@
-import { PoolClosedError } from "../errors.ts";
-import type { FunctionRecord } from "../function/record.ts";
+import { CancelledError, TimeoutError } from "../errors.ts";
+import { performance } from "../os/natives.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Task } from "../scheduler/task.ts";
+import { Kind } from "../wire/messages.ts";
+import type { Condition } from "./condition.ts";
+import { describe } from "./connection.ts";
+import { DrainSignals } from "./drain-signals.ts";
+import { notStarted } from "./lost.ts";
+import { PoolState } from "./pool-state.ts";
+import type { FrameSender, InitialCall } from "./sender.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { DrainSettings } from "../options.ts";
 
-/**
- * How far a pool has come:
- *
- *   opening ──every worker serves──▶ open ──close──▶ closing ──────────────────────┐
- *      └──────────────┴───────────────┴──a drain signal──▶ draining ──time is over──┤
- *                     └──terminate────────┴──────────────────────┴──────▶ terminated
- *
- * Beside that a pool may be broken: nothing can be done any more, for a reason that every call
- * fails with. A broken pool is closed like any other.
- */
+/** What the lifecycle works with: the pool's own parts. */
+interface LifecycleParts {
+  readonly scheduler: Scheduler;
+  readonly sender: FrameSender;
+  readonly supervisor: Supervisor;
+  readonly condition: Condition;
+  readonly drain: DrainSettings;
+}
+
+/** The controller, which settles tasks. */
+export interface LifecycleOwner {
+  /** Whether every task is settled. */
+  isIdle(): boolean;
+  settle(task: Task, state: "failed" | "cancelled", outcome: unknown): void;
+  /** The pool is broken. */
+  onChanged(): void;
+  /** Every worker is let go: nothing is looked for any more. */
+  onReleased(): void;
+}
+
+/** How a pool opens, and comes to its end: by `close`, by `terminate`, or by a drain signal. */
 export class Lifecycle {
-  #state: "opening" | "open" | "closing" | "draining" | "terminated" = "opening";
-  #hasOpened = false;
-  #broken: { readonly error: unknown } | null = null;
-  #drained: string | null = null;
+  readonly state = new PoolState();
+  readonly #parts: LifecycleParts;
+  readonly #owner: LifecycleOwner;
+  readonly #signals: DrainSignals;
+  /** All that follows from a drain signal. */
+  #drained: Promise<void> | null = null;
 
-  /** Every worker has served once. */
-  get hasOpened(): boolean {
-    return this.#hasOpened;
+  constructor(parts: LifecycleParts, owner: LifecycleOwner) {
+    this.#parts = parts;
+    this.#owner = owner;
+    const { signals, timeout } = parts.drain;
+    this.#signals = new DrainSignals(signals, timeout, (signal) => {
+      this.#drained = this.#drain(signal, timeout);
+    });
   }
 
-  get isClosing(): boolean {
-    return this.#state === "closing";
+  /** Connects `workers` workers; resolves when all serve and have run the initializer. */
+  async open(workers: number, initializer: InitialCall | null, timeout: number): Promise<void> {
+    const { supervisor, scheduler, condition } = this.#parts;
+    const { state } = this;
+    this.#signals.listen();
+    try {
+      supervisor.start(workers, initializer, timeout);
+    } catch (error) {
+      state.terminate();
+      await this.#release(true);
+      throw notStarted(workers, supervisor.connections.length, error);
+    }
+    const deadline = performance.now() + timeout;
+    await condition.wait(() => state.broken !== null || scheduler.starting === 0, deadline);
+    const late = supervisor.unready;
+    if (state.broken === null && late.length === 0) return state.open();
+    state.terminate();
+    const names = late.map((connection) => describe(connection)).join(", ");
+    await this.#release(true);
+    if (state.broken !== null) throw state.broken.error;
+    throw new TimeoutError(
+      `Cannot open a pool of ${workers} workers: ${names} did not answer within ${timeout} ms; ` +
+        "see whether the program reaches AsyncPool.open there, and what its initializer waits for",
+    );
   }
 
-  get isTerminated(): boolean {
-    return this.#state === "terminated";
+  /** Waits until all that was submitted is settled, then lets the workers go. */
+  async close(): Promise<void> {
+    this.state.close();
+    await this.#parts.condition.wait(() => this.#owner.isIdle(), Infinity);
+    if (this.state.isClosing) await this.#release(false);
+    else await this.#drained;
   }
 
-  /** Why nothing can be done any more. */
-  get broken(): { readonly error: unknown } | null {
-    return this.#broken;
+  /** Cancels what is queued and what runs, and lets the workers go at once. */
+  async terminate(reason: unknown): Promise<void> {
+    this.state.terminate();
+    const options = reason === undefined ? undefined : { cause: reason };
+    await this.#cancelAll("its pool was terminated", options);
   }
 
-  /** The signal that has drained it, or drains it. */
-  get drained(): string | null {
-    return this.#drained;
+  /** A signal has come: nothing more starts, what runs has its time, the rest is cancelled. */
+  async #drain(signal: string, timeout: number): Promise<void> {
+    const { state } = this;
+    const isDraining = state.drain(signal);
+    if (!state.hasOpened) {
+      return this.break(
+        new CancelledError(`Cannot open a pool: ${signal} came meanwhile`, { cause: signal }),
+      );
+    }
+    if (!isDraining) return;
+    this.cancelRequeued();
+    const deadline = performance.now() + timeout;
+    await this.#parts.condition.wait(() => this.#owner.isIdle(), deadline);
+    if (state.isTerminated) return;
+    if (this.#owner.isIdle()) return await this.#release(false);
+    const why = `${signal} came, and it did not end within ${timeout} ms`;
+    await this.#cancelAll(why, { cause: signal });
   }
 
-  open(): void {
-    this.#hasOpened = true;
-    if (this.#state === "opening") this.#state = "open";
-  }
-
-  close(): void {
-    if (this.#state === "open" || this.#state === "opening") this.#state = "closing";
-  }
-
-  /** A drain signal has come to a pool that has opened; false where that changes nothing. */
-  drain(signal: string): boolean {
-    this.#drained = signal;
-    if (this.#broken !== null || this.isTerminated) return false;
-    this.#state = "draining";
-    return true;
-  }
-
-  terminate(): void {
-    this.#state = "terminated";
-  }
-
+  /** Nothing can be done any more: all that waits is settled with the reason. */
   break(error: unknown): void {
-    this.#broken ??= { error };
+    this.state.break(error);
+    for (const task of this.#parts.scheduler.drain()) this.#owner.settle(task, "failed", error);
+    this.#owner.onChanged();
   }
 
-  /** Whether a worker that is lost is to be replaced: calls come, or `pending` ones wait. */
-  needsWorkers(pending: number): boolean {
-    if (this.#broken !== null || this.#state === "draining") return false;
-    return this.#state === "opening" || this.#state === "open" || pending > 0;
+  /** Cancels what is queued, be it again, in a pool in which nothing more starts. */
+  cancelRequeued(): void {
+    const signal = this.state.drained;
+    if (signal === null) return;
+    for (const task of this.#parts.scheduler.drainQueue()) {
+      const message = `${task.label} was cancelled: ${signal} came, and no more tasks start`;
+      this.#owner.settle(task, "cancelled", new CancelledError(message, { cause: signal }));
+    }
   }
 
-  /** Why a call of `fn` is refused; null where it is not. */
-  refusal(fn: FunctionRecord): { readonly error: unknown } | null {
-    if (this.#broken !== null) return this.#broken;
-    if (this.#state === "open" || this.#state === "opening") return null;
-    return { error: new PoolClosedError(`Cannot call ${fn.label}: the pool was ${this.#how}`) };
+  async #cancelAll(why: string, options: ErrorOptions | undefined): Promise<void> {
+    const { scheduler, sender, supervisor } = this.#parts;
+    for (const task of scheduler.drain()) {
+      const { record } = task;
+      if (record !== null) {
+        sender.write(supervisor.connections[record.index]!, Kind.Cancel, task.id);
+      }
+      const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
+      this.#owner.settle(task, "cancelled", error);
+    }
+    await this.#release(true);
   }
 
-  get #how(): string {
-    if (this.#drained !== null) return `closed by ${this.#drained}`;
-    return this.#state === "closing" ? "closed" : "terminated";
+  /** Lets every worker go; `now` does not wait for those that have something to do. */
+  async #release(now: boolean): Promise<void> {
+    await this.#parts.supervisor.release(now);
+    this.#signals.rest();
+    this.#owner.onReleased();
   }
 }

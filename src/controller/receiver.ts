@@ -22,7 +22,7 @@ interface ReceiverParts {
 }
 
 /** The controller, which settles tasks. */
-interface ReceiverOwner {
+export interface ReceiverOwner {
   settle(task: Task, state: "done" | "failed", outcome: unknown): void;
   /** The initializer has failed. */
   break(error: unknown): void;

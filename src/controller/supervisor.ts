@@ -44,9 +44,9 @@ export interface SupervisorOwner {
   onStillAt(connection: Connection, at: number): void;
   onTorn(connection: Connection, buffer: Uint8Array): void;
   /** Whether a worker that is lost is to be replaced. */
-  readonly needsWorkers: boolean;
+  needsWorkers(): boolean;
   /** Whether a task whose worker is lost may start again. */
-  readonly mayStartAgain: boolean;
+  mayStartAgain(): boolean;
   /** A task has failed with its worker. */
   fail(task: Task, error: unknown): void;
   /** The state of a worker has changed. */
@@ -163,7 +163,7 @@ export class Supervisor {
   /** A worker has said that it goes. */
   onClosed(connection: Connection): void {
     connection.isDone = true;
-    if (this.#owner.needsWorkers) this.#onUnexpectedClose(connection);
+    if (this.#owner.needsWorkers()) this.#onUnexpectedClose(connection);
     this.#owner.onChanged();
   }
 
@@ -208,7 +208,7 @@ export class Supervisor {
     connection.isDone = true;
     this.#disconnect(connection);
     for (const task of lost) {
-      if (++task.losses <= task.options.retries && this.#owner.mayStartAgain) {
+      if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
       } else {
         this.#owner.fail(task, lostWhileRunning(task, connection, status));
@@ -220,7 +220,7 @@ export class Supervisor {
     }
     const isUnused = lost.length === 0 && !loading && diedUnused(connection, performance.now());
     const failedStarts = isUnused ? connection.failedStarts + 1 : 0;
-    if (this.#owner.needsWorkers) {
+    if (this.#owner.needsWorkers()) {
       if (failedStarts >= START_TRIES) this.#owner.break(startsExhausted(connection, status));
       else this.#replace(connection, failedStarts);
     }

@@ -1,0 +1,135 @@
+import type { Backend } from "../backend/backend.ts";
+import { TimeoutError } from "../errors.ts";
+import { performance } from "../os/natives.ts";
+import type { Scheduler, Verdict } from "../scheduler/scheduler.ts";
+import type { Task, WorkerRecord } from "../scheduler/task.ts";
+import { Kind } from "../wire/messages.ts";
+import { Alarm } from "./alarm.ts";
+import { type Connection, describe } from "./connection.ts";
+import { Liveness } from "./liveness.ts";
+import type { Reclaimer } from "./reclaimer.ts";
+import type { FrameSender } from "./sender.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/**
+ * ms between two looks at whether workers live, for callers that keep the event loop from telling.
+ */
+const CHECK_ALIVE_MS = 50;
+
+/** What the timekeeper works with: the pool's own parts. */
+interface TimekeeperParts {
+  readonly backend: Backend;
+  readonly scheduler: Scheduler;
+  readonly sender: FrameSender;
+  readonly supervisor: Supervisor;
+  readonly reclaimer: Reclaimer;
+}
+
+/** The controller, which settles tasks. */
+export interface TimekeeperOwner {
+  /** Whether every task is settled. */
+  isIdle(): boolean;
+  fail(task: Task, error: unknown): void;
+  dispatch(): void;
+}
+
+/**
+ * What is due in a pool, and when: deadlines of tasks, workers that are stuck or late, recalls. The
+ * scheduler says what is due, the program's event loop rings.
+ */
+export class Timekeeper {
+  readonly #parts: TimekeeperParts;
+  readonly #owner: TimekeeperOwner;
+  readonly #alarm = new Alarm(() => this.ring());
+  readonly #liveness: Liveness;
+  #checkedAlive = 0;
+
+  constructor(parts: TimekeeperParts, owner: TimekeeperOwner) {
+    this.#parts = parts;
+    this.#owner = owner;
+    const { connections } = parts.supervisor;
+    // A worker that does not say that it knows of a recall is replaced, though nobody waits for it.
+    const isNeeded = () => !owner.isIdle() || connections.some(({ record }) => record.recalled);
+    this.#liveness = new Liveness(connections, isNeeded, (connection) =>
+      this.#onHolding(connection),
+    );
+  }
+
+  /** Tasks are pending: looks now and then for workers that are held. */
+  watch(): void {
+    this.#liveness.watch();
+  }
+
+  /** Does what is due. */
+  ring(): void {
+    const { scheduler, reclaimer } = this.#parts;
+    const now = performance.now();
+    const verdicts = scheduler.due(now, this.#hasProgressed);
+    for (const verdict of verdicts) this.#execute(verdict);
+    const isTaken = reclaimer.recalls.due(now);
+    if (verdicts.length > 0 || isTaken) this.#owner.dispatch();
+    else this.setAlarm(now);
+  }
+
+  /**
+   * For callers that keep the event loop from turning: looks for workers that are held or gone, if
+   * it is time to.
+   */
+  lookInTime(now: number): void {
+    this.#liveness.lookInTime(now);
+    if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
+    this.#checkedAlive = now;
+    this.#parts.backend.checkAlive();
+  }
+
+  /** Tasks were sent, or settled: the next thing that is due may be another one. */
+  setAlarm(now: number): void {
+    const { scheduler, reclaimer } = this.#parts;
+    this.#alarm.set(Math.min(scheduler.nextDeadline, reclaimer.recalls.nextLook), now);
+  }
+
+  /** A worker is told to end a task: it is stuck if it moves nothing from here on. */
+  onInterrupted(connection: Connection): void {
+    this.#liveness.resetProgress(connection);
+  }
+
+  rest(): void {
+    this.#alarm.clear();
+    this.#liveness.rest();
+    this.#parts.reclaimer.recalls.rest();
+  }
+
+  readonly #hasProgressed = (worker: WorkerRecord): boolean => {
+    const connection = this.#parts.supervisor.connections[worker.index]!;
+    if (connection.record !== worker) return false;
+    return this.#liveness.hasProgressed(connection) || connection.link?.isHeldByWrite === true;
+  };
+
+  #execute(verdict: Verdict): void {
+    const { sender, supervisor } = this.#parts;
+    const connection = supervisor.connections[verdict.worker.index]!;
+    // A process can be replaced; a rank that is stuck is left alone until it answers.
+    if (verdict.kind === "stuck") return supervisor.endStuck(connection);
+    if (verdict.kind === "late") return supervisor.giveUp(connection);
+    const { task, stage } = verdict;
+    sender.write(connection, Kind.Cancel, task.id);
+    this.onInterrupted(connection);
+    const { timeout } = task.options;
+    const where = describe(connection);
+    const message = {
+      sent: `${where} was sent it, and has not begun it long after its timeout of ${timeout} ms`,
+      begun: `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`,
+      returned: `it has ended on ${where}, but its result does not arrive`,
+    }[stage];
+    this.#owner.fail(task, new TimeoutError(`Cannot finish ${task.label}: ${message}`));
+  }
+
+  /**
+   * A worker is at one call for long, or does not begin any: others do what it was sent besides.
+   */
+  #onHolding(connection: Connection): void {
+    const now = performance.now();
+    this.#parts.reclaimer.recalls.recall(connection, now);
+    this.setAlarm(now);
+  }
+}
