@@ -13,12 +13,12 @@ import commSource from "../../../c/bsync_comm.c" with { type: "text" };
 import shapeHeader from "../../../c/bsync_shape.h" with { type: "text" };
 import guardHeader from "../../../c/bsync_guard.h" with { type: "text" };
 import receiveSource from "../../../c/bsync_receive.c" with { type: "text" };
-import agreeHeader from "../../../c/bsync_agree.h" with { type: "text" };
-import agreeSource from "../../../c/bsync_agree.c" with { type: "text" };
-import arrivalSource from "../../../c/bsync_arrival.c" with { type: "text" };
-import partsSource from "../../../c/bsync_parts.c" with { type: "text" };
-import messagesSource from "../../../c/bsync_messages.c" with { type: "text" };
-import collectivesSource from "../../../c/bsync_collectives.c" with { type: "text" };
+import agreeHeader from "../../../c/bsync_comm_agree.h" with { type: "text" };
+import agreeSource from "../../../c/bsync_comm_agree.c" with { type: "text" };
+import arrivalSource from "../../../c/bsync_comm_arrival.c" with { type: "text" };
+import partsSource from "../../../c/bsync_comm_parts.c" with { type: "text" };
+import messagesSource from "../../../c/bsync_comm_messages.c" with { type: "text" };
+import collectivesSource from "../../../c/bsync_comm_collectives.c" with { type: "text" };
 import procHeader from "../../../c/bsync_proc.h" with { type: "text" };
 import procSource from "../../../c/bsync_proc.c" with { type: "text" };
 import watchHeader from "../../../c/bsync_watch.h" with { type: "text" };
@@ -49,12 +49,12 @@ const FILES = {
   "bsync_shape.h": shapeHeader,
   "bsync_guard.h": guardHeader,
   "bsync_receive.c": receiveSource,
-  "bsync_agree.h": agreeHeader,
-  "bsync_agree.c": agreeSource,
-  "bsync_arrival.c": arrivalSource,
-  "bsync_parts.c": partsSource,
-  "bsync_messages.c": messagesSource,
-  "bsync_collectives.c": collectivesSource,
+  "bsync_comm_agree.h": agreeHeader,
+  "bsync_comm_agree.c": agreeSource,
+  "bsync_comm_arrival.c": arrivalSource,
+  "bsync_comm_parts.c": partsSource,
+  "bsync_comm_messages.c": messagesSource,
+  "bsync_comm_collectives.c": collectivesSource,
   "bsync_proc.h": procHeader,
   "bsync_proc.c": procSource,
   "bsync_watch.h": watchHeader,

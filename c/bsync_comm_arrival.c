@@ -2,7 +2,7 @@
  * Collectives in which parts of several ranks come to one, whose lengths are
  * told before: see bsync_guard.h.
  */
-#include "bsync_agree.h"
+#include "bsync_comm_agree.h"
 #include "bsync_mpi.h"
 
 #include <string.h>

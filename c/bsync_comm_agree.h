@@ -2,8 +2,8 @@
  * What the files behind the second half of bsync_guard.h share: what a rank
  * tells of a part before it sends it.
  */
-#ifndef BSYNC_AGREE_H
-#define BSYNC_AGREE_H
+#ifndef BSYNC_COMM_AGREE_H
+#define BSYNC_COMM_AGREE_H
 
 #include "bsync_guard.h"
 

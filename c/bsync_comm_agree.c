@@ -2,7 +2,7 @@
  * Collectives whose ranks tell each other their lengths first: see
  * bsync_guard.h. What is few travels with its length, in the same message.
  */
-#include "bsync_agree.h"
+#include "bsync_comm_agree.h"
 #include "bsync_mpi.h"
 
 #include <string.h>
