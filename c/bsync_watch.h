@@ -12,12 +12,6 @@
  * That is done by a thread, which sleeps else, and takes no signals.
  *
  * Where no connection comes about, as with a firewall, nobody is watched.
- *
- * Open MPI's mpirun, told of the end, waits for its daemon on the silent host
- * until it sees for itself, after 8 minutes. Where it has started the rank that
- * ends the job (the first of that one's ancestors that is not of the job is
- * mpirun, and no daemon of it), a process is left behind that gives it 5 s,
- * then SIGTERM, and SIGKILL after 5 s more.
  */
 #ifndef BSYNC_WATCH_H
 #define BSYNC_WATCH_H

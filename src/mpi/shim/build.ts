@@ -21,6 +21,8 @@ import messagesSource from "../../../c/bsync_comm_messages.c" with { type: "text
 import collectivesSource from "../../../c/bsync_comm_collectives.c" with { type: "text" };
 import procHeader from "../../../c/bsync_proc.h" with { type: "text" };
 import procSource from "../../../c/bsync_proc.c" with { type: "text" };
+import launcherHeader from "../../../c/bsync_launcher.h" with { type: "text" };
+import launcherSource from "../../../c/bsync_launcher.c" with { type: "text" };
 import watchHeader from "../../../c/bsync_watch.h" with { type: "text" };
 import watchSource from "../../../c/bsync_watch.c" with { type: "text" };
 import watchdogHeader from "../../../c/bsync_watchdog.h" with { type: "text" };
@@ -57,6 +59,8 @@ const FILES = {
   "bsync_comm_collectives.c": collectivesSource,
   "bsync_proc.h": procHeader,
   "bsync_proc.c": procSource,
+  "bsync_launcher.h": launcherHeader,
+  "bsync_launcher.c": launcherSource,
   "bsync_watch.h": watchHeader,
   "bsync_watch.c": watchSource,
   "bsync_watchdog.h": watchdogHeader,
