@@ -10,8 +10,8 @@
  *   MPI_COMM_WORLD that [bsync_mpi_init] makes on every rank, right after the
  *   pool's own. A number that stands for none is -MPI_ERR_COMM.
  * - A request is 1 or more. A number that stands for none is -BSYNC_E_REQUEST.
- * - Datatypes and operations are those of the two tables below. Any other
- *   number is -MPI_ERR_TYPE, -MPI_ERR_OP.
+ * - Datatypes and operations are those of bsync_codes.h. Any other number is
+ *   -MPI_ERR_TYPE, -MPI_ERR_OP.
  *
  * Counts are of elements, and 64 bits wide. One that is larger than the limit
  * ([bsync_comm_limit]) travels as a derived datatype made of blocks (MPI 4.0
@@ -35,43 +35,13 @@
 #ifndef BSYNC_COMM_H
 #define BSYNC_COMM_H
 
+#include "bsync_codes.h"
+
 #include <stdint.h>
 
 #define BSYNC_COMM_WORLD 1
 
-/* As [source] or [tag]: any, BSYNC_ANY. As [source] or [dest]: nobody. */
-#define BSYNC_PROC_NULL (-2)
-
-/* Datatypes (section 3.2.2). */
-#define BSYNC_BYTE 0
-#define BSYNC_INT8 1
-#define BSYNC_UINT8 2
-#define BSYNC_INT16 3
-#define BSYNC_UINT16 4
-#define BSYNC_INT32 5
-#define BSYNC_UINT32 6
-#define BSYNC_INT64 7
-#define BSYNC_UINT64 8
-#define BSYNC_FLOAT 9
-#define BSYNC_DOUBLE 10
-#define BSYNC_TYPES 11
-
-/*
- * Operations (section 6.9.2). From BSYNC_LAND on they are for whole numbers
- * only: with others the answer is -MPI_ERR_OP.
- */
-#define BSYNC_SUM 0
-#define BSYNC_PROD 1
-#define BSYNC_MIN 2
-#define BSYNC_MAX 3
-#define BSYNC_LAND 4
-#define BSYNC_LOR 5
-#define BSYNC_BAND 6
-#define BSYNC_BOR 7
-#define BSYNC_BXOR 8
-#define BSYNC_OPS 9
-
-/* ---- For bsync_mpi.c ---------------------------------------------------- */
+/* ---- For bsync_start.c and bsync_end.c ---------------------------------- */
 
 /* Makes BSYNC_COMM_WORLD. Collective over MPI_COMM_WORLD. */
 int bsync_comm_start(void);

@@ -1,32 +1,58 @@
 /*
- * What the files behind the second half of bsync_guard.h share: what a rank
- * tells of a part before it sends it.
+ * bsync_comm_agree: the collectives of bsync_comm.h among ranks that tell each
+ * other their lengths first, where MPI needs the guard: see bsync_guard.h.
+ *
+ * bsync_comm_agree.c has those in which each rank receives one part, and
+ * reductions; bsync_comm_arrival.c those in which parts of several ranks come
+ * to one.
  */
 #ifndef BSYNC_COMM_AGREE_H
 #define BSYNC_COMM_AGREE_H
 
 #include "bsync_guard.h"
 
-/* Bytes that travel with their length. */
-#define FEW 48
+#include <mpi.h>
+#include <stdint.h>
 
-/* What a rank tells of a part; and the part itself, if it is but a FEW. */
-struct told {
-  int64_t bytes;
-  int64_t longest; /* of all parts */
-  char values[FEW];
-};
+#if BSYNC_GUARDS
 
-void bsync_tell(struct told *told, const void *part, int64_t bytes,
-  int64_t longest);
+/*
+ * The collectives of bsync_comm.h among ranks that agree: the same arguments
+ * and answers. Where a part is longer than its place, its receiver answers
+ * -MPI_ERR_TRUNCATE, what fits is in its array, and the others have what they
+ * would have; a reduction of arrays of different lengths has no result, and
+ * those with the longest answer -MPI_ERR_COUNT.
+ */
+int bsync_agreed_bcast(void *data, int64_t count, int type, int root,
+  MPI_Comm on);
+int bsync_agreed_gather(const void *sent, void *data, int64_t count, int type,
+  int root, MPI_Comm on);
+int bsync_agreed_scatter(const void *sent, void *data, int64_t count, int type,
+  int root, MPI_Comm on);
+int bsync_agreed_allgather(const void *sent, void *data, int64_t count,
+  int type, MPI_Comm on);
+int bsync_agreed_alltoall(const void *sent, void *data, int64_t count,
+  int type, MPI_Comm on);
+int bsync_agreed_gatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int root, MPI_Comm on);
+int bsync_agreed_scatterv(const void *sent, const double *counts,
+  const double *places, void *data, int64_t count, int type, int root,
+  MPI_Comm on);
+int bsync_agreed_allgatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, MPI_Comm on);
+int bsync_agreed_alltoallv(const void *sent, const double *sent_counts,
+  const double *sent_places, void *data, const double *counts,
+  const double *places, int type, MPI_Comm on);
 
-/* Puts a part where it belongs, as far as there is room. */
-void bsync_put(char *to, int64_t room, const char *from, int64_t bytes);
+/*
+ * Before a reduction of [count] elements. Few values travel with their length:
+ * then [data] has the result, and the answer is 1. It is 0 where the reduction
+ * is still to be done, with arrays of one length, or an error. Where [sent] is
+ * NULL no values travel.
+ */
+int bsync_agree_reduction(const void *sent, void *data, int64_t count,
+  int type, int op, MPI_Comm on);
 
-/* Rank and size, or an error: MPI would find it on some ranks only. */
-int bsync_rooted(int root, MPI_Comm on, int *rank, int *size);
-
-/* Bytes of [count] elements, or an error. */
-int64_t bsync_bytes_of(int64_t count, int type);
+#endif
 
 #endif

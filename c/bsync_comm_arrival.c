@@ -3,9 +3,13 @@
  * told before: see bsync_guard.h.
  */
 #include "bsync_comm_agree.h"
-#include "bsync_mpi.h"
 
-#include <string.h>
+#include "bsync_comm_plain.h"
+#include "bsync_comm_told.h"
+#include "bsync_shape.h"
+#include "bsync_state.h"
+
+#include <stdlib.h>
 
 #if BSYNC_GUARDS
 

@@ -1,27 +1,18 @@
-/* Collectives: see bsync_comm.h. */
+/*
+ * Collectives, and their choice between bsync_comm_agree.h, where it is needed,
+ * and bsync_comm_plain.h. See bsync_comm.h, which is the manual.
+ */
 #include "bsync_comm.h"
-#include "bsync_guard.h"
-#include "bsync_mpi.h"
 
-#include <limits.h>
+#include "bsync_comm_agree.h"
+#include "bsync_comm_plain.h"
+#include "bsync_comm_table.h"
+#include "bsync_receive.h"
+#include "bsync_shape.h"
+#include "bsync_state.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-MPI_Op bsync_operation(int op)
-{
-  switch (op) {
-  case BSYNC_SUM: return MPI_SUM;
-  case BSYNC_PROD: return MPI_PROD;
-  case BSYNC_MIN: return MPI_MIN;
-  case BSYNC_MAX: return MPI_MAX;
-  case BSYNC_LAND: return MPI_LAND;
-  case BSYNC_LOR: return MPI_LOR;
-  case BSYNC_BAND: return MPI_BAND;
-  case BSYNC_BOR: return MPI_BOR;
-  case BSYNC_BXOR: return MPI_BXOR;
-  default: return MPI_OP_NULL;
-  }
-}
 
 /* Declares [mpi_comm], on which the caller is about to block. */
 #define TOGETHER(mpi_comm, number)                                             \
@@ -35,16 +26,82 @@ int bsync_comm_barrier(int comm)
   return 0;
 }
 
-int bsync_plain_bcast(void *data, int64_t count, int type, int root, MPI_Comm
-  on)
+/* ---- Parts -------------------------------------------------------------- */
+
+#if BSYNC_GUARDS
+#define TOLD(comm, name, ...)                                                  \
+  (bsync_agrees(comm) ? bsync_agreed_##name(__VA_ARGS__)                       \
+                      : bsync_plain_##name(__VA_ARGS__))
+#else
+#define TOLD(comm, name, ...) bsync_plain_##name(__VA_ARGS__)
+#endif
+
+int bsync_comm_bcast(void *data, int64_t count, int type, int root, int comm)
 {
-  struct shape part;
-  int code;
-  if (root < 0) return -MPI_ERR_ROOT;
-  code = bsync_shape_of(count, type, &part);
-  if (code < 0) return code;
-  return bsync_done(&part, MPI_Bcast(data, part.units, part.type, root, on));
+  TOGETHER(on, comm);
+  return TOLD(comm, bcast, data, count, type, root, on);
 }
+
+int bsync_comm_gather(const void *sent, void *data, int64_t count, int type, int
+  root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, gather, sent, data, count, type, root, on);
+}
+
+int bsync_comm_scatter(const void *sent, void *data, int64_t count, int type,
+  int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, scatter, sent, data, count, type, root, on);
+}
+
+int bsync_comm_allgather(const void *sent, void *data, int64_t count, int type,
+  int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, allgather, sent, data, count, type, on);
+}
+
+int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
+  int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, alltoall, sent, data, count, type, on);
+}
+
+int bsync_comm_gatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, gatherv, sent, count, data, counts, places, type, root, on);
+}
+
+int bsync_comm_scatterv(const void *sent, const double *counts,
+  const double *places, void *data, int64_t count, int type, int root, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, scatterv, sent, counts, places, data, count, type, root,
+    on);
+}
+
+int bsync_comm_allgatherv(const void *sent, int64_t count, void *data,
+  const double *counts, const double *places, int type, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, allgatherv, sent, count, data, counts, places, type, on);
+}
+
+int bsync_comm_alltoallv(const void *sent, const double *sent_counts,
+  const double *sent_places, void *data, const double *counts,
+  const double *places, int type, int comm)
+{
+  TOGETHER(on, comm);
+  return TOLD(comm, alltoallv, sent, sent_counts, sent_places, data, counts,
+    places, type, on);
+}
+
+/* ---- Reductions --------------------------------------------------------- */
 
 #define REDUCE 0
 #define ALLREDUCE 1
@@ -67,7 +124,7 @@ static int reduce_block(int kind, const void *sent, void *data, int count,
 static int needs_copy(int kind, int in_place, int root)
 {
   return kind == REDUCE && in_place && root > 0 &&
-    bsync_mpi_family() == BSYNC_FAMILY_MPICH;
+    BSYNC_FAMILY == BSYNC_FAMILY_MPICH;
 }
 
 #if BSYNC_GUARDS
@@ -144,220 +201,4 @@ int bsync_comm_scan(const void *sent, void *data, int64_t count, int type,
   int op, int in_place, int comm)
 {
   return reduce(SCAN, sent, data, count, type, op, 0, in_place, comm);
-}
-
-int bsync_plain_gather(const void *sent, void *data, int64_t count, int type,
-  int root, MPI_Comm on)
-{
-  struct shape part;
-  int code;
-  if (root < 0) return -MPI_ERR_ROOT;
-  code = bsync_shape_of(count, type, &part);
-  if (code < 0) return code;
-  return bsync_done(&part, MPI_Gather(sent, part.units, part.type, data,
-    part.units, part.type, root, on));
-}
-
-int bsync_plain_scatter(const void *sent, void *data, int64_t count, int type,
-  int root, MPI_Comm on)
-{
-  struct shape part;
-  int code;
-  if (root < 0) return -MPI_ERR_ROOT;
-  code = bsync_shape_of(count, type, &part);
-  if (code < 0) return code;
-  return bsync_done(&part, MPI_Scatter(sent, part.units, part.type, data,
-    part.units, part.type, root, on));
-}
-
-int bsync_plain_allgather(const void *sent, void *data, int64_t count, int type,
-  MPI_Comm on)
-{
-  struct shape part;
-  int code;
-  code = bsync_shape_of(count, type, &part);
-  if (code < 0) return code;
-  return bsync_done(&part, MPI_Allgather(sent, part.units, part.type, data,
-    part.units, part.type, on));
-}
-
-int bsync_plain_alltoall(const void *sent, void *data, int64_t count, int type,
-  MPI_Comm on)
-{
-  struct shape part;
-  int code;
-  code = bsync_shape_of(count, type, &part);
-  if (code < 0) return code;
-  return bsync_done(&part, MPI_Alltoall(sent, part.units, part.type, data,
-    part.units, part.type, on));
-}
-
-/* ---- Parts of different lengths ----------------------------------------- */
-
-static const struct parts no_parts = {MPI_DATATYPE_NULL, 0, NULL, NULL};
-
-/* Is this rank the root, who alone reads counts and places? Else an error. */
-static int at_root(int root, MPI_Comm on, int *yes, int *size)
-{
-  int rank;
-  if (root < 0) return -MPI_ERR_ROOT;
-  CHECK(MPI_Comm_rank(on, &rank));
-  CHECK(MPI_Comm_size(on, size));
-  *yes = rank == root;
-  return 0;
-}
-
-int bsync_plain_gatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, int root, MPI_Comm on)
-{
-  struct parts all = no_parts;
-  struct shape own;
-  int yes, size, code;
-  code = at_root(root, on, &yes, &size);
-  if (code < 0) return code;
-  code = bsync_shape_of(count, type, &own);
-  if (code < 0) return code;
-  if (yes) code = bsync_parts_of(size, counts, places, type, &all);
-  if (code < 0) {
-    bsync_unshape(&own);
-    return code;
-  }
-  code = MPI_Gatherv(sent, own.units, own.type, data, all.counts, all.places,
-    yes ? all.type : own.type, root, on);
-  bsync_free_parts(&all);
-  return bsync_done(&own, code);
-}
-
-int bsync_plain_scatterv(const void *sent, const double *counts,
-  const double *places, void *data, int64_t count, int type, int root,
-  MPI_Comm on)
-{
-  struct parts all = no_parts;
-  struct shape own;
-  int yes, size, code;
-  code = at_root(root, on, &yes, &size);
-  if (code < 0) return code;
-  code = bsync_shape_of(count, type, &own);
-  if (code < 0) return code;
-  if (yes) code = bsync_parts_of(size, counts, places, type, &all);
-  if (code < 0) {
-    bsync_unshape(&own);
-    return code;
-  }
-  code = MPI_Scatterv(sent, all.counts, all.places, yes ? all.type : own.type,
-    data, own.units, own.type, root, on);
-  bsync_free_parts(&all);
-  return bsync_done(&own, code);
-}
-
-int bsync_plain_allgatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, MPI_Comm on)
-{
-  struct parts all = no_parts;
-  int rank, size, code;
-  CHECK(MPI_Comm_rank(on, &rank));
-  CHECK(MPI_Comm_size(on, &size));
-  code = bsync_parts_of(size, counts, places, type, &all);
-  if (code < 0) return code;
-  /* Sent as it is received: Open MPI chooses the way by the type that is sent,
-   * and all ranks have to choose the same. */
-  if ((double)count != counts[rank]) code = MPI_ERR_COUNT;
-  else code = MPI_Allgatherv(sent, all.counts[rank], all.type, data, all.counts,
-    all.places, all.type, on);
-  bsync_free_parts(&all);
-  return code == MPI_SUCCESS ? 0 : bsync_refused(code);
-}
-
-int bsync_plain_alltoallv(const void *sent, const double *sent_counts,
-  const double *sent_places, void *data, const double *counts,
-  const double *places, int type, MPI_Comm on)
-{
-  struct parts out = no_parts, in = no_parts;
-  int size, code;
-  CHECK(MPI_Comm_size(on, &size));
-  code = bsync_parts_of(size, sent_counts, sent_places, type, &out);
-  if (code < 0) return code;
-  code = bsync_parts_of(size, counts, places, type, &in);
-  if (code == 0)
-    code = MPI_Alltoallv(sent, out.counts, out.places, out.type, data,
-      in.counts, in.places, in.type, on);
-  else code = -code;
-  bsync_free_parts(&out);
-  bsync_free_parts(&in);
-  return code == MPI_SUCCESS ? 0 : bsync_refused(code);
-}
-
-/* ---- With the guard ----------------------------------------------------- */
-
-#if BSYNC_GUARDS
-#define TOLD(comm, name, ...)                                                  \
-  (bsync_agrees(comm) ? bsync_agreed_##name(__VA_ARGS__)                       \
-                      : bsync_plain_##name(__VA_ARGS__))
-#else
-#define TOLD(comm, name, ...) bsync_plain_##name(__VA_ARGS__)
-#endif
-
-int bsync_comm_bcast(void *data, int64_t count, int type, int root, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, bcast, data, count, type, root, on);
-}
-
-int bsync_comm_gather(const void *sent, void *data, int64_t count, int type, int
-  root, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, gather, sent, data, count, type, root, on);
-}
-
-int bsync_comm_scatter(const void *sent, void *data, int64_t count, int type,
-  int root, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, scatter, sent, data, count, type, root, on);
-}
-
-int bsync_comm_allgather(const void *sent, void *data, int64_t count, int type,
-  int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, allgather, sent, data, count, type, on);
-}
-
-int bsync_comm_alltoall(const void *sent, void *data, int64_t count, int type,
-  int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, alltoall, sent, data, count, type, on);
-}
-
-int bsync_comm_gatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, int root, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, gatherv, sent, count, data, counts, places, type, root, on);
-}
-
-int bsync_comm_scatterv(const void *sent, const double *counts,
-  const double *places, void *data, int64_t count, int type, int root, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, scatterv, sent, counts, places, data, count, type, root,
-    on);
-}
-
-int bsync_comm_allgatherv(const void *sent, int64_t count, void *data,
-  const double *counts, const double *places, int type, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, allgatherv, sent, count, data, counts, places, type, on);
-}
-
-int bsync_comm_alltoallv(const void *sent, const double *sent_counts,
-  const double *sent_places, void *data, const double *counts,
-  const double *places, int type, int comm)
-{
-  TOGETHER(on, comm);
-  return TOLD(comm, alltoallv, sent, sent_counts, sent_places, data, counts,
-    places, type, on);
 }

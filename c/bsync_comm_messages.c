@@ -1,7 +1,10 @@
-/* Messages and requests: see bsync_comm.h. */
+/* Messages and requests: see bsync_comm.h, which is the manual. */
 #include "bsync_comm.h"
-#include "bsync_guard.h"
-#include "bsync_mpi.h"
+
+#include "bsync_comm_table.h"
+#include "bsync_receive.h"
+#include "bsync_shape.h"
+#include "bsync_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -245,7 +248,7 @@ static int finish(struct open_request *over, int code, MPI_Status *found,
 
 #define FIND_REQUEST(slot, number)                                             \
   struct open_request *slot;                                                   \
-  if (bsync_mpi_running() < 0) return bsync_mpi_running();                     \
+  if (!bsync_is_open()) return bsync_not_open();                               \
   if ((number) < 1 || (number) > request_count) return -BSYNC_E_REQUEST;       \
   slot = &requests[(number) - 1];                                              \
   if (slot->next != IN_USE) return -BSYNC_E_REQUEST

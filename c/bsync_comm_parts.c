@@ -1,6 +1,8 @@
-/* Parts of different lengths: see bsync_shape.h. */
-#include "bsync_mpi.h"
+/* See bsync_comm_parts.h, which is the manual. */
+#include "bsync_comm_parts.h"
+
 #include "bsync_shape.h"
+#include "bsync_state.h"
 
 #include <limits.h>
 #include <stdlib.h>

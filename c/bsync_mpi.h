@@ -11,9 +11,9 @@
  * Rules that hold for every function:
  *
  * - It returns an int: 0 or more is an answer, less than 0 is minus an error
- *   code, either MPI's own or one of the BSYNC_E_ codes below. Errors are
- *   returned, never fatal (MPI_ERRORS_RETURN, MPI 4.0 section 9.3), except in
- *   [bsync_mpi_init] before MPI has an error handler to ask.
+ *   code, either MPI's own or one of the BSYNC_E_ codes of bsync_codes.h.
+ *   Errors are returned, never fatal (MPI_ERRORS_RETURN, MPI 4.0 section 9.3),
+ *   except in [bsync_mpi_init] before MPI has an error handler to ask.
  * - Before [bsync_mpi_init] and after [bsync_mpi_finalize] it answers
  *   -BSYNC_E_FRESH or -BSYNC_E_CLOSED and touches nothing, but for those that
  *   say something else below.
@@ -29,23 +29,12 @@
 #ifndef BSYNC_MPI_H
 #define BSYNC_MPI_H
 
+#include "bsync_codes.h"
+
 #include <stdint.h>
 
 /* Changes with every change of the functions below. */
 #define BSYNC_MPI_ABI 9
-
-/* As [source] or [tag]: any. (MPI's own constants differ between families.) */
-#define BSYNC_ANY (-1)
-
-/*
- * The longest message that [bsync_mpi_poll] receives at once, in bytes.
- *
- * It must be sent eagerly by every transport, for only then does a blocking
- * MPI_Recv of a probed message return without its sender's help. The lowest
- * eager limit in use is that of Open MPI's shared memory, 4096 bytes of which
- * the header takes up to 64.
- */
-#define BSYNC_SMALL 4000
 
 /*
  * Up to this length [bsync_mpi_send] copies what it sends. A JavaScript engine
@@ -55,19 +44,6 @@
 
 /* The longest name of a host, and a final 0. */
 #define BSYNC_HOST 65
-
-/* Codes of bsync's own; far above those of any MPI. */
-#define BSYNC_E_FRESH 0x7fffff01    /* MPI was not started */
-#define BSYNC_E_CLOSED 0x7fffff02   /* MPI has ended; it cannot start again */
-#define BSYNC_E_REQUEST 0x7fffff03  /* no such request, or it is done */
-#define BSYNC_E_MEMORY 0x7fffff04   /* out of memory */
-#define BSYNC_E_ARGUMENT 0x7fffff05 /* a negative length, source or tag */
-#define BSYNC_E_LARGE 0x7fffff06    /* too much for this MPI's 32-bit counts */
-
-/* Families, as told by [bsync_mpi_family]. */
-#define BSYNC_FAMILY_UNKNOWN 0
-#define BSYNC_FAMILY_OPENMPI 1
-#define BSYNC_FAMILY_MPICH 2 /* and its descendants: Intel, MVAPICH, Cray */
 
 /* BSYNC_MPI_ABI of the compiled file. May be called at any time. */
 int bsync_mpi_abi(void);

@@ -6,7 +6,7 @@
 #ifndef BSYNC_PROC_H
 #define BSYNC_PROC_H
 
-/* 1 if /proc names this process as it names itself. May be asked at any time. */
+/* 1 if /proc names this process as it names itself. May be called any time. */
 int bsync_proc_is_own(void);
 
 #endif

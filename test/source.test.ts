@@ -165,6 +165,19 @@ describe("imports", () => {
   }
 });
 
+test("the includes of c go in no circle: a source and its header are one file", () => {
+  const includes = new Map<string, string[]>();
+  const stem = (file: string) => file.replace(/\.[ch]$/, "");
+  for (const file of new Bun.Glob("c/*.{c,h}").scanSync(ROOT)) {
+    const source = readFileSync(join(ROOT, file), "utf8");
+    const names = Array.from(source.matchAll(/^#include "(.+)"$/gm), ([, name]) => `c/${name!}`);
+    const known = includes.get(stem(file)) ?? [];
+    includes.set(stem(file), [...known, ...names.map(stem).filter((name) => name !== stem(file))]);
+  }
+  expect(includes.get("c/bsync_start")).toContain("c/bsync_mpi");
+  expect(circles(includes)).toEqual([]);
+});
+
 describe("globals that a program may replace", () => {
   const names = Object.keys(natives).filter((name) => name in globalThis);
   const sources = [...new Bun.Glob("src/**/*.ts").scanSync(ROOT)].filter(

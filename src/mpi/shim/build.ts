@@ -6,27 +6,45 @@
  */
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import header from "../../../c/bsync_mpi.h" with { type: "text" };
-import source from "../../../c/bsync_mpi.c" with { type: "text" };
-import commHeader from "../../../c/bsync_comm.h" with { type: "text" };
+import clockHeader from "../../../c/bsync_clock.h" with { type: "text" };
+import codesHeader from "../../../c/bsync_codes.h" with { type: "text" };
 import commSource from "../../../c/bsync_comm.c" with { type: "text" };
-import shapeHeader from "../../../c/bsync_shape.h" with { type: "text" };
+import commHeader from "../../../c/bsync_comm.h" with { type: "text" };
+import commAgreeSource from "../../../c/bsync_comm_agree.c" with { type: "text" };
+import commAgreeHeader from "../../../c/bsync_comm_agree.h" with { type: "text" };
+import commArrivalSource from "../../../c/bsync_comm_arrival.c" with { type: "text" };
+import commCollectivesSource from "../../../c/bsync_comm_collectives.c" with { type: "text" };
+import commMessagesSource from "../../../c/bsync_comm_messages.c" with { type: "text" };
+import commPartsSource from "../../../c/bsync_comm_parts.c" with { type: "text" };
+import commPartsHeader from "../../../c/bsync_comm_parts.h" with { type: "text" };
+import commPlainSource from "../../../c/bsync_comm_plain.c" with { type: "text" };
+import commPlainHeader from "../../../c/bsync_comm_plain.h" with { type: "text" };
+import commTableSource from "../../../c/bsync_comm_table.c" with { type: "text" };
+import commTableHeader from "../../../c/bsync_comm_table.h" with { type: "text" };
+import commToldSource from "../../../c/bsync_comm_told.c" with { type: "text" };
+import commToldHeader from "../../../c/bsync_comm_told.h" with { type: "text" };
+import endSource from "../../../c/bsync_end.c" with { type: "text" };
 import guardHeader from "../../../c/bsync_guard.h" with { type: "text" };
-import receiveSource from "../../../c/bsync_receive.c" with { type: "text" };
-import agreeHeader from "../../../c/bsync_comm_agree.h" with { type: "text" };
-import agreeSource from "../../../c/bsync_comm_agree.c" with { type: "text" };
-import arrivalSource from "../../../c/bsync_comm_arrival.c" with { type: "text" };
-import partsSource from "../../../c/bsync_comm_parts.c" with { type: "text" };
-import messagesSource from "../../../c/bsync_comm_messages.c" with { type: "text" };
-import collectivesSource from "../../../c/bsync_comm_collectives.c" with { type: "text" };
-import procHeader from "../../../c/bsync_proc.h" with { type: "text" };
-import procSource from "../../../c/bsync_proc.c" with { type: "text" };
-import launcherHeader from "../../../c/bsync_launcher.h" with { type: "text" };
 import launcherSource from "../../../c/bsync_launcher.c" with { type: "text" };
-import watchHeader from "../../../c/bsync_watch.h" with { type: "text" };
+import launcherHeader from "../../../c/bsync_launcher.h" with { type: "text" };
+import mpiSource from "../../../c/bsync_mpi.c" with { type: "text" };
+import mpiHeader from "../../../c/bsync_mpi.h" with { type: "text" };
+import procSource from "../../../c/bsync_proc.c" with { type: "text" };
+import procHeader from "../../../c/bsync_proc.h" with { type: "text" };
+import receiveSource from "../../../c/bsync_receive.c" with { type: "text" };
+import receiveHeader from "../../../c/bsync_receive.h" with { type: "text" };
+import receiveGuardedSource from "../../../c/bsync_receive_guarded.c" with { type: "text" };
+import receivePlainSource from "../../../c/bsync_receive_plain.c" with { type: "text" };
+import shapeSource from "../../../c/bsync_shape.c" with { type: "text" };
+import shapeHeader from "../../../c/bsync_shape.h" with { type: "text" };
+import startSource from "../../../c/bsync_start.c" with { type: "text" };
+import stateSource from "../../../c/bsync_state.c" with { type: "text" };
+import stateHeader from "../../../c/bsync_state.h" with { type: "text" };
+import textsSource from "../../../c/bsync_texts.c" with { type: "text" };
 import watchSource from "../../../c/bsync_watch.c" with { type: "text" };
-import watchdogHeader from "../../../c/bsync_watchdog.h" with { type: "text" };
+import watchHeader from "../../../c/bsync_watch.h" with { type: "text" };
 import watchdogSource from "../../../c/bsync_watchdog.c" with { type: "text" };
+import watchdogHeader from "../../../c/bsync_watchdog.h" with { type: "text" };
 import { textOf } from "../../errors.ts";
 import { ask, type Answer } from "../../os/ask.ts";
 import { digest, isWhole, publish, type Cache } from "./cache.ts";
@@ -44,44 +62,70 @@ const LEFTOVER_MS = 10 * 60_000;
 export class BuildError extends Error {}
 
 const FILES = {
-  "bsync_mpi.h": header,
-  "bsync_mpi.c": source,
-  "bsync_comm.h": commHeader,
+  "bsync_clock.h": clockHeader,
+  "bsync_codes.h": codesHeader,
   "bsync_comm.c": commSource,
-  "bsync_shape.h": shapeHeader,
+  "bsync_comm.h": commHeader,
+  "bsync_comm_agree.c": commAgreeSource,
+  "bsync_comm_agree.h": commAgreeHeader,
+  "bsync_comm_arrival.c": commArrivalSource,
+  "bsync_comm_collectives.c": commCollectivesSource,
+  "bsync_comm_messages.c": commMessagesSource,
+  "bsync_comm_parts.c": commPartsSource,
+  "bsync_comm_parts.h": commPartsHeader,
+  "bsync_comm_plain.c": commPlainSource,
+  "bsync_comm_plain.h": commPlainHeader,
+  "bsync_comm_table.c": commTableSource,
+  "bsync_comm_table.h": commTableHeader,
+  "bsync_comm_told.c": commToldSource,
+  "bsync_comm_told.h": commToldHeader,
+  "bsync_end.c": endSource,
   "bsync_guard.h": guardHeader,
-  "bsync_receive.c": receiveSource,
-  "bsync_comm_agree.h": agreeHeader,
-  "bsync_comm_agree.c": agreeSource,
-  "bsync_comm_arrival.c": arrivalSource,
-  "bsync_comm_parts.c": partsSource,
-  "bsync_comm_messages.c": messagesSource,
-  "bsync_comm_collectives.c": collectivesSource,
-  "bsync_proc.h": procHeader,
-  "bsync_proc.c": procSource,
-  "bsync_launcher.h": launcherHeader,
   "bsync_launcher.c": launcherSource,
-  "bsync_watch.h": watchHeader,
+  "bsync_launcher.h": launcherHeader,
+  "bsync_mpi.c": mpiSource,
+  "bsync_mpi.h": mpiHeader,
+  "bsync_proc.c": procSource,
+  "bsync_proc.h": procHeader,
+  "bsync_receive.c": receiveSource,
+  "bsync_receive.h": receiveHeader,
+  "bsync_receive_guarded.c": receiveGuardedSource,
+  "bsync_receive_plain.c": receivePlainSource,
+  "bsync_shape.c": shapeSource,
+  "bsync_shape.h": shapeHeader,
+  "bsync_start.c": startSource,
+  "bsync_state.c": stateSource,
+  "bsync_state.h": stateHeader,
+  "bsync_texts.c": textsSource,
   "bsync_watch.c": watchSource,
-  "bsync_watchdog.h": watchdogHeader,
+  "bsync_watch.h": watchHeader,
   "bsync_watchdog.c": watchdogSource,
+  "bsync_watchdog.h": watchdogHeader,
 };
 
 /** One file to compile: Bun's own compiler takes no more. */
 const WHOLE = "bsync.c";
 
+/** The sources that need this definition have it themselves, too late after another's includes. */
+const WHOLE_TEXT = [
+  "#define _GNU_SOURCE",
+  ...Object.keys(FILES)
+    .filter((name) => name.endsWith(".c"))
+    .map((name) => `#include "${name}"`),
+  "",
+].join("\n");
+
 /** Writes the shim's files into `folder`, and returns the path of the one to compile. */
 export function writeSource(folder: string): string {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
-  const sources = Object.keys(FILES).filter((name) => name.endsWith(".c"));
   const whole = join(folder, WHOLE);
-  writeFileSync(whole, sources.map((name) => `#include "${name}"\n`).join(""));
+  writeFileSync(whole, WHOLE_TEXT);
   return whole;
 }
 
 /** The name that the shim of this compiler has in the cache. */
 export function shimName(compiler: Compiler): string {
-  const texts = Object.values(FILES);
+  const texts = [...Object.values(FILES), WHOLE_TEXT];
   const parts = [...texts, compiler.show, compiler.path, process.platform, process.arch];
   return `${PREFIX}${compiler.family}-${digest(...parts).slice(0, 24)}.so`;
 }
