@@ -13,7 +13,7 @@
  * - Datatypes and operations are those of bsync_codes.h. Any other number is
  *   -MPI_ERR_TYPE, -MPI_ERR_OP.
  *
- * Counts are of elements, and 64 bits wide. One that is larger than the limit
+ * Counts are of elements, and 64 bits wide. An array above the limit
  * ([bsync_comm_limit]) travels as a derived datatype made of blocks (MPI 4.0
  * section 5.1.2): still one message, with the same type signature, so that the
  * other side may be any program. Reductions, which work on predefined

@@ -1,6 +1,7 @@
 /*
- * Collectives whose ranks tell each other their lengths first: see
- * bsync_guard.h. What is few travels with its length, in the same message.
+ * Collectives in which each rank receives one part, and reductions, whose ranks
+ * tell each other their lengths first: see bsync_comm_agree.h, which is the
+ * manual. A part of a FEW bytes travels in the same message as its length.
  */
 #include "bsync_comm_agree.h"
 
@@ -17,8 +18,8 @@
 /* ---- One part ----------------------------------------------------------- */
 
 /*
- * Where a part of so many bytes is received: the array itself, told to be as
- * long as what comes, or memory in its place.
+ * Where a part is received: the array itself, told to MPI as long as the part
+ * is, or, where the array is too short, memory in its place.
  */
 struct place {
   char *at;
@@ -42,7 +43,10 @@ static int place_for(struct place *place, void *data, int64_t room,
   return 0;
 }
 
-/* The answer, when it has come there or [code] says why not. */
+/*
+ * Moves the part from its place to the array. Returns the answer, which is
+ * [code] where the part has not come.
+ */
 static int leave_place(struct place *place, void *data, int64_t room, int code)
 {
   if (place->made == NULL) return code;
@@ -76,7 +80,7 @@ int bsync_agreed_bcast(void *data, int64_t count, int type, int root,
   return leave_place(&place, data, room, code);
 }
 
-/* The root's part for each rank; of [count] elements each, without [counts]. */
+/* Tells the root's part for each rank: of [count] elements without [counts]. */
 static struct told *tell_each(const char *sent, int size, const double *counts,
   const double *places, int64_t count, int width)
 {

@@ -2,9 +2,9 @@
  * bsync_comm_agree: the collectives of bsync_comm.h among ranks that tell each
  * other their lengths first, where MPI needs the guard: see bsync_guard.h.
  *
- * bsync_comm_agree.c has those in which each rank receives one part, and
- * reductions; bsync_comm_arrival.c those in which parts of several ranks come
- * to one.
+ * bsync_comm_agree.c has the reductions, and the collectives in which each rank
+ * receives one part; bsync_comm_arrival.c has the collectives in which parts
+ * of several ranks come to one rank.
  */
 #ifndef BSYNC_COMM_AGREE_H
 #define BSYNC_COMM_AGREE_H
@@ -19,9 +19,10 @@
 /*
  * The collectives of bsync_comm.h among ranks that agree: the same arguments
  * and answers. Where a part is longer than its place, its receiver answers
- * -MPI_ERR_TRUNCATE, what fits is in its array, and the others have what they
- * would have; a reduction of arrays of different lengths has no result, and
- * those with the longest answer -MPI_ERR_COUNT.
+ * -MPI_ERR_TRUNCATE, and has in its array as much of the part as fits; the
+ * other ranks have their parts. A reduction of arrays of different lengths has
+ * no result: the ranks with the longest array answer -MPI_ERR_COUNT, the others
+ * -MPI_ERR_TRUNCATE.
  */
 int bsync_agreed_bcast(void *data, int64_t count, int type, int root,
   MPI_Comm on);

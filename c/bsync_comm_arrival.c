@@ -1,6 +1,6 @@
 /*
- * Collectives in which parts of several ranks come to one, whose lengths are
- * told before: see bsync_guard.h.
+ * Collectives in which parts of several ranks come to one rank, whose lengths
+ * are told first: see bsync_comm_agree.h, which is the manual.
  */
 #include "bsync_comm_agree.h"
 
@@ -13,19 +13,22 @@
 
 #if BSYNC_GUARDS
 
-/* What comes from each rank, in bytes and in elements, and where it goes. */
+/* The part of each rank: its length, in bytes and in elements, and its home. */
 struct arrival {
   int size;
-  double *rooms;  /* bytes */
+  double *rooms;  /* bytes that the array has for the part */
   double *homes;  /* elements from the beginning of the array */
-  double *bytes;  /* that come */
+  double *bytes;  /* of the part that comes */
   double *counts; /* the same as elements of [type] */
-  double *starts; /* of them, from [at] on */
+  double *starts; /* where it is received, in the same elements from [at] on */
   char *at, *made;
   int type, asked;
 };
 
-/* Rooms of so many elements, or of [count] each, one behind the other. */
+/*
+ * Makes rooms of [counts] elements at [places]; without them, of [count]
+ * elements each, one behind the other.
+ */
 static int expect(struct arrival *all, int size, const double *counts,
   const double *places, int64_t count, int type)
 {
@@ -47,7 +50,10 @@ static int expect(struct arrival *all, int size, const double *counts,
   return 0;
 }
 
-/* Where it is received, now that [bytes] is known: in [data], if all fits. */
+/*
+ * Decides where the parts are received, now that [bytes] is known: in [data] if
+ * all of them fit, else in memory.
+ */
 static int make_room(struct arrival *all, void *data)
 {
   const int width = bsync_widths[all->asked];
@@ -71,14 +77,17 @@ static int make_room(struct arrival *all, void *data)
   return all->made == NULL ? -BSYNC_E_MEMORY : 0;
 }
 
-/* Puts part [i], that is at [from], where it belongs. */
+/* Copies part [i] from [from] to its home in [data]. */
 static void take_home(struct arrival *all, void *data, int i, const char *from)
 {
   bsync_put((char *)data + (int64_t)all->homes[i] * bsync_widths[all->asked],
     (int64_t)all->rooms[i], from, (int64_t)all->bytes[i]);
 }
 
-/* The answer, when all has come or [code] says why not. Frees. */
+/*
+ * Takes the parts home, and frees the memory. Returns the answer, which is
+ * [code] where they have not come.
+ */
 static int conclude(struct arrival *all, void *data, int code)
 {
   int i;
@@ -93,7 +102,7 @@ static int conclude(struct arrival *all, void *data, int code)
   return code;
 }
 
-/* How many elements of the type that is received are [count] elements. */
+/* Counts [count] elements anew, in elements of the type that is received. */
 static int64_t recounted(const struct arrival *all, int64_t count)
 {
   return count * bsync_widths[all->asked] / bsync_widths[all->type];
@@ -141,7 +150,7 @@ int bsync_agreed_gather(const void *sent, void *data, int64_t count, int type,
   return bsync_agreed_gatherv(sent, count, data, NULL, NULL, type, root, on);
 }
 
-/* Takes the lengths out of [told]; all are FEW, where the answer is 1. */
+/* Takes the lengths out of [told]. Returns 1 where all are a FEW bytes. */
 static int hear(struct arrival *all, const struct told *told)
 {
   int i, few = 1;
@@ -160,7 +169,7 @@ static int are_equal(const struct arrival *all)
   return 1;
 }
 
-/* The end of a collective whose parts have all come with their lengths. */
+/* Takes parts home that have come with their lengths: nothing else follows. */
 static int take_few(struct arrival *all, void *data, const struct told *told)
 {
   int i;
@@ -168,7 +177,10 @@ static int take_few(struct arrival *all, void *data, const struct told *told)
   return 1;
 }
 
-/* Expects, and has what all tell all. Returns 1 if that was it, or an error. */
+/*
+ * Makes rooms, and has all ranks tell all. Returns 1 where all parts have come
+ * with their lengths, 0 where they follow, or an error.
+ */
 static int tell_all(struct arrival *all, const void *sent, int64_t count,
   void *data, const double *counts, const double *places, int type,
   MPI_Comm on)
@@ -228,7 +240,10 @@ int bsync_agreed_allgatherv(const void *sent, int64_t count, void *data,
   return conclude(&all, data, code);
 }
 
-/* As [tell_all], with a part for each: [told] has room for all and for all. */
+/*
+ * As [tell_all], with a part for each rank: [told] has room for the lengths of
+ * all parts that go, and behind them for those of all parts that come.
+ */
 static int tell_others(struct arrival *all, const void *sent, void *data,
   int64_t count, int type, struct told *told, MPI_Comm on)
 {
@@ -243,8 +258,8 @@ static int tell_others(struct arrival *all, const void *sent, void *data,
 }
 
 /*
- * MPI_Alltoallv of what [make_room] has room for; without [counts] each rank is
- * sent [count] elements.
+ * MPI_Alltoallv into the room that [make_room] has found. Without [counts] each
+ * rank is sent [count] elements.
  */
 static int exchange_parts(struct arrival *all, const void *sent,
   const double *counts, const double *places, int64_t count, MPI_Comm on)
@@ -305,7 +320,7 @@ int bsync_agreed_alltoallv(const void *sent, const double *sent_counts,
   CHECK(MPI_Comm_size(on, &size));
   code = expect(&all, size, counts, places, 0, type);
   if (code < 0) return code;
-  /* [starts] has its use only later. */
+  /* [starts] lends its memory: it is filled later. */
   for (i = 0; i < size; i++)
     all.starts[i] = sent_counts[i] * bsync_widths[type];
   code = MPI_Alltoall(all.starts, 1, MPI_DOUBLE, all.bytes, 1, MPI_DOUBLE, on);

@@ -118,8 +118,8 @@ static int reduce_block(int kind, const void *sent, void *data, int count,
 }
 
 /*
- * MPICH 4.0 crashes where a root other than 0 reduces more than 2 KiB in place:
- * there the root's values are sent from a copy.
+ * MPICH 4.0 crashes where a root other than 0 reduces more than 2 KiB in place.
+ * Hence the root's values are sent from a copy there.
  */
 static int needs_copy(int kind, int in_place, int root)
 {
@@ -130,8 +130,9 @@ static int needs_copy(int kind, int in_place, int root)
 #if BSYNC_GUARDS
 
 /*
- * As [bsync_agree_reduction]. What travels with its length is combined as
- * MPI_Allreduce does it, in whose order no other reduction has to go.
+ * As [bsync_agree_reduction]. Values that travel with their length are combined
+ * in the order of MPI_Allreduce: other reductions have orders of their own, and
+ * so their values do not travel.
  */
 static int agree(int kind, const void *sent, void *data, int64_t count,
   int type, int op, int root, MPI_Comm on)

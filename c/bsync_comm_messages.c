@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A rank, or one of bsync's two constants; 0 where it can be neither. */
+/*
+ * Translates a rank or one of bsync's two constants to MPI's. Returns 0 for any
+ * other number, and for BSYNC_ANY unless [any] allows it.
+ */
 static int peer(int rank, int any, int *mpi_rank)
 {
   if (rank >= 0) *mpi_rank = rank;
@@ -21,7 +24,7 @@ static int peer(int rank, int any, int *mpi_rank)
 
 /* ---- Messages ----------------------------------------------------------- */
 
-/* Fills [status] for what came into a room of that shape. */
+/* Fills [status] for a message that came into a room of that shape. */
 static int tell(MPI_Status *found, const struct shape *room, double status[3])
 {
   MPI_Count many;
@@ -35,7 +38,7 @@ static int tell(MPI_Status *found, const struct shape *room, double status[3])
     status[2] = count;
     return 0;
   }
-  /* In part of a derived type, or more than an int can tell. */
+  /* Part of a derived type has come, or more than an int can count. */
   CHECK(MPI_Get_elements_x(found, room->type, &many));
   if (many == MPI_UNDEFINED) return -MPI_ERR_TYPE;
   status[2] = (double)many;
@@ -63,7 +66,7 @@ static int exchange(const void *sent, struct shape *out, int to, int sent_tag,
 {
   MPI_Request request;
   int code, end, come;
-  /* What is wrong with them is said before anything is sent. */
+  /* A wrong source or tag is an error before anything is sent. */
   code = MPI_Iprobe(from, tag, on, &come, MPI_STATUS_IGNORE);
   if (code != MPI_SUCCESS) return code;
   code = MPI_Isend(sent, out->units, out->type, to, sent_tag, on, &request);
@@ -171,7 +174,7 @@ struct open_request {
   MPI_Request request;     /* of a send */
   struct shape sent;
   struct receive *receive; /* null for a send */
-  int is_empty;            /* there is but one thing to tell: from nobody */
+  int is_empty;            /* a receive from BSYNC_PROC_NULL */
   int next;
 };
 
@@ -195,7 +198,7 @@ static int grow_requests(void)
   return 0;
 }
 
-/* The first free slot, whose number is to be told. */
+/* Takes the first free slot; there is one. */
 static struct open_request *keep(struct receive *receive)
 {
   struct open_request *slot = &requests[free_request];
@@ -212,12 +215,12 @@ static int request_number(const struct open_request *slot)
   return (int)(slot - requests) + 1;
 }
 
-/* What is told of a receive that is over. */
+/* Fills [status] for a receive that is over. */
 static int told_receive(struct open_request *over, MPI_Status *found,
   double status[3])
 {
   if (!over->is_empty) return tell(found, &over->receive->room, status);
-  /* MPICH 4.0 tells of rank 0 and tag 0. */
+  /* MPICH 4.0 tells rank 0 and tag 0 of a receive from nobody. */
   status[0] = BSYNC_PROC_NULL;
   status[1] = BSYNC_ANY;
   status[2] = 0;
@@ -236,7 +239,7 @@ static void let_go(struct open_request *over)
   free_request = (int)(over - requests);
 }
 
-/* It is over: frees its slot, fills [status] for a receive, and answers. */
+/* Frees the slot of a request that is over, fills [status], and answers. */
 static int finish(struct open_request *over, int code, MPI_Status *found,
   double status[3])
 {

@@ -8,8 +8,8 @@
 #include <mpi.h>
 
 /*
- * Counts and places of every rank as MPI wants them: in 32 bits, of [type],
- * which is several elements in one where they would not fit otherwise.
+ * Counts and places of every rank as MPI wants them: in 32 bits. Where they
+ * would not fit, [type] stands for several elements at once.
  */
 struct parts {
   MPI_Datatype type;
@@ -18,7 +18,7 @@ struct parts {
   int *places;
 };
 
-/* Returns 0, or what to answer; then there is nothing to [bsync_free_parts]. */
+/* Returns 0, or an error; then there is nothing to [bsync_free_parts]. */
 int bsync_parts_of(int size, const double *counts, const double *places,
   int type, struct parts *parts);
 

@@ -67,8 +67,8 @@ static void linger(int ms)
 }
 
 /*
- * Says to the launcher what MPI_Finalize would have said: Hydra takes a rank
- * that ends without a farewell for dead, and kills the other ranks of its host.
+ * Sends the farewell of MPI_Finalize to the launcher: Hydra takes a rank that
+ * ends without a farewell for dead, and kills the other ranks of its host.
  * The farewell is of PMI-1, which this MPICH has inside unless it was built for
  * a library of PMI. Hydra answers; the answer is of no interest.
  */

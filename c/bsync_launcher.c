@@ -18,7 +18,7 @@
 /* ms in which Open MPI's mpirun has to end by itself, and then by SIGTERM. */
 #define LAUNCHER_MS 5000
 
-/* A number among the fields of a process's stat (proc(5)); 0 without one. */
+/* A number among the fields of a process's stat (proc(5)); 0 if it has none. */
 static unsigned long long stat_field(const char *path, int field)
 {
   char text[1024], *at;
@@ -56,9 +56,10 @@ static int has_setting(int pid, const char *setting)
 }
 
 /*
- * The mpirun of Open MPI that has started this rank on its own host; else 0.
- * What stands between the two is of the rank's job, and was told so in its
- * environment; the first that was not is mpirun, or its daemon on this host.
+ * The pid of Open MPI's mpirun, if it has started this rank on its own host;
+ * else 0. Processes between the two are of the rank's job, which their
+ * environment names. The first ancestor whose environment does not name the job
+ * is mpirun, or its daemon on this host.
  */
 static int find_launcher(void)
 {
@@ -82,7 +83,7 @@ static int find_launcher(void)
   return strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0 ? pid : 0;
 }
 
-/* Nothing whose end somebody may wait for: the launcher reads our pipes. */
+/* The launcher waits for the end of our pipes: none may stay open here. */
 static void close_all(void)
 {
   int fd = 0;
@@ -102,7 +103,7 @@ void bsync_see_launcher_off(void)
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   start = stat_field(path, STAT_START);
   if (start == 0 || fork() != 0) return;
-  /* Of several threads only this one is here: no locks, no memory. */
+  /* fork leaves one thread, and locks as they were: no stdio, no malloc. */
   setsid();
   close_all();
   for (ms = 0; ms <= 2 * LAUNCHER_MS; ms += 100) {

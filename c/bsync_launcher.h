@@ -5,8 +5,8 @@
  * mpirun waits for its daemon on the silent host until it sees for itself that
  * the host is gone, after 8 minutes. Hence the rank that ends a job leaves a
  * process behind, which gives mpirun 5 s to end, then sends SIGTERM, and after
- * 5 s more SIGKILL. It does so only where mpirun has started that rank on its own
- * host: where the first of the rank's ancestors that is not of the job is
+ * 5 s more SIGKILL. It does so only where mpirun has started that rank on its
+ * own host: where the first of the rank's ancestors that is not of the job is
  * mpirun, and no daemon of it.
  */
 #ifndef BSYNC_LAUNCHER_H

@@ -154,7 +154,7 @@ int bsync_mpi_send(const void *buffer, int bytes, int dest, int tag)
   struct slot *slot;
   int done = 0, code;
   if (!bsync_is_open()) return bsync_not_open();
-  /* A rank below 0 is a constant of the family, MPI_PROC_NULL for one. */
+  /* A rank below 0 is a constant of the family, such as MPI_PROC_NULL. */
   if (bytes < 0 || dest < 0 || tag < 0) return -BSYNC_E_ARGUMENT;
   if (free_slot == NONE && more_slots() < 0) return -BSYNC_E_MEMORY;
   slot = &slots[free_slot];
@@ -187,8 +187,8 @@ int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us)
   if (!bsync_is_open()) return bsync_not_open();
   begin = bsync_now_us();
   for (;;) {
-    /* Eight looks to one at the clock, which costs as much as a look; two at
-     * least, for MPICH finds what has just come at the second. */
+    /* Eight looks to one at the clock, which costs as much as a look. Two at
+     * least: MPICH finds a message that has just come at the second look. */
     for (i = 0; i < 8; i++) {
       found = look(BSYNC_ANY, BSYNC_ANY, status);
       if (found != 0) return found;

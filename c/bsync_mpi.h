@@ -159,8 +159,8 @@ int bsync_mpi_pending(void);
  * looks for [yield_us], then with naps of [nap_us] between them.
  *
  * Returns 1 as soon as there is a message to receive. Returns 0 after
- * [total_us] in all, and as soon as a signal interrupts a nap, since whoever
- * handles it may want the thread.
+ * [total_us] in all, and as soon as a signal interrupts a nap, since the
+ * signal's handler may want the thread.
  */
 int bsync_mpi_wait(int spin_us, int yield_us, int nap_us, int total_us);
 

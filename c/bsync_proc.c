@@ -22,7 +22,8 @@ int bsync_proc_is_own(void)
   if (file == NULL) return 0;
   while (fgets(line, sizeof line, file) != NULL) {
     if (strncmp(line, "NSpid:", 6) != 0) continue;
-    /* In all namespaces from that of this /proc to its own: one, if it is. */
+    /* A pid for each namespace from that of /proc to this process's own: a
+     * single pid, if the two are the same. */
     strtol(line + 6, &rest, 10);
     own = rest[strspn(rest, " \t\n")] == '\0';
     break;

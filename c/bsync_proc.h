@@ -1,7 +1,6 @@
 /*
- * bsync_proc: what Linux tells of other processes in /proc, for those parts
- * that run in threads of their own. It is believed only where /proc is this
- * process's own: of another pid namespace's the numbers mean others.
+ * bsync_proc: whether /proc may be believed. Its numbers mean other processes
+ * where it is that of another pid namespace.
  */
 #ifndef BSYNC_PROC_H
 #define BSYNC_PROC_H

@@ -19,10 +19,10 @@
 
 /*
  * A receive that goes on. It waits in a queue, where MPI does not know of it,
- * until its message is there. Those of a communicator get their messages in
- * the order in which they were started, as MPI's own do (section 3.5). All
- * that follows moves the queue on; what blocks in MPI calls [bsync_post]
- * before.
+ * until its message is there. The receives of a communicator get their messages
+ * in the order in which they were started, as MPI's own do (section 3.5). Every
+ * function below moves the queue on. A caller that is about to block in MPI
+ * calls [bsync_post] first.
  */
 struct receive {
   MPI_Request request;
@@ -30,11 +30,11 @@ struct receive {
   int source, tag;
   void *data;
   struct shape room; /* the receive's to free */
-  int64_t bytes;     /* that [data] has room for */
+  int64_t bytes;     /* of room in [data] */
   int waits;         /* in the queue */
-  int code;          /* what went wrong when it left that */
+  int code;          /* the error with which it left the queue */
   struct receive *before, *after;
-  int is_little;                 /* it is received here */
+  int is_little;                 /* its message is received into [little] */
   char little[2 * BSYNC_LITTLE];
 };
 
@@ -46,8 +46,8 @@ int bsync_receive_start(struct receive **made, void *data, int64_t count,
   int type, int source, int tag, MPI_Comm on);
 
 /*
- * MPI_Test, MPI_Wait, and MPI_Cancel with the wait behind it. Whoever is told
- * that it is [done], or gets an error, calls [bsync_receive_end] then.
+ * MPI_Test, MPI_Wait, and MPI_Cancel with the wait behind it. A caller that is
+ * told [done], or gets an error, then calls [bsync_receive_end].
  */
 int bsync_receive_test(struct receive *one, int *done, MPI_Status *found);
 int bsync_receive_wait(struct receive *one, MPI_Status *found);
@@ -55,11 +55,11 @@ int bsync_receive_cancel(struct receive *one, int *cancelled,
   MPI_Status *found);
 void bsync_receive_end(struct receive *one);
 
-/* MPI_Recv into [data], of [bytes], which is that [room]. */
+/* MPI_Recv into [data], of [bytes] bytes, told to MPI as [room]. */
 int bsync_receive(void *data, int64_t bytes, const struct shape *room,
   int source, int tag, MPI_Comm on, MPI_Status *found);
 
-/* MPI_Probe, MPI_Iprobe: what a receive in the queue is to have is not seen. */
+/* MPI_Probe, MPI_Iprobe: blind to messages for a receive in the queue. */
 int bsync_probe(int source, int tag, MPI_Comm on, MPI_Status *found);
 int bsync_iprobe(int source, int tag, MPI_Comm on, int *come,
   MPI_Status *found);
@@ -70,7 +70,7 @@ int bsync_send(const void *data, const struct shape *sent, int dest, int tag,
 int bsync_test(MPI_Request *request, int *done, MPI_Status *found);
 int bsync_settle(MPI_Request *request, MPI_Status *found);
 
-/* Gives all that wait to MPI: the caller is about to block in it. */
+/* Gives the whole queue to MPI: the caller is about to block in it. */
 void bsync_post(void);
 
 /* ---- For the two forms: the memory of a receive -------------------------- */

@@ -11,11 +11,11 @@
 
 /* ---- Rooms -------------------------------------------------------------- */
 
-/* Two elements, with a gap between them: nobody reads them. */
+/* Memory for two elements, with a gap between them, that nobody reads. */
 static char beyond[32];
 #define GAP 16
 
-/* The type of [data], which is [room], and of two elements behind all. */
+/* Makes the type of [data], which is [room], and of the two elements beyond. */
 static int bound(void *data, const struct shape *room, MPI_Datatype *made)
 {
   MPI_Datatype types[3];
@@ -39,7 +39,7 @@ static int64_t length_of(MPI_Status *found)
   return length;
 }
 
-/* What comes for a short array, and a gap behind it: one type for all. */
+/* One type for all short arrays: room for the longest, a gap, one element. */
 static int little_type(MPI_Datatype *type)
 {
   static MPI_Datatype made = MPI_DATATYPE_NULL;
@@ -53,14 +53,14 @@ static int little_type(MPI_Datatype *type)
   return code;
 }
 
-/* Open MPI cuts off without a word what a rank sends to itself. */
+/* Open MPI cuts a message of a rank to itself without an error. */
 static int is_whole(int code, MPI_Status *found, int64_t bytes)
 {
   return code == MPI_SUCCESS && length_of(found) > bytes ? MPI_ERR_TRUNCATE
                                                          : code;
 }
 
-/* Receives the message that was [found], and is too long, as far as it goes. */
+/* Receives the message that was [found] and is too long, as far as it fits. */
 static int receive_part(void *data, int64_t bytes, const struct shape *room,
   MPI_Comm on, MPI_Status *found)
 {
@@ -76,7 +76,7 @@ static int receive_part(void *data, int64_t bytes, const struct shape *room,
 int bsync_receive(void *data, int64_t bytes, const struct shape *room,
   int source, int tag, MPI_Comm on, MPI_Status *found)
 {
-  /* There is one thread: nobody else can take what was found. */
+  /* There is one thread: nobody else can take the message that was found. */
   int code = bsync_probe(source, tag, on, found);
   if (code != MPI_SUCCESS) return code;
   if (length_of(found) > bytes)
@@ -87,7 +87,7 @@ int bsync_receive(void *data, int64_t bytes, const struct shape *room,
 
 /* ---- The queue ---------------------------------------------------------- */
 
-/* Above this MPI has them all: each look asks for each that waits. */
+/* Each look asks MPI for each receive in the queue: above this MPI has all. */
 #define MOST 64
 
 static struct receive *first_waiting, *last_waiting;
@@ -114,7 +114,7 @@ static void dequeue(struct receive *one)
   waiting--;
 }
 
-/* Whether one that waits, before [end], is to have what was [found]. */
+/* Whether the message [found] is for a receive in the queue, before [end]. */
 static int is_promised(const MPI_Status *found, MPI_Comm on,
   const struct receive *end)
 {
@@ -127,7 +127,7 @@ static int is_promised(const MPI_Status *found, MPI_Comm on,
   return 0;
 }
 
-/* Gives it to MPI, which finds its message when that comes. */
+/* Gives a receive to MPI before its message has come. */
 static int post_bounded(struct receive *one)
 {
   MPI_Datatype bounded;
@@ -139,7 +139,7 @@ static int post_bounded(struct receive *one)
   return code;
 }
 
-/* The same without a type of its own, for one that is short. */
+/* As [post_bounded], for a short array: a type of its own would cost more. */
 static int post_little(struct receive *one)
 {
   MPI_Datatype type;
@@ -150,7 +150,7 @@ static int post_little(struct receive *one)
     &one->request);
 }
 
-/* The end of one: what [code] says of it, or what its length does. */
+/* The end of a receive. Returns [code], or the error that its length is. */
 static int arrived(struct receive *one, int code, MPI_Status *found)
 {
   const int64_t length = code == MPI_SUCCESS ? length_of(found) : 0;
@@ -160,7 +160,7 @@ static int arrived(struct receive *one, int code, MPI_Status *found)
   return is_whole(code, found, one->bytes);
 }
 
-/* Gives it to MPI together with its message, which was [found]. */
+/* Gives a receive to MPI whose message was [found]. */
 static int post_found(struct receive *one, MPI_Status *found)
 {
   one->source = found->MPI_SOURCE;
@@ -170,7 +170,7 @@ static int post_found(struct receive *one, MPI_Status *found)
     one->tag, one->on, &one->request);
 }
 
-/* Whether anything has come on [on], for whomever. An error counts as that. */
+/* Whether any message has come on [on]. An error counts as one. */
 static int has_mail(MPI_Comm on)
 {
   MPI_Status found;
@@ -197,7 +197,7 @@ static void advance(void)
     one->code = MPI_Iprobe(one->source, one->tag, one->on, &come, &found);
     if (one->code == MPI_SUCCESS && !come) continue;
     if (come && is_promised(&found, one->on, one)) {
-      next = first_waiting; /* it came just now, and is for one before */
+      next = first_waiting; /* it came just now, for an earlier receive */
       continue;
     }
     dequeue(one);
@@ -218,7 +218,7 @@ void bsync_post(void)
 
 /* ---- Receives that go on ------------------------------------------------ */
 
-/* Whether any that waits is of that communicator. */
+/* Whether a receive of that communicator is in the queue. */
 static int has_waiting(MPI_Comm on)
 {
   const struct receive *one;
@@ -228,9 +228,9 @@ static int has_waiting(MPI_Comm on)
 }
 
 /*
- * What is small is copied on its way in any case, so that MPI may have it at
- * once. What is not waits for its message; should that have come, or should
- * there be no such rank, it is known now.
+ * MPI copies a small message on its way in any case, so that a small receive is
+ * given to MPI at once. A longer receive waits in the queue for its message. A
+ * look there tells now whether the message has come, or there is no such rank.
  */
 static int begin(struct receive *one)
 {
@@ -303,7 +303,7 @@ void bsync_receive_end(struct receive *one)
   bsync_receive_free(one);
 }
 
-/* ---- The others --------------------------------------------------------- */
+/* ---- Calls during which receives go on ---------------------------------- */
 
 int bsync_iprobe(int source, int tag, MPI_Comm on, int *come,
   MPI_Status *found)

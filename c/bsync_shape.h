@@ -19,22 +19,22 @@ extern const int bsync_widths[BSYNC_TYPES];
 /* Bytes past which an array counts as long: see [bsync_comm_limit]. */
 void bsync_shape_limit(int64_t bytes);
 
-/* How many elements of that width MPI may be told of as one count. */
+/* How many elements of that width one count may tell MPI of. */
 int64_t bsync_block_of(int width);
 
-/* What stands for [count] elements in a call of MPI's: [units] of [type]. */
+/* [units] of [type] stand for the elements of an array in a call of MPI's. */
 struct shape {
   MPI_Datatype type;
   int units;
   int made; /* [type] is derived, and to be freed */
 };
 
-/* Returns 0, or the answer; then there is nothing to [bsync_unshape]. */
+/* Returns 0, or an error; then there is nothing to [bsync_unshape]. */
 int bsync_shape_of(int64_t count, int type, struct shape *shape);
 
 void bsync_unshape(struct shape *shape);
 
-/* After a call of MPI's with that shape: frees it, and gives the answer. */
+/* Frees the shape after a call of MPI's, whose [code] becomes the answer. */
 int bsync_done(struct shape *shape, int code);
 
 #endif

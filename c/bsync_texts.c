@@ -49,7 +49,7 @@ int bsync_mpi_host(int rank, char *text, int size)
   return put(bsync_state.hosts + rank * BSYNC_HOST, text, size);
 }
 
-/* Also after a start that has failed, whose error is to be told. */
+/* Not [bsync_is_open]: the error of a start that failed has a text, too. */
 static int mpi_runs(void)
 {
   int started = 0, over = 0;

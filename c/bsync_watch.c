@@ -40,8 +40,8 @@ struct hello {
 static struct {
   struct bsync_watch_job job;
   struct bsync_watch_place place;
-  /* Of the leader. The others' connections follow the listener, and [ranks] has
-   * whose they are, -1 as long as one has not said it. */
+  /* Of the leader. In [polled] the connections of the other ranks follow the
+   * listener. [ranks] has the rank of each, -1 until the rank has said it. */
   struct pollfd *polled;
   int *ranks;
 } watch;
@@ -68,16 +68,16 @@ static void keep_alive(int fd)
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-  /* When it gives up, however many of its questions that makes. What was sent,
-   * and not received, is as good as one. */
+  /* When the kernel gives up, however many questions it has asked by then.
+   * Bytes that were sent and not received count as a question. */
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 
 /*
- * With which errors the kernel gives up a connection that stood, as nothing has
- * come back: ETIMEDOUT, or, if something of ours was on its way, what a router
- * or a firewall has answered in the place of the host (icmp(7)). A process that
- * has ended is none of them: its host says so, by ECONNRESET at the most.
+ * Whether the kernel has given up an open connection as its host is silent. The
+ * error is ETIMEDOUT, or, where bytes of ours were on their way, the answer of
+ * a router or a firewall in the place of the host (icmp(7)). The end of a
+ * process is no such error: its host tells of it, by ECONNRESET at the most.
  */
 static int is_silence(int error)
 {
@@ -88,13 +88,13 @@ static int is_silence(int error)
   case EHOSTDOWN:
   case ENONET:
   case ENOPROTOOPT:
-  case ECONNREFUSED: return 1; /* the last one by a firewall that rejects */
+  case ECONNREFUSED: return 1; /* ECONNREFUSED: by a firewall that rejects */
   default: return 0;
   }
 }
 
-/* Should anything of the end hang, as MPI_Abort may without that host: whatever
- * the program does with this signal. */
+/* MPI_Abort may hang without that host. This ends the process all the same,
+ * whatever the program does with the signal. */
 static void end_by_alarm(void)
 {
   sigset_t alarms;
@@ -124,7 +124,7 @@ static void end_job(int silent_rank)
   watch.job.end();
 }
 
-/* Takes in nothing; 0 when the connection is of no use any more. */
+/* 0 when the connection is of no use any more. Nobody sends anything on it. */
 static int is_open(int fd, int rank)
 {
   char byte;
@@ -152,7 +152,7 @@ static int start_thread(void *(*run)(void *))
 
 /* ---- The leader --------------------------------------------------------- */
 
-/* Who has connected; -1 if it has not said who it is. */
+/* The rank that has connected; -1 if it has not said its rank. */
 static int read_hello(int fd)
 {
   struct hello hello;
@@ -230,7 +230,7 @@ static void list_addresses(struct bsync_watch_place *place)
   freeifaddrs(all);
 }
 
-/* Returns 1, or 0 where that cannot be; then nothing of it is left. */
+/* Returns 1, or 0 where the leader cannot lead; then nothing is left open. */
 static int start_leading(const struct bsync_watch_job *job,
   struct bsync_watch_place *place)
 {

@@ -2,14 +2,14 @@
  * bsync_watch: whether the hosts of a job still answer, where its launcher does
  * not see to that.
  *
- * One rank leads: the first one that is a program of bsync, which is rank 0
- * unless that one is a C program. Each rank on another host has one TCP
- * connection to it, and says there who it is. Nothing else is sent: the two
- * kernels ask each other now and then (SO_KEEPALIVE, tcp(7)), whatever the
- * processes are at. A process that ends closes its connection, which means
- * nothing here, since launchers see that. A host that does not answer any more
- * makes the process at the other end say so on standard error, and end the job.
- * That is done by a thread, which sleeps else, and takes no signals.
+ * One rank leads: the first program of bsync, which is rank 0 unless that is a
+ * C program. Each rank on another host has one TCP connection to the leader,
+ * and says its rank there. Nothing else is sent: the two kernels ask each other
+ * now and then (SO_KEEPALIVE, tcp(7)), whatever the processes do. The end of a
+ * process closes its connection, which means nothing here, since launchers see
+ * it. A host that does not answer any more makes the process at the other end
+ * say so on standard error, and end the job, and see its launcher off
+ * (bsync_launcher.h). A thread does so; else it sleeps, and takes no signals.
  *
  * Where no connection comes about, as with a firewall, nobody is watched.
  */
@@ -20,17 +20,17 @@
 
 #define BSYNC_WATCH_ADDRESSES 16
 
-/* Where the leader is to be reached; the others are told, as bytes. */
+/* Where the leader is reached: the leader sends it to the others, as bytes. */
 struct bsync_watch_place {
-  uint64_t key; /* by which it knows them */
-  int32_t rank; /* the leader's */
+  uint64_t key; /* by which the leader knows the others */
+  int32_t rank; /* the rank of the leader */
   int32_t silent_s;
   int32_t port;
   int32_t count;
   uint32_t addresses[BSYNC_WATCH_ADDRESSES]; /* IPv4, as they are sent */
 };
 
-/* The job, as this rank knows it. What [hosts] points to is kept. */
+/* The job, as this rank knows it. [hosts] is kept, and not copied. */
 struct bsync_watch_job {
   int rank;
   int size;

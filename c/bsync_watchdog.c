@@ -120,7 +120,7 @@ static int has_come(int pid, int steps)
   return found;
 }
 
-/* What is seen of the ranks that the launcher has started on this machine. */
+/* The ranks of this machine, as far as they are seen. */
 struct survey {
   int alive;
   int first_waiting;    /* the lowest that has come to MPI_Init; -1 if none */
@@ -139,9 +139,9 @@ static void add_missing(struct survey *seen, int rank, int pid)
 }
 
 /*
- * They are children of one parent, or children of its children, with the
- * environment of a rank. [closely]: who has come to MPI_Init, and who has not.
- * All is 0 where it cannot be known.
+ * The ranks of a machine are children of one parent, or children of its
+ * children, with the environment of a rank. [closely] also asks of each whether
+ * it has come to MPI_Init. All is 0 where nothing can be known.
  */
 static void look_around(struct survey *seen, int closely)
 {
@@ -175,7 +175,7 @@ static int ranks_over(void)
   return dog.local_size - seen.alive;
 }
 
-/* Whom this rank waits for, into [text], as in "rank 0 (pid 17)". */
+/* Puts the ranks that this rank waits for into [text]: "rank 0 (pid 17)". */
 static void name_missing(const struct survey *seen, char *text, size_t size)
 {
   const int elsewhere = dog.local_size > 0 && dog.size > dog.local_size;
@@ -199,7 +199,7 @@ static void dog_tells(long passed_ms)
   char line[1024], who[320];
   struct survey seen;
   look_around(&seen, 1);
-  /* One for all of this machine. */
+  /* The lowest rank that waits speaks for all of this machine. */
   if (seen.first_waiting >= 0 && seen.first_waiting < atoi(dog.rank)) return;
   name_missing(&seen, who, sizeof who);
   say(line, snprintf(line, sizeof line,
@@ -234,8 +234,8 @@ static void dog_bites(long passed_ms, int someone_ended)
   _exit(1);
 }
 
-/* Milliseconds between two looks at the other ranks: less than a second. Who
- * waits for long looks less often. */
+/* Milliseconds between two looks at the other ranks: less than a second. After
+ * a long wait the looks are rarer. */
 #define DOG_LOOKS_MS 250
 #define DOG_LATE_LOOKS_MS 900
 #define DOG_LATE_MS 60000
