@@ -25,6 +25,20 @@
  *   those of anybody else in the process.
  *
  * Sections are those of the MPI 4.0 standard.
+ *
+ * The files here, the lowest first. Each header is the manual of its subject,
+ * and no file includes, or calls, a file that needs it:
+ *
+ *   bsync_codes                    numbers that JavaScript knows, too
+ *   bsync_state, bsync_clock       whether MPI runs; time
+ *   bsync_proc, bsync_launcher,    threads that watch over the start, and over
+ *   bsync_watch, bsync_watchdog      the other hosts
+ *   bsync_shape                    arrays, as MPI is told of them
+ *   bsync_guard, bsync_receive     receives that stay inside their arrays
+ *   bsync_mpi                      messages of pools: this manual, and
+ *   bsync_start, _end, _texts        the rest of it
+ *   bsync_comm, bsync_comm_*       communicators, for "bsync/mpi" alone
+ *   bsync_peer                     for C programs in the same job
  */
 #ifndef BSYNC_MPI_H
 #define BSYNC_MPI_H

@@ -22,7 +22,7 @@ export type MpiBuffer = MpiArray | DataView | ArrayBuffer | SharedArrayBuffer;
 
 /** One of MPI's datatypes. */
 export interface Datatype {
-  /** The number that `c/bsync_comm.h` gives it. */
+  /** The number that `c/bsync_codes.h` gives it. */
   readonly code: number;
   /** That under which it is reduced: a byte is a number then. */
   readonly reduced: number;

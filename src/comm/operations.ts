@@ -13,7 +13,7 @@ type Combine = (a: never, b: never) => unknown;
 export class Operation {
   /** As `"SUM"`. */
   readonly name: string;
-  /** @internal The number that `c/bsync_comm.h` gives it. */
+  /** @internal The number that `c/bsync_codes.h` gives it. */
   readonly code: number;
   /** @internal The same for any two values. */
   readonly combine: Combine;
