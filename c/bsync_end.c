@@ -7,9 +7,9 @@
 #endif
 #include "bsync_mpi.h"
 
-#include "bsync_clock.h"
 #include "bsync_comm.h"
 #include "bsync_state.h"
+#include "bsync_time.h"
 
 #include <dlfcn.h>
 #include <mpi.h>

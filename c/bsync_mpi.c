@@ -7,9 +7,9 @@
 #endif
 #include "bsync_mpi.h"
 
-#include "bsync_clock.h"
 #include "bsync_receive.h"
 #include "bsync_state.h"
+#include "bsync_time.h"
 
 #include <mpi.h>
 #include <sched.h>

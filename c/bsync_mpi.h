@@ -30,7 +30,7 @@
  * and no file includes, or calls, a file that needs it:
  *
  *   bsync_codes                    numbers that JavaScript knows, too
- *   bsync_state, bsync_clock       whether MPI runs; time
+ *   bsync_state, bsync_time        whether MPI runs; time
  *   bsync_proc, bsync_launcher,    threads that watch over the start, and over
  *   bsync_watch, bsync_watchdog      the other hosts
  *   bsync_shape                    arrays, as MPI is told of them

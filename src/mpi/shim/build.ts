@@ -6,7 +6,6 @@
  */
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import clockHeader from "../../../c/bsync_clock.h" with { type: "text" };
 import codesHeader from "../../../c/bsync_codes.h" with { type: "text" };
 import commSource from "../../../c/bsync_comm.c" with { type: "text" };
 import commHeader from "../../../c/bsync_comm.h" with { type: "text" };
@@ -41,6 +40,7 @@ import startSource from "../../../c/bsync_start.c" with { type: "text" };
 import stateSource from "../../../c/bsync_state.c" with { type: "text" };
 import stateHeader from "../../../c/bsync_state.h" with { type: "text" };
 import textsSource from "../../../c/bsync_texts.c" with { type: "text" };
+import timeHeader from "../../../c/bsync_time.h" with { type: "text" };
 import watchSource from "../../../c/bsync_watch.c" with { type: "text" };
 import watchHeader from "../../../c/bsync_watch.h" with { type: "text" };
 import watchdogSource from "../../../c/bsync_watchdog.c" with { type: "text" };
@@ -62,7 +62,6 @@ const LEFTOVER_MS = 10 * 60_000;
 export class BuildError extends Error {}
 
 const FILES = {
-  "bsync_clock.h": clockHeader,
   "bsync_codes.h": codesHeader,
   "bsync_comm.c": commSource,
   "bsync_comm.h": commHeader,
@@ -97,6 +96,7 @@ const FILES = {
   "bsync_state.c": stateSource,
   "bsync_state.h": stateHeader,
   "bsync_texts.c": textsSource,
+  "bsync_time.h": timeHeader,
   "bsync_watch.c": watchSource,
   "bsync_watch.h": watchHeader,
   "bsync_watchdog.c": watchdogSource,

@@ -1,10 +1,10 @@
 /*
- * bsync_clock: time that has passed, and naps. Inline, since [bsync_mpi_wait]
+ * bsync_time: time that has passed, and naps. Inline, since [bsync_mpi_wait]
  * reads the clock between its looks for messages. A file that includes this
  * defines _GNU_SOURCE first: strict C11 has neither.
  */
-#ifndef BSYNC_CLOCK_H
-#define BSYNC_CLOCK_H
+#ifndef BSYNC_TIME_H
+#define BSYNC_TIME_H
 
 #include <errno.h>
 #include <stdint.h>
