@@ -1,11 +1,11 @@
 /** The pool's small pieces, each by itself: `bun bench/pieces.ts`. The codec has `bench/codec.ts`. */
+import { DEFAULT_TASK, Task } from "../src/scheduler/task.ts";
 import { bench, do_not_optimize, group, run } from "mitata";
 import type { Encoded } from "../src/codec/value.ts";
 import { type KnownFunction, unmeasured } from "../src/scheduler/estimates.ts";
 import { Heap } from "../src/collections/heap.ts";
 import { ReadyQueue } from "../src/scheduler/ready-queue.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
-import { Task, type TaskOptions } from "../src/scheduler/task.ts";
 import { Kind } from "../src/wire/messages.ts";
 import { readFrames } from "../src/wire/reader.ts";
 import { MessageWriter } from "../src/wire/writer.ts";
@@ -24,7 +24,6 @@ function randoms(count: number): Float64Array {
 }
 
 const keys = randoms(1 << 16);
-const DEFAULTS: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 
 group("heap: one in, one out, with so many in it", () => {
   for (const size of SIZES) {
@@ -66,8 +65,8 @@ function stepper(workers: number, queued: number, us: number, random: boolean): 
   for (let i = 0; i < workers; i++) scheduler.ready(scheduler.add());
   const fn = newFunction(us);
   const options = random
-    ? Array.from({ length: 256 }, (_, i) => ({ ...DEFAULTS, priority: keys[i]! }))
-    : [DEFAULTS];
+    ? Array.from({ length: 256 }, (_, i) => ({ ...DEFAULT_TASK, priority: keys[i]! }))
+    : [DEFAULT_TASK];
   const args: unknown[] = [];
   let order = 1;
   let now = 0;

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { hasMembers, type Members } from "./job/members.ts";
 import { numberOf, settingOf } from "./os/settings.ts";
-import type { TaskOptions } from "./scheduler/task.ts";
+import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
 import { show } from "./errors.ts";
 
 /**
@@ -234,13 +234,6 @@ const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 
 /** How long `open` waits for its workers unless it is told. */
 export const DEFAULT_OPEN_TIMEOUT_MS = 60_000;
-
-export const DEFAULT_TASK: TaskOptions = Object.freeze({
-  timeout: Infinity,
-  priority: 0,
-  retries: 0,
-  signal: null,
-});
 
 /** The options of a pool, or a `TypeError` that says which one is wrong, and how. */
 export function readPoolOptions(options: PoolOptions): PoolSettings {

@@ -1,3 +1,4 @@
+import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 import { type Encoded, encodeValue } from "../../src/codec/value.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
@@ -5,7 +6,6 @@ import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/job/job.ts";
 import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
 import type { Backend } from "../../src/backend/backend.ts";
-import type { TaskOptions } from "../../src/scheduler/task.ts";
 import { Kind, type Opening } from "../../src/wire/messages.ts";
 import { readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
@@ -67,7 +67,6 @@ const IN_FLIGHT_US = 50;
 /** Besides what is in flight at a time, so that no worker ever waits for the program to make a call. */
 const RESERVE = 256;
 
-const PLAIN: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const ARGUMENTS = [1];
 
 /** A worker, its messages and what it is at. */
@@ -226,7 +225,7 @@ export class Model implements Backend {
   #submit(): void {
     this.#open++;
     this.#submitted++;
-    void this.controller.submit(this.#fn!, ARGUMENTS, PLAIN);
+    void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK);
     this.#send();
   }
 
@@ -354,7 +353,7 @@ export class Model implements Backend {
     let start = performance.now();
     for (let i = 0; i < calls; i++) {
       this.#submitted++;
-      void this.controller.submit(this.#fn!, ARGUMENTS, PLAIN).get().then(ignore);
+      void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK).get().then(ignore);
     }
     await null;
     let ms = performance.now() - start;

@@ -59,8 +59,8 @@ export interface SupervisorOwner {
 
 /**
  * Sees that each place of the pool has a worker: connects it, and replaces one that has ended, was
- * given up, or has had all the tasks it may have. (OTP calls this a supervisor: `START_TRIES` is its
- * restart intensity.)
+ * given up, or has had all the tasks it may have. (OTP calls this a supervisor: `START_TRIES` is
+ * its restart intensity.)
  */
 export class Supervisor {
   readonly connections: Connection[] = [];

@@ -1,10 +1,11 @@
-import { DEFAULT_TASK, type PoolOptions } from "../options.ts";
+import type { PoolOptions } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { ignoreSignals } from "../worker/ignored-signals.ts";
 import { join, serve } from "../worker/rank.ts";
 import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
+import { DEFAULT_TASK } from "../scheduler/task.ts";
 
 /**
  * `open` on a rank that is not the controller. What is wrong with its arguments is for that to say,

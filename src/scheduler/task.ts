@@ -1,7 +1,7 @@
 import type { Encoded } from "../codec/value.ts";
 import { Fifo } from "../collections/fifo.ts";
 import type { KnownFunction } from "./estimates.ts";
-import { INITIALIZER } from "../wire/task-id.ts";
+import { idOf } from "../wire/task-id.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -36,7 +36,7 @@ export function bytesOf(payload: Payload | null): number {
  * it says the last word, and sets `outcome`.
  */
 export class Task {
-  /** @internal Order of submission, and the task's number on the wire (there modulo 2^32 - 1). */
+  /** @internal Order of submission, of which `id` is the number on the wire. */
   readonly order: number;
   /** @internal */
   readonly fn: KnownFunction;
@@ -78,9 +78,9 @@ export class Task {
     this.isPlain = options.timeout === Infinity && options.retries === 0 && options.signal === null;
   }
 
-  /** @internal */
+  /** @internal The task's number on the wire; none of those that mean something else. */
   get id(): number {
-    return this.order % INITIALIZER;
+    return idOf(this.order);
   }
 
   /** @internal */
@@ -135,3 +135,10 @@ export class WorkerRecord {
     this.set = set;
   }
 }
+
+export const DEFAULT_TASK: TaskOptions = Object.freeze({
+  timeout: Infinity,
+  priority: 0,
+  retries: 0,
+  signal: null,
+});

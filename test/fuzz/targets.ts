@@ -3,6 +3,7 @@
  * something comes of it that must not: an error that is not bsync's own, a place outside of the input, a
  * reader that does not come to an end, a task that is not settled.
  */
+import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 import { decodeThrown, encodeThrown } from "../../src/codec/thrown.ts";
 import { decodeValue, type Encoded, encodeValue } from "../../src/codec/value.ts";
 import { Controller } from "../../src/controller/controller.ts";
@@ -261,7 +262,6 @@ class Hostile implements Backend {
 
 const NO_LIMITS = { queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity };
 const NO_DRAIN = { signals: [], timeout: 0 };
-const DEFAULTS = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 const GREETING = { pid: 7, host: "here", pidSpace: "", spinUs: 0 };
 
 /** What a worker may say. */
@@ -287,7 +287,7 @@ async function controller(random: Random): Promise<void> {
   const settled: number[] = [];
   const fn = recordOf(Math.abs.name);
   const tasks = Array.from({ length: 8 }, (_, i) => {
-    const task = controller.submit(fn, [i], DEFAULTS);
+    const task = controller.submit(fn, [i], DEFAULT_TASK);
     settled.push(0);
     const count = () => settled[i]!++;
     controller.promise(task).then(count, count);

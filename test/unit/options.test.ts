@@ -2,12 +2,12 @@ import { afterEach, describe, expect, test } from "bun:test";
 import {
   type CallOptions,
   DEFAULT_OPEN_TIMEOUT_MS,
-  DEFAULT_TASK,
   type PoolOptions,
   readCallOptions,
   readPoolOptions,
 } from "../../src/options.ts";
 import { readCount, readRanks, type WorkerList } from "../../src/worker-list.ts";
+import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 
 /** What no type checker saw. */
 const poolOptions = (options: unknown) => readPoolOptions(options as PoolOptions);

@@ -1,11 +1,10 @@
+import { DEFAULT_TASK, Task, type WorkerRecord } from "../../src/scheduler/task.ts";
 import type { Connection } from "../../src/controller/connection.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
 import { Activity } from "../../src/wire/task-id.ts";
 import { Recalls } from "../../src/controller/recalls.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
-import { Task, type WorkerRecord } from "../../src/scheduler/task.ts";
-import { DEFAULTS } from "./scheduler-model.ts";
 import type { ControllerEnd } from "../../src/link/link.ts";
 
 /** ms that a message takes from one side to the other. */
@@ -78,7 +77,7 @@ export class Rig {
   /** Submits calls of one function, each of so many ms; they are sent when `run` is asked to. */
   submit(fn: KnownFunction, lengths: readonly number[], pinnedTo?: WorkerRecord): Task[] {
     return lengths.map((ms) => {
-      const task = new Task(this.#order++, fn, DEFAULTS);
+      const task = new Task(this.#order++, fn, DEFAULT_TASK);
       this.#lengths.set(task, ms);
       this.#left++;
       this.submitted++;

@@ -1,8 +1,8 @@
+import { Task, type TaskOptions, type WorkerRecord } from "../../src/scheduler/task.ts";
 import { expect } from "bun:test";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
 import { Scheduler, VERDICT_MS, type Verdict } from "../../src/scheduler/scheduler.ts";
 import { type KnownFunction, unmeasured } from "../../src/scheduler/estimates.ts";
-import { Task, type TaskOptions, type WorkerRecord } from "../../src/scheduler/task.ts";
 
 /** µs: what `IN_FLIGHT_US` of the scheduler is; functions below it are short. */
 export const SHORT_US = 50;
@@ -11,8 +11,6 @@ export function newFunction(id: number, expected = Infinity): KnownFunction {
   const text = `f${id}`;
   return { ...unmeasured({ id, label: text, reference: { kind: "text", text } }), expected };
 }
-
-export const DEFAULTS: TaskOptions = { timeout: Infinity, priority: 0, retries: 0, signal: null };
 
 /** What the model knows of a worker: two lists and some facts. */
 interface Seat {

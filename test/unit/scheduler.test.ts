@@ -1,10 +1,15 @@
+import {
+  DEFAULT_TASK,
+  Task,
+  type TaskOptions,
+  type WorkerRecord,
+} from "../../src/scheduler/task.ts";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
 import { BYTES_PER_MS, Scheduler, VERDICT_MS } from "../../src/scheduler/scheduler.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
-import { Task, type TaskOptions, type WorkerRecord } from "../../src/scheduler/task.ts";
-import { DEFAULTS, Model, newFunction, SHORT_US } from "./scheduler-model.ts";
+import { Model, newFunction, SHORT_US } from "./scheduler-model.ts";
 
 const { signal } = new AbortController();
 
@@ -30,7 +35,7 @@ const options: fc.Arbitrary<TaskOptions> = fc.record({
   retries: fc.constantFrom(0, 0, 0, 1, 2),
   signal: fc.constantFrom(null, null, null, null, signal),
 });
-const plain = fc.constant(DEFAULTS);
+const plain = fc.constant(DEFAULT_TASK);
 const pinned = fc.oneof(
   { weight: 6, arbitrary: fc.constant(null) },
   { weight: 1, arbitrary: some },
@@ -141,7 +146,7 @@ function watch(records: readonly WorkerRecord[]): () => number {
 
 let order = 1;
 function newTask(fn: KnownFunction, options: Partial<TaskOptions> = {}): Task {
-  return new Task(order++, fn, { ...DEFAULTS, ...options });
+  return new Task(order++, fn, { ...DEFAULT_TASK, ...options });
 }
 
 function startAll(scheduler: Scheduler, now = 0): Task[] {

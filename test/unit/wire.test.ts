@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Encoded } from "../../src/codec/value.ts";
 import { BsyncError } from "../../src/errors.ts";
+import { Estimates } from "../../src/scheduler/estimates.ts";
+import { DEFAULT_TASK, Task } from "../../src/scheduler/task.ts";
 import { Kind } from "../../src/wire/messages.ts";
 import { Activity, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
 import { Flag, MESSAGE_BYTES } from "../../src/wire/layout.ts";
@@ -396,5 +398,15 @@ describe("numbers of tasks", () => {
       expect(new Set(ids).size).toBe(ids.length);
     }
     expect([1, TURN - 3, TURN - 2, TURN - 1].map(idOf)).toEqual([1, TURN - 3, 1, 2]);
+  });
+
+  test("a task has such a number", () => {
+    const fn = new Estimates().of({
+      id: 1,
+      label: "deed",
+      reference: { kind: "task", name: "deed" },
+    });
+    const orders = [1, TURN - 3, TURN - 2, TURN - 1, TURN, 2 ** 45];
+    expect(orders.map((order) => new Task(order, fn, DEFAULT_TASK).id)).toEqual(orders.map(idOf));
   });
 });
