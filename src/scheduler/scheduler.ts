@@ -1,9 +1,9 @@
-import { type KnownFunction, LONG_US, observe } from "./estimates.ts";
-import type { Fifo } from "../collections/fifo.ts";
+import { TaskQueue } from "./task-queue.ts";
+import { Deadlines, taskOf } from "./deadlines.ts";
+import { costOf, IN_FLIGHT_US, mayGoAhead, mayWaitBehind, sum } from "./costs.ts";
+import { type KnownFunction, observe } from "./estimates.ts";
 import { FirstOfSet } from "../collections/first-of-set.ts";
-import { Heap } from "../collections/heap.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
-import { ReadyQueue } from "./ready-queue.ts";
 import { bytesOf, type WorkerStage, type Task, WorkerRecord } from "./task.ts";
 
 /**
@@ -25,16 +25,6 @@ import { bytesOf, type WorkerStage, type Task, WorkerRecord } from "./task.ts";
  * the tasks it may have, and is to be replaced once it has answered them.
  */
 
-/**
- * µs of work that may be in flight to a worker besides what an idle one gets at once. It has to
- * cover the way of an answer and of the next message (some µs), and bounds by how much an urgent
- * task may have to wait behind less urgent ones.
- */
-const IN_FLIGHT_US = LONG_US;
-
-/** The least that one call is taken to last, since sending and answering it takes that too. */
-const SHORTEST_US = 0.25;
-
 /** ms between a task's deadline on the worker and the controller's own verdict. */
 export const VERDICT_MS = 25;
 
@@ -43,15 +33,6 @@ export const VERDICT_MS = 25;
  * they take comes on top.
  */
 export const BYTES_PER_MS = 10_000;
-
-/**
- * µs that are won by calls that are sent ahead to another machine: those of an answer's way, and of
- * the next message's.
- */
-const AHEAD_US = 100;
-
-/** µs that a call is feared to take, of a function that was never long. */
-const SURPRISE_US = 10_000;
 
 /**
  * What `due` says is to be done: a task has had its time; a worker goes on with what was settled
@@ -68,18 +49,6 @@ export type Verdict =
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
-/**
- * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that
- * was overtaken stays for a while: it names its task, whose result may be large, and does not hold
- * it.
- */
-interface Deadline {
-  /** The task's `order`; null for none. */
-  readonly order: number | null;
-  readonly worker: WorkerRecord;
-  readonly time: number;
-}
-
 export class Scheduler {
   readonly workers: WorkerRecord[] = [];
   readonly #starting = new Set<WorkerRecord>();
@@ -90,14 +59,8 @@ export class Scheduler {
   readonly #retiring = new Set<WorkerRecord>();
   readonly #gone = new Set<WorkerRecord>();
 
-  readonly #ready = new ReadyQueue<Task>();
-  /** Tasks in `#ready` that were cancelled there: skipped when they come up. */
-  #dropped = 0;
-  /** Tasks that wait for one worker, and its index. */
-  readonly #pinned = new Map<Task, number>();
-  /** The same for all such tasks, sent ones too: what is queued again is for that worker still. */
-  readonly #pins = new WeakMap<Task, number>();
-  /** Idle workers that such a task waits for. */
+  readonly #queue = new TaskQueue(this.workers);
+  /** Idle workers that a task waits for which no other may take. */
   readonly #pinnedIdle = new Set<WorkerRecord>();
   readonly #firstIdle = new FirstOfSet(this.#idle);
   readonly #firstOpen = new FirstOfSet(this.#open);
@@ -110,12 +73,11 @@ export class Scheduler {
    * more without further questions.
    */
   readonly #pricedEpoch: number[] = [];
-  readonly #deadlines = new Heap<Deadline>();
-  #deadlineCount = 0;
+  readonly #deadlines = new Deadlines(this.#gone);
 
   /** Tasks that wait for a worker. */
   get queued(): number {
-    return this.#ready.size - this.#dropped + this.#pinned.size;
+    return this.#queue.size;
   }
 
   /** How many workers were added, and do not serve yet. */
@@ -158,7 +120,7 @@ export class Scheduler {
 
   /** The earliest time at which `due` may have something to say; Infinity for never. */
   get nextDeadline(): number {
-    return this.#deadlines.peekKey();
+    return this.#deadlines.next;
   }
 
   /** Adds a worker that takes nothing before `ready` is said of it. */
@@ -179,8 +141,7 @@ export class Scheduler {
     this.workers[gone.index] = worker;
     for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
     this.#gone.delete(gone);
-    worker.stuckAt = lateAt;
-    if (lateAt !== Infinity) this.#watch({ order: null, worker, time: lateAt });
+    this.#deadlines.setForWorker(worker, lateAt);
     return worker;
   }
 
@@ -210,8 +171,7 @@ export class Scheduler {
   retire(worker: WorkerRecord, now: number): boolean {
     if (worker.set !== this.#retiring || worker.inFlight.length > 0) return false;
     if (worker.stuckAt !== Infinity) return false;
-    worker.stuckAt = now + STUCK_MS;
-    this.#watch({ order: null, worker, time: worker.stuckAt });
+    this.#deadlines.setForWorker(worker, now + STUCK_MS);
     return true;
   }
 
@@ -230,7 +190,7 @@ export class Scheduler {
   }
 
   submit(task: Task): void {
-    this.#ready.push(task);
+    this.#queue.push(task);
   }
 
   /** Queues a task whose worker was lost while running it, in its old place. */
@@ -238,14 +198,12 @@ export class Scheduler {
     task.state = "queued";
     task.record = null;
     task.deadline = Infinity;
-    this.#pushAgain(task);
+    this.#queue.pushAgain(task);
   }
 
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
-    this.#pins.set(task, worker.index);
-    worker.pinned.push(task);
-    this.#pinned.set(task, worker.index);
+    this.#queue.pushFor(worker, task);
     if (worker.set === this.#idle) this.#pinnedIdle.add(worker);
     else if (worker.set === this.#open) this.#move(worker, this.#full);
   }
@@ -256,17 +214,13 @@ export class Scheduler {
    */
   next(now: number): Task | null {
     const called = this.#firstCalled.peek();
-    if (called !== undefined) {
-      const task = called.pinned.shift()!;
-      this.#pinned.delete(task);
-      return this.#start(called, task, now);
-    }
-    const task = this.#peekReady();
+    if (called !== undefined) return this.#start(called, this.#queue.takeFor(called), now);
+    const task = this.#queue.peek();
     if (task === undefined) return null;
     const worker =
       this.#firstIdle.peek() ?? (mayWaitBehind(task) ? this.#openWorker(task) : undefined);
     if (worker === undefined) return null;
-    this.#ready.pop();
+    this.#queue.pop();
     return this.#start(worker, task, now);
   }
 
@@ -288,7 +242,7 @@ export class Scheduler {
     const task = worker.inFlight.find((task) => task.id === id);
     if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
     worker.stage = "begun";
-    this.#expireAt(task, worker, now + task.options.timeout + VERDICT_MS);
+    this.#deadlines.setFor(task, worker, now + task.options.timeout + VERDICT_MS);
   }
 
   /** A worker has said that a task has ended in time: its answer follows, and may be large. */
@@ -296,7 +250,7 @@ export class Scheduler {
     const task = worker.inFlight.find((task) => task.id === id);
     if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
     worker.stage = "returned";
-    this.#expireAt(task, worker, now + START_MS);
+    this.#deadlines.setFor(task, worker, now + START_MS);
   }
 
   /**
@@ -328,9 +282,10 @@ export class Scheduler {
   cancel(task: Task, now: number): "dropped" | "interrupt" | "settled" {
     if (task.state === "queued") {
       task.state = "cancelled";
-      if (!this.#unpin(task)) {
-        this.#dropped++;
-        this.#sweep();
+      const worker = this.#queue.drop(task);
+      if (worker?.pinned.length === 0) {
+        this.#pinnedIdle.delete(worker);
+        if (worker.set === this.#full) this.#settleInto(worker);
       }
       return "dropped";
     }
@@ -346,14 +301,14 @@ export class Scheduler {
    */
   due(now: number, moves: (worker: WorkerRecord) => boolean = () => false): Verdict[] {
     const verdicts: Verdict[] = [];
-    while (this.#deadlines.peekKey() <= now) {
-      const deadline = this.#deadlines.pop()!;
-      if (!this.#isLive(deadline)) continue;
+    for (;;) {
+      const deadline = this.#deadlines.take(now);
+      if (deadline === undefined) return verdicts;
       const { worker } = deadline;
       if (deadline.order === null) {
         const isLate = worker.set === this.#starting;
         if (!isLate && moves(worker)) {
-          this.#stuckAt(worker, now + STUCK_MS);
+          this.#deadlines.setForWorker(worker, now + STUCK_MS);
           continue;
         }
         worker.stuckAt = Infinity;
@@ -363,14 +318,13 @@ export class Scheduler {
       const task = taskOf(deadline)!;
       const { stage } = worker;
       if (stage !== "begun" && moves(worker)) {
-        this.#expireAt(task, worker, now + START_MS);
+        this.#deadlines.setFor(task, worker, now + START_MS);
         continue;
       }
       task.state = "failed";
       this.#markOverdue(worker, now);
       verdicts.push({ kind: "expired", task, worker, stage });
     }
-    return verdicts;
   }
 
   /**
@@ -415,7 +369,7 @@ export class Scheduler {
     let us = 0;
     for (let i = begun; i < inFlight.length; i++) {
       const task = inFlight.at(i)!;
-      if (task.state === "running" && !this.#pins.has(task)) us += costOf(task);
+      if (task.state === "running" && !this.#queue.isPinned(task)) us += costOf(task);
     }
     return us;
   }
@@ -465,28 +419,11 @@ export class Scheduler {
 
   /** Takes every task that waits for a worker, marking each cancelled. */
   drainQueue(): Task[] {
-    const tasks: Task[] = [];
-    for (const worker of this.workers) {
-      for (const task of worker.pinned.splice(0)) tasks.push(task);
-      if (worker.set === this.#full) this.#settleInto(worker);
-    }
-    for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {
-      if (task.state === "queued") tasks.push(task);
-    }
+    const tasks = this.#queue.takeAll();
+    for (const worker of this.workers) if (worker.set === this.#full) this.#settleInto(worker);
     for (const task of tasks) task.state = "cancelled";
-    this.#dropped = 0;
-    this.#pinned.clear();
     this.#pinnedIdle.clear();
     return tasks;
-  }
-
-  #peekReady(): Task | undefined {
-    for (;;) {
-      const task = this.#ready.peek();
-      if (task === undefined || task.state === "queued") return task;
-      this.#ready.pop();
-      this.#dropped--;
-    }
   }
 
   /** A worker that may be sent this behind what it has. */
@@ -508,19 +445,6 @@ export class Scheduler {
     }
   }
 
-  /** Takes a task from those of one worker; false if it isn't one of them. */
-  #unpin(task: Task): boolean {
-    const index = this.#pinned.get(task);
-    if (index === undefined) return false;
-    this.#pinned.delete(task);
-    const worker = this.workers[index]!;
-    worker.pinned.splice(worker.pinned.indexOf(task), 1);
-    if (worker.pinned.length > 0) return true;
-    this.#pinnedIdle.delete(worker);
-    if (worker.set === this.#full) this.#settleInto(worker);
-    return true;
-  }
-
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     task.state = "running";
     task.record = worker;
@@ -532,20 +456,10 @@ export class Scheduler {
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";
       const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
-      this.#expireAt(task, worker, now + task.options.timeout + startMs);
+      this.#deadlines.setFor(task, worker, now + task.options.timeout + startMs);
     }
     this.#settleInto(worker);
     return task;
-  }
-
-  #pushAgain(task: Task): void {
-    const index = this.#pins.get(task);
-    if (index === undefined) return this.#ready.push(task);
-    // Its worker, or whoever takes that place, takes this first.
-    const { pinned } = this.workers[index]!;
-    const at = pinned.findIndex(({ order }) => order > task.order);
-    pinned.splice(at < 0 ? pinned.length : at, 0, task);
-    this.#pinned.set(task, index);
   }
 
   /** Marks what `answered` found; the caller settles it, unless that was done. */
@@ -555,26 +469,6 @@ export class Scheduler {
     return task;
   }
 
-  #expireAt(task: Task, worker: WorkerRecord, time: number): void {
-    task.deadline = time;
-    this.#watch({ order: task.order, worker, time });
-  }
-
-  /** Adds a deadline. Those that have been overtaken are swept out where they pile up. */
-  #watch(deadline: Deadline): void {
-    this.#deadlines.push(deadline, deadline.time, this.#deadlineCount++);
-    // No worker has more than one that is live: a task with a deadline is the first in flight.
-    if (this.#deadlines.size < 1024 + 4 * this.workers.length) return;
-    this.#deadlines.keep((deadline) => this.#isLive(deadline));
-  }
-
-  /** Whether a deadline has not been overtaken by what happened since it was set. */
-  #isLive(deadline: Deadline): boolean {
-    const { order, worker, time } = deadline;
-    if (order !== null) return taskOf(deadline) !== undefined;
-    return worker.set !== this.#gone && worker.stuckAt === time;
-  }
-
   /**
    * From now on the worker is overdue, if what it runs was settled without it. A settled call that
    * lies behind another one is left alone until its turn: the one before it is not to blame.
@@ -582,12 +476,7 @@ export class Scheduler {
   #markOverdue(worker: WorkerRecord, now: number): void {
     if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
     if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
-    this.#stuckAt(worker, now + STUCK_MS);
-  }
-
-  #stuckAt(worker: WorkerRecord, time: number): void {
-    worker.stuckAt = time;
-    this.#watch({ order: null, worker, time });
+    this.#deadlines.setForWorker(worker, now + STUCK_MS);
   }
 
   #settleInto(worker: WorkerRecord): void {
@@ -626,32 +515,6 @@ export class Scheduler {
     to.add(worker);
     worker.set = to;
   }
-
-  #sweep(): void {
-    if (this.#dropped < 1024 || this.#dropped * 2 < this.#ready.size) return;
-    this.#ready.keep((task) => task.state === "queued");
-    this.#dropped = 0;
-  }
-}
-
-/** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
-function mayWaitBehind(task: Task): boolean {
-  return task.isPlain && task.fn.expected < IN_FLIGHT_US;
-}
-
-/**
- * Whether a call may be sent behind others from where it cannot be taken back: as long as what is
- * lost if one of them is long (the time it may take, by how likely it is among so many) is less
- * than what is won.
- */
-function mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
-  return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
-}
-
-/** The task that a deadline is for, if it runs still, and has no other deadline by now. */
-function taskOf({ order, worker, time }: Deadline): Task | undefined {
-  const task = worker.inFlight.find((task) => task.order === order);
-  return task?.state === "running" && task.deadline === time ? task : undefined;
 }
 
 /** Whether it has to answer before it is sent anything. */
@@ -662,14 +525,4 @@ function isOwing({ inFlight, recalled }: WorkerRecord): boolean {
 /** Whether what it runs is still wanted. */
 function isHeld({ inFlight }: WorkerRecord): boolean {
   return inFlight.length > 0 && !inFlight.at(0)!.settled;
-}
-
-function costOf(task: Task): number {
-  return Math.max(task.fn.expected, SHORTEST_US);
-}
-
-function sum(numbers: Fifo<number>): number {
-  let total = 0;
-  for (let i = 0; i < numbers.length; i++) total += numbers.at(i)!;
-  return total;
 }

@@ -1,0 +1,76 @@
+import { Heap } from "../collections/heap.ts";
+import type { Task, WorkerRecord } from "./task.ts";
+
+/**
+ * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that
+ * was overtaken stays for a while: it names its task, whose result may be large, and does not hold
+ * it.
+ */
+export interface Deadline {
+  /** The task's `order`; null for none. */
+  readonly order: number | null;
+  readonly worker: WorkerRecord;
+  readonly time: number;
+}
+
+/** Overtaken deadlines that are kept at least, before they are swept out. */
+const SWEEP_AT = 1024;
+
+/** When something is due of tasks and workers, the earliest first. */
+export class Deadlines {
+  readonly #heap = new Heap<Deadline>();
+  #count = 0;
+  readonly #gone: ReadonlySet<WorkerRecord>;
+
+  /** Of a worker nothing is due once its set is `gone`, nor after another one has its place. */
+  constructor(gone: ReadonlySet<WorkerRecord>) {
+    this.#gone = gone;
+  }
+
+  /** The earliest time; Infinity for never. */
+  get next(): number {
+    return this.#heap.peekKey();
+  }
+
+  /** A task is to be given up at that time, and no other. */
+  setFor(task: Task, worker: WorkerRecord, time: number): void {
+    task.deadline = time;
+    this.#push({ order: task.order, worker, time });
+  }
+
+  /** A worker is to be looked at at that time, and no other. */
+  setForWorker(worker: WorkerRecord, time: number): void {
+    worker.stuckAt = time;
+    if (time !== Infinity) this.#push({ order: null, worker, time });
+  }
+
+  /** Takes the next one that is due; undefined where none is. */
+  take(now: number): Deadline | undefined {
+    while (this.#heap.peekKey() <= now) {
+      const deadline = this.#heap.pop()!;
+      if (this.#isLive(deadline)) return deadline;
+    }
+    return undefined;
+  }
+
+  /** Those that have been overtaken are swept out where they pile up. */
+  #push(deadline: Deadline): void {
+    this.#heap.push(deadline, deadline.time, this.#count++);
+    // No worker has more than one that is live: a task with a deadline is the first in flight.
+    if (this.#heap.size < SWEEP_AT + 4 * (deadline.worker.index + 1)) return;
+    this.#heap.keep((deadline) => this.#isLive(deadline));
+  }
+
+  /** Whether a deadline has not been overtaken by what happened since it was set. */
+  #isLive(deadline: Deadline): boolean {
+    const { order, worker, time } = deadline;
+    if (order !== null) return taskOf(deadline) !== undefined;
+    return worker.set !== this.#gone && worker.stuckAt === time;
+  }
+}
+
+/** The task that a deadline is for, if it runs still, and has no other deadline by now. */
+export function taskOf({ order, worker, time }: Deadline): Task | undefined {
+  const task = worker.inFlight.find((task) => task.order === order);
+  return task?.state === "running" && task.deadline === time ? task : undefined;
+}
