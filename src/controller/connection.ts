@@ -1,9 +1,9 @@
 import type { ControllerEnd } from "../link/link.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import type { MessageWriter } from "../wire/writer.ts";
+import type { WorkerRecord } from "../scheduler/task.ts";
 
 /**
  * Functions that a worker is told of before it forgets those that it was not called with for as

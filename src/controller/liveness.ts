@@ -1,9 +1,9 @@
 import type { Connection } from "./connection.ts";
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { LOOK_MS, LOOKS } from "../os/waits.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { ControllerEnd } from "../link/link.ts";
+import type { WorkerRecord } from "../scheduler/task.ts";
 
 /** What was seen of a connection when it was last looked at. */
 interface Seen {
@@ -138,7 +138,7 @@ export class Liveness {
   /** Is the first call in flight the one of the last look, though nothing more of it arrives? */
   #lookAtHead(connection: Connection, seen: Seen, isReading: boolean): void {
     const { record, link } = connection;
-    const head = record.inFlight.at(0);
+    const head = record.running;
     const order = head?.order ?? 0;
     // What is large may take longer to arrive than a worker has to begin it.
     const arrives = isReading && link?.currentTask === Activity.Idle;

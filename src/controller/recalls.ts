@@ -176,7 +176,7 @@ export class Recalls {
    * vain.
    */
   #beginMs({ record, link }: Connection): number {
-    const times = 2 ** (this.#vain.get(record.inFlight.at(0)!) ?? 0);
+    const times = 2 ** (this.#vain.get(record.running!) ?? 0);
     // Its rank has given it the first of them.
     return BEGIN_MS * (link?.isStalled ? times - 1 : times);
   }
@@ -192,7 +192,7 @@ export class Recalls {
 
   /** Notes what a worker is at: its time counts from here if that has changed. */
   #compare({ record, link }: Connection, seen: Seen, now: number): void {
-    const head = record.inFlight.at(0);
+    const head = record.running;
     const told = link?.currentTask;
     const reading = link?.reading ?? null;
     // What is large may take longer to arrive than a worker has to begin it.
@@ -212,5 +212,5 @@ function begunOf({ record, link }: Connection): number {
   const told = link?.currentTask;
   if (link?.isStalled) return 0;
   if (told === undefined || told === Activity.Loading) return 1;
-  return 1 + record.inFlight.findIndex(({ id }) => id === told);
+  return 1 + record.indexOf(told);
 }

@@ -2,12 +2,12 @@ import type { Backend } from "../backend/backend.ts";
 import { takeIn } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
 import { Kind } from "../wire/messages.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { Connection } from "./connection.ts";
 import { Recalls } from "./recalls.ts";
 import type { FrameSender } from "./sender.ts";
+import type { WorkerRecord } from "../scheduler/task.ts";
 
 /** What the reclaimer works with: the pool's own parts. */
 interface ReclaimerParts {
@@ -53,7 +53,7 @@ export class Reclaimer {
     if (at === undefined) return true;
     takeIn(this.#parts.backend);
     if (!record.recalled) return true;
-    const isBegun = record.inFlight.findIndex(({ id }) => id === at) >= 0;
+    const isBegun = record.indexOf(at) >= 0;
     if (!isBegun && !link?.isCaughtUp) return false;
     this.giveBack(record, at);
     return true;
@@ -61,12 +61,11 @@ export class Reclaimer {
 
   /** Of what a recalled worker was sent all is queued again that lies behind what it is at. */
   giveBack(record: WorkerRecord, at: number): void {
-    const { inFlight } = record;
     const isLoading = at === Activity.Loading;
     // What it loads is for the first one, and would have to be loaded elsewhere, too.
-    const begun = isLoading ? (inFlight.at(0)?.id ?? Activity.Idle) : at;
+    const begun = isLoading ? (record.running?.id ?? Activity.Idle) : at;
     const elapsed = isLoading ? NaN : this.recalls.heldFor(record, performance.now());
-    if (inFlight.findIndex(({ id }) => id === begun) < 0) this.recalls.wasInVain([...inFlight]);
+    if (record.indexOf(begun) < 0) this.recalls.wasInVain([...record.inFlight]);
     this.#parts.scheduler.reclaim(record, begun, elapsed);
     this.#onReclaimed();
   }

@@ -104,7 +104,7 @@ export class Supervisor {
       onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
       onPause: () => owner.onPause(),
       onStalled: (task) => {
-        if (record.inFlight.findIndex(({ id }) => id === task) < 0) link.kill?.(task);
+        if (record.indexOf(task) < 0) link.kill?.(task);
       },
       onStillAt: (at) => owner.onStillAt(connection, at),
       onTorn: (buffer) => owner.onTorn(connection, buffer),
@@ -233,7 +233,7 @@ export class Supervisor {
     const at = link?.currentTask;
     // One that runs a call behind the settled one has gone on: the answer is on its way.
     const begun = record.inFlight.findIndex(({ id }) => id === at);
-    if (begun <= 0) link?.kill?.(record.inFlight.at(0)?.id);
+    if (begun <= 0) link?.kill?.(record.running?.id);
   }
 
   /** A worker has not come to serve in its time. */

@@ -1,6 +1,5 @@
 import type { Fifo } from "../collections/fifo.ts";
-import { LONG_US } from "./estimates.ts";
-import type { Task, WorkerRecord } from "./task.ts";
+import { type KnownFunction, LONG_US } from "./estimates.ts";
 
 /** What calls cost, in µs, and so how many of them may be sent to a worker at a time. */
 
@@ -23,22 +22,29 @@ const AHEAD_US = 100;
 /** µs that a call is feared to take, of a function that was never long. */
 const SURPRISE_US = 10_000;
 
+/** A call, as far as its cost goes. */
+interface Call {
+  readonly fn: KnownFunction;
+  /** It has no timeout, retries or signal. */
+  readonly isPlain: boolean;
+}
+
 /** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
-export function mayWaitBehind(task: Task): boolean {
-  return task.isPlain && task.fn.expected < IN_FLIGHT_US;
+export function mayWaitBehind(call: Call): boolean {
+  return call.isPlain && call.fn.expected < IN_FLIGHT_US;
 }
 
 /**
- * Whether a call may be sent behind others from where it cannot be taken back: as long as what is
- * lost if one of them is long (the time it may take, by how likely it is among so many) is less
- * than what is won.
+ * Whether a call may be sent behind `inFlight` others from where it cannot be taken back: as long
+ * as what is lost if one of them is long (the time it may take, by how likely it is among so many)
+ * is less than what is won.
  */
-export function mayGoAhead({ fn }: Task, { inFlight }: WorkerRecord): boolean {
-  return inFlight.length * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
+export function mayGoAhead({ fn }: Call, inFlight: number): boolean {
+  return inFlight * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
 }
 
-export function costOf(task: Task): number {
-  return Math.max(task.fn.expected, SHORTEST_US);
+export function costOf({ fn }: Call): number {
+  return Math.max(fn.expected, SHORTEST_US);
 }
 
 export function sum(numbers: Fifo<number>): number {

@@ -1,28 +1,17 @@
+import { Placement } from "./placement.ts";
+import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
-import { costOf, IN_FLIGHT_US, mayGoAhead, mayWaitBehind, sum } from "./costs.ts";
-import { type KnownFunction, observe } from "./estimates.ts";
-import { FirstOfSet } from "../collections/first-of-set.ts";
+import { costOf, mayWaitBehind } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
-import { bytesOf, type WorkerStage, type Task, WorkerRecord } from "./task.ts";
+import { bytesOf, type Task, type WorkerStage, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
  * nothing here knows of processes, links or promises. Times are ms of `performance.now()`,
  * lengths of tasks are µs.
  *
- * A worker is in exactly one set at a time, and `#move` alone changes that:
- *
- *   starting ──ready──▶ idle ◀──▶ open ◀──▶ full        takes tasks: idle, open
- *                         └────────┴──────────┴──overdue──▶ overdue ──answers──▶ idle
- *   idle, open, full ──left no task, or spend──▶ spent ──retire, lose──▶ gone
- *   any ──lose──▶ gone
- *
- * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent more
- * behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
- * something that was already settled (timed out, or cancelled), or has not said yet that it knows
- * what was taken back from it (`recall`), and is sent nothing until it answers; `spent` has had all
- * the tasks it may have, and is to be replaced once it has answered them.
+ * Its workers are in sets (`worker-sets.ts`), its tasks wait in a queue (`task-queue.ts`).
  */
 
 /** ms between a task's deadline on the worker and the controller's own verdict. */
@@ -50,30 +39,12 @@ export type Verdict =
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
 export class Scheduler {
-  readonly workers: WorkerRecord[] = [];
-  readonly #starting = new Set<WorkerRecord>();
-  readonly #idle = new Set<WorkerRecord>();
-  readonly #open = new Set<WorkerRecord>();
-  readonly #full = new Set<WorkerRecord>();
-  readonly #overdue = new Set<WorkerRecord>();
-  readonly #retiring = new Set<WorkerRecord>();
-  readonly #gone = new Set<WorkerRecord>();
-
+  readonly #sets = new WorkerSets();
+  /** By their indices. */
+  readonly workers: readonly WorkerRecord[] = this.#sets.workers;
   readonly #queue = new TaskQueue(this.workers);
-  /** Idle workers that a task waits for which no other may take. */
-  readonly #pinnedIdle = new Set<WorkerRecord>();
-  readonly #firstIdle = new FirstOfSet(this.#idle);
-  readonly #firstOpen = new FirstOfSet(this.#open);
-  readonly #firstCalled = new FirstOfSet(this.#pinnedIdle);
-  /** How often a function turned out to be long after all. */
-  #priceEpoch = 0;
-  /**
-   * For each worker, at which of those counts the costs of what it has in flight were looked up;
-   * the complement of that for one out of sight: a single comparison finds whether it may be sent
-   * more without further questions.
-   */
-  readonly #pricedEpoch: number[] = [];
-  readonly #deadlines = new Deadlines(this.#gone);
+  readonly #placement = new Placement(this.#sets);
+  readonly #deadlines = new Deadlines(this.#sets.gone);
 
   /** Tasks that wait for a worker. */
   get queued(): number {
@@ -82,22 +53,22 @@ export class Scheduler {
 
   /** How many workers were added, and do not serve yet. */
   get starting(): number {
-    return this.#starting.size;
+    return this.#sets.starting.size;
   }
 
   /** Whether a worker has nothing to do. */
   get hasIdle(): boolean {
-    return this.#idle.size > 0;
+    return this.#sets.idle.size > 0;
   }
 
   /** How many workers have nothing to do. */
   get idle(): number {
-    return this.#idle.size;
+    return this.#sets.idle.size;
   }
 
   /** Whether a worker has nothing to do, and another may hold what it has not begun. */
   get mayHelp(): boolean {
-    return this.#idle.size > 0 && this.#idle.size < this.workers.length;
+    return this.#sets.idle.size > 0 && this.#sets.idle.size < this.workers.length;
   }
 
   /**
@@ -105,17 +76,17 @@ export class Scheduler {
    * thought.
    */
   get priceEpoch(): number {
-    return this.#priceEpoch;
+    return this.#placement.priceEpoch;
   }
 
   /** The worker that the next task would be sent to, if it is idle. */
   get firstIdle(): WorkerRecord | undefined {
-    return this.#firstIdle.peek();
+    return this.#sets.firstIdle.peek();
   }
 
   /** Whether a worker could be sent more than it has. */
   get hasRoom(): boolean {
-    return this.#idle.size + this.#open.size > 0;
+    return this.#sets.idle.size + this.#sets.open.size > 0;
   }
 
   /** The earliest time at which `due` may have something to say; Infinity for never. */
@@ -125,10 +96,7 @@ export class Scheduler {
 
   /** Adds a worker that takes nothing before `ready` is said of it. */
   add(): WorkerRecord {
-    const worker = new WorkerRecord(this.workers.length, this.#starting);
-    this.#starting.add(worker);
-    this.workers.push(worker);
-    return worker;
+    return this.#sets.add();
   }
 
   /**
@@ -136,20 +104,16 @@ export class Scheduler {
    * late if it does not serve by `lateAt`.
    */
   replace(gone: WorkerRecord, lateAt = Infinity): WorkerRecord {
-    const worker = new WorkerRecord(gone.index, this.#starting);
-    this.#starting.add(worker);
-    this.workers[gone.index] = worker;
-    for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
-    this.#gone.delete(gone);
+    const worker = this.#sets.replace(gone);
     this.#deadlines.setForWorker(worker, lateAt);
     return worker;
   }
 
   ready(worker: WorkerRecord): void {
-    if (worker.set !== this.#starting) return;
+    if (worker.set !== this.#sets.starting) return;
     worker.stuckAt = Infinity;
-    this.#reprice(worker);
-    this.#move(worker, this.#idle);
+    this.#placement.reprice(worker);
+    this.#sets.move(worker, this.#sets.idle);
   }
 
   /** Bounds how many tasks a worker may be sent before it is to be replaced. */
@@ -159,9 +123,9 @@ export class Scheduler {
 
   /** A worker that serves is to be replaced, once it has answered what it was sent. */
   spend(worker: WorkerRecord): void {
-    if (worker.set === this.#starting || worker.set === this.#gone) return;
+    if (worker.set === this.#sets.starting || worker.set === this.#sets.gone) return;
     worker.quota = -Infinity; // what is taken back is no reason to send it more
-    this.#settleInto(worker);
+    this.#placement.settle(worker);
   }
 
   /**
@@ -169,7 +133,7 @@ export class Scheduler {
    * taken for stuck if it is not lost or replaced soon.
    */
   retire(worker: WorkerRecord, now: number): boolean {
-    if (worker.set !== this.#retiring || worker.inFlight.length > 0) return false;
+    if (worker.set !== this.#sets.retiring || worker.inFlight.length > 0) return false;
     if (worker.stuckAt !== Infinity) return false;
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
     return true;
@@ -177,16 +141,11 @@ export class Scheduler {
 
   /** Whether a worker is to be replaced. */
   isRetiring(worker: WorkerRecord): boolean {
-    return worker.set === this.#retiring;
+    return worker.set === this.#sets.retiring;
   }
 
   stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
-    if (worker.set === this.#starting) return "starting";
-    if (worker.set === this.#idle) return "idle";
-    // One that is held by a task that is still wanted is simply busy with that.
-    if (worker.set === this.#overdue) return isHeld(worker) ? "busy" : "overdue";
-    if (worker.set === this.#retiring && worker.inFlight.length === 0) return "starting";
-    return worker.set === this.#gone ? "gone" : "busy";
+    return this.#sets.stateOf(worker);
   }
 
   submit(task: Task): void {
@@ -204,8 +163,8 @@ export class Scheduler {
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     this.#queue.pushFor(worker, task);
-    if (worker.set === this.#idle) this.#pinnedIdle.add(worker);
-    else if (worker.set === this.#open) this.#move(worker, this.#full);
+    if (worker.set === this.#sets.idle) this.#sets.pinnedIdle.add(worker);
+    else if (worker.set === this.#sets.open) this.#sets.move(worker, this.#sets.full);
   }
 
   /**
@@ -213,12 +172,13 @@ export class Scheduler {
    * The most urgent task waits for an idle worker if it must, and nothing overtakes it.
    */
   next(now: number): Task | null {
-    const called = this.#firstCalled.peek();
+    const called = this.#sets.firstPinned.peek();
     if (called !== undefined) return this.#start(called, this.#queue.takeFor(called), now);
     const task = this.#queue.peek();
     if (task === undefined) return null;
     const worker =
-      this.#firstIdle.peek() ?? (mayWaitBehind(task) ? this.#openWorker(task) : undefined);
+      this.#sets.firstIdle.peek() ??
+      (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
     if (worker === undefined) return null;
     this.#queue.pop();
     return this.#start(worker, task, now);
@@ -227,28 +187,25 @@ export class Scheduler {
   /** A task that `next` has returned cannot be sent: its worker has never heard of it. */
   withdraw(task: Task): void {
     const worker = task.record!;
-    const index = worker.inFlight.findIndex((other) => other === task);
-    worker.inFlight.remove(index);
-    worker.costs.remove(index);
-    worker.load = sum(worker.costs);
+    worker.removeAt(worker.indexOf(task.id));
     worker.quota++;
     task.record = null;
     task.state = "failed";
-    this.#settleInto(worker);
+    this.#placement.settle(worker);
   }
 
   /** A worker has said that it began a task: its time counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
-    const task = worker.inFlight.find((task) => task.id === id);
-    if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
+    const task = timedTask(worker, id);
+    if (task === null) return;
     worker.stage = "begun";
     this.#deadlines.setFor(task, worker, now + task.options.timeout + VERDICT_MS);
   }
 
   /** A worker has said that a task has ended in time: its answer follows, and may be large. */
   finished(worker: WorkerRecord, id: number, now: number): void {
-    const task = worker.inFlight.find((task) => task.id === id);
-    if (task === undefined || task.state !== "running" || task.options.timeout === Infinity) return;
+    const task = timedTask(worker, id);
+    if (task === null) return;
     worker.stage = "returned";
     this.#deadlines.setFor(task, worker, now + START_MS);
   }
@@ -258,20 +215,14 @@ export class Scheduler {
    * was settled before (timed out, or cancelled), or the worker was never sent any such task.
    */
   answered(worker: WorkerRecord, id: number, elapsed: number, now: number): Task | null {
-    const { inFlight } = worker;
-    const index = inFlight.at(0)?.id === id ? 0 : inFlight.findIndex((task) => task.id === id);
+    const index = worker.indexOf(id);
     if (index < 0) return null;
-    const task = inFlight.remove(index);
-    const cost = worker.costs.remove(index);
-    // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is
-    // cheap.
-    if (inFlight.length < 2 || cost > IN_FLIGHT_US) worker.load = sum(worker.costs);
-    else worker.load -= cost;
+    const task = worker.removeAt(index);
     // A call that was given up was not finished early: it says only that such calls may be longer.
-    if (!task.settled || elapsed > task.fn.expected) this.#observe(task.fn, elapsed);
+    if (!task.settled || elapsed > task.fn.expected) this.#placement.observe(task.fn, elapsed);
     worker.stuckAt = Infinity;
-    if (inFlight.at(0)?.settled) this.#markOverdue(worker, now);
-    this.#settleInto(worker);
+    if (worker.running?.settled) this.#markOverdue(worker, now);
+    this.#placement.settle(worker);
     return this.#release(task);
   }
 
@@ -284,14 +235,14 @@ export class Scheduler {
       task.state = "cancelled";
       const worker = this.#queue.drop(task);
       if (worker?.pinned.length === 0) {
-        this.#pinnedIdle.delete(worker);
-        if (worker.set === this.#full) this.#settleInto(worker);
+        this.#sets.pinnedIdle.delete(worker);
+        if (worker.set === this.#sets.full) this.#placement.settle(worker);
       }
       return "dropped";
     }
     if (task.state !== "running") return "settled";
     task.state = "cancelled";
-    if (task.record!.inFlight.at(0) === task) this.#markOverdue(task.record!, now);
+    if (task.record!.running === task) this.#markOverdue(task.record!, now);
     return "interrupt";
   }
 
@@ -306,7 +257,7 @@ export class Scheduler {
       if (deadline === undefined) return verdicts;
       const { worker } = deadline;
       if (deadline.order === null) {
-        const isLate = worker.set === this.#starting;
+        const isLate = worker.set === this.#sets.starting;
         if (!isLate && moves(worker)) {
           this.#deadlines.setForWorker(worker, now + STUCK_MS);
           continue;
@@ -335,12 +286,10 @@ export class Scheduler {
    * one it ran.
    */
   lose(worker: WorkerRecord, begun?: number): Task[] {
-    if (worker.set === this.#gone) return [];
-    this.#move(worker, this.#gone);
+    if (worker.set === this.#sets.gone) return [];
+    this.#sets.move(worker, this.#sets.gone);
     worker.recalled = false;
-    const inFlight = worker.inFlight.takeAll();
-    worker.costs.takeAll();
-    worker.load = 0;
+    const inFlight = worker.takeAll();
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
     const lost: Task[] = [];
     inFlight.forEach((task, i) => {
@@ -358,7 +307,7 @@ export class Scheduler {
    */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
-    this.#move(worker, this.#overdue);
+    this.#sets.move(worker, this.#sets.overdue);
   }
 
   /**
@@ -380,17 +329,12 @@ export class Scheduler {
    * old places. What lies before `begun` is done, and its answers are on their way.
    */
   reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
-    const inFlight = worker.inFlight.takeAll();
-    worker.costs.takeAll();
+    const inFlight = worker.takeAll();
     const kept = inFlight.splice(0, 1 + inFlight.findIndex(({ id }) => id === begun));
     const last = kept.at(-1);
     if (last === undefined) worker.stuckAt = Infinity;
-    else if (!last.settled) this.#observe(last.fn, elapsed);
-    for (const task of kept) {
-      worker.inFlight.push(task);
-      worker.costs.push(costOf(task));
-    }
-    worker.load = sum(worker.costs);
+    else if (!last.settled) this.#placement.observe(last.fn, elapsed);
+    worker.keep(kept);
     for (const task of inFlight) {
       worker.quota++;
       if (task.state === "running") this.submitAgain(task);
@@ -401,7 +345,7 @@ export class Scheduler {
   resume(worker: WorkerRecord): void {
     if (!worker.recalled) return;
     worker.recalled = false;
-    this.#settleInto(worker);
+    this.#placement.settle(worker);
   }
 
   /** Takes every task that is not settled, queued and running, marking each cancelled. */
@@ -420,45 +364,23 @@ export class Scheduler {
   /** Takes every task that waits for a worker, marking each cancelled. */
   drainQueue(): Task[] {
     const tasks = this.#queue.takeAll();
-    for (const worker of this.workers) if (worker.set === this.#full) this.#settleInto(worker);
+    for (const worker of this.workers)
+      if (worker.set === this.#sets.full) this.#placement.settle(worker);
     for (const task of tasks) task.state = "cancelled";
-    this.#pinnedIdle.clear();
+    this.#sets.pinnedIdle.clear();
     return tasks;
-  }
-
-  /** A worker that may be sent this behind what it has. */
-  #openWorker(task: Task): WorkerRecord | undefined {
-    for (;;) {
-      const worker = this.#firstOpen.peek();
-      if (worker === undefined || this.#pricedEpoch[worker.index] === this.#priceEpoch)
-        return worker;
-      if (this.#pricedEpoch[worker.index] !== ~this.#priceEpoch) {
-        this.#settleInto(worker);
-      } else if (mayGoAhead(task, worker)) {
-        // Each in turn, so that calls that turn out to be long are spread.
-        this.#firstOpen.pass();
-        return worker;
-      } else {
-        // Until it has answered something.
-        this.#move(worker, this.#full);
-      }
-    }
   }
 
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     task.state = "running";
     task.record = worker;
-    const cost = costOf(task);
-    worker.quota--;
-    worker.inFlight.push(task);
-    worker.costs.push(cost);
-    worker.load += cost;
+    worker.push(task);
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";
       const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
       this.#deadlines.setFor(task, worker, now + task.options.timeout + startMs);
     }
-    this.#settleInto(worker);
+    this.#placement.settle(worker);
     return task;
   }
 
@@ -474,55 +396,14 @@ export class Scheduler {
    * lies behind another one is left alone until its turn: the one before it is not to blame.
    */
   #markOverdue(worker: WorkerRecord, now: number): void {
-    if (worker.set === this.#gone || !worker.inFlight.at(0)?.settled) return;
-    if (worker.set !== this.#overdue) this.#move(worker, this.#overdue);
+    if (worker.set === this.#sets.gone || !worker.running?.settled) return;
+    if (worker.set !== this.#sets.overdue) this.#sets.move(worker, this.#sets.overdue);
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
   }
-
-  #settleInto(worker: WorkerRecord): void {
-    if (worker.set === this.#overdue && isOwing(worker)) return;
-    if (worker.quota <= 0) return this.#move(worker, this.#retiring);
-    const pricedAt = this.#pricedEpoch[worker.index];
-    if (pricedAt !== this.#priceEpoch && pricedAt !== ~this.#priceEpoch) this.#reprice(worker);
-    // One that was full is filled again when half of it is done: that makes for fewer, longer
-    // messages.
-    const roomBelow = worker.set === this.#full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
-    if (worker.inFlight.length === 0) this.#move(worker, this.#idle);
-    else if (worker.load < roomBelow && worker.pinned.length === 0) {
-      this.#move(worker, this.#open);
-    } else this.#move(worker, this.#full);
-  }
-
-  /** What is in flight costs what such calls are known to take by now. */
-  #reprice(worker: WorkerRecord): void {
-    this.#pricedEpoch[worker.index] = worker.isSeen ? this.#priceEpoch : ~this.#priceEpoch;
-    for (let i = 0; i < worker.inFlight.length; i++) {
-      worker.costs.set(i, costOf(worker.inFlight.at(i)!));
-    }
-    worker.load = sum(worker.costs);
-  }
-
-  #observe(fn: KnownFunction, elapsed: number): void {
-    // Whoever has such calls in flight is not to be sent more behind them.
-    if (observe(fn, elapsed)) this.#priceEpoch++;
-  }
-
-  #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
-    if (worker.set === to) return;
-    if (worker.set === this.#idle) this.#pinnedIdle.delete(worker);
-    else if (to === this.#idle && worker.pinned.length > 0) this.#pinnedIdle.add(worker);
-    worker.set.delete(worker);
-    to.add(worker);
-    worker.set = to;
-  }
 }
 
-/** Whether it has to answer before it is sent anything. */
-function isOwing({ inFlight, recalled }: WorkerRecord): boolean {
-  return recalled || (inFlight.at(0)?.settled ?? false);
-}
-
-/** Whether what it runs is still wanted. */
-function isHeld({ inFlight }: WorkerRecord): boolean {
-  return inFlight.length > 0 && !inFlight.at(0)!.settled;
+/** The task of that number, if a worker runs it under a timeout. */
+function timedTask(worker: WorkerRecord, id: number): Task | null {
+  const task = worker.inFlight.find((task) => task.id === id);
+  return task?.state === "running" && task.options.timeout !== Infinity ? task : null;
 }

@@ -1,7 +1,8 @@
 import type { Encoded } from "../codec/value.ts";
-import { Fifo } from "../collections/fifo.ts";
 import type { KnownFunction } from "./estimates.ts";
 import { idOf } from "../wire/task-id.ts";
+import { Fifo } from "../collections/fifo.ts";
+import { costOf, IN_FLIGHT_US, sum } from "./costs.ts";
 
 /** Where a task is in its life; the drawing in docs/design.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -99,6 +100,13 @@ export class Task {
   }
 }
 
+export const DEFAULT_TASK: TaskOptions = Object.freeze({
+  timeout: Infinity,
+  priority: 0,
+  retries: 0,
+  signal: null,
+});
+
 /**
  * The timeout of a call counts while it is begun; its arguments may take their time to arrive, and
  * its result.
@@ -108,7 +116,7 @@ export type WorkerStage = "sent" | "begun" | "returned";
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
   readonly index: number;
-  /** Sent and not answered, in the order of sending: the first one is what it runs. */
+  /** Sent and not answered, in the order of sending; see `running`. */
   readonly inFlight = new Fifo<Task>();
   /** Tasks for this worker and no other. */
   readonly pinned: Task[] = [];
@@ -134,11 +142,67 @@ export class WorkerRecord {
     this.index = index;
     this.set = set;
   }
-}
 
-export const DEFAULT_TASK: TaskOptions = Object.freeze({
-  timeout: Infinity,
-  priority: 0,
-  retries: 0,
-  signal: null,
-});
+  /** The task that it runs, as far as is known without a look at it: the first in flight. */
+  get running(): Task | undefined {
+    return this.inFlight.at(0);
+  }
+
+  /** Whether the task that it runs is still wanted. */
+  get runsWanted(): boolean {
+    return this.running?.settled === false;
+  }
+
+  /** Whether it has to answer before it is sent anything. */
+  get isOwing(): boolean {
+    return this.recalled || (this.running?.settled ?? false);
+  }
+
+  /** Where a task is among those in flight; -1 where it is not. */
+  indexOf(id: number): number {
+    if (this.running?.id === id) return 0;
+    return this.inFlight.findIndex((task) => task.id === id);
+  }
+
+  /** A task is sent to it. */
+  push(task: Task): void {
+    const cost = costOf(task);
+    this.quota--;
+    this.inFlight.push(task);
+    this.costs.push(cost);
+    this.load += cost;
+  }
+
+  /** It has answered the task at that place. */
+  removeAt(index: number): Task {
+    const task = this.inFlight.remove(index);
+    const cost = this.costs.remove(index);
+    // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is
+    // cheap.
+    if (this.inFlight.length < 2 || cost > IN_FLIGHT_US) this.load = sum(this.costs);
+    else this.load -= cost;
+    return task;
+  }
+
+  /** Takes all that is in flight. */
+  takeAll(): Task[] {
+    this.costs.takeAll();
+    this.load = 0;
+    return this.inFlight.takeAll();
+  }
+
+  /** Puts back what `takeAll` has taken, at the costs that are known by now. */
+  keep(tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      this.inFlight.push(task);
+      this.costs.push(costOf(task));
+    }
+    this.load = sum(this.costs);
+  }
+
+  /** Looks up anew what is in flight costs. */
+  reprice(): void {
+    for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, costOf(this.inFlight.at(i)!));
+    this.load = sum(this.costs);
+  }
+}

@@ -1,0 +1,72 @@
+import { FirstOfSet } from "../collections/first-of-set.ts";
+import { WorkerRecord } from "./task.ts";
+
+/**
+ * The workers of a pool. Each is in exactly one set at a time, and `move` alone changes that:
+ *
+ *   starting ──ready──▶ idle ◀──▶ open ◀──▶ full        takes tasks: idle, open
+ *                         └────────┴──────────┴──overdue──▶ overdue ──answers──▶ idle
+ *   idle, open, full ──quota used up, or over memory──▶ retiring ──retire, lose──▶ gone
+ *   any ──lose──▶ gone
+ *
+ * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent more
+ * behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
+ * something that was already settled (timed out, or cancelled), or has not said yet that it knows
+ * of a recall, and is sent nothing until it answers; `retiring` has had all the tasks it may have,
+ * and is to be replaced once it has answered them.
+ */
+export class WorkerSets {
+  /** Those that are, by their indices. */
+  readonly workers: WorkerRecord[] = [];
+  readonly starting = new Set<WorkerRecord>();
+  readonly idle = new Set<WorkerRecord>();
+  readonly open = new Set<WorkerRecord>();
+  readonly full = new Set<WorkerRecord>();
+  readonly overdue = new Set<WorkerRecord>();
+  readonly retiring = new Set<WorkerRecord>();
+  readonly gone = new Set<WorkerRecord>();
+  /** Idle workers that a task waits for which no other may take. */
+  readonly pinnedIdle = new Set<WorkerRecord>();
+
+  readonly firstIdle = new FirstOfSet(this.idle);
+  readonly firstOpen = new FirstOfSet(this.open);
+  readonly firstPinned = new FirstOfSet(this.pinnedIdle);
+
+  /** A worker in a place of its own, which is starting. */
+  add(): WorkerRecord {
+    return this.#start(this.workers.length);
+  }
+
+  /** A starting worker in the place of one that is gone: same index, same pinned tasks. */
+  replace(gone: WorkerRecord): WorkerRecord {
+    const worker = this.#start(gone.index);
+    for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
+    this.gone.delete(gone);
+    return worker;
+  }
+
+  #start(index: number): WorkerRecord {
+    const worker = new WorkerRecord(index, this.starting);
+    this.starting.add(worker);
+    this.workers[index] = worker;
+    return worker;
+  }
+
+  move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
+    if (worker.set === to) return;
+    if (worker.set === this.idle) this.pinnedIdle.delete(worker);
+    else if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
+    worker.set.delete(worker);
+    to.add(worker);
+    worker.set = to;
+  }
+
+  stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
+    if (worker.set === this.starting) return "starting";
+    if (worker.set === this.idle) return "idle";
+    // One that is held by a task that is still wanted is simply busy with that.
+    if (worker.set === this.overdue) return worker.runsWanted ? "busy" : "overdue";
+    if (worker.set === this.retiring && worker.inFlight.length === 0) return "starting";
+    return worker.set === this.gone ? "gone" : "busy";
+  }
+}
