@@ -1,3 +1,4 @@
+import type { WorkerState } from "../scheduler/observer.ts";
 import { FrameReceiver, type ReceiverOwner } from "./receiver.ts";
 import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { Reclaimer } from "./reclaimer.ts";
@@ -84,7 +85,10 @@ export class Controller implements TaskOwner {
       onMessage: (connection, bytes, length, buffers) =>
         this.#receiver.receive(connection, bytes, length, buffers),
       onPause: () => this.#dispatch(),
-      onStillAt: (connection, at) => this.#onStillAt(connection, at),
+      onStillAt: (connection, at) => {
+        this.#reclaimer.onStillAt(connection, at);
+        this.#dispatch();
+      },
       onTorn: (connection, buffer) => this.#onTorn(connection, buffer),
       isIdle: () => this.#pending === 0,
       needsWorkers: () => this.#lifecycle.state.needsWorkers(this.#pending),
@@ -138,21 +142,18 @@ export class Controller implements TaskOwner {
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
     // After a silence the worker sleeps; what is done from here to the sending is done while it
     // wakes.
-    if (this.#pending === 0) this.#rouse(this.#scheduler.firstIdle);
+    const next = this.#pending === 0 ? this.#scheduler.sets.firstIdle.peek() : undefined;
+    if (next !== undefined) this.connections[next.index]!.link?.prewake();
     try {
       task.payload = this.#values.keep(args);
     } catch (error) {
-      refuse(task, "failed", error);
+      this.#refuse(task, "failed", error);
       return task;
     }
     // Getters among the arguments have submitted others.
     if (task.order !== this.#order - 1) this.#refuseIfFull(fn);
     this.#admit(task);
     return task;
-  }
-
-  #rouse(worker: WorkerRecord | undefined): void {
-    if (worker !== undefined) this.connections[worker.index]!.link?.prewake();
   }
 
   /**
@@ -180,9 +181,10 @@ export class Controller implements TaskOwner {
    */
   #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
     const refusal = this.#lifecycle.state.refusal(task.fn);
-    if (refusal !== null) return refuse(task, "failed", refusal.error);
+    if (refusal !== null) return this.#refuse(task, "failed", refusal.error);
     const { signal } = task.options;
-    if (signal !== null && isAborted(signal)) return refuse(task, "cancelled", reasonOf(signal));
+    if (signal !== null && isAborted(signal))
+      return this.#refuse(task, "cancelled", reasonOf(signal));
     try {
       if (signal !== null) this.#signals.watch(signal, task);
       if (this.#pending === 0) this.#timekeeper.watch();
@@ -190,14 +192,14 @@ export class Controller implements TaskOwner {
       else this.#scheduler.submitTo(worker, task);
     } catch (error) {
       // The stack is full. No call is made here: there may be no room for one.
-      task.state = "failed";
+      this.#scheduler.moveTask(task, "failed");
       task.outcome = error;
       task.payload = null;
       throw error;
     }
     this.#pending++;
     try {
-      if (!this.#scheduler.hasIdle) return this.#dispatchSoon();
+      if (!this.#scheduler.sets.hasIdle) return this.#dispatchSoon();
       const now = performance.now();
       if (hasStack(now)) this.#dispatch(now);
       else this.#dispatchSoon();
@@ -260,7 +262,7 @@ export class Controller implements TaskOwner {
     return this.#lifecycle.terminate(reason);
   }
 
-  stateOf(connection: Connection): "starting" | "idle" | "busy" | "overdue" | "gone" {
+  stateOf(connection: Connection): WorkerState {
     return this.#supervisor.stateOf(connection);
   }
 
@@ -276,8 +278,8 @@ export class Controller implements TaskOwner {
     // Workers with short calls in flight may be about to be sent more.
     needStack();
     this.#dispatch();
-    const { queued, idle } = this.#scheduler;
-    if (queued + Math.max(0, calls - idle) <= queue) return;
+    const { queued, sets } = this.#scheduler;
+    if (queued + Math.max(0, calls - sets.idle.size) <= queue) return;
     throw new QueueFullError(
       `Cannot call ${fn.label}: ${queued} tasks wait for a worker, and queueLimit is ${queue}; ` +
         "wait until some are settled, or raise it",
@@ -291,7 +293,7 @@ export class Controller implements TaskOwner {
       this.#send(task);
     }
     this.#sender.flush();
-    if (this.#scheduler.mayHelp) this.#reclaimer.recalls.watch(now);
+    if (this.#scheduler.sets.mayHelp) this.#reclaimer.recalls.watch(now);
     this.#timekeeper.setAlarm(now);
     if (this.#pending > 0) this.#backend.wake();
   }
@@ -307,7 +309,7 @@ export class Controller implements TaskOwner {
   }
 
   #dispatchSoon(): void {
-    if (this.#flushing || !this.#scheduler.hasRoom) return;
+    if (this.#flushing || !this.#scheduler.sets.hasRoom) return;
     this.#flushing = true;
     this.#mayStart = true;
     queueMicrotask(this.#catchUp);
@@ -319,7 +321,7 @@ export class Controller implements TaskOwner {
   };
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
-    task.state = state;
+    this.#scheduler.moveTask(task, state);
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
@@ -331,6 +333,13 @@ export class Controller implements TaskOwner {
       else waiter.reject(outcome);
     }
     if (isLast) this.#changed();
+  }
+
+  /** A task that was never queued. */
+  #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
+    this.#scheduler.moveTask(task, state);
+    task.outcome = error;
+    task.payload = null;
   }
 
   #abort(task: Task, reason: unknown): void {
@@ -370,24 +379,8 @@ export class Controller implements TaskOwner {
     return true;
   }
 
-  /**
-   * The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing
-   * behind that.
-   */
-  #onStillAt({ record }: Connection, at: number): void {
-    if (record.recalled) this.#reclaimer.giveBack(record, at);
-    this.#dispatch();
-  }
-
   #changed(): void {
     this.#condition.notify();
     if (!this.isExpecting) this.#backend.unref();
   }
-}
-
-/** A task that was never queued. */
-function refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
-  task.state = state;
-  task.outcome = error;
-  task.payload = null;
 }

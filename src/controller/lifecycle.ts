@@ -63,7 +63,10 @@ export class Lifecycle {
       throw notStarted(workers, supervisor.connections.length, error);
     }
     const deadline = performance.now() + timeout;
-    await condition.wait(() => state.broken !== null || scheduler.starting === 0, deadline);
+    await condition.wait(
+      () => state.broken !== null || scheduler.sets.starting.size === 0,
+      deadline,
+    );
     const late = supervisor.unready;
     if (state.broken === null && late.length === 0) return state.open();
     state.terminate();

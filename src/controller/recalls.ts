@@ -87,7 +87,7 @@ export class Recalls {
     if (now < this.#nextLook) return false;
     this.#nextLook = Infinity;
     const isTaken = this.#takeBack(now);
-    if (this.#scheduler.mayHelp) this.#look(now);
+    if (this.#scheduler.sets.mayHelp) this.#look(now);
     return isTaken;
   }
 

@@ -72,26 +72,27 @@ export class FrameReceiver {
         return supervisor.retire(connection);
       case Kind.Result:
       case Kind.Failure: {
+        const to = frame.kind === Kind.Result ? "done" : "failed";
         if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
-        const task = scheduler.answered(record, frame.task, frame.number, now);
-        if (task !== null) this.#settleBy(connection, task, frame);
+        const task = scheduler.answered(record, frame.task, frame.number, now, to);
+        if (task !== null) this.#settleBy(connection, task, frame, to);
         connection.hasAnswered = true;
         if (record.quota <= 0) supervisor.retire(connection);
       }
     }
   }
 
-  #settleBy(connection: Connection, task: Task, frame: Frame): void {
-    const failed = frame.kind === Kind.Failure;
+  #settleBy(connection: Connection, task: Task, frame: Frame, to: "done" | "failed"): void {
     let outcome: unknown;
     try {
-      outcome = failed
-        ? this.#thrown(connection, frame.content, task)
-        : this.#parts.values.decode(frame);
+      outcome =
+        to === "failed"
+          ? this.#thrown(connection, frame.content, task)
+          : this.#parts.values.decode(frame);
     } catch (error) {
       return this.#owner.settle(task, "failed", error);
     }
-    this.#owner.settle(task, failed ? "failed" : "done", outcome);
+    this.#owner.settle(task, to, outcome);
   }
 
   #initialized(connection: Connection, frame: Frame): void {

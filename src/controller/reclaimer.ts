@@ -59,6 +59,14 @@ export class Reclaimer {
     return true;
   }
 
+  /**
+   * The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing
+   * behind that.
+   */
+  onStillAt({ record }: Connection, at: number): void {
+    if (record.recalled) this.giveBack(record, at);
+  }
+
   /** Of what a recalled worker was sent all is queued again that lies behind what it is at. */
   giveBack(record: WorkerRecord, at: number): void {
     const isLoading = at === Activity.Loading;

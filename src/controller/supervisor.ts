@@ -1,6 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
-import { debug } from "../os/debug.ts";
+import { debugObserver } from "./debug-observer.ts";
 import { type ExitStatus, PROGRAM_OVER } from "../os/exit.ts";
 import { performance } from "../os/natives.ts";
 import { GOODBYE_MS } from "../os/waits.ts";
@@ -74,6 +74,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts, owner: SupervisorOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    parts.scheduler.observer = debugObserver(this.connections);
   }
 
   /** What each worker runs before anything else. */
@@ -149,7 +150,6 @@ export class Supervisor {
     this.#parts.scheduler.ready(connection.record);
     connection.readyAt = performance.now();
     this.#owner.onChanged();
-    debug(`${describe(connection)} is ready`);
   }
 
   /**

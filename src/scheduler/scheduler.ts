@@ -1,10 +1,11 @@
+import type { Observer, WorkerState } from "./observer.ts";
+import { type TaskState, bytesOf, type Task, type WorkerStage, WorkerRecord } from "./task.ts";
 import { Placement } from "./placement.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
 import { costOf, mayWaitBehind } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
-import { bytesOf, type Task, type WorkerStage, WorkerRecord } from "./task.ts";
 
 /**
  * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
@@ -39,36 +40,31 @@ export type Verdict =
   | { readonly kind: "late"; readonly worker: WorkerRecord };
 
 export class Scheduler {
-  readonly #sets = new WorkerSets();
+  #observer: Observer | null = null;
+  readonly sets = new WorkerSets();
   /** By their indices. */
-  readonly workers: readonly WorkerRecord[] = this.#sets.workers;
+  readonly workers: readonly WorkerRecord[] = this.sets.workers;
   readonly #queue = new TaskQueue(this.workers);
-  readonly #placement = new Placement(this.#sets);
-  readonly #deadlines = new Deadlines(this.#sets.gone);
+  readonly #placement = new Placement(this.sets);
+  readonly #deadlines = new Deadlines(this.sets.gone);
+
+  /** Hears of each step; null, as a rule. */
+  set observer(observer: Observer | null) {
+    this.#observer = observer;
+    this.sets.observer = observer;
+  }
+
+  /** Moves a task from state to state: nothing else does. */
+  moveTask(task: Task, to: TaskState): void {
+    const from = task.state;
+    if (from === to) return;
+    task.state = to;
+    if (this.#observer !== null) this.#observer.onTask(task, from);
+  }
 
   /** Tasks that wait for a worker. */
   get queued(): number {
     return this.#queue.size;
-  }
-
-  /** How many workers were added, and do not serve yet. */
-  get starting(): number {
-    return this.#sets.starting.size;
-  }
-
-  /** Whether a worker has nothing to do. */
-  get hasIdle(): boolean {
-    return this.#sets.idle.size > 0;
-  }
-
-  /** How many workers have nothing to do. */
-  get idle(): number {
-    return this.#sets.idle.size;
-  }
-
-  /** Whether a worker has nothing to do, and another may hold what it has not begun. */
-  get mayHelp(): boolean {
-    return this.#sets.idle.size > 0 && this.#sets.idle.size < this.workers.length;
   }
 
   /**
@@ -79,16 +75,6 @@ export class Scheduler {
     return this.#placement.priceEpoch;
   }
 
-  /** The worker that the next task would be sent to, if it is idle. */
-  get firstIdle(): WorkerRecord | undefined {
-    return this.#sets.firstIdle.peek();
-  }
-
-  /** Whether a worker could be sent more than it has. */
-  get hasRoom(): boolean {
-    return this.#sets.idle.size + this.#sets.open.size > 0;
-  }
-
   /** The earliest time at which `due` may have something to say; Infinity for never. */
   get nextDeadline(): number {
     return this.#deadlines.next;
@@ -96,7 +82,7 @@ export class Scheduler {
 
   /** Adds a worker that takes nothing before `ready` is said of it. */
   add(): WorkerRecord {
-    return this.#sets.add();
+    return this.sets.add();
   }
 
   /**
@@ -104,16 +90,16 @@ export class Scheduler {
    * late if it does not serve by `lateAt`.
    */
   replace(gone: WorkerRecord, lateAt = Infinity): WorkerRecord {
-    const worker = this.#sets.replace(gone);
+    const worker = this.sets.replace(gone);
     this.#deadlines.setForWorker(worker, lateAt);
     return worker;
   }
 
   ready(worker: WorkerRecord): void {
-    if (worker.set !== this.#sets.starting) return;
+    if (worker.set !== this.sets.starting) return;
     worker.stuckAt = Infinity;
     this.#placement.reprice(worker);
-    this.#sets.move(worker, this.#sets.idle);
+    this.sets.move(worker, this.sets.idle);
   }
 
   /** Bounds how many tasks a worker may be sent before it is to be replaced. */
@@ -123,7 +109,7 @@ export class Scheduler {
 
   /** A worker that serves is to be replaced, once it has answered what it was sent. */
   spend(worker: WorkerRecord): void {
-    if (worker.set === this.#sets.starting || worker.set === this.#sets.gone) return;
+    if (worker.set === this.sets.starting || worker.set === this.sets.gone) return;
     worker.quota = -Infinity; // what is taken back is no reason to send it more
     this.#placement.settle(worker);
   }
@@ -133,7 +119,7 @@ export class Scheduler {
    * taken for stuck if it is not lost or replaced soon.
    */
   retire(worker: WorkerRecord, now: number): boolean {
-    if (worker.set !== this.#sets.retiring || worker.inFlight.length > 0) return false;
+    if (worker.set !== this.sets.retiring || worker.inFlight.length > 0) return false;
     if (worker.stuckAt !== Infinity) return false;
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
     return true;
@@ -141,11 +127,11 @@ export class Scheduler {
 
   /** Whether a worker is to be replaced. */
   isRetiring(worker: WorkerRecord): boolean {
-    return worker.set === this.#sets.retiring;
+    return worker.set === this.sets.retiring;
   }
 
-  stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
-    return this.#sets.stateOf(worker);
+  stateOf(worker: WorkerRecord): WorkerState {
+    return this.sets.stateOf(worker);
   }
 
   submit(task: Task): void {
@@ -154,7 +140,7 @@ export class Scheduler {
 
   /** Queues a task whose worker was lost while running it, in its old place. */
   submitAgain(task: Task): void {
-    task.state = "queued";
+    this.moveTask(task, "queued");
     task.record = null;
     task.deadline = Infinity;
     this.#queue.pushAgain(task);
@@ -163,8 +149,8 @@ export class Scheduler {
   /** Queues a task for one worker: before everything that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     this.#queue.pushFor(worker, task);
-    if (worker.set === this.#sets.idle) this.#sets.pinnedIdle.add(worker);
-    else if (worker.set === this.#sets.open) this.#sets.move(worker, this.#sets.full);
+    if (worker.set === this.sets.idle) this.sets.pinnedIdle.add(worker);
+    else if (worker.set === this.sets.open) this.sets.move(worker, this.sets.full);
   }
 
   /**
@@ -172,12 +158,12 @@ export class Scheduler {
    * The most urgent task waits for an idle worker if it must, and nothing overtakes it.
    */
   next(now: number): Task | null {
-    const called = this.#sets.firstPinned.peek();
+    const called = this.sets.firstPinned.peek();
     if (called !== undefined) return this.#start(called, this.#queue.takeFor(called), now);
     const task = this.#queue.peek();
     if (task === undefined) return null;
     const worker =
-      this.#sets.firstIdle.peek() ??
+      this.sets.firstIdle.peek() ??
       (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
     if (worker === undefined) return null;
     this.#queue.pop();
@@ -190,7 +176,7 @@ export class Scheduler {
     worker.removeAt(worker.indexOf(task.id));
     worker.quota++;
     task.record = null;
-    task.state = "failed";
+    this.moveTask(task, "failed");
     this.#placement.settle(worker);
   }
 
@@ -211,10 +197,17 @@ export class Scheduler {
   }
 
   /**
-   * A worker has answered, after `elapsed` µs. The task, for the caller to settle; null when it
+   * A worker has answered, after `elapsed` µs: a task is `to`. The task, for the caller to settle;
+   * null when it
    * was settled before (timed out, or cancelled), or the worker was never sent any such task.
    */
-  answered(worker: WorkerRecord, id: number, elapsed: number, now: number): Task | null {
+  answered(
+    worker: WorkerRecord,
+    id: number,
+    elapsed: number,
+    now: number,
+    to: TaskState = "done",
+  ): Task | null {
     const index = worker.indexOf(id);
     if (index < 0) return null;
     const task = worker.removeAt(index);
@@ -223,7 +216,9 @@ export class Scheduler {
     worker.stuckAt = Infinity;
     if (worker.running?.settled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
-    return this.#release(task);
+    if (task.state !== "running") return null;
+    this.moveTask(task, to);
+    return task;
   }
 
   /**
@@ -232,16 +227,16 @@ export class Scheduler {
    */
   cancel(task: Task, now: number): "dropped" | "interrupt" | "settled" {
     if (task.state === "queued") {
-      task.state = "cancelled";
+      this.moveTask(task, "cancelled");
       const worker = this.#queue.drop(task);
       if (worker?.pinned.length === 0) {
-        this.#sets.pinnedIdle.delete(worker);
-        if (worker.set === this.#sets.full) this.#placement.settle(worker);
+        this.sets.pinnedIdle.delete(worker);
+        if (worker.set === this.sets.full) this.#placement.settle(worker);
       }
       return "dropped";
     }
     if (task.state !== "running") return "settled";
-    task.state = "cancelled";
+    this.moveTask(task, "cancelled");
     if (task.record!.running === task) this.#markOverdue(task.record!, now);
     return "interrupt";
   }
@@ -257,7 +252,7 @@ export class Scheduler {
       if (deadline === undefined) return verdicts;
       const { worker } = deadline;
       if (deadline.order === null) {
-        const isLate = worker.set === this.#sets.starting;
+        const isLate = worker.set === this.sets.starting;
         if (!isLate && moves(worker)) {
           this.#deadlines.setForWorker(worker, now + STUCK_MS);
           continue;
@@ -272,7 +267,7 @@ export class Scheduler {
         this.#deadlines.setFor(task, worker, now + START_MS);
         continue;
       }
-      task.state = "failed";
+      this.moveTask(task, "failed");
       this.#markOverdue(worker, now);
       verdicts.push({ kind: "expired", task, worker, stage });
     }
@@ -286,8 +281,8 @@ export class Scheduler {
    * one it ran.
    */
   lose(worker: WorkerRecord, begun?: number): Task[] {
-    if (worker.set === this.#sets.gone) return [];
-    this.#sets.move(worker, this.#sets.gone);
+    if (worker.set === this.sets.gone) return [];
+    this.sets.move(worker, this.sets.gone);
     worker.recalled = false;
     const inFlight = worker.takeAll();
     const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
@@ -295,7 +290,7 @@ export class Scheduler {
     inFlight.forEach((task, i) => {
       if (task.state !== "running") return;
       if (i > last) return this.submitAgain(task);
-      task.state = "failed";
+      this.moveTask(task, "failed");
       lost.push(task);
     });
     return lost;
@@ -307,7 +302,7 @@ export class Scheduler {
    */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
-    this.#sets.move(worker, this.#sets.overdue);
+    this.sets.move(worker, this.sets.overdue);
   }
 
   /**
@@ -354,7 +349,7 @@ export class Scheduler {
     for (const worker of this.workers) {
       for (const task of worker.inFlight) {
         if (task.state !== "running") continue;
-        task.state = "cancelled";
+        this.moveTask(task, "cancelled");
         tasks.push(task);
       }
     }
@@ -365,14 +360,14 @@ export class Scheduler {
   drainQueue(): Task[] {
     const tasks = this.#queue.takeAll();
     for (const worker of this.workers)
-      if (worker.set === this.#sets.full) this.#placement.settle(worker);
-    for (const task of tasks) task.state = "cancelled";
-    this.#sets.pinnedIdle.clear();
+      if (worker.set === this.sets.full) this.#placement.settle(worker);
+    for (const task of tasks) this.moveTask(task, "cancelled");
+    this.sets.pinnedIdle.clear();
     return tasks;
   }
 
   #start(worker: WorkerRecord, task: Task, now: number): Task {
-    task.state = "running";
+    this.moveTask(task, "running");
     task.record = worker;
     worker.push(task);
     if (!task.isPlain && task.options.timeout !== Infinity) {
@@ -384,20 +379,13 @@ export class Scheduler {
     return task;
   }
 
-  /** Marks what `answered` found; the caller settles it, unless that was done. */
-  #release(task: Task): Task | null {
-    if (task.state !== "running") return null;
-    task.state = "done";
-    return task;
-  }
-
   /**
    * From now on the worker is overdue, if what it runs was settled without it. A settled call that
    * lies behind another one is left alone until its turn: the one before it is not to blame.
    */
   #markOverdue(worker: WorkerRecord, now: number): void {
-    if (worker.set === this.#sets.gone || !worker.running?.settled) return;
-    if (worker.set !== this.#sets.overdue) this.#sets.move(worker, this.#sets.overdue);
+    if (worker.set === this.sets.gone || !worker.running?.settled) return;
+    if (worker.set !== this.sets.overdue) this.sets.move(worker, this.sets.overdue);
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
   }
 }

@@ -1,4 +1,5 @@
 import { FirstOfSet } from "../collections/first-of-set.ts";
+import type { Observer, WorkerState } from "./observer.ts";
 import { WorkerRecord } from "./task.ts";
 
 /**
@@ -16,6 +17,7 @@ import { WorkerRecord } from "./task.ts";
  * and is to be replaced once it has answered them.
  */
 export class WorkerSets {
+  observer: Observer | null = null;
   /** Those that are, by their indices. */
   readonly workers: WorkerRecord[] = [];
   readonly starting = new Set<WorkerRecord>();
@@ -31,6 +33,21 @@ export class WorkerSets {
   readonly firstIdle = new FirstOfSet(this.idle);
   readonly firstOpen = new FirstOfSet(this.open);
   readonly firstPinned = new FirstOfSet(this.pinnedIdle);
+
+  /** Whether a worker has nothing to do. */
+  get hasIdle(): boolean {
+    return this.idle.size > 0;
+  }
+
+  /** Whether a worker has nothing to do, and another may hold calls that it has not begun. */
+  get mayHelp(): boolean {
+    return this.idle.size > 0 && this.idle.size < this.workers.length;
+  }
+
+  /** Whether a worker could be sent more than it has. */
+  get hasRoom(): boolean {
+    return this.idle.size + this.open.size > 0;
+  }
 
   /** A worker in a place of its own, which is starting. */
   add(): WorkerRecord {
@@ -54,6 +71,18 @@ export class WorkerSets {
 
   move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
     if (worker.set === to) return;
+    if (this.observer !== null) return this.#moveObserved(worker, to);
+    this.#move(worker, to);
+  }
+
+  #moveObserved(worker: WorkerRecord, to: Set<WorkerRecord>): void {
+    const from = this.stateOf(worker);
+    this.#move(worker, to);
+    const state = this.stateOf(worker);
+    if (state !== from) this.observer!.onWorker(worker, from, state);
+  }
+
+  #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
     if (worker.set === this.idle) this.pinnedIdle.delete(worker);
     else if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
     worker.set.delete(worker);
@@ -61,7 +90,7 @@ export class WorkerSets {
     worker.set = to;
   }
 
-  stateOf(worker: WorkerRecord): "starting" | "idle" | "busy" | "overdue" | "gone" {
+  stateOf(worker: WorkerRecord): WorkerState {
     if (worker.set === this.starting) return "starting";
     if (worker.set === this.idle) return "idle";
     // One that is held by a task that is still wanted is simply busy with that.

@@ -121,7 +121,7 @@ export class Rig {
     for (let task = scheduler.next(this.now); task !== null; task = scheduler.next(this.now)) {
       this.#send(task.record!.index, task);
     }
-    if (scheduler.mayHelp) this.recalls.watch(this.now);
+    if (scheduler.sets.mayHelp) this.recalls.watch(this.now);
   }
 
   #send(index: number, what: Sent): void {

@@ -366,7 +366,7 @@ export class Model {
     const running = this.#seats.flatMap(({ inFlight }) => inFlight.filter((t) => !t.settled));
     expect(scheduler.queued).toBe(waiting);
     expect(waiting + running.length + this.#settled.size).toBe(this.tasks.length);
-    expect(scheduler.hasIdle).toBe(this.#seats.some((seat) => isIdle(seat)));
+    expect(scheduler.sets.hasIdle).toBe(this.#seats.some((seat) => isIdle(seat)));
     for (const time of this.#deadlines.values()) {
       expect(scheduler.nextDeadline).toBeLessThanOrEqual(time);
     }

@@ -164,7 +164,7 @@ describe("short calls in flight", () => {
     for (let i = 0; i < 200; i++) scheduler.submit(newTask(fn));
     expect(startAll(scheduler).length).toBe(SHORT_US);
     expect(workers[0]!.load).toBe(SHORT_US);
-    expect(scheduler.hasRoom).toBeFalse();
+    expect(scheduler.sets.hasRoom).toBeFalse();
   });
 
   test("a function that turns out to be long gets nothing more behind it, on any worker", () => {
@@ -537,4 +537,32 @@ test("a million cancelled tasks are swept out before they come up", () => {
   scheduler.submit(last);
   expect(scheduler.queued).toBe(1);
   expect(scheduler.drain().length).toBe(2);
+});
+
+test("an observer hears of each step of tasks and workers, in their order", () => {
+  const { scheduler, workers } = serving(2);
+  const steps: string[] = [];
+  scheduler.observer = {
+    onTask: ({ order, state }, from) => steps.push(`task ${order - first}: ${from} ${state}`),
+    onWorker: ({ index }, from, to) => steps.push(`worker ${index}: ${from} ${to}`),
+  };
+  const fn = newFunction(1_000);
+  const tasks = [newTask(fn), newTask(fn), newTask(fn), newTask(fn)];
+  const first = tasks[0]!.order;
+  for (const task of tasks) scheduler.submit(task);
+  while (scheduler.next(0) !== null);
+  scheduler.answered(workers[0]!, tasks[0]!.id, 1_000, 1);
+  scheduler.lose(workers[1]!, 0);
+  scheduler.cancel(tasks[3]!, 2);
+  scheduler.next(3);
+  scheduler.drain();
+  expect(steps).toEqual([
+    ...["task 0: queued running", "worker 0: idle busy"],
+    ...["task 1: queued running", "worker 1: idle busy"],
+    ...["task 0: running done", "worker 0: busy idle"],
+    ...["worker 1: busy gone", "task 1: running queued"],
+    "task 3: queued cancelled",
+    ...["task 1: queued running", "worker 0: idle busy"],
+    ...["task 2: queued cancelled", "task 1: running cancelled"],
+  ]);
 });
