@@ -559,7 +559,7 @@ test("an observer hears of each step of tasks and workers, in their order", () =
   expect(steps).toEqual([
     ...["task 0: queued running", "worker 0: idle busy"],
     ...["task 1: queued running", "worker 1: idle busy"],
-    ...["task 0: running done", "worker 0: busy idle"],
+    ...["worker 0: busy idle", "task 0: running done"],
     ...["worker 1: busy gone", "task 1: running queued"],
     "task 3: queued cancelled",
     ...["task 1: queued running", "worker 0: idle busy"],
