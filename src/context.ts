@@ -41,6 +41,17 @@ export function latestCalls(): RunningCall[] {
   return [latest, before].filter((call) => call !== undefined);
 }
 
+/**
+ * How far a call has come on its worker:
+ *
+ *   flushing ──what was sent before has left──▶ called ──a promise──▶ awaiting ──▶ over
+ *       └──────────────────────────────────────────┴──a value─────────────────────▶ over
+ *
+ * The function of a `called` one is on the stack: messages may be taken in by it, in a `getSync` of
+ * a pool of its own.
+ */
+export type CallStage = "flushing" | "called" | "awaiting" | "over";
+
 /** A call that has begun. Cheap to make: what a task may ask for is made when it asks. */
 export class RunningCall {
   /** Its number on the wire. */
@@ -49,8 +60,10 @@ export class RunningCall {
   readonly task: number;
   /** When its time is over, on `performance.now()`; not before its function is called. */
   dueAt = Infinity;
-  /** It has been answered. */
+  /** It has been answered, or is to be answered with the end of its time. */
   isOver = false;
+  /** `worker/calls.ts` moves it. */
+  stage: CallStage = "over";
   readonly #attempt: number;
   readonly #place: Workplace;
   readonly #fn: string;

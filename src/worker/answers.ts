@@ -1,0 +1,159 @@
+import { encodeThrown } from "../codec/thrown.ts";
+import {
+  type EncodeContext,
+  type Encoded,
+  encodeValue,
+  OUT_OF_BAND_BYTES,
+} from "../codec/value.ts";
+import type { RunningCall } from "../context.ts";
+import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
+import type { Link } from "../link/link.ts";
+import { performance } from "../os/natives.ts";
+import { bytesOf } from "../scheduler/task.ts";
+import { checkBuffers } from "../wire/layout.ts";
+import { Kind } from "../wire/messages.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
+import { MessageWriter } from "../wire/writer.ts";
+import { isOver, late, type Outcome, thrown } from "./call.ts";
+import { functions } from "./functions.ts";
+
+/** A call under a deadline, in ms. */
+export interface Timed {
+  readonly running: RunningCall;
+  readonly deadline: number;
+}
+
+/** What a session says to its controller: the answer of each call, once, and what goes with it. */
+export class Answers {
+  readonly #writer: MessageWriter;
+  readonly #reportIdle: () => void;
+  #link: Link | null = null;
+  #isClosed = false;
+  /** On `performance.now()`: when answers were last sent. */
+  flushedAt = 0;
+  /**
+   * The call that is being started, or answered: should that fail, it is answered with the failure.
+   */
+  unanswered: number | null = null;
+
+  /** `reportIdle` is called whenever all that was to be said is sent. */
+  constructor(session: number, reportIdle: () => void) {
+    this.#writer = new MessageWriter(session);
+    this.#reportIdle = reportIdle;
+  }
+
+  serve(link: Link): void {
+    this.#link = link;
+  }
+
+  /** Calls are answered no more. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** A call is over; `timed` where it ran under a deadline, which its result may still miss. */
+  answer(task: number, elapsed: number, outcome: Outcome, timed: Timed | null = null): void {
+    if (this.#isClosed) return;
+    if (outcome.threw) {
+      const content = this.#encodeThrown(outcome.value);
+      // What the program's own getters take counts, too.
+      if (timed !== null && !outcome.isLate && isOver(timed.running))
+        return this.#answerLate(task, timed);
+      return this.write(Kind.Failure, task, elapsed, content);
+    }
+    let content: Encoded;
+    try {
+      // What an initializer returns is for nobody.
+      content = this.encode(task === INITIALIZER ? undefined : outcome.value);
+    } catch (error) {
+      const refused = error instanceof ValueError ? withoutFrames(error) : error;
+      return this.answer(task, elapsed, thrown(refused), timed);
+    }
+    if (timed !== null) {
+      if (isOver(timed.running)) return this.#answerLate(task, timed);
+      this.#sayFinished(task, content);
+    }
+    this.write(Kind.Result, task, elapsed, content);
+  }
+
+  /** Answers a call that is not wanted any more. */
+  drop(task: number): void {
+    this.answer(task, 0, DROPPED);
+  }
+
+  /** Its time was over when what it has come to was encoded. */
+  #answerLate(task: number, { running, deadline }: Timed): void {
+    const { value } = late(running, deadline);
+    this.write(Kind.Failure, task, deadline * 1000, this.#encodeThrown(value));
+    this.flush();
+    running.abandon(value as TimeoutError);
+  }
+
+  /**
+   * A timeout is for the function, and for what of the program's runs when its result is encoded;
+   * what it takes to send that does not count.
+   */
+  #sayFinished(task: number, content: Encoded): void {
+    if (bytesOf(content) < OUT_OF_BAND_BYTES) return;
+    this.say(Kind.Finished, task);
+    this.send();
+  }
+
+  /** Writes a frame with a value in it. */
+  write(kind: Kind, task: number, elapsed: number, content: Encoded): void {
+    if (!this.#writer.fits(content)) this.flush();
+    this.#writer.write(kind, task, elapsed, content);
+    if (this.unanswered === task) this.unanswered = null;
+  }
+
+  /** Writes a frame without a value, behind the answers so far. */
+  say(kind: Kind, task: number): void {
+    if (!this.#writer.fits()) this.send();
+    this.#writer.write(kind, task);
+  }
+
+  /**
+   * Sends the answers that were batched: before a call that may take long, and when a task ends its
+   * process. What this worker has reported to be at stays.
+   */
+  send(): void {
+    if (!this.#writer.empty) this.#link?.send(this.#writer);
+  }
+
+  /** Sends the answers that were batched, and reports that nothing runs, if that is so. */
+  flush(now = performance.now()): void {
+    this.flushedAt = now;
+    this.send();
+    this.#reportIdle();
+  }
+
+  encode(value: unknown): Encoded {
+    const encoded = encodeValue(value, "result", encoding);
+    checkBuffers(encoded.buffers.length, "result");
+    return encoded;
+  }
+
+  #encodeThrown(thrown: unknown): Encoded {
+    try {
+      return encodeThrown(thrown, encoding);
+    } catch {
+      const error = new ValueError(
+        "Cannot send what the task threw: it does not let itself be read",
+      );
+      return encodeThrown(error, encoding);
+    }
+  }
+}
+
+const encoding: EncodeContext = {
+  functionId: (fn, path) => {
+    throw new ValueError(
+      `Cannot send ${path}: a function (${fn.name || "anonymous"}) travels as an argument only`,
+    );
+  },
+  classOf: (maker, prototype) => functions()?.classes.exportersOnWorker(maker, prototype) ?? [],
+  stackFor: (stack) => functions()?.stack.userStack(stack) ?? stack,
+};
+
+/** The answer of a call that is not wanted any more. */
+const DROPPED: Outcome = { threw: false, value: undefined, isLate: false };

@@ -1,0 +1,100 @@
+import { type DecodeContext, decodeAt } from "../codec/value.ts";
+import { FunctionError } from "../errors.ts";
+import type { FunctionReference } from "../function/record.ts";
+import type { Resolved } from "../function/resolve.ts";
+import type { FunctionTold } from "../wire/messages.ts";
+import type { Frame } from "../wire/reader.ts";
+import { functions, loadFunctions } from "./functions.ts";
+import { guarded } from "./ignored-signals.ts";
+
+/**
+ * A function the controller has told of: found, or why not; null while its module is being loaded.
+ */
+interface Known {
+  readonly label: string;
+  found: Resolved | FunctionError | null;
+}
+
+/** The functions that a session's controller has told of, by their numbers. */
+export class FunctionTable {
+  readonly #known = new Map<number, Known>();
+  readonly #onFound: () => void;
+  #loading = 0;
+
+  /** `onFound` is called when one was found, or was not. */
+  constructor(onFound: () => void) {
+    this.#onFound = onFound;
+  }
+
+  /** Whether modules are being loaded: no call starts before they are there. */
+  get isLoading(): boolean {
+    return this.#loading > 0;
+  }
+
+  /** For values that hold functions, or errors of the program's classes. */
+  readonly decoding: DecodeContext = {
+    functionOf: (id) => {
+      const found = this.find(id);
+      if (found instanceof FunctionError) throw found;
+      return found.fn;
+    },
+    classFor: (reference) => functions()?.classes.classOnWorker(reference) ?? null,
+  };
+
+  /** A function is told of, in a program whose main script is `main`. */
+  define(frame: Frame, main: string): void {
+    const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionTold;
+    const known: Known = { label, found: null };
+    this.#known.set(id, known);
+    this.#loading++;
+    void this.#load(known, reference, main);
+  }
+
+  async #load(known: Known, reference: FunctionReference, main: string): Promise<void> {
+    let found: Resolved | FunctionError;
+    try {
+      await loadFunctions();
+      found = await functions()!.resolve.resolveFunction(reference, main);
+    } catch (error) {
+      found = error instanceof FunctionError ? error : unfound(known.label, error);
+    }
+    guarded(() => {
+      known.found = found;
+      this.#loading--;
+      this.#onFound();
+    });
+  }
+
+  /** No call that is not begun names these, nor will one before they are told of anew. */
+  forget(frame: Frame): void {
+    for (const id of decodeAt(frame, this.decoding) as number[]) {
+      const found = this.#known.get(id)?.found;
+      this.#known.delete(id);
+      if (found && !(found instanceof FunctionError) && found.inline !== null) {
+        functions()!.lines.forgetInline(found.inline.id);
+      }
+    }
+  }
+
+  find(id: number): Resolved | FunctionError {
+    return (
+      this.#known.get(id)?.found ??
+      new FunctionError(`Cannot find function ${id} on this worker: it was never told of it`)
+    );
+  }
+
+  /** For messages: the name of a function that was found. */
+  labelOf(id: number): string {
+    return this.#known.get(id)!.label;
+  }
+}
+
+function unfound(label: string, error: unknown): FunctionError {
+  let text = "something that cannot be shown";
+  try {
+    text = String(error);
+  } catch {
+    // It throws, and so does what it has thrown.
+  }
+  return new FunctionError(`Cannot find ${label} on this worker: ${text}`, { cause: error });
+}
