@@ -2,7 +2,6 @@ import { mainScript, mainText } from "../function/main-script.ts";
 import { DOORBELL_LOOKS, type Job, spinOf } from "../job/job.ts";
 import { ChildLink } from "../link/mpi/child.ts";
 import type { LinkOwner } from "../link/link.ts";
-import type { RankLink } from "../link/mpi/hub.ts";
 import { ProgressLoop } from "../link/progress-loop.ts";
 import { JOB_TAG, wireTag } from "../job/membership.ts";
 import { MpiError } from "../errors.ts";
@@ -12,6 +11,7 @@ import type { BackendOwner, Backend } from "./backend.ts";
 import { introduce } from "../wire/greeting.ts";
 import { newSession } from "../wire/session.ts";
 import type { WorkerList } from "../worker-list.ts";
+import type { RankLink } from "../link/mpi/rank.ts";
 
 /** Tells ranks that wait for the end of a pool, or that will, that it is over. */
 export class Release {

@@ -6,9 +6,10 @@ import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../os/settings.ts";
-import { DOORBELL_SIGNAL, MpiHub, type RankLink } from "../link/mpi/hub.ts";
+import { MpiHub } from "../link/mpi/hub.ts";
 import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
 import { JOB_TAG, Membership } from "./membership.ts";
+import { DOORBELL_SIGNAL, type RankLink } from "../link/mpi/rank.ts";
 
 /**
  * How this process joins its MPI job, and what is known of that then. Whether there is one is told

@@ -4,8 +4,9 @@ import { FAREWELL_MS } from "../os/waits.ts";
 import { Kind, type Released } from "../wire/messages.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import type { LinkOwner } from "../link/link.ts";
-import type { MpiHub, RankLink } from "../link/mpi/hub.ts";
+import type { MpiHub } from "../link/mpi/hub.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
+import type { RankLink } from "../link/mpi/rank.ts";
 
 /**
  * Who serves whom in an MPI job, and how a process leaves it.

@@ -4,7 +4,6 @@ import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import { takeIn } from "../link/link.ts";
 import { ProcessLink } from "../link/local/process.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
-import type { RankLink } from "../link/mpi/hub.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS, LOOKS } from "../os/waits.ts";
@@ -15,6 +14,7 @@ import { guarded } from "./ignored-signals.ts";
 import { type Greeting, readGreeting, introduce } from "../wire/greeting.ts";
 import { firstKind, readFrames } from "../wire/reader.ts";
 import { MessageWriter } from "../wire/writer.ts";
+import type { RankLink } from "../link/mpi/rank.ts";
 
 /** ms in which a child that reads what it was sent has read some of it. */
 const READ_MS = 2;

@@ -1,4 +1,4 @@
-import type { MpiHub, RankLink } from "../link/mpi/hub.ts";
+import type { MpiHub } from "../link/mpi/hub.ts";
 import { isForWorker, wireTag } from "../job/membership.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
 import { sendFrame } from "../link/mpi/frames.ts";
@@ -9,6 +9,7 @@ import { ChildRelay } from "./relay.ts";
 import { Session } from "./session.ts";
 import { Activity } from "../wire/task-id.ts";
 import { firstKind } from "../wire/reader.ts";
+import type { RankLink } from "../link/mpi/rank.ts";
 
 /** What a service needs of its rank. */
 export interface RankHost {

@@ -3,10 +3,11 @@ import { directionOf, Kind, type LostChild } from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import { Activity } from "../../wire/task-id.ts";
 import type { Link, LinkOwner } from "../link.ts";
-import type { MpiHub, RankLink } from "./hub.ts";
+import type { MpiHub } from "./hub.ts";
 import { type Greeting, readGreeting } from "../../wire/greeting.ts";
 import { firstKind, type Frame, readFrames } from "../../wire/reader.ts";
 import { MessageWriter } from "../../wire/writer.ts";
+import type { RankLink } from "./rank.ts";
 
 /**
  * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there).

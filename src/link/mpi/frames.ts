@@ -10,9 +10,9 @@ import {
 } from "../../codec/value.ts";
 import { ValueError } from "../../errors.ts";
 import type { Frames, Kind } from "../../wire/messages.ts";
-import type { RankLink } from "./hub.ts";
 import type { Frame } from "../../wire/reader.ts";
 import { MessageWriter } from "../../wire/writer.ts";
+import type { RankLink } from "./rank.ts";
 
 /** Sends a message of one frame; its body is an object of numbers and texts, or empty. */
 export function sendFrame<K extends Kind>(
