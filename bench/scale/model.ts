@@ -89,8 +89,6 @@ class ModelledWorker {
       send: (message) => send(this, message),
       prewake() {},
       poll: () => false,
-      report: () => true,
-      resume() {},
       meet() {},
       close() {},
     };

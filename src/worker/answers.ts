@@ -7,7 +7,7 @@ import {
 } from "../codec/value.ts";
 import type { RunningCall } from "../context.ts";
 import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
-import type { Link } from "../link/link.ts";
+import type { WorkerEnd } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
 import { bytesOf } from "../scheduler/task.ts";
 import { checkBuffers } from "../wire/layout.ts";
@@ -27,7 +27,7 @@ export interface Timed {
 export class Answers {
   readonly #writer: MessageWriter;
   readonly #reportIdle: () => void;
-  #link: Link | null = null;
+  #link: WorkerEnd | null = null;
   #isClosed = false;
   /** On `performance.now()`: when answers were last sent. */
   flushedAt = 0;
@@ -42,7 +42,7 @@ export class Answers {
     this.#reportIdle = reportIdle;
   }
 
-  serve(link: Link): void {
+  serve(link: WorkerEnd): void {
     this.#link = link;
   }
 

@@ -6,7 +6,7 @@ import { isGiven, performance, rss } from "../os/natives.ts";
 import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
 import type { Resolved } from "../function/resolve.ts";
 import { setMainScript } from "../function/main-script.ts";
-import type { Link } from "../link/link.ts";
+import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/messages.ts";
 import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
@@ -35,7 +35,7 @@ export class Session {
   readonly #answers: Answers;
   readonly #functions = new FunctionTable(() => this.#continue());
   readonly #calls = new Calls();
-  #link: Link | null = null;
+  #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace = { index: 0, rank: null };
   /** Calls that wait are being started. */
@@ -71,7 +71,7 @@ export class Session {
     return !this.#closed && (this.#calls.isBusy || this.#functions.isLoading);
   }
 
-  serve(link: Link): void {
+  serve(link: WorkerEnd): void {
     this.#link = link;
     this.#answers.serve(link);
   }

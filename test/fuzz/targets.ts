@@ -9,7 +9,7 @@ import { decodeValue, type Encoded, encodeValue } from "../../src/codec/value.ts
 import { Controller } from "../../src/controller/controller.ts";
 import { BsyncError } from "../../src/errors.ts";
 import { recordOf } from "../../src/function/reference.ts";
-import type { Link, LinkOwner } from "../../src/link/link.ts";
+import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
 import { Piece, RingBuffer, RING_HEADER } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES, SharedLink } from "../../src/link/local/shared.ts";
 import type { BackendOwner, Backend } from "../../src/backend/backend.ts";
@@ -232,7 +232,7 @@ class Hostile implements Backend {
   unref(): void {}
   leave(): void {}
 
-  connect(index: number, owner: LinkOwner): Link {
+  connect(index: number, owner: LinkOwner): ControllerEnd {
     this.#owners.set(index, owner);
     this.sent.set(index, []);
     return {
@@ -245,8 +245,6 @@ class Hostile implements Backend {
       },
       prewake() {},
       poll: () => false,
-      report: () => true,
-      resume() {},
       currentTask: undefined,
       reading: null,
       received: 0,

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
 import { setMainScript } from "../../src/function/main-script.ts";
-import type { Link } from "../../src/link/link.ts";
+import type { WorkerEnd } from "../../src/link/link.ts";
 import { TaskWord } from "../../src/link/task-word.ts";
 import { Session } from "../../src/worker/session.ts";
 import { Kind } from "../../src/wire/messages.ts";
@@ -39,7 +39,7 @@ class Worker {
     const words = new Int32Array(new SharedArrayBuffer(8));
     const note = new TaskWord(words);
     this.recalls = new TaskWord(words);
-    const link: Link = {
+    const link: WorkerEnd = {
       rank: 0,
       send: (message) => {
         const { bytes, length, buffers } = message.take();
@@ -52,9 +52,6 @@ class Worker {
       poll: () => false,
       report: (at) => note.report(at),
       resume: (recall) => note.resume(recall),
-      currentTask: undefined,
-      reading: null,
-      received: 0,
       meet() {},
       close() {},
     };

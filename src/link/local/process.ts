@@ -19,7 +19,7 @@ import {
 import { killGroup } from "../../os/processes.ts";
 import { Activity } from "../../wire/task-id.ts";
 import { Doorbell } from "./doorbell.ts";
-import type { Link, LinkOwner } from "../link.ts";
+import type { LinkOwner, ControllerEnd } from "../link.ts";
 import { createMemory } from "./memory.ts";
 import {
   currentFolder,
@@ -81,7 +81,7 @@ function endAll(): void {
  * through shared memory. Bun's IPC channel carries none: it tells either side when the other is
  * gone.
  */
-export class ProcessLink implements Link {
+export class ProcessLink implements ControllerEnd {
   readonly rank = null;
   readonly #process: Bun.Subprocess;
   readonly #channel: SharedLink;
@@ -152,12 +152,6 @@ export class ProcessLink implements Link {
   poll(): boolean {
     return this.#channel.poll();
   }
-
-  report(): boolean {
-    return true;
-  }
-
-  resume(): void {}
 
   get currentTask(): number | undefined {
     return this.#channel.currentTask;

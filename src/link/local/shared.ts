@@ -1,5 +1,5 @@
 import type { BsyncError } from "../../errors.ts";
-import type { Link, LinkOwner } from "../link.ts";
+import type { LinkOwner, ControllerEnd, WorkerEnd } from "../link.ts";
 import { Piece, RingBuffer, RING_HEADER } from "./ring-buffer.ts";
 import { Activity } from "../../wire/task-id.ts";
 import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
@@ -49,7 +49,7 @@ interface IncomingMessage {
   done: number;
 }
 
-export class SharedLink implements Link {
+export class SharedLink implements WorkerEnd, ControllerEnd {
   readonly rank = null;
   readonly #out: RingBuffer;
   readonly #in: RingBuffer;

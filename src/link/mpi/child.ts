@@ -2,7 +2,7 @@ import { BsyncError } from "../../errors.ts";
 import { directionOf, Kind, type LostChild } from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import { Activity } from "../../wire/task-id.ts";
-import type { Link, LinkOwner } from "../link.ts";
+import type { LinkOwner, ControllerEnd } from "../link.ts";
 import type { MpiHub } from "./hub.ts";
 import { type Greeting, readGreeting } from "../../wire/greeting.ts";
 import { firstKind, type Frame, readFrames } from "../../wire/reader.ts";
@@ -14,7 +14,7 @@ import type { RankLink } from "./rank.ts";
  * Each child has a session of its own: what is still on its way from or to an earlier one is
  * dropped at either end, as what belongs to an earlier pool is.
  */
-export class ChildLink implements Link {
+export class ChildLink implements ControllerEnd {
   readonly rank: number;
   readonly session: number;
   readonly reading = null;
@@ -67,12 +67,6 @@ export class ChildLink implements Link {
   poll(): boolean {
     return this.#link.poll();
   }
-
-  report(): boolean {
-    return true;
-  }
-
-  resume(): void {}
 
   /** Known only once the child is gone: then the rank has seen it. */
   get currentTask(): number | undefined {

@@ -5,7 +5,7 @@ import type { Greeting } from "../../wire/greeting.ts";
 import { isMalformed } from "../../wire/layout.ts";
 import { Activity } from "../../wire/task-id.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
-import type { Link, LinkOwner } from "../link.ts";
+import type { ControllerEnd, LinkOwner, WorkerEnd } from "../link.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { MpiOutbox } from "./outbox.ts";
 import {
@@ -52,7 +52,7 @@ export interface RankHub {
 }
 
 /** A link to one rank under one tag. */
-export class RankLink implements Link {
+export class RankLink implements WorkerEnd, ControllerEnd {
   readonly rank: number;
   readonly tag: number;
   readonly session: number;
