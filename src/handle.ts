@@ -4,6 +4,7 @@ import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
 import { Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
+import { timerDelay } from "./os/timers.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {
@@ -70,8 +71,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     if (!reraise) promise = promise.catch(wrap);
     if (timeout === Infinity || this.settled) return promise;
     return new Promise((resolve, reject) => {
-      // Timers hold 31 bits of ms; a longer one would fire at once.
-      const delay = Math.min(timeout, 2_147_483_647);
+      const delay = timerDelay(timeout);
       const timer = setTimeout(() => reject(waitedTooLong(this, timeout)), delay);
       promise.then(resolve, reject).finally(() => clearTimeout(timer));
     });

@@ -1,7 +1,5 @@
 import { clearTimeout, performance, setTimeout } from "../os/natives.ts";
-
-/** The longest delay of a timer: a longer one would fire at once, as more than 31 bits of ms do. */
-const LONGEST_MS = 2_000_000_000;
+import { timerDelay } from "../os/timers.ts";
 
 /**
  * The pool's one timer. It rings once, at the earliest time it was given and never before; what is
@@ -32,7 +30,7 @@ export class Alarm {
   }
 
   #arm(now: number): void {
-    const delay = Math.min(Math.max(0, Math.ceil(this.#time - now)), LONGEST_MS);
+    const delay = timerDelay(Math.ceil(this.#time - now));
     this.#timer = setTimeout(() => this.#fired(), delay);
     this.#timer.unref();
   }

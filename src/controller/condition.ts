@@ -1,4 +1,5 @@
 import { clearTimeout, performance, Promise, setTimeout } from "../os/natives.ts";
+import { timerDelay } from "../os/timers.ts";
 
 /**
  * Those who wait for something to become true, and look again whenever something has changed. What
@@ -40,8 +41,7 @@ export class Condition {
         resolve();
       };
       if (deadline !== Infinity && !condition()) {
-        // Timers hold 31 bits of ms; a longer one would fire at once.
-        const delay = Math.min(Math.max(0, deadline - performance.now()), 2_147_483_647);
+        const delay = timerDelay(deadline - performance.now());
         timer = setTimeout(() => {
           over = true;
           this.#checks = this.#checks.filter((other) => other !== check);

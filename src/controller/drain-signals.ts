@@ -1,8 +1,6 @@
 import { own, performance, setTimeout } from "../os/natives.ts";
 import { whole } from "../os/whole.ts";
-
-/** The longest delay of a timer, in ms: a longer one would fire at once. */
-const LONGEST_MS = 2 ** 31 - 1;
+import { timerDelay } from "../os/timers.ts";
 
 /**
  * The signals by which somebody says that the program is to come to its end: the first of them is
@@ -35,7 +33,7 @@ export class DrainSignals {
     const left = this.#state === "heard" ? this.#graceEnds - performance.now() : 0;
     this.#state = "off";
     if (left <= 0) return this.#stop();
-    setTimeout(() => this.#stop(), Math.min(left, LONGEST_MS)).unref();
+    setTimeout(() => this.#stop(), timerDelay(left)).unref();
   }
 
   readonly #hear = (signal: string): void => {

@@ -1,5 +1,5 @@
 import { type Connection, describe } from "./connection.ts";
-import { explainExit, type ExitStatus } from "../os/exit.ts";
+import { explainExit, type ExitStatus, unknownExit } from "../os/exit.ts";
 import { BsyncError, WorkerLostError } from "../errors.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
@@ -78,7 +78,7 @@ export function neverServed({ greeting }: Connection, timeout: number): ExitStat
   const what = greeting === null ? "had not answered" : "was still in its initializer";
   const text = `${what} ${timeout} ms after its start (openTimeout), and was given up`;
   const cause = "see what its initializer, or the top level of that module, waits for";
-  return { exitCode: null, signal: null, text, cause };
+  return { ...unknownExit(text), cause };
 }
 
 /** Whether a worker that was lost without a task had done anything before. */

@@ -12,6 +12,7 @@ import { type Connection, describe } from "./connection.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
+import { unknownExit } from "../os/exit.ts";
 
 /** What the receiver works with: the pool's own parts. */
 interface ReceiverParts {
@@ -45,8 +46,7 @@ export class FrameReceiver {
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       connection.link?.kill?.();
-      const status = { exitCode: null, signal: null, text: error.message };
-      this.#parts.supervisor.lose(connection, status);
+      this.#parts.supervisor.lose(connection, unknownExit(error.message));
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
 import { debugObserver } from "./debug-observer.ts";
-import { type ExitStatus, PROGRAM_OVER } from "../os/exit.ts";
+import { type ExitStatus, PROGRAM_OVER, unknownExit } from "../os/exit.ts";
 import { performance } from "../os/natives.ts";
 import { GOODBYE_MS } from "../os/waits.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -179,8 +179,7 @@ export class Supervisor {
       return this.#replace(connection);
     }
     link?.kill?.();
-    const text = "said goodbye";
-    this.lose(connection, rank === null ? { exitCode: null, signal: null, text } : PROGRAM_OVER);
+    this.lose(connection, rank === null ? unknownExit("said goodbye") : PROGRAM_OVER);
   }
 
   /** Another worker in its place has as much time to come to serve as the first ones had. */

@@ -8,6 +8,7 @@ import {
   setTimeout,
 } from "../os/natives.ts";
 import { stackIsFresh } from "../os/stack.ts";
+import { LONGEST_MS } from "../os/timers.ts";
 
 /** What a progress loop moves on. */
 export interface ProgressSource {
@@ -180,7 +181,7 @@ export class ProgressLoop {
     const nap = this.#source.sleepMs(quiet);
     if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);
     // Timers hold 31 bits of ms; this one is there to be there.
-    else this.#keepAlive ??= setInterval(() => {}, 2_000_000_000);
+    else this.#keepAlive ??= setInterval(() => {}, LONGEST_MS);
   }
 }
 

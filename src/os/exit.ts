@@ -47,3 +47,8 @@ export interface ExitStatus {
   /** What may have led to it; where it is left out, exit code and signal tell. */
   readonly cause?: string;
 }
+
+/** The end of a worker of which nothing is known but `text`. */
+export function unknownExit(text: string): ExitStatus {
+  return { exitCode: null, signal: null, text };
+}

@@ -3,9 +3,9 @@
  * take long, and itself.
  */
 import { mainAtLoad } from "./natives.ts";
+import { LONGEST_MS } from "./timers.ts";
 
 /** The most that a test may have, in ms. */
-const LONG_MS = 2 ** 31 - 1;
 
 /** Its module; null where this is no run of a test file. */
 export function testRunner(): typeof import("bun:test") | null {
@@ -23,7 +23,7 @@ export function testRunner(): typeof import("bun:test") | null {
  * which has its own.
  */
 export function allowLongTests(): void {
-  testRunner()?.setDefaultTimeout(LONG_MS);
+  testRunner()?.setDefaultTimeout(LONGEST_MS);
 }
 
 /**

@@ -4,6 +4,8 @@
  * order.
  */
 
+import { LONGEST_MS } from "./timers.ts";
+
 /** The factor of the tests' own, from above 0 to 1: none but they should set it. */
 const VARIABLE = "BSYNC_TEST_CLOCK";
 
@@ -22,8 +24,8 @@ function scaled(ms: number): number {
   return ms * factor;
 }
 
-/** As good as for ever: the longest time that a timer holds, and C's int. */
-export const FOREVER_MS = 2 ** 31 - 1;
+/** As good as for ever. */
+export const FOREVER_MS = LONGEST_MS;
 
 /**
  * Between two looks at whether the workers move, on the controller and on a rank that has a child.

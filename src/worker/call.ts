@@ -5,6 +5,7 @@ import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os
 import type { RunningCall } from "../context.ts";
 import { functions } from "./functions.ts";
 import { runWithin } from "./watchdog.ts";
+import { timerDelay } from "../os/timers.ts";
 
 /** How a call ended. */
 export interface Outcome {
@@ -176,7 +177,7 @@ export function follow(
   };
   if (pending.outcome !== null) return wait(pending, settle);
   if (timeout !== Infinity) {
-    const left = Math.min(Math.max(0, running.dueAt - performance.now()), 2_147_483_647);
+    const left = timerDelay(running.dueAt - performance.now());
     // A timer may ring a little early.
     timer = setTimeout(() => settle(late(running, timeout)), left);
   }

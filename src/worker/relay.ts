@@ -1,4 +1,4 @@
-import { PROGRAM_OVER, type ExitStatus } from "../os/exit.ts";
+import { PROGRAM_OVER, type ExitStatus, unknownExit } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
 import { readContent, sendFrame } from "../link/mpi/frames.ts";
 import { takeIn } from "../link/link.ts";
@@ -293,9 +293,6 @@ export class ChildRelay {
 }
 
 function notStarted(error: unknown): ExitStatus {
-  const ending = { exitCode: null, signal: null };
-  if (error instanceof NoMemoryError) {
-    return { ...ending, text: `could not be started (${error.message})`, cause: error.cure };
-  }
-  return { ...ending, text: `could not be started (${textOf(error)})` };
+  const status = unknownExit(`could not be started (${textOf(error)})`);
+  return error instanceof NoMemoryError ? { ...status, cause: error.cure } : status;
 }

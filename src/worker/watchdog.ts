@@ -23,6 +23,7 @@ import {
 } from "../os/whole.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
+import { timerDelay } from "../os/timers.ts";
 
 /**
  * ms after which the thread strikes a second time, and twice as long after that a third. One is
@@ -112,7 +113,7 @@ const BREAK_ON_SIGNAL = { breakOnSigint: true };
 
 /** Whole ms, at least 1; beyond 24 days the controller's own clock has to do. */
 function timeoutOf(ms: number): { timeout: number } {
-  return { timeout: Math.min(Math.max(1, Math.ceil(ms)), 2_147_483_647) };
+  return { timeout: Math.max(1, timerDelay(Math.ceil(ms))) };
 }
 
 function prepare(): Script {

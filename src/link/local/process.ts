@@ -30,7 +30,7 @@ import {
 } from "../../os/runtime.ts";
 import { watchUncaught } from "../../os/uncaught.ts";
 import { SHARED_BYTES, SharedLink } from "./shared.ts";
-import type { ExitStatus } from "../../os/exit.ts";
+import { type ExitStatus, unknownExit } from "../../os/exit.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
 
 /** What a local worker inherits. */
@@ -321,7 +321,7 @@ const STATUS_FIELD = 52 - 3;
  */
 function endOf(pid: number): ExitStatus | null {
   const fields = statOf(pid);
-  if (fields === null) return isThere(pid) ? null : { exitCode: null, signal: null, text: "ended" };
+  if (fields === null) return isThere(pid) ? null : unknownExit("ended");
   if (!/^[ZXx]/.test(fields[0]!)) return null;
   const status = Number(fields[STATUS_FIELD]);
   const signal = SIGNAL_NAMES.get(status & 0x7f);

@@ -1,4 +1,5 @@
 import { BsyncError } from "../../errors.ts";
+import { unknownExit } from "../../os/exit.ts";
 import { directionOf, Kind, type LostChild } from "../../wire/messages.ts";
 import { readContent, sendFrame } from "./frames.ts";
 import { Activity } from "../../wire/task-id.ts";
@@ -113,11 +114,7 @@ export class ChildLink implements ControllerEnd {
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       this.kill();
-      this.#owner.onLost({
-        exitCode: null,
-        signal: null,
-        text: `sent what no rank sends: ${error.message}`,
-      });
+      this.#owner.onLost(unknownExit(`sent what no rank sends: ${error.message}`));
     }
   }
 

@@ -15,6 +15,7 @@ import {
   createStatusPage,
   findStatusPage,
 } from "./status-page.ts";
+import { unknownExit } from "../../os/exit.ts";
 
 /**
  * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a
@@ -221,7 +222,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
   fail(): void {
     const owner = this.#owner;
     this.close();
-    owner.onLost({ exitCode: null, signal: null, text: "sent what no worker sends" });
+    owner.onLost(unknownExit("sent what no worker sends"));
   }
 
   /** The hub has received a message, in memory that it will use again. */
