@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { files } from "../os/files.ts";
 import { dirname, resolve } from "node:path";
 import { JSON } from "../os/natives.ts";
 
@@ -46,12 +46,12 @@ const COMMENT = /^\/\/[#@] sourceMappingURL=(\S+)\s*$/gm;
  */
 export function readMap(path: string): string | null {
   if (!/\.[cm]?js$/.test(path)) return null;
-  const text = readFileSync(path, "utf8");
+  const text = files().readFileSync(path, "utf8");
   if (!/^(#!.*\n)?\/\/ @bun\b/.test(text)) return null;
   const named = [...text.matchAll(COMMENT)].at(-1)?.[1];
   const inline = named === undefined ? null : /^data:[^,]*;base64,(.*)$/.exec(named);
   if (inline !== null) return Buffer.from(inline[1]!, "base64").toString();
   const beside = [named === undefined ? null : resolve(dirname(path), named), `${path}.map`];
-  const found = beside.find((file) => file !== null && existsSync(file)) ?? null;
-  return found === null ? null : readFileSync(found, "utf8");
+  const found = beside.find((file) => file !== null && files().existsSync(file)) ?? null;
+  return found === null ? null : files().readFileSync(found, "utf8");
 }

@@ -2,7 +2,7 @@
  * Linux's /proc, as far as it speaks of this process's own world: of another pid namespace's, as a
  * container may have it mounted, the numbers mean other processes; and there may be none at all.
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { files } from "./files.ts";
 
 const ROOT = "/proc";
 
@@ -25,10 +25,12 @@ export function procOf(pid: number): string | null {
 /** Whether what is mounted at `root` names this process as it names itself. */
 export function isProcOf(pid: number, root: string): boolean {
   try {
-    if (readlinkSync(`${root}/self`) !== String(pid)) return false;
+    if (files().readlinkSync(`${root}/self`) !== String(pid)) return false;
     // In all namespaces from that of this /proc to its own, which may happen to have the same
     // number.
-    const numbers = /^NSpid:(.*)$/m.exec(readFileSync(`${root}/self/status`, "latin1"))?.[1];
+    const numbers = /^NSpid:(.*)$/m.exec(
+      files().readFileSync(`${root}/self/status`, "latin1"),
+    )?.[1];
     return numbers === undefined || numbers.trim() === String(pid);
   } catch {
     return false;
@@ -40,7 +42,7 @@ export function readProc(pid: number, file: string): string | null {
   const folder = procOf(pid);
   if (folder === null) return null;
   try {
-    return readFileSync(`${folder}/${file}`, "latin1");
+    return files().readFileSync(`${folder}/${file}`, "latin1");
   } catch {
     return null;
   }
@@ -51,7 +53,7 @@ export function linkOfProc(pid: number, file: string): string | null {
   const folder = procOf(pid);
   if (folder === null) return null;
   try {
-    return readlinkSync(`${folder}/${file}`);
+    return files().readlinkSync(`${folder}/${file}`);
   } catch {
     return null;
   }

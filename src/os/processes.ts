@@ -1,5 +1,5 @@
 /** Who started whom, as Linux tells in /proc, and their ends. */
-import { readdirSync } from "node:fs";
+import { files } from "./files.ts";
 import { isProcOwn, procOf, readProc, statOf } from "./proc.ts";
 import { own } from "./natives.ts";
 
@@ -14,7 +14,7 @@ export function descendantsOf(pid: number): number[] {
   if (folder === null || !isProcOwn()) return [];
   let threads: string[];
   try {
-    threads = readdirSync(`${folder}/task`);
+    threads = files().readdirSync(`${folder}/task`);
   } catch {
     // It has ended.
     return [];

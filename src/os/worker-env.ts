@@ -4,7 +4,7 @@
  * its tasks start, and Bun hands on the one that a process was started with, whatever that has
  * taken out of `process.env`.
  */
-import { fstatSync, readSync } from "node:fs";
+import { files } from "./files.ts";
 import { JSON, setPrototypeOf } from "./natives.ts";
 
 /**
@@ -89,7 +89,7 @@ export function takeStartAtOnce(): WorkerStart | null {
 function readStart(): WorkerStart | null {
   if (!Bun.isMainThread) return null;
   try {
-    const stat = fstatSync(MEMORY_FD);
+    const stat = files().fstatSync(MEMORY_FD);
     if (!stat.isFile() || stat.size < TAIL) return null;
     const tail = readFrom(stat.size - TAIL, TAIL);
     if (new TextDecoder().decode(tail.subarray(4)) !== MARK) return null;
@@ -104,7 +104,7 @@ function readStart(): WorkerStart | null {
 
 function readFrom(position: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  readSync(MEMORY_FD, bytes, 0, length, position);
+  files().readSync(MEMORY_FD, bytes, 0, length, position);
   return bytes;
 }
 
