@@ -6,11 +6,18 @@ const functionText = Function.prototype.toString;
 const IteratorPrototype = above(above([].values()));
 const AsyncIteratorPrototype = above(above(async function* () {}.prototype as object));
 
-/** Of `node:events`, which to load takes 3 ms; `process` is one. */
-const EventEmitterPrototype = above(above(process));
-
 /** Prototypes of things that are bound to their process, though the engine would copy them. */
-const BOUND = new Set<unknown>([EventEmitterPrototype, IteratorPrototype, AsyncIteratorPrototype]);
+const BOUND = new Set<unknown>([IteratorPrototype, AsyncIteratorPrototype]);
+
+const { getBuiltinModule } = process;
+let hasEmitter = false;
+
+/** `node:events` is loaded when something is first asked about: that takes 3 ms. */
+function bound(): ReadonlySet<unknown> {
+  if (!hasEmitter) BOUND.add(getBuiltinModule("node:events").EventEmitter.prototype);
+  hasEmitter = true;
+  return BOUND;
+}
 
 const ordinary = new WeakMap<object, boolean>();
 
@@ -32,7 +39,7 @@ export function isOrdinary(prototype: object): boolean {
 /** Whether objects of this prototype are bound to their process, whatever they are made of. */
 export function isBound(prototype: object): boolean {
   for (let next: object | null = prototype; next !== null; next = above(next)) {
-    if (BOUND.has(next)) return true;
+    if (bound().has(next)) return true;
   }
   return false;
 }
@@ -44,7 +51,7 @@ function above(object: object | null): object | null {
 /** Whether a prototype is the engine's, so that its objects hold what no property shows. */
 function isHost(prototype: object): boolean {
   if (prototype === Object.prototype) return false;
-  if (BOUND.has(prototype)) return true;
+  if (bound().has(prototype)) return true;
   const own: Readonly<Record<string, PropertyDescriptor>> =
     Object.getOwnPropertyDescriptors(prototype);
   const maker = (own["constructor"] as PropertyDescriptor | undefined)?.value as unknown;
