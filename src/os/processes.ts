@@ -57,10 +57,11 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 const { exit } = process;
+const { apply } = Reflect;
 
-/** Ends this process, whatever `process.exit` is for a program just then. */
+/** Ends this process, whatever a program has made of `process.exit`, or of functions. */
 export function exitProcess(code: number): never {
-  return exit.call(process, code);
+  return apply(exit, process, [code]) as never;
 }
 
 /** What this process ends with if nobody says otherwise; Bun takes no undefined for an answer. */

@@ -72,7 +72,10 @@ export class Calls {
   takeAll(): RunningCall[] {
     this.queue.takeAll();
     const abandoned: RunningCall[] = [];
-    for (const call of this.#begun.takeAll()) {
+    const begun = this.#begun.takeAll();
+    // By index: a task may have changed how arrays are iterated.
+    for (let i = 0; i < begun.length; i++) {
+      const call = begun[i]!;
       if (call.stage === "called") this.#begun.push(call);
       else {
         if (call.stage === "awaiting") abandoned.push(call);

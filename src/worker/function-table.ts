@@ -41,12 +41,16 @@ export class FunctionTable {
     classFor: (reference) => functions()?.classes.classOnWorker(reference) ?? null,
   };
 
-  /** A function is told of, in a program whose main script is `main`. */
-  define(frame: Frame, main: string): void {
+  /**
+   * A function is told of, in a program whose main script is `main`. `onLoading` is called before
+   * any module is loaded.
+   */
+  define(frame: Frame, main: string, onLoading: () => void): void {
     const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionTold;
     const known: Known = { label, found: null };
     this.#known.set(id, known);
     this.#loading++;
+    onLoading();
     void this.#load(known, reference, main);
   }
 

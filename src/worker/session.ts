@@ -148,9 +148,10 @@ export class Session {
   }
 
   #define(frame: Frame): void {
-    // A call that awaits is what this worker is at, whatever is loaded meanwhile.
-    if (!this.#calls.isBusy) this.#link?.report(Activity.Loading);
-    this.#functions.define(frame, this.#main);
+    this.#functions.define(frame, this.#main, () => {
+      // A call that awaits is what this worker is at, whatever is loaded meanwhile.
+      if (!this.#calls.isBusy) this.#link?.report(Activity.Loading);
+    });
   }
 
   #canStart(): boolean {
@@ -346,7 +347,7 @@ export class Session {
   #end(abandoned = this.#calls.takeAll()): void {
     this.#closed = true;
     this.#answers.close();
-    for (const running of abandoned) running.abandon();
+    for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }
 
