@@ -2,7 +2,7 @@
  * The sources themselves: types, formatting, and who imports whom.
  */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import * as natives from "../src/os/natives.ts";
 
@@ -254,3 +254,59 @@ function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   for (const file of graph.keys()) visit(file, []);
   return found;
 }
+
+describe("documents", () => {
+  const documents = [
+    ...["README.md", "CONTRIBUTING.md", "examples/README.md"],
+    ...new Bun.Glob("docs/**/*.md").scanSync(ROOT),
+  ].sort();
+  const textOf = (file: string) => readFileSync(join(ROOT, file), "utf8");
+  /** Without blocks of code, whose lines mean nothing of what they look like. */
+  const proseOf = (file: string) => textOf(file).replaceAll(/^ *(```+)[^]*?^ *\1$/gm, "");
+
+  test("the README is read in ten minutes: 14,000 bytes at most", () => {
+    expect(Buffer.byteLength(textOf("README.md"))).toBeLessThanOrEqual(14_000);
+  });
+
+  test("no row of a table is over 120 columns, so that a terminal shows it", () => {
+    expect(documents.length).toBeGreaterThan(5);
+    const long = documents.flatMap((file) =>
+      proseOf(file)
+        .split("\n")
+        .filter((line) => /^ *\|/.test(line) && [...line].length > 120)
+        .map((line) => `${file}: ${line.slice(0, 60)}`),
+    );
+    expect(long).toEqual([]);
+  });
+
+  test("relative links lead to files, and to headings, that are there", () => {
+    const broken: string[] = [];
+    let count = 0;
+    for (const file of documents) {
+      for (const [, target] of proseOf(file).matchAll(/\]\(([^()\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target!)) continue;
+        count++;
+        const [path, fragment] = target!.split("#");
+        const led = path === "" ? file : join(dirname(file), path!);
+        const isThere =
+          existsSync(join(ROOT, led)) &&
+          (fragment === undefined || anchorsOf(proseOf(led)).includes(fragment));
+        if (!isThere) broken.push(`${file}: ${target}`);
+      }
+    }
+    expect(count).toBeGreaterThan(50);
+    expect(broken).toEqual([]);
+  });
+
+  /** What the headings of a document are linked by, as git hosts make it of their texts. */
+  function anchorsOf(prose: string): string[] {
+    const seen = new Map<string, number>();
+    return Array.from(prose.matchAll(/^#+ +(.+)$/gm), ([, heading]) => {
+      const words = heading!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
+      const anchor = words.replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, "").replaceAll(" ", "-");
+      const before = seen.get(anchor) ?? 0;
+      seen.set(anchor, before + 1);
+      return before === 0 ? anchor : `${anchor}-${before}`;
+    });
+  }
+});
