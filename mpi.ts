@@ -1,5 +1,5 @@
 /** `bsync/mpi`: plain MPI, for programs and tasks. */
-export type { Counts } from "./src/comm/collectives.ts";
+export type { Counts } from "./src/comm/collective-arguments.ts";
 export { Communicator } from "./src/comm/communicator.ts";
 export type { MpiArray, MpiBuffer } from "./src/comm/datatypes.ts";
 export type { Combine } from "./src/comm/object-messages.ts";

@@ -1,11 +1,13 @@
 import { bindToProcess } from "../codec/refusal.ts";
 import { keepWhole, occupy } from "../os/whole.ts";
-import { Collectives, type Counts } from "./collectives.ts";
+import type { Counts } from "./collective-arguments.ts";
+import { Collectives } from "./collectives.ts";
 import { ObjectMessages } from "./object-messages.ts";
 import { CommunicatorBase, isInt, Mistake } from "./base.ts";
 import { MEMBERS } from "../job/members.ts";
 import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";
+import { RootedCollectives } from "./rooted-collectives.ts";
 
 /**
  * A group of ranks that speak with each other, and whose messages never meet those of another
@@ -132,10 +134,18 @@ export class Communicator extends ObjectMessages {
 
 /** What methods ask of each other, within what is whole. */
 const INNER = ["lib", "mpi", "isPromised", "error", "failure", "mistake", "data", "refuseShared"];
-const CLASSES = [CommunicatorBase, Messages, Collectives, ObjectMessages, Communicator, Request];
+const CLASSES = [
+  CommunicatorBase,
+  Messages,
+  RootedCollectives,
+  Collectives,
+  ObjectMessages,
+  Communicator,
+  Request,
+];
 keepWhole(
   CLASSES.map(({ prototype }) => prototype),
-  [...INNER, "checkRoot", "progress", MEMBERS],
+  [...INNER, "progress", MEMBERS],
 );
 keepWhole([Request]);
 // Whatever has loaded this can be called by a task.
