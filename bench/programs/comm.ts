@@ -3,7 +3,7 @@
  * of 64 MiB, on more `allreduce` of 1 MiB. On two ranks it tells what a call of C takes from here, too.
  */
 import { SUM, world, wtime } from "../../mpi.ts";
-import { startMpi } from "../../src/mpi/mpi.ts";
+import { startMpi } from "../../src/mpi/start.ts";
 import { median, report } from "./report.ts";
 
 const TRIPS = 1000;

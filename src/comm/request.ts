@@ -1,7 +1,8 @@
 import { CancelledError, type MpiError } from "../errors.ts";
 import { ProgressLoop } from "../link/progress-loop.ts";
 import { spinOf } from "../job/job.ts";
-import { type Mpi, runningMpi } from "../mpi/mpi.ts";
+import type { Mpi } from "../mpi/mpi.ts";
+import { runningMpi } from "../mpi/start.ts";
 import { newPromise } from "../os/natives.ts";
 import { breathe } from "../os/whole.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";

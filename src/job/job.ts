@@ -1,6 +1,7 @@
 import { hostCores } from "../os/cores.ts";
 import { MpiError } from "../errors.ts";
-import { type Mpi, runningMpi, startMpi } from "../mpi/mpi.ts";
+import type { Mpi } from "../mpi/mpi.ts";
+import { runningMpi, startMpi } from "../mpi/start.ts";
 import { refuseStrayTask } from "./stray.ts";
 import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";

@@ -3,7 +3,7 @@
  * one that tells of itself as the doctor's do, and then is stopped.
  */
 import { tell } from "../../src/cli/doctor/job.ts";
-import { startMpi } from "../../src/mpi/mpi.ts";
+import { startMpi } from "../../src/mpi/start.ts";
 
 const mpi = startMpi({ initTimeout: 20_000 });
 if (process.argv[2] === "stopped") {

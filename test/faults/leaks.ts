@@ -9,7 +9,7 @@ import { heapStats } from "bun:jsc";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { AsyncPool, usingMpi, WorkerLostError } from "../../index.ts";
-import { startMpi } from "../../src/mpi/mpi.ts";
+import { startMpi } from "../../src/mpi/start.ts";
 import { assert, failure, until } from "../contract/assert.ts";
 import { launched } from "./launched.ts";
 

@@ -1,7 +1,8 @@
 /** What the ranks of the tests run: `rank.ts <deed>`. Rank 0 prints what it found as JSON. */
 import { MpiError } from "../../src/errors.ts";
 import { withoutLauncher } from "../../src/mpi/launcher/launcher.ts";
-import { ANY, startMpi, type Mpi } from "../../src/mpi/mpi.ts";
+import { ANY, type Mpi } from "../../src/mpi/mpi.ts";
+import { startMpi } from "../../src/mpi/start.ts";
 import { AS_ROOT } from "./launch.ts";
 
 const status = new Int32Array(3);
