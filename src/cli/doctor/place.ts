@@ -23,11 +23,14 @@ export interface PlaceQuestion {
   readonly mark: string;
 }
 
-/** Looks for the program, and for what it imports. Uses nothing from outside of itself. */
-export async function examinePlace(): Promise<void> {
+/**
+ * Looks for the program, and for what it imports. Uses nothing from outside of itself, but for
+ * `scan`, which is `importsOf`.
+ */
+export async function examinePlace(scan: typeof importsOf): Promise<void> {
   const { existsSync, readFileSync } = await import("node:fs");
   const { hostname } = await import("node:os");
-  const { dirname, extname, join, resolve } = await import("node:path");
+  const { dirname, join, resolve } = await import("node:path");
   const { program, kind, mark } = JSON.parse(process.argv[1]!) as PlaceQuestion;
   const path = kind === "file" && program !== null ? resolve(program) : program;
   const folder = kind === "file" && path !== null ? dirname(path) : process.cwd();
@@ -51,23 +54,13 @@ export async function examinePlace(): Promise<void> {
       return null;
     }
   };
-  const imports = new Set<string>();
-  const loader = /^\.[cm]?([jt]sx?)$/.exec(extname(path ?? ""))?.[1] as "ts" | undefined;
-  if (isFile && loader !== undefined) {
-    try {
-      const found = new Bun.Transpiler({ loader }).scanImports(readFileSync(path, "utf8"));
-      // What is imported by a call may be done without.
-      for (const one of found) if (one.kind === "import-statement") imports.add(one.path);
-    } catch {
-      // What is wrong with it Bun will say.
-    }
-  }
+  const imports = isFile ? await scan(path) : [];
   const facts: PlaceFacts = {
     host: hostname(),
     bun: { version: Bun.version, path: process.execPath },
     folder: process.cwd(),
     program: path === null ? null : { path, found },
-    missing: [...imports].filter((name) => locate(name) === null),
+    missing: imports.filter((name) => locate(name) === null),
     bsync: null,
     mpi: null,
   };
@@ -88,8 +81,28 @@ export async function examinePlace(): Promise<void> {
   console.log(mark + JSON.stringify({ ...facts, bsync, mpi }));
 }
 
+/**
+ * Names of what a program imports, each once; none where it is no script. Uses nothing from outside
+ * of itself.
+ */
+export async function importsOf(path: string): Promise<string[]> {
+  const { readFileSync } = await import("node:fs");
+  const { extname } = await import("node:path");
+  const loader = /^\.[cm]?([jt]sx?)$/.exec(extname(path))?.[1] as "ts" | undefined;
+  if (loader === undefined) return [];
+  try {
+    const found = new Bun.Transpiler({ loader }).scanImports(readFileSync(path, "utf8"));
+    // What is imported by a call may be done without.
+    const needed = found.filter(({ kind }) => kind === "import-statement");
+    return [...new Set(needed.map((one) => one.path))];
+  } catch {
+    // What is wrong with it Bun will say.
+    return [];
+  }
+}
+
 /** The text to run there. */
-export const EXAMINE_PLACE = `await (${examinePlace})()`;
+export const EXAMINE_PLACE = `await (${examinePlace})(${importsOf})`;
 
 /** Whether MPI can be loaded here, as the ranks of a job would load it. Starts nothing. */
 export function examineMpi(): PlaceFacts["mpi"] {
