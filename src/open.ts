@@ -4,15 +4,9 @@ import { isLoading, mayRunAgain, reachedOpen } from "./function/main-script.ts";
 import { mpiJob } from "./job/environment.ts";
 import { refuseStrayTask } from "./job/stray.ts";
 import type { Launcher } from "./mpi/launcher/launcher.ts";
-import { type Opened, initTimeoutOf, withoutCalls } from "./open/opened.ts";
-import {
-  ownOption,
-  type PoolOptions,
-  type PoolSettings,
-  readComm,
-  readPoolOptions,
-  readRelease,
-} from "./options.ts";
+import { type Opened, withoutCalls } from "./open/opened.ts";
+import { OpenOptions } from "./open/options.ts";
+import { type PoolOptions, type PoolSettings, readPoolOptions } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
 import { takeStart, takeStartAtOnce, type WorkerStart } from "./os/worker-env.ts";
 import { nextOpen, type Ranks, ranksOf } from "./job/ranks.ts";
@@ -31,12 +25,12 @@ import type { WorkerList } from "./worker-list.ts";
 /** What `AsyncPool.open` does; see there. */
 export async function openPool(
   workers: number | WorkerList | undefined,
-  options: PoolOptions,
+  given: PoolOptions,
 ): Promise<Opened> {
   if (isRunAgain()) {
     // On a worker, that loads a module for its functions. The main script has come as far as it
     // should; a module that it imports goes on, with a pool that is none.
-    if (!calledByMain()) return withoutCalls("worker", readPoolOptions(options).task);
+    if (!calledByMain()) return withoutCalls("worker", readPoolOptions(given).task);
     reachedOpen();
     return new Promise(() => {});
   }
@@ -44,12 +38,13 @@ export async function openPool(
   if (note !== null) return serveBundled(note);
   // The library that this process serves for opens it for its program, not for a task.
   if (served !== null && currentCall() === null) return new Promise(() => {});
-  const mayUseMpi = ownOption(options, "mpi") !== false;
-  const launcher = mayUseMpi ? mpiJob(initTimeoutOf(options)) : null;
+  const options = new OpenOptions(given);
+  const { mayUseMpi } = options;
+  const launcher = mayUseMpi ? mpiJob(options.initTimeout) : null;
   if (launcher === null && mayUseMpi) refuseStrayTask();
-  if (launcher === null) return await openHere(workers, readPoolOptions(options));
+  if (launcher === null) return await openHere(workers, options.check());
   const { among, isReleased } = await readTogether(options, launcher);
-  if (among.members?.length === 1) return await openHere(workers, readPoolOptions(options));
+  if (among.members?.length === 1) return await openHere(workers, options.check());
   if (among.rank !== 0 && !isReleased) refuseInTask(among);
   // Numbered before a module is waited for: the number is that of the call.
   const id = nextOpen(among);
@@ -111,11 +106,11 @@ function isRunAgain(): boolean {
  * pool it is, and whether ranks go on after it. All else is for the controller to say.
  */
 async function readTogether(
-  options: PoolOptions,
+  options: OpenOptions,
   launcher: Launcher,
 ): Promise<{ among: Ranks; isReleased: boolean }> {
   try {
-    return { among: ranksOf(readComm(options), launcher), isReleased: readRelease(options) };
+    return { among: ranksOf(options.comm, launcher), isReleased: options.release };
   } catch (error) {
     const { letGoAtEnd } = await import("./job/job.ts");
     letGoAtEnd();

@@ -136,7 +136,9 @@ export interface CallOptions {
 export interface PoolSettings {
   readonly mpi: boolean | undefined;
   readonly tag: number | undefined;
+  readonly comm: Members | undefined;
   readonly keepUnused: boolean;
+  readonly release: boolean;
   readonly initializer: readonly [TaskFunction | string, ...unknown[]] | null;
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
@@ -243,7 +245,9 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
   return {
     mpi: given.mpi,
     tag: given.tag,
+    comm: given.comm,
     keepUnused: given.keepUnused ?? false,
+    release: given.release ?? false,
     initializer: initializer === undefined ? null : (list as PoolSettings["initializer"]),
     env: given.env,
     cwd: given.cwd,
@@ -268,33 +272,16 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
   };
 }
 
-/**
- * The communicator among options that need not be right otherwise; undefined where there is none.
- * Whose pool a rank is to serve is known by nothing else: so a wrong one is a `TypeError` on every
- * rank.
- */
-export function readComm(options: unknown): Members | undefined {
-  return readOwn(options, "comm") as Members | undefined;
-}
-
-/**
- * Whether `release` is among options that need not be right otherwise: ranks wait for what comes of
- * them. Whether they go on afterwards is known by nothing else: so a wrong one is a `TypeError` on
- * every rank.
- */
-export function readRelease(options: unknown): boolean {
-  return readOwn(options, "release") === true;
-}
-
-function readOwn(options: unknown, name: keyof PoolOptions): unknown {
+/** One option, checked, among others, none of which need be right. */
+export function readOption(options: unknown, name: keyof PoolOptions): unknown {
   const value = ownOption(options, name);
   checkOption("open a pool", name, value, POOL_RULES);
   return value;
 }
 
-/** One option among others, none of which need be right. */
+/** The same, unchecked. */
 export function ownOption(options: unknown, name: keyof PoolOptions): unknown {
-  if (!isRecord(options) || !Object.hasOwn(options as object, name)) return undefined;
+  if (!isRecord(options) || !Object.keys(options as object).includes(name)) return undefined;
   return (options as PoolOptions)[name];
 }
 

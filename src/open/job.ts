@@ -1,5 +1,5 @@
 import { letGoAtEnd } from "../job/job.ts";
-import { type PoolOptions, type PoolSettings, readPoolOptions } from "../options.ts";
+import type { PoolSettings } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import { MpiBackend, Release, returnTag, takeTag } from "../backend/mpi.ts";
 import { LocalBackend } from "../backend/local.ts";
@@ -8,7 +8,8 @@ import type { Backend } from "../backend/backend.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { join } from "../worker/rank.ts";
 import { openOn } from "./controller.ts";
-import { type Opened, initTimeoutOf } from "./opened.ts";
+import type { Opened } from "./opened.ts";
+import type { OpenOptions } from "./options.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
 
 /**
@@ -17,7 +18,7 @@ import { readRanks, type WorkerList } from "../worker-list.ts";
  */
 export async function openInJob(
   workers: number | WorkerList | undefined,
-  options: PoolOptions,
+  options: OpenOptions,
   among: Ranks,
   isReleased: boolean,
   id: OpenId,
@@ -25,7 +26,7 @@ export async function openInJob(
   if (!isReleased) {
     let settings: PoolSettings;
     try {
-      settings = readPoolOptions(options);
+      settings = options.check();
       // Where the launcher says how many ranks there are, bad arguments fail before MPI starts.
       if (among.size > 0) readRanks(workers, among.size, among.comm);
     } catch (error) {
@@ -35,10 +36,10 @@ export async function openInJob(
     return await openAmong(workers, settings, among, null);
   }
   // The others wait for what comes of it, whatever is wrong with it.
-  const job = join(initTimeoutOf(options));
+  const job = join(options.initTimeout);
   const release = new Release(job, among, id);
   try {
-    return await openAmong(workers, readPoolOptions(options), among, release);
+    return await openAmong(workers, options.check(), among, release);
   } catch (error) {
     release.tell();
     throw error;

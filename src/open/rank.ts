@@ -1,9 +1,9 @@
-import type { PoolOptions } from "../options.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
 import type { OpenId } from "../wire/messages.ts";
 import { ignoreSignals } from "../worker/ignored-signals.ts";
 import { join, serve } from "../worker/rank.ts";
-import { type Opened, initTimeoutOf, settingsOf, withoutCalls } from "./opened.ts";
+import { type Opened, withoutCalls } from "./opened.ts";
+import type { OpenOptions } from "./options.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
 import { DEFAULT_TASK } from "../scheduler/task.ts";
 
@@ -14,13 +14,13 @@ import { DEFAULT_TASK } from "../scheduler/task.ts";
  */
 export async function joinPool(
   workers: number | WorkerList | undefined,
-  options: PoolOptions,
+  options: OpenOptions,
   among: Ranks,
   isReleased: boolean,
   id: OpenId,
 ): Promise<Opened> {
-  const settings = settingsOf(options);
-  const job = join(initTimeoutOf(options));
+  const { settings } = options;
+  const job = join(options.initTimeout);
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
   const task = settings?.task ?? DEFAULT_TASK;
   const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;

@@ -6,7 +6,9 @@ import {
   readCallOptions,
   readPoolOptions,
 } from "../../src/options.ts";
+import { OpenOptions } from "../../src/open/options.ts";
 import { readCount, readRanks, type WorkerList } from "../../src/worker-list.ts";
+import { MEMBERS } from "../../src/job/members.ts";
 import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 
 /** What no type checker saw. */
@@ -144,7 +146,9 @@ describe("options of a pool", () => {
     expect(readPoolOptions({})).toEqual({
       mpi: undefined,
       tag: undefined,
+      comm: undefined,
       keepUnused: false,
+      release: false,
       initializer: null,
       env: undefined,
       cwd: undefined,
@@ -281,6 +285,78 @@ describe("options of a call", () => {
     given.timeout = 6;
     expect(options.timeout).toBe(5);
     expect(Object.isFrozen(DEFAULT_TASK)).toBeTrue();
+  });
+});
+
+describe("the options of one open", () => {
+  const read = (options: unknown) => new OpenOptions(options as PoolOptions);
+  const comm = { name: "world", rank: 0, size: 2, [MEMBERS]: () => null };
+  const wrong = "Cannot open a pool: timeout must be a number of ms >= 0, got -1";
+
+  test("are read once, whatever is asked of them", () => {
+    const calls: string[] = [];
+    const given = {};
+    for (const [name, value] of Object.entries({ mpi: true, comm, release: true, timeout: 5 })) {
+      const get = () => (calls.push(name), value);
+      Object.defineProperty(given, name, { get, enumerable: true });
+    }
+    const options = read(given);
+    for (let i = 0; i < 2; i++) {
+      expect(options.mayUseMpi).toBeTrue();
+      expect(options.comm).toBe(comm);
+      expect(options.release).toBeTrue();
+      expect(options.initTimeout).toBe(DEFAULT_OPEN_TIMEOUT_MS);
+      expect(options.check()).toBe(options.settings!);
+      expect(options.settings?.task.timeout).toBe(5);
+    }
+    expect(calls).toEqual(["mpi", "comm", "release", "timeout"]);
+  });
+
+  test("that are wrong say so when they are asked for, each time with the same error", () => {
+    const options = read({ timeout: -1, openTimeout: 5 });
+    expect(options.settings).toBeNull();
+    expect(thrownBy(() => options.check())?.message).toBe(wrong);
+    const caught = () => {
+      try {
+        return options.check();
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(caught()).toBe(caught());
+    expect(options.initTimeout).toBe(DEFAULT_OPEN_TIMEOUT_MS);
+  });
+
+  test("tell of mpi, comm and release, whatever else is wrong", () => {
+    const options = read({ timeout: -1, mpi: false, comm, release: true });
+    expect([options.mayUseMpi, options.release]).toEqual([false, true]);
+    expect(options.comm).toBe(comm);
+    const without = read({ timeout: -1 });
+    expect([without.mayUseMpi, without.release, without.comm]).toEqual([true, false, undefined]);
+    const none = read(null);
+    expect([none.mayUseMpi, none.release, none.comm]).toEqual([true, false, undefined]);
+  });
+
+  test("say of a wrong comm or release what is wrong with that, and not with the others", () => {
+    const options = read({ timeout: -1, comm: 1, release: null });
+    expect(thrownBy(() => options.check())?.message).toBe(wrong);
+    expect(thrownBy(() => options.comm)?.message).toBe(
+      "Cannot open a pool: comm must be a Communicator of bsync/mpi, got 1",
+    );
+    expect(thrownBy(() => options.release)?.message).toBe(
+      "Cannot open a pool: release must be true or false, got null",
+    );
+  });
+
+  test("with a getter that throws are wrong by that", () => {
+    const options = read({
+      release: true,
+      get timeout() {
+        throw new RangeError("no timeout today");
+      },
+    });
+    expect(thrownBy(() => options.check())?.message).toBe("no timeout today");
+    expect(options.release).toBeTrue();
   });
 });
 
