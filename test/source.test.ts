@@ -1,9 +1,10 @@
 /**
- * The sources themselves: types, formatting, and who imports whom.
+ * The sources themselves: types, formatting, sizes, and who imports whom.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import ts from "typescript";
 import * as natives from "../src/os/natives.ts";
 
 const ROOT = join(import.meta.dir, "..");
@@ -37,6 +38,95 @@ test("no line is over 100 columns, comments included", () => {
   }
   expect(long).toEqual([]);
 });
+
+describe("sizes", () => {
+  /** Lines, comments included: of classes and functions from the head to the closing brace. */
+  const MOST = { file: 400, class: 350, function: 60 };
+  /** What may be larger, by `file` or `file: name`, each with the reason. */
+  const EXCEPTIONS: Readonly<Record<string, string>> = {};
+  const sources = ["index.ts", "mpi.ts", ...new Bun.Glob("src/**/*.ts").scanSync(ROOT)].sort();
+  const files = [...sources, ...new Bun.Glob("c/**/*.{c,h}").scanSync(ROOT)];
+  const parts = sources.flatMap((file) => partsOf(file, readFileSync(join(ROOT, file), "utf8")));
+
+  const classes = parts.filter(({ isClass }) => isClass);
+  const functions = parts.filter(({ isClass }) => !isClass);
+  const large = [
+    ...over(files.map(sizeOf), MOST.file),
+    ...over(classes, MOST.class),
+    ...over(functions, MOST.function),
+  ];
+
+  test("of files are at most 400 lines, of classes 350, of functions 60", () => {
+    expect([files.length, classes.length, functions.length].every((n) => n > 50)).toBeTrue();
+    const unexplained = large.filter(({ name }) => !Object.hasOwn(EXCEPTIONS, name));
+    expect(unexplained.map(({ name, lines }) => `${name}: ${lines} lines`)).toEqual([]);
+  });
+
+  test("have no exception that nothing needs", () => {
+    const names = large.map(({ name }) => name);
+    expect(Object.keys(EXCEPTIONS).filter((name) => !names.includes(name))).toEqual([]);
+  });
+
+  test("are measured: the lines of a class, of its methods and of functions in functions", () => {
+    const source = [
+      "/** A comment above is not part of it. */",
+      "class A {",
+      "  /** Nor this of the method. */",
+      "  a() {",
+      "    return () => {",
+      "      // a comment inside is",
+      "    };",
+      "  }",
+      "}",
+      "const b = function () {};",
+      "declare function c(): void;",
+    ];
+    expect(partsOf("x.ts", source.join("\n"))).toEqual([
+      { name: "x.ts: A", isClass: true, lines: 8 },
+      { name: "x.ts: a", isClass: false, lines: 5 },
+      { name: "x.ts: (line 5)", isClass: false, lines: 3 },
+      { name: "x.ts: (line 10)", isClass: false, lines: 1 },
+    ]);
+  });
+
+  function over<T extends Size>(sizes: readonly T[], most: number): T[] {
+    return sizes.filter(({ lines }) => lines > most);
+  }
+
+  function sizeOf(name: string): Size {
+    const text = readFileSync(join(ROOT, name), "utf8");
+    return { name, lines: text.trimEnd().split("\n").length };
+  }
+});
+
+interface Size {
+  /** A file; of a part of one also its own name, or its line where it has none. */
+  readonly name: string;
+  readonly lines: number;
+}
+
+interface Part extends Size {
+  readonly isClass: boolean;
+}
+
+/** The classes and functions of a source, those in others too. */
+function partsOf(file: string, text: string): Part[] {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  const lineAt = (position: number) => source.getLineAndCharacterOfPosition(position).line + 1;
+  const parts: Part[] = [];
+  const visit = (node: ts.Node): void => {
+    const isClass = ts.isClassLike(node);
+    const hasBody = ts.isFunctionLike(node) && "body" in node && node.body !== undefined;
+    if (isClass || hasBody) {
+      const start = lineAt(node.getStart(source));
+      const own = (node as ts.NamedDeclaration).name?.getText(source) ?? `(line ${start})`;
+      parts.push({ name: `${file}: ${own}`, isClass, lines: lineAt(node.getEnd()) - start + 1 });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return parts;
+}
 
 /**
  * The rooms of the source, the lowest first, and the rooms that each imports. A new arrow is a
