@@ -1,5 +1,6 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import type { Controller } from "./controller/controller.ts";
+import { whenSettled } from "./controller/settlement.ts";
 import { PoolClosedError } from "./errors.ts";
 import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
@@ -14,7 +15,7 @@ import {
   readCallOptions,
   type TaskFunction,
 } from "./options.ts";
-import { Promise } from "./os/natives.ts";
+import { newPromise, Promise } from "./os/natives.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
@@ -198,11 +199,45 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   async each(fn: TaskFunction | string, ...args: unknown[]): Promise<unknown[]> {
     const controller = this.#requireController("call a function on each worker");
     const tasks = controller.submitToAll(recordOf(fn), args, this.#options);
-    const results = await Promise.allSettled(tasks.map((task) => controller.promise(task)));
-    return results.map((result) => {
-      if (result.status === "rejected") throw result.reason;
-      return result.value;
+    const { promise, resolve } = newPromise<void>();
+    let left = tasks.length;
+    for (const task of tasks) {
+      whenSettled(task, () => {
+        if (--left === 0) resolve();
+      });
+    }
+    await promise;
+    return tasks.map(({ state, outcome }) => {
+      if (state !== "done") throw outcome;
+      return outcome;
     });
+  }
+
+  /**
+   * Resolves when every task is settled that was submitted before; those that are submitted later
+   * do not count. `PoolClosedError` where the role is not `"controller"`.
+   *
+   * @example
+   * for (const file of files) pool.async(convert, file);
+   * await pool.idle(); // whatever came of them
+   */
+  async idle(): Promise<void> {
+    await this.#requireController("wait for its tasks").idle();
+  }
+
+  /**
+   * Resolves when `async` would not throw `QueueFullError`; at once where `queueLimit` is not set,
+   * or the pool is closed. Of several that wait as many go on as there are places.
+   *
+   * @example
+   * await using pool = await AsyncPool.open(4, { queueLimit: 100 });
+   * for await (const line of lines) {
+   *   await pool.room();
+   *   pool.async(parse, line);
+   * }
+   */
+  async room(): Promise<void> {
+    await this.#requireController("wait for room in its queue").room();
   }
 
   /** How many workers the pool has; 0 where its role is not `"controller"`. */

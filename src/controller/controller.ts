@@ -4,15 +4,18 @@ import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Supervisor, type SupervisorOwner } from "./supervisor.ts";
 import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
+import { AllSettled } from "./settled.ts";
+import { QueueLimit } from "./queue-limit.ts";
+import { notifyWaiter, promiseOf } from "./settlement.ts";
 import { Condition } from "./condition.ts";
 import type { Connection } from "./connection.ts";
-import { CancelledError, QueueFullError } from "../errors.ts";
+import { CancelledError } from "../errors.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
 import { sharesPids } from "../os/identity.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
-import { newPromise, performance, Promise, queueMicrotask } from "../os/natives.ts";
+import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import { type InitialCall, FrameSender } from "./sender.ts";
@@ -37,7 +40,6 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
  */
 export class Controller implements TaskOwner {
   readonly #backend: Backend;
-  readonly #limits: PoolLimits;
   readonly #scheduler = new Scheduler();
   readonly #estimates = new Estimates();
   readonly #values = new ValueEncoder();
@@ -56,10 +58,15 @@ export class Controller implements TaskOwner {
   #mayStart = false;
   /** The last pending task was settled, or a worker's state has changed. */
   readonly #condition = new Condition(() => this.#backend.wake());
+  readonly #queueLimit: QueueLimit;
+  readonly #allSettled = new AllSettled();
 
   constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
     this.#backend = backend;
-    this.#limits = limits;
+    this.#queueLimit = new QueueLimit(limits.queue, this.#scheduler, {
+      dispatch: () => this.#dispatch(),
+      isClosed: () => !this.#lifecycle.state.takesCalls,
+    });
     const owner = this.#ownerOfParts();
     const own = {
       ...{ backend, limits, drain, scheduler: this.#scheduler, values: this.#values },
@@ -138,7 +145,7 @@ export class Controller implements TaskOwner {
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
     this.#refuseIfClosed(fn);
-    if (this.#limits.queue !== Infinity) this.#refuseIfFull(fn);
+    this.#queueLimit.refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
     // After a silence the worker sleeps; what is done from here to the sending is done while it
     // wakes.
@@ -151,7 +158,7 @@ export class Controller implements TaskOwner {
       return task;
     }
     // Getters among the arguments have submitted others.
-    if (task.order !== this.#order - 1) this.#refuseIfFull(fn);
+    if (task.order !== this.#order - 1) this.#queueLimit.refuseIfFull(fn);
     this.#admit(task);
     return task;
   }
@@ -164,7 +171,7 @@ export class Controller implements TaskOwner {
     this.#refuseIfClosed(fn);
     const payload = this.#values.keep(args);
     const workers = [...this.#scheduler.workers];
-    this.#refuseIfFull(fn, workers.length);
+    this.#queueLimit.refuseIfFull(fn, workers.length);
     const known = this.#estimates.of(fn);
     return workers.map((worker) => {
       const task = new MessageHandle<unknown>(this.#order++, known, options, this);
@@ -238,18 +245,23 @@ export class Controller implements TaskOwner {
   }
 
   promise(task: Task): Promise<unknown> {
-    if (task.waiter !== null) return task.waiter.promise;
-    if (task.settled) {
-      return task.state === "done" ? Promise.resolve(task.outcome) : Promise.reject(task.outcome);
-    }
-    task.waiter = newPromise<unknown>();
-    return task.waiter.promise;
+    return promiseOf(task);
   }
 
   cancel(task: Task, reason: unknown): boolean {
     needStack();
     const options = reason === undefined ? undefined : { cause: reason };
     return this.#stop(task, () => new CancelledError(`${task.label} was cancelled`, options));
+  }
+
+  /** Resolves when all is settled that was submitted so far. */
+  idle(): Promise<void> {
+    return this.#allSettled.wait(this.#order, this.#pending);
+  }
+
+  /** Resolves when the queue takes another task; at once where calls are refused anyway. */
+  room(): Promise<void> {
+    return this.#queueLimit.room();
   }
 
   /** Waits until all that was submitted is settled, then lets the workers go. */
@@ -271,21 +283,6 @@ export class Controller implements TaskOwner {
     if (refusal !== null) throw refusal.error;
   }
 
-  /** `calls` more: each waits in the queue that no idle worker can take. */
-  #refuseIfFull(fn: FunctionRecord, calls = 1): void {
-    const { queue } = this.#limits;
-    if (this.#scheduler.queued + calls <= queue) return;
-    // Workers with short calls in flight may be about to be sent more.
-    needStack();
-    this.#dispatch();
-    const { queued, sets } = this.#scheduler;
-    if (queued + Math.max(0, calls - sets.idle.size) <= queue) return;
-    throw new QueueFullError(
-      `Cannot call ${fn.label}: ${queued} tasks wait for a worker, and queueLimit is ${queue}; ` +
-        "wait until some are settled, or raise it",
-    );
-  }
-
   /** Starts what can be started, and sends what was written. */
   #dispatch(now = performance.now()): void {
     this.#mayStart = false;
@@ -296,6 +293,7 @@ export class Controller implements TaskOwner {
     if (this.#scheduler.sets.mayHelp) this.#reclaimer.recalls.watch(now);
     this.#timekeeper.setAlarm(now);
     if (this.#pending > 0) this.#backend.wake();
+    if (this.#queueLimit.isAwaited) this.#queueLimit.check();
   }
 
   /** Sends a task, or fails it where its arguments cannot be sent any more. */
@@ -327,11 +325,8 @@ export class Controller implements TaskOwner {
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
     // First: to resolve a promise with an object runs what `then` of it is, be it a getter.
     const isLast = --this.#pending === 0;
-    const { waiter } = task;
-    if (waiter !== null) {
-      if (state === "done") waiter.resolve(outcome);
-      else waiter.reject(outcome);
-    }
+    notifyWaiter(task);
+    if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
   }
 
@@ -381,6 +376,7 @@ export class Controller implements TaskOwner {
 
   #changed(): void {
     this.#condition.notify();
+    if (this.#queueLimit.isAwaited) this.#queueLimit.check();
     if (!this.isExpecting) this.#backend.unref();
   }
 }

@@ -82,6 +82,7 @@ export class Lifecycle {
   /** Waits until all that was submitted is settled, then lets the workers go. */
   async close(): Promise<void> {
     this.state.close();
+    this.#owner.onChanged();
     await this.#parts.condition.wait(() => this.#owner.isIdle(), Infinity);
     if (this.state.isClosing) await this.#release(false);
     else await this.#drained;
@@ -90,6 +91,7 @@ export class Lifecycle {
   /** Cancels what is queued and what runs, and lets the workers go at once. */
   async terminate(reason: unknown): Promise<void> {
     this.state.terminate();
+    this.#owner.onChanged();
     const options = reason === undefined ? undefined : { cause: reason };
     await this.#cancelAll("its pool was terminated", options);
   }
@@ -104,6 +106,7 @@ export class Lifecycle {
       );
     }
     if (!isDraining) return;
+    this.#owner.onChanged();
     this.cancelRequeued();
     const deadline = performance.now() + timeout;
     await this.#parts.condition.wait(() => this.#owner.isIdle(), deadline);

@@ -71,10 +71,15 @@ export class PoolState {
     return this.#state === "opening" || this.#state === "open" || pending > 0;
   }
 
+  /** Whether calls are not refused. */
+  get takesCalls(): boolean {
+    return this.#broken === null && (this.#state === "open" || this.#state === "opening");
+  }
+
   /** Why a call of `fn` is refused; null where it is not. */
   refusal(fn: FunctionRecord): { readonly error: unknown } | null {
     if (this.#broken !== null) return this.#broken;
-    if (this.#state === "open" || this.#state === "opening") return null;
+    if (this.takesCalls) return null;
     return { error: new PoolClosedError(`Cannot call ${fn.label}: the pool was ${this.#how}`) };
   }
 

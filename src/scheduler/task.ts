@@ -30,6 +30,13 @@ export function bytesOf(payload: Payload | null): number {
   return payload.buffers.reduce((sum, { byteLength }) => sum + byteLength, payload.body.byteLength);
 }
 
+/** Hears of the end of a task: the two functions of its promise, or others. */
+export interface Waiter {
+  readonly promise: Promise<unknown> | null;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * One call, from `async` until it is settled. A plain record, kept small: a program may queue a
  * million of them, and hold as many handles, which is why the handle that users see (`handle.ts`)
@@ -67,7 +74,7 @@ export class Task {
    * @internal Made when somebody first asks: a task nobody looks at has no promise, and rejects
    * nothing.
    */
-  waiter: PromiseWithResolvers<unknown> | null = null;
+  waiter: Waiter | null = null;
 
   /** @internal */
   constructor(order: number, fn: KnownFunction, options: TaskOptions) {

@@ -21,6 +21,7 @@ import { priorities } from "./priorities.ts";
 import { reentering } from "./reentering.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
+import { waitingForAll } from "./waiting-for-all.ts";
 
 export const CASES: readonly Case[] = [
   opening,
@@ -38,6 +39,7 @@ export const CASES: readonly Case[] = [
   holding,
   isolation,
   limits,
+  waitingForAll,
   reentering,
   numbering,
   draining,
