@@ -312,7 +312,10 @@ export class Stage implements AsyncDisposable {
       this.pool.workers.map(({ pid }) => pid),
       pids,
     );
-    for (const { state } of this.pool.workers) assert.equal(state, "idle");
+    // One that was recalled while it was slow has to say that it knows.
+    await until("every worker to be idle", () =>
+      this.pool.workers.every(({ state }) => state === "idle"),
+    );
   }
 
   async #leftNothing(): Promise<void> {
