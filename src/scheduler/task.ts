@@ -4,7 +4,7 @@ import { idOf } from "../wire/task-id.ts";
 import { Fifo } from "../collections/fifo.ts";
 import { costOf, IN_FLIGHT_US, sum } from "./costs.ts";
 
-/** Where a task is in its life; the drawing in docs/design.md has the arrows. */
+/** Where a task is in its life; docs/design/scheduling.md has the arrows. */
 export type TaskState = "queued" | "running" | "done" | "failed" | "cancelled";
 
 /** The options of one task, checked; tasks submitted in the same way share one object. */
