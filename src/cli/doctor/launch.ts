@@ -12,7 +12,7 @@ const NO_BUN_MARK = "bsync-doctor-no-bun ";
 
 /** For `sh -c`: $1 is Bun, $2 the text to run, $3 its argument, $4 the mark. */
 const ASK =
-  `"$1" --version >/dev/null 2>&1 && exec "$1" -e "$2" "$3"; ` +
+  `"$1" --version >/dev/null 2>&1 && exec "$1" --no-install -e "$2" "$3"; ` +
   `printf '%s%s %s\\n' "$4" "$(uname -n)" "$PATH"`;
 
 const BUN = /^bunx?(?:\.exe)?$/;
