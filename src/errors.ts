@@ -1,34 +1,31 @@
 import { JSON } from "./os/natives.ts";
 
 /**
- * Every way in which bsync itself fails, each with a class and a `code` to test for.
- * An error thrown by a task is none of these: it arrives as itself.
+ * Every way in which bsync itself fails, each with a class and a `code` to test for. An error
+ * thrown by a task is none of these: it arrives unchanged.
  *
- * Messages follow one grammar, "Cannot <deed>: <what was found>; <what to do>", with no full stop.
+ * Messages follow one grammar, "Cannot <action>: <finding>; <cure>", with no full stop.
  */
 
 /**
- * On each of their prototypes: its name. Another copy of bsync, as in a bundled program, has the
- * same.
+ * The property with the class's name, on each prototype. Another copy of bsync, as in a bundled
+ * program, has the same.
  */
 const NAME = Symbol.for("bsync.error");
 
-/** Gives a class the name that it has here: a minifier may have taken it. */
+/** Restores the class's name: a minifier may have changed it. */
 function named(maker: Function, name: string): void {
   Object.defineProperty(maker, "name", { value: name, configurable: true });
   Object.defineProperty(maker.prototype, NAME, { value: name });
 }
 
-/**
- * The name of the class of bsync's, of whichever copy, that has this prototype; undefined for any
- * other.
- */
+/** The class name for a prototype of bsync's own errors, of any copy; undefined for others. */
 export function ownErrorName(prototype: object): unknown {
   return Object.getOwnPropertyDescriptor(prototype, NAME)?.value;
 }
 
 /**
- * What all of bsync's own errors extend: `error instanceof BsyncError` tells them from the task's.
+ * The base of all bsync's own errors: `error instanceof BsyncError` tells them from the task's.
  *
  * @example
  * try {
@@ -49,7 +46,7 @@ export class BsyncError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    // An own property: where nobody catches the error, Bun shows no name that a getter gives.
+    // An own property: for an uncaught error Bun shows no name from a getter.
     Object.defineProperty(this, "name", {
       value: new.target.name,
       writable: true,
@@ -59,7 +56,8 @@ export class BsyncError extends Error {
 }
 
 /**
- * What `get({ reraise: false })` rejects with: `exc` is whatever the function threw, untouched.
+ * The rejection of `get({ reraise: false })`: `exc` is the value that the function threw,
+ * unchanged.
  *
  * @example
  * const failure = await handle.get({ reraise: false }).catch((e) => e);
@@ -75,15 +73,15 @@ export class ProcException extends BsyncError {
     super("BSYNC_PROC_EXCEPTION", `the task failed with ${text}`, { cause: exc });
   }
 
-  /** What the function threw: an error of any class, or any other value. It is the `cause`, too. */
+  /** The thrown value: an error of any class, or any other value. It is the `cause`, too. */
   get exc(): unknown {
     return this.cause;
   }
 }
 
 /**
- * A task ran longer than its `timeout`, `get({ timeout })` waited longer than it was told to, or
- * workers did not answer within `openTimeout`. After `get` the task goes on; `handle.state` tells.
+ * A task ran longer than its `timeout`, `get({ timeout })` waited longer than allowed, or workers
+ * did not answer within `openTimeout`. After `get` the task goes on; see `handle.state`.
  *
  * @example
  * const slow = pool.with({ timeout: 500 }).async("() => { for (;;); }");
@@ -99,22 +97,22 @@ export class TimeoutError extends BsyncError {
   }
 }
 
-/** What is known of a worker that was lost. */
+/** Describes a lost worker. */
 export interface LostWorker {
   /** Index of the worker in its pool. */
   readonly worker: number;
   /** Its MPI rank in the pool's communicator, null for a local process. */
   readonly rank: number | null;
-  /** Its process; 0 if it ended before it had said so. */
+  /** Its process id; 0 if it ended before it reported it. */
   readonly pid: number;
-  /** How its process ended; null where a signal ended it, or nobody knows. */
+  /** Its exit code; null if a signal ended it, or it is unknown. */
   readonly exitCode: number | null;
-  /** The signal that ended it, as `"SIGKILL"`; null where none did, or nobody knows. */
+  /** The signal that ended it, as `"SIGKILL"`; null if none did, or it is unknown. */
   readonly signal: string | null;
 }
 
 /**
- * The worker that ran the task is gone, and with it the task; those it had not begun run elsewhere.
+ * The worker that ran the task is gone, and with it the task; tasks it had not begun run elsewhere.
  * The message says what may have ended it.
  *
  * @example
@@ -144,7 +142,7 @@ export class WorkerLostError extends BsyncError implements LostWorker {
 
 /**
  * The task was cancelled: by `cancel`, by `terminate`, or by one of the `drainSignals`; `cause` is
- * the reason that was given, or the name of the signal.
+ * the given reason, or the name of the signal.
  *
  * @example
  * handle.cancel("not needed");
@@ -161,8 +159,7 @@ export class CancelledError extends BsyncError {
 }
 
 /**
- * The pool is closed, or closing: it takes no more calls. What was submitted before can still be
- * asked.
+ * The pool is closed, or closing: it takes no more calls. Handles of earlier calls still work.
  *
  * @example
  * await pool.close();
@@ -179,8 +176,8 @@ export class PoolClosedError extends BsyncError {
 }
 
 /**
- * As many tasks wait for a worker as the pool's `queueLimit` says; the one that was refused is not
- * queued, and nothing that is queued is lost.
+ * As many tasks wait for a worker as the pool's `queueLimit` allows; the refused task is not
+ * queued, and no queued task is lost.
  *
  * @example
  * try {
@@ -202,9 +199,9 @@ export class QueueFullError extends BsyncError {
 
 /**
  * The function cannot travel to a worker, was not found there, or needs a variable of an enclosing
- * function, or of the main script below `AsyncPool.open`, which the message names. A top-level
- * function that is given all it needs as arguments always travels; in a compiled program, one that
- * `task()` has registered.
+ * function, or of the main script below `AsyncPool.open`; the message names it. A top-level
+ * function that gets all it needs as arguments always travels; in a compiled program, one
+ * registered by `task()`.
  *
  * @example
  * function scaleAll(factor: number) {
@@ -224,7 +221,7 @@ export class FunctionError extends BsyncError {
 
 /**
  * An argument, a result or a thrown value cannot travel; the message gives its path, as in
- * `args[0].socket`. Send the data of which it can be made again.
+ * `args[0].socket`. Send the data from which it can be rebuilt.
  *
  * @example
  * await pool.async("(x) => x", { job: Promise.resolve() }); // ValueError, of args[0].job
@@ -254,12 +251,12 @@ export class MpiError extends BsyncError {
     named(this, "MpiError");
   }
 
-  /** MPI's own error code; 0 when the failure came before MPI could be asked. */
+  /** MPI's own error code; 0 if the failure came before MPI was called. */
   readonly mpiCode: number;
-  /** MPI's own text for that code; empty when there is none. */
+  /** MPI's own text for that code; empty if there is none. */
   readonly mpiText: string;
   /**
-   * The class of that code, as `"MPI_ERR_TRUNCATE"`: the same under every MPI. Empty when there is
+   * The class of that code, as `"MPI_ERR_TRUNCATE"`, the same under every MPI; empty if there is
    * none.
    */
   readonly mpiClass: string;
@@ -272,14 +269,14 @@ export class MpiError extends BsyncError {
   }
 }
 
-/** The words of what was thrown, for a message. */
+/** The text of a thrown value, for a message. */
 export function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /**
- * An error of bsync's own, found by what it is about and not by where: nothing of its stack is the
- * program's.
+ * Removes the stack frames of an error of bsync's own: none is the program's, and the message
+ * suffices.
  */
 export function withoutFrames<E extends Error>(error: E): E {
   Object.defineProperty(error, "stack", {

@@ -1,6 +1,6 @@
 /**
- * `bsync doctor`: examines this machine, or, on the ranks of a job, the job; prints what it found
- * and what to do about it.
+ * `bsync doctor`: examines this machine or, on the ranks of a job, the job; prints its findings and
+ * their cures.
  */
 import { homedir } from "node:os";
 import { parseArgs } from "node:util";
@@ -59,7 +59,7 @@ const OPTIONS = {
 interface Options {
   readonly json: boolean;
   readonly timeoutMs: number;
-  /** The command behind `--`, and what is started in its place; null where there is none. */
+  /** The command behind `--`, and the one started instead; null if none was given. */
   readonly launch: Launch | null;
 }
 
@@ -71,7 +71,7 @@ interface Launch {
 /** The longest --timeout in seconds: a day. */
 const MOST_SECONDS = 86_400;
 
-/** The options; a text to print in the place of all else; or what is wrong with them. */
+/** The options, a request for help, or the mistake in them. */
 function parse(
   words: string[],
   launcher: Launcher | null,
@@ -122,14 +122,14 @@ export async function doctor(args: string[]): Promise<number> {
 }
 
 /**
- * ms that all it starts may take together, by what it waits for a rank: several MPIs are tried, one
- * after another.
+ * ms for all programs it starts together, by the time it waits for a rank: it tries several MPIs,
+ * one after another.
  */
 function allMs(timeoutMs: number): number {
   return 8 * timeoutMs + 60_000;
 }
 
-/** Examines all there is, tells of it as it goes, and resolves with the exit code. */
+/** Examines everything, reports as it goes, and resolves with the exit code. */
 async function examine(launcher: Launcher | null, options: Options): Promise<number> {
   limitAll(allMs(options.timeoutMs));
   const cache = new Cache(process.env);
@@ -148,7 +148,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
     settings: settingsOf(process.env),
   };
   const printing = { home: homedir(), ...style(process.stdout, process.env) };
-  // As soon as it is known: what comes next may take a while, or end this process.
+  // Printed at once: the next step may take a while, or end this process.
   const say = (text: string) => (options.json ? undefined : print(text));
   await say(printedPreface(preface, printing));
 
@@ -182,7 +182,7 @@ async function examine(launcher: Launcher | null, options: Options): Promise<num
   return code;
 }
 
-/** What is told of an MPI; outside of a job it is tried. */
+/** The facts of an MPI; outside of a job it is tried. */
 async function examineMpi(
   { family, mpirun, compiler }: Installation,
   trial: { cache: Cache; timeoutMs: number } | null,
@@ -203,7 +203,7 @@ function judged(findings: Findings): Report {
   return { ...findings, problems, ok: problems.every(({ level }) => level !== "error") };
 }
 
-/** What README.md lists under "Environment". */
+/** The variables that README.md lists under "Environment". */
 const SETTINGS = [
   "USE_MPI",
   "MPICC",

@@ -1,10 +1,10 @@
 #!/usr/bin/env bun
-/** The command `bsync`: finds the subcommand, and says what there is. */
+/** The command `bsync`: runs the subcommand, or lists them all. */
 import manifest from "../../package.json" with { type: "json" };
 import { doctor } from "./doctor.ts";
 import { speaks } from "./output.ts";
 
-/** A subcommand: gets the words that follow its name, resolves with the exit code. */
+/** A subcommand: gets the words after its name, resolves with the exit code. */
 type Command = (args: string[]) => Promise<number>;
 
 const COMMANDS: Record<string, { readonly about: string; readonly run: Command }> = {
@@ -26,7 +26,7 @@ ${Object.entries(COMMANDS)
 bsync <command> --help tells its options.
 `;
 
-/** The exit code of a command line that makes no sense. */
+/** The exit code for a wrong command line. */
 const MISUSED = 2;
 
 async function main([name = "", ...args]: string[]): Promise<number> {
@@ -39,7 +39,7 @@ async function main([name = "", ...args]: string[]): Promise<number> {
     return 0;
   }
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!.run(args);
-  // Every rank of a job is told the same.
+  // Only one rank of a job reports it.
   if (!speaks()) return MISUSED;
   const wrong = name === "" ? "no command was given" : `there is no command "${name}"`;
   process.stderr.write(`bsync: Cannot run: ${wrong}\n\n${USAGE}`);

@@ -1,4 +1,4 @@
-/** What the command prints, and who prints it: colours on a terminal only, lines as wide as it. */
+/** How the command prints, and which process: colours only on a terminal, lines as wide as it. */
 import { launcherHere } from "../mpi/launcher/ancestry.ts";
 import { findLauncher, findStrayTask, setting } from "../mpi/launcher/launcher.ts";
 import type { Environment } from "../os/settings.ts";
@@ -6,7 +6,7 @@ import type { Environment } from "../os/settings.ts";
 export interface Style {
   /** Columns of a line. */
   readonly width: number;
-  /** Puts a text in a colour, or leaves it as it is. */
+  /** Colours a text, or returns it unchanged. */
   readonly paint: (colour: Colour, text: string) => string;
 }
 
@@ -30,13 +30,13 @@ export function style(output: { isTTY?: boolean; columns?: number }, env: Enviro
   };
 }
 
-/** Does this process speak for its job? Rank 0 does, and so does one that is no rank. */
+/** Whether this process speaks for its job: rank 0 does, and a process that is no rank. */
 export function speaks(env: Environment = process.env): boolean {
   const launcher = env === process.env ? launcherHere() : findLauncher(env);
   return (launcher?.rank ?? findStrayTask(env)?.task ?? 0) === 0;
 }
 
-/** Writes to standard output. Whoever does not want to read all of it (`| head`) is no error. */
+/** Writes to standard output. A reader that stops early (`| head`) is no error. */
 export async function print(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, text);

@@ -1,9 +1,9 @@
 /**
- * Memory on its way: which bytes of which ArrayBuffer a value needs, inside the body or beside it.
+ * The memory of a value: which bytes of which ArrayBuffer it needs, inside the body or beside it.
  *
- * Views on one ArrayBuffer keep sharing it. Unless the ArrayBuffer itself is in the value, only
- * the bytes from the first to the last that a view covers travel: a view of 10 bytes on a buffer
- * of a gigabyte arrives with a buffer of 10, and therefore with another `byteOffset`.
+ * Views on one ArrayBuffer keep sharing it. Unless the ArrayBuffer itself is in the value, only the
+ * bytes from the first to the last that a view covers travel: a view of 10 bytes on a buffer of a
+ * gigabyte arrives with a buffer of 10, and therefore with another `byteOffset`.
  */
 import { ValueError } from "../errors.ts";
 import { bytesPerElement } from "./nodes.ts";
@@ -18,7 +18,7 @@ type ViewNode = [number, number, number, number, number];
 
 interface Window {
   readonly buffer: ArrayBuffer;
-  /** The node that it was first met in. */
+  /** The node in which the buffer was first met. */
   readonly node: number;
   whole: boolean;
   from: number;
@@ -27,15 +27,15 @@ interface Window {
   readonly views: ViewNode[];
 }
 
-/** Collects what the writer meets. */
+/** Collects the memories that the writer meets. */
 export class MemoryWriter {
   readonly buffers: Uint8Array[] = [];
-  /** The node that each of the buffers was first met in; -1 for memory that is the writer's own. */
+  /** The node in which each buffer was first met; -1 for memory of the writer's own. */
   readonly nodes: number[] = [];
   readonly #windows = new Map<ArrayBuffer, number>();
   readonly #memories: (Window | Uint8Array)[] = [];
 
-  /** A memory of its own; `bytes` are not copied. */
+  /** Adds a memory of the writer's own; `bytes` are not copied. */
   own(bytes: Uint8Array): number {
     return append(this.#memories, bytes) - 1;
   }
@@ -48,8 +48,7 @@ export class MemoryWriter {
   }
 
   /**
-   * Adds to `node`, which is the one at `at`, the memory, the offset and the length of a view of
-   * `type`.
+   * Adds the memory, the offset and the length of a view of `type` to `node`, which is number `at`.
    */
   view(node: ViewNode, view: ArrayBufferView<ArrayBuffer>, type: number, at: number): void {
     const index = this.#window(view.buffer, at);
@@ -98,7 +97,7 @@ export class MemoryWriter {
       to = buffer.byteLength;
     } else {
       from = to === 0 ? 0 : from - (from % alignment);
-      // An empty view may lie outside; where it points to does not matter.
+      // An empty view may lie outside; its offset does not matter.
       for (const view of window.views) view[3] = view[4] === 0 ? 0 : view[3] - from;
     }
     const placed = this.#place(new Uint8Array(buffer, from, to - from), node);
@@ -112,7 +111,7 @@ export class MemoryWriter {
   }
 }
 
-/** Hands out what arrived; each memory becomes one ArrayBuffer, when first asked for. */
+/** Hands out received memory; each memory becomes one ArrayBuffer, when first asked for. */
 export class MemoryReader {
   readonly #memories: readonly unknown[];
   readonly #buffers: readonly Uint8Array[];

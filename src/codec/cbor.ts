@@ -1,10 +1,10 @@
 /**
- * The one door to cbor-x. Its build without `eval` never loads the native addon either; records
+ * The only user of cbor-x. Its build without `eval` never loads the native addon either; records
  * and everything else that would carry state from one message to the next are off.
  *
  * Only a small part of CBOR is ever written: 32-bit integers, doubles, text, byte strings, arrays,
- * maps, and four simple values. `decodeCbor` refuses all else before cbor-x sees it, so that its
- * tags (big numbers, packed values, records, …) are out of reach of whatever bytes arrive.
+ * maps, and four simple values. `decodeCbor` refuses all else before cbor-x sees it, so that no
+ * received bytes reach its tags (big numbers, packed values, records, …).
  */
 import { Encoder } from "cbor-x/index-no-eval";
 import { ValueError } from "../errors.ts";
@@ -12,13 +12,14 @@ import { isWatched, whole } from "../os/whole.ts";
 import { readItems } from "./items.ts";
 import { lookAbove } from "./own.ts";
 
-/** cbor-x: reuse the room that this message took for the next one. Its types do not name it. */
+/** cbor-x: reuse this message's memory for the next one. Its types do not name it. */
 const RESET_BUFFER_MODE = 1024;
 /** A message longer than this does not keep its memory for the next one. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
 /**
- * What is used of cbor-x: its own types leave out the second argument of `encode`, and `useBuffer`.
+ * The used part of cbor-x: its own types leave out the second argument of `encode`, and
+ * `useBuffer`.
  */
 interface Codec {
   encode(value: unknown, options: number): Uint8Array;
@@ -26,7 +27,7 @@ interface Codec {
   useBuffer(buffer: Uint8Array): void;
 }
 
-// Its types do not tell of the options of encode, nor of useBuffer.
+// Its types leave out the options of `encode`, and `useBuffer`.
 const codec = new Encoder({
   useRecords: false,
   // Object.keys and values instead of for-in, which would ask the object's own `hasOwnProperty`.
@@ -41,7 +42,7 @@ function write(value: unknown): Uint8Array {
 /** The result is overwritten by the next call. */
 export function encodeCbor(value: unknown): Uint8Array {
   const bytes = isWatched ? whole(() => write(value)) : write(value);
-  // What cbor-x writes into must be a Buffer.
+  // cbor-x writes only into a Buffer.
   if (bytes.length > KEPT_BYTES) codec.useBuffer(Buffer.allocUnsafeSlow(8192));
   // Not a Buffer, whose `slice` would not copy.
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -71,7 +72,7 @@ function following(head: number): number {
   return count < 24 ? 0 : 1 << (count - 24);
 }
 
-/** Reads every head once; no stack is needed, because a count of what is still due will do. */
+/** Reads every head once; no stack is needed: counting the items still due is enough. */
 function checkCbor(bytes: Uint8Array, byteStrings: boolean): void {
   const end = bytes.length;
   let at = 0;
@@ -98,7 +99,7 @@ function checkCbor(bytes: Uint8Array, byteStrings: boolean): void {
     else if (major === 5) due += 2 * count;
     else if (major === 3 || (major === 2 && byteStrings)) at += count;
     else throw damaged();
-    // Every item takes a byte at least.
+    // Every item takes at least one byte.
     if (due > end - at) throw damaged();
   }
   if (at !== end) throw damaged();

@@ -1,4 +1,4 @@
-/** Errors: what of them travels. How they are made again is in rebuilt.ts. */
+/** Errors: which parts of them travel. rebuilt.ts makes them again. */
 import { KNOWN, type Level, lineageOf, makerOf } from "./known.ts";
 import { append } from "./own.ts";
 import { isNative } from "./refusal.ts";
@@ -7,11 +7,11 @@ import type { EncodeContext } from "./types.ts";
 
 export const Flag = { OwnMessage: 1, OwnName: 2, ShownMessage: 4, ShownName: 8 } as const;
 
-/** The part of an error that is no cell. */
+/** The part of an error that is not in cells. */
 export interface Failure {
-  /** Place in KNOWN of the nearest class known everywhere. */
+  /** Index in KNOWN of the nearest class known everywhere. */
   readonly base: number;
-  /** The classes in front of that, the error's own first. */
+  /** The classes in front of `base`, the error's own first. */
   readonly levels: readonly Level[];
   readonly flags: number;
   readonly message: string;
@@ -19,30 +19,30 @@ export interface Failure {
   readonly stack: string | null;
 }
 
-/** What an error tells by something that is none of its own properties. */
+/** A property of an error that is not one of its own. */
 export interface Told {
   readonly key: PropertyKey;
-  /** What the method of that name returns. */
+  /** True if `value` is the result of the method `key`. */
   readonly isResult: boolean;
   readonly value: unknown;
 }
 
-/** All that an error tells. */
+/** All of an error that travels. */
 export interface Description {
   readonly failure: Failure;
-  /** Own properties that are not enumerable; `cause` and `errors` are as a rule. */
+  /** Own properties that are not enumerable, as `cause` and `errors` usually are. */
   readonly hidden: readonly PropertyKey[];
-  /** What its prototypes tell: getters, and what stands there as a value. */
+  /** From its prototypes: the values of getters, and values that stand there. */
   readonly inherited: readonly Told[];
   readonly shown: readonly PropertyKey[];
 }
 
-/** What the language keeps out of sight, and is as good as what it shows. */
+/** Not enumerable by the language's rules, yet as good as enumerable properties. */
 export const GIVEN: readonly PropertyKey[] = ["cause", "errors", "error", "suppressed"];
 
-/** Of these the parts of a `Failure` speak. */
+/** Properties that `Failure` holds. */
 const APART = new Set<PropertyKey>(["message", "name", "stack", "constructor"]);
-/** Where an error was made, as the engine notes it when it feels like it. */
+/** Where an error was made; the engine adds these now and then. */
 const PLACES = new Set<PropertyKey>([
   "line",
   "column",
@@ -51,7 +51,7 @@ const PLACES = new Set<PropertyKey>([
   "originalColumn",
 ]);
 
-/** Never throws: what a hostile error refuses to tell is left out. */
+/** Never throws: properties that a hostile error refuses to give are left out. */
 export function describeError(error: object, context: EncodeContext): Description {
   const { base, between } = lineageOf(error);
   const message = tell(error, "message");
@@ -80,9 +80,9 @@ function levelOf(prototype: object, context: EncodeContext): Level[] {
   try {
     references = originOf(maker) ?? context.classOf(maker, prototype) ?? [];
   } catch {
-    // The error is worth more than its class.
+    // An error without its class is better than none.
   }
-  // What the runtime puts between an error of its own and that one's class is none.
+  // A prototype that the runtime puts between its own error and that error's class is no class.
   return maker === null && references.length === 0 ? [] : [{ name: nameOf(prototype), references }];
 }
 
@@ -120,7 +120,7 @@ function ownKeys(error: object): Pick<Description, "hidden" | "shown"> {
   return { hidden, shown };
 }
 
-/** Methods whose results are told: those that a rebuilt error may be unable to call. */
+/** Methods whose results are sent: a rebuilt error may be unable to call them. */
 const TEXT = "toString";
 const JSON_METHOD = "toJSON";
 
@@ -141,7 +141,7 @@ function inheritedOf(error: object, between: readonly object[]): Told[] {
       }
     }
   }
-  // An error that was rebuilt has them itself.
+  // A rebuilt error has them as its own.
   for (const key of [TEXT, JSON_METHOD]) {
     if (typeof propertyOf(error, key)?.value === "function") addResult(told, error, key);
   }
@@ -161,7 +161,7 @@ function addResult(told: Map<PropertyKey, Told>, error: object, key: PropertyKey
   if (value !== undefined) told.set(key, { key, isResult: true, value });
 }
 
-/** What a method without arguments returns; undefined if it cannot. */
+/** The result of a method without arguments; undefined if it cannot be called. */
 export function resultOf(error: object, key: PropertyKey): unknown {
   try {
     const method: unknown = Reflect.get(error, key);
@@ -172,8 +172,8 @@ export function resultOf(error: object, key: PropertyKey): unknown {
 }
 
 /**
- * How a symbol is called on every side: one of the language's, or a registered one. Null for any
- * other.
+ * The name of a symbol on every side: of the language's symbols and of registered ones. Null for
+ * others.
  */
 export function nameOfSymbol(symbol: symbol): string | null {
   const registered = Symbol.keyFor(symbol);
@@ -183,7 +183,7 @@ export function nameOfSymbol(symbol: symbol): string | null {
   return Reflect.get(Symbol, key) === symbol ? key : null;
 }
 
-/** The symbol of that name. */
+/** The symbol of a name. */
 export function symbolOf(name: string): symbol | undefined {
   if (name.startsWith("for ")) return Symbol.for(name.slice(4));
   const symbol: unknown = Reflect.get(Symbol, name);

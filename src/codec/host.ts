@@ -1,21 +1,21 @@
-/** Objects that are the runtime's own, as far as the engine carries them to another process. */
+/** The runtime's own objects, as far as the engine carries them to another process. */
 import { resolve } from "node:path";
 
-/** Loaded when it is first asked: most programs never do. */
+/** Loaded when first used: most programs never use it. */
 function engine(): typeof import("bun:jsc") {
   return process.getBuiltinModule("bun:jsc") as typeof import("bun:jsc");
 }
 
-/** In the description of an object's structure the name of its class stands behind two numbers. */
+/** In the description of an object's structure its class name stands behind two numbers. */
 const CLASS = /\(Structure \w+:\[\w+\/\d+, ([^,]+), /;
 
 /**
- * Whether an object is made of nothing but its properties, though its class is the runtime's:
- * `fs.Stats` is, a URL is not. Of such a thing structured clone makes a plain object.
+ * Whether an object consists of its properties alone, though its class is the runtime's: `fs.Stats`
+ * does, a URL does not. Structured clone makes a plain object of it.
  */
 export function isMadeOfProperties(value: object): boolean {
   if (CLASS.exec(engine().jscDescribe(value))?.[1] !== "Object") return false;
-  // Some have the same name, and all that they are elsewhere; they show no property.
+  // Some objects of that name have their state elsewhere; they show no property.
   if (Object.keys(value).length > 0) return true;
   try {
     structuredClone(value);
@@ -26,8 +26,8 @@ export function isMadeOfProperties(value: object): boolean {
 }
 
 /**
- * What the engine writes of an object of the runtime, as a KeyObject; null if it cannot, or if
- * what is read from it would be something else, as where the object itself stays in this process.
+ * The engine's bytes for an object of the runtime, as a KeyObject. Null if the engine cannot write
+ * it, or would read back something else, as where the object itself stays in this process.
  */
 export function hostBytes(value: object): Uint8Array<ArrayBuffer> | null {
   try {
@@ -44,7 +44,7 @@ export function hostBytes(value: object): Uint8Array<ArrayBuffer> | null {
   }
 }
 
-/** The object that `hostBytes` has written; null for damaged bytes. */
+/** The object of bytes by `hostBytes`; null if they are damaged. */
 export function hostFrom(bytes: Uint8Array): object | null {
   try {
     const value: unknown = engine().deserialize(bytes.slice().buffer);
@@ -54,7 +54,7 @@ export function hostFrom(bytes: Uint8Array): object | null {
   }
 }
 
-/** A file by a path that means the same in another folder. */
+/** The same file by an absolute path. */
 function located(blob: Blob): Blob {
   const { name } = blob as { name?: unknown };
   if (typeof name !== "string") throw new TypeError("it is no file with a path");

@@ -1,6 +1,6 @@
 /**
- * CBOR read without cbor-x, which assigns: for a process whose prototypes would take what is
- * assigned. Slower, and only for bytes that `decodeCbor` has checked.
+ * Reads CBOR without cbor-x. cbor-x assigns properties, and changed prototypes would intercept
+ * that. Slower, and only for bytes that `decodeCbor` has checked.
  */
 import { append, define } from "./own.ts";
 
@@ -51,7 +51,7 @@ class Items {
     return this.#view.getFloat64(this.#at - 8);
   }
 
-  /** The number that a head announces, or is. */
+  /** The number that follows a head, or is in it. */
   #count(count: number): number {
     if (count < 24) return count;
     const width = 1 << (count - 24);

@@ -1,12 +1,12 @@
-/** Looking at values: of what kind one is, by what the engine knows, not by what it pretends. */
+/** The kinds of values, by what the engine knows of them, not by what they pretend. */
 import types from "node:util/types";
 import { hostBytes, isMadeOfProperties } from "./host.ts";
 import { isBound, isOrdinary } from "./refusal.ts";
 
-/** The bytes of a Blob that has them in memory, else null. */
+/** The bytes of a Blob if they are in memory, else null. */
 export function bytesOf(blob: Blob): Uint8Array | null {
   const reading = blob.bytes();
-  // A file that cannot be read is none of our affair.
+  // A file that cannot be read is no error here.
   reading.catch(() => {});
   const bytes: unknown = Bun.peek(reading);
   return bytes instanceof Uint8Array ? bytes : null;
@@ -17,7 +17,7 @@ export function isError(value: object): boolean {
   return types.isNativeError(value) || value instanceof Error;
 }
 
-/** Whether there is a kind for it. */
+/** Whether the format has a kind for a value. */
 export function isCarried(value: object): boolean {
   try {
     if (ArrayBuffer.isView(value)) return isAttached(value.buffer);
@@ -35,7 +35,7 @@ export function isCarried(value: object): boolean {
     if (isBound(prototype)) return false;
     return isMadeOfProperties(value) || hostBytes(value) !== null;
   } catch {
-    // A proxy that throws, or is revoked.
+    // A proxy threw, or is revoked.
     return false;
   }
 }
@@ -44,7 +44,7 @@ function isAttached(buffer: ArrayBufferLike): boolean {
   return buffer instanceof ArrayBuffer && !buffer.detached;
 }
 
-/** The primitive in a boxed one. */
+/** The primitive in a boxed primitive. */
 export function unbox(value: object): unknown {
   if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
   if (types.isStringObject(value)) return String.prototype.valueOf.call(value);

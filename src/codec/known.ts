@@ -1,4 +1,4 @@
-/** The classes of errors that every side knows, and how the other classes of an error are told. */
+/** The error classes that every side knows, and the description of an error's other classes. */
 import * as own from "../errors.ts";
 import { append } from "./own.ts";
 import { isNative } from "./refusal.ts";
@@ -6,7 +6,7 @@ import type { ClassReference } from "./types.ts";
 
 export type ErrorClass = new (...args: never[]) => Error;
 
-/** By their place in this list; new ones go to the end. */
+/** The index in this list is the number on the wire: add new classes at the end. */
 export const KNOWN: readonly ErrorClass[] = [
   Error,
   EvalError,
@@ -29,27 +29,27 @@ export const KNOWN: readonly ErrorClass[] = [
   own.ValueError,
   own.MpiError,
 ];
-/** Those from here on are made as an Error: their constructors want what only bsync knows. */
+/** From this index on, errors are made as an Error: their constructors need internals of bsync. */
 export const FIRST_OWN = KNOWN.indexOf(own.BsyncError);
 
 const prototypes: readonly object[] = KNOWN.map(({ prototype }) => prototype);
 
-/** A class of an error that is none of those. */
+/** A class of an error that is not in KNOWN. */
 export interface Level {
   readonly name: string;
-  /** Where it is exported from. */
+  /** The places that export it. */
   readonly references: readonly ClassReference[];
 }
 
-/** What an error inherits from. */
+/** The classes that an error inherits from. */
 export interface Lineage {
-  /** Place in KNOWN of the nearest class known everywhere. */
+  /** Index in KNOWN of the nearest class known everywhere. */
   readonly base: number;
-  /** The prototypes in front of it, the error's own first. */
+  /** The prototypes in front of `base`, the error's own first. */
   readonly between: readonly object[];
 }
 
-/** Longer chains are taken for a hostile proxy's. */
+/** A longer chain comes from a hostile proxy. */
 const MOST_LEVELS = 100;
 
 /** Never throws. */
@@ -64,12 +64,14 @@ export function lineageOf(error: object): Lineage {
       next = Object.getPrototypeOf(next);
     }
   } catch {
-    // A proxy, somewhere above: what was found so far counts.
+    // A proxy in the chain threw: the prototypes found so far count.
   }
   return { base: 0, between };
 }
 
-/** Of this realm, of another copy of bsync, or of another realm: there the class of that name. */
+/**
+ * The index in KNOWN: by identity; by name for classes of another copy of bsync or another realm.
+ */
 function placeOf(prototype: object): number {
   const place = prototypes.indexOf(prototype);
   if (place >= 0) return place;
@@ -86,7 +88,7 @@ function isOfThisRealm(maker: Function): boolean {
   return maker instanceof Function;
 }
 
-/** The class that a prototype belongs to: its own `constructor`. */
+/** The class of a prototype: its own `constructor`. */
 export function makerOf(prototype: object): Function | null {
   const maker: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
   return typeof maker === "function" ? maker : null;

@@ -13,13 +13,13 @@
 export const Kind = {
   /** key, cell, key, cell, … */
   Object: 0,
-  /** The same with a null prototype. */
+  /** As Object, with a null prototype. */
   Bare: 1,
   /** cell, cell, … */
   Array: 2,
   /** length, then key, cell, …: arrays with holes, or with properties beside their elements. */
   Sparse: 3,
-  /** view type, memory: an array of nothing but numbers. */
+  /** view type, memory: an array of numbers only. */
   Numbers: 4,
   /** key cell, cell, … */
   Map: 5,
@@ -35,14 +35,13 @@ export const Kind = {
   /** view type, memory, byte offset, length in elements */
   View: 11,
   /**
-   * base, classes, flags, message, name, stack, numbers of hidden and of inherited properties,
-   * then key, cell, … of these, and of those that are shown. A class is `[name, module, name in
-   * it, …]`.
+   * base, classes, flags, message, name, stack, numbers of hidden and of inherited properties, then
+   * key, cell, … of hidden, inherited and shown ones. A class is `[name, module, name in it, …]`.
    */
   Error: 12,
   /** memory, type, then for a File name and lastModified */
   Blob: 13,
-  /** memory: as the engine itself writes such a thing for another process. */
+  /** memory: the engine's own bytes for another process. */
   Host: 14,
 } as const;
 
@@ -53,15 +52,15 @@ export const Pair = {
   Utf16: 1,
   /** A memory of UTF-8: long strings. */
   Utf8: 2,
-  /** The number that the context gave. */
+  /** The context's number for the function. */
   Function: 3,
   /** As a key: the name of a symbol. */
   Symbol: 4,
-  /** As a key: the name of a method, of which the value is the result. */
+  /** As a key: the name of a method whose result is the value. */
   Result: 5,
 } as const;
 
-/** The constructors of views; the place in this list is the type on the wire. */
+/** The constructors of views; the index in this list is the type on the wire. */
 export const VIEW_TYPES = [
   Int8Array,
   Uint8Array,

@@ -1,37 +1,36 @@
 /**
- * Own properties, whatever the prototypes say. To assign one is to ask the prototypes first: where
- * `Object.prototype` is frozen no `toString` can be assigned, and a setter takes what was meant to
- * be kept. To define each takes five times as long: so it is looked, once for each value, whether
- * there is any reason to.
+ * Own properties, whatever the prototypes say. An assignment asks the prototypes first: where
+ * `Object.prototype` is frozen no `toString` can be assigned, and a setter swallows the value. A
+ * definition takes five times as long: so each value is checked once for a reason to define.
  */
 const OBJECT = Object.prototype;
 const ARRAY = Array.prototype;
 const { defineProperty } = Object;
 const { ownKeys } = Reflect;
 
-/** Properties of `Object.prototype` itself: methods, and `__proto__`. */
+/** The number of properties of `Object.prototype` itself: methods, and `__proto__`. */
 const KEYS = 12;
 
 let ordinary = true;
 
 /**
- * Looks whether the prototypes are the language's own, with nothing added; before a value is
- * encoded or decoded. An element that was defined on `Array.prototype` shows in its length.
+ * Checks whether the prototypes are the language's own, with nothing added; called before a value
+ * is encoded or decoded. An element on `Array.prototype` shows in its length.
  */
 export function lookAbove(): boolean {
   ordinary = ARRAY.length === 0 && ownKeys(OBJECT).length === KEYS;
   return ordinary;
 }
 
-/** The same, as it was when it was last looked. */
+/** The result of the last `lookAbove`. */
 export function nothingAbove(): boolean {
   return ordinary;
 }
 
-/** Shorter names no object inherits, as long as nothing was added. */
+/** No object inherits a shorter name, as long as nothing was added. */
 const SHORTEST = "valueOf".length;
 
-/** Whether an ordinary object has a property of that name by itself. */
+/** Whether an ordinary object inherits a property of that name. */
 export function isInherited(key: string): boolean {
   return key.length >= SHORTEST && key in OBJECT;
 }
@@ -43,7 +42,7 @@ export function define(
   value: unknown,
   enumerable: boolean,
 ): void {
-  // Without a prototype: that of all objects may have a `get`.
+  // No prototype: `Object.prototype` may have a `get`.
   const property = { __proto__: null, value, enumerable, writable: true, configurable: true };
   defineProperty(target, key, property);
 }
@@ -67,7 +66,7 @@ export function append<T>(list: T[], item: T): number {
   return list.length;
 }
 
-/** Adds several. */
+/** Adds several elements. */
 export function appendAll<T>(list: T[], ...items: T[]): void {
   for (let i = 0; i < items.length; i++) append(list, items[i]!);
 }

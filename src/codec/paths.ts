@@ -2,7 +2,7 @@
 import { Kind } from "./nodes.ts";
 import { JSON } from "../os/natives.ts";
 
-/** What the writer knows when it stops: nodes, and where each was first met. */
+/** The writer's state when it stops: nodes, and where each was first met. */
 export interface Trail {
   readonly nodes: readonly (readonly unknown[])[];
   readonly parents: readonly number[];
@@ -29,7 +29,7 @@ export function pathOf(root: string, at: number, slot: number, trail: Trail): st
 
 function step(node: readonly unknown[], slot: number): string {
   switch (node[0]) {
-    // Where no key stands before the slot, listing the keys is what failed.
+    // If no key stands before the slot, listing the keys has failed.
     case Kind.Object:
     case Kind.Bare:
     case Kind.Error:
@@ -54,7 +54,7 @@ function step(node: readonly unknown[], slot: number): string {
 
 function property(key: unknown): string {
   if (typeof key === "number") return `[${key}]`;
-  // Long, or not well formed.
+  // A long key, or one that is not well formed.
   if (typeof key !== "string") return '["…"]';
   if (NAME.test(key)) return `.${key}`;
   return /^(?:0|[1-9]\d{0,9})$/.test(key) ? `[${key}]` : `[${JSON.stringify(key)}]`;

@@ -1,13 +1,13 @@
 /**
- * Format 1: plain objects and arrays of scalars, each met once, as a copy that cbor-x can take as
- * it is. Whatever is not of the kind stops the scan, and the graph goes on from where it stood:
- * the copies are handed over, so that no getter runs twice.
+ * Format 1: plain objects and arrays of scalars, each met once, copied so that cbor-x can take them
+ * unchanged. Any other value stops the scan, and the graph goes on from there: it gets the copies,
+ * so that no getter runs twice.
  */
 import { Elements, elementsOf } from "./arrays.ts";
 import { append, isInherited } from "./own.ts";
 import { OUT_OF_BAND_BYTES } from "./types.ts";
 
-/** Fewer objects than this are found faster one by one. */
+/** Fewer objects than this are found faster by a linear search. */
 const FEW = 8;
 
 /** Originals to their shallow copies; children that were scanned to the end are replaced. */
@@ -36,11 +36,11 @@ export class Copies {
 
 /** Deeper trees are graphs: cbor-x calls itself for every level. */
 const MOST_LEVELS = 64;
-/** Longer arrays of nothing but numbers are better off as a typed array, which graphs do. */
+/** Longer arrays of numbers only are cheaper as a typed array, which graphs use. */
 export const MANY_NUMBERS = 256;
 
 /**
- * The copy of `value` if it is plain, else null. A `fresh` array is known to be only its elements.
+ * The copy of `value` if it is plain, else null. A `fresh` array is known to hold only elements.
  */
 export function copyPlain(value: object, copies: Copies, fresh: boolean): object | null {
   return fresh && Array.isArray(value) ? copyElements(value, copies, 0) : copy(value, copies, 0);
@@ -60,7 +60,7 @@ function copy(value: object, copies: Copies, levels: number): object | null {
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
     const child = result[key];
-    // What it is given where it is decoded, the prototype there may refuse.
+    // The prototype may refuse such a key where it is decoded.
     if (isInherited(key) || !isSound(key)) return null;
     if (typeof child === "object" && child !== null) {
       const inner = copy(child, copies, levels + 1);
@@ -91,7 +91,7 @@ function copyElements(value: unknown[], copies: Copies, levels: number): object 
   return result;
 }
 
-/** Whether cbor-x carries it exactly. */
+/** Whether cbor-x carries a value exactly. */
 export function isPlainScalar(value: unknown): boolean {
   switch (typeof value) {
     case "number":

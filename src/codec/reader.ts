@@ -1,4 +1,4 @@
-/** Format 2, inwards. Nothing is believed: every number is checked before it is used. */
+/** Format 2, decoded. Nothing is trusted: every number is checked before it is used. */
 import { BsyncError, ValueError } from "../errors.ts";
 import { isIndex } from "./arrays.ts";
 import { decodeCbor } from "./cbor.ts";
@@ -24,7 +24,7 @@ export function readGraph(encoded: Encoded, context: DecodeContext): unknown {
   }
 }
 
-/** What is left to be done for an error. */
+/** What remains to be done for an error. */
 interface Rebuilt {
   readonly failure: Failure;
   readonly told: Told[];
@@ -48,7 +48,7 @@ class GraphReader {
     this.#memory = new MemoryReader(list(memories), encoded.buffers);
   }
 
-  /** First every object, still empty, then what they hold: cycles need nothing more. */
+  /** First every object, still empty, then their contents: so cycles need no extra work. */
   read(): unknown {
     for (const node of this.#nodes) append(this.#values, this.#make(list(node)));
     const root = this.#cell(this.#root);
@@ -96,7 +96,7 @@ class GraphReader {
   #numbers(node: unknown[]): number[] {
     const bytes = this.#memory.bytes(node[2]);
     if (node[1] !== INT32 && node[1] !== FLOAT64) throw damaged();
-    // Inside the body nothing is aligned.
+    // Bytes inside the body are not aligned.
     const aligned = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(bytes);
     const { buffer, byteOffset, byteLength } = aligned;
     const packed =
@@ -203,7 +203,7 @@ class GraphReader {
         define(value, name, child, true);
       }
     }
-    // Last: an array that is made long at once is stored as a sparse one.
+    // Last: an array that gets its length at once is stored as a sparse one.
     value.length = length;
   }
 
@@ -221,7 +221,7 @@ class GraphReader {
     }
   }
 
-  /** What a property of an error is called. */
+  /** The key of an error's property. */
   #key(cell: unknown): Pick<Told, "key" | "isResult"> {
     if (!Array.isArray(cell)) return { key: text(cell), isResult: false };
     if (cell[0] === Pair.Result) return { key: text(cell[1]), isResult: true };
@@ -229,7 +229,7 @@ class GraphReader {
     return { key: symbolOf(text(cell[1])) ?? fail(), isResult: false };
   }
 
-  /** What a cell stands for. */
+  /** The value of a cell. */
   #cell(cell: unknown): unknown {
     if (typeof cell !== "object" || cell === null) return cell;
     if (!Array.isArray(cell)) throw damaged();

@@ -1,12 +1,12 @@
 /**
- * Errors, made again.
+ * Rebuilds errors.
  *
- * An error is rebuilt without its class's constructor, which may want other arguments or do
- * things: `Reflect.construct(Error, [], Class)` gives an object of the class that the engine itself
- * knows for an error (`Error.isError`, the console), which `Object.create` would not.
+ * An error is rebuilt without its class's constructor, which may want other arguments or have
+ * effects: `Reflect.construct(Error, [], Class)` gives an object of the class that the engine
+ * itself knows for an error (`Error.isError`, the console), which `Object.create` would not.
  *
- * What a class keeps in private fields is gone then. So what its getters, `toString` and `toJSON`
- * told there is sent along, and stands as the error's own wherever those tell something else here.
+ * The private fields of its class are lost. So the results of its getters, `toString` and `toJSON`
+ * are sent along, and become the error's own properties wherever the rebuilt error gives others.
  */
 import { ValueError } from "../errors.ts";
 import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./errors.ts";
@@ -16,8 +16,7 @@ import { standIn } from "./standins.ts";
 import type { DecodeContext } from "./types.ts";
 
 /**
- * Makes the error; its cells (cause, own properties) are for the caller to define, then
- * `finishError`.
+ * Makes the error. The caller defines its cells (cause, own properties), then calls `finishError`.
  */
 export function rebuildError(failure: Failure, context: DecodeContext): Error {
   const { base, levels, flags, message, name, stack } = failure;
@@ -32,13 +31,16 @@ export function rebuildError(failure: Failure, context: DecodeContext): Error {
   return error;
 }
 
-/** Once all it holds is there: what it tells otherwise than it did over there becomes its own. */
+/**
+ * Call once the error's cells are defined: values that differ here from the sender's become its
+ * own.
+ */
 export function finishError(error: Error, failure: Failure, inherited: readonly Told[]): void {
   for (const { key, isResult, value } of inherited) {
     if (isResult) {
       if (isSame(resultOf(error, key), value)) continue;
       define(error, key, () => value, false);
-      // The engine asks this one first.
+      // The engine asks `Symbol.toPrimitive` first.
       if (key === "toString" && Symbol.toPrimitive in error) {
         define(error, Symbol.toPrimitive, () => value, false);
       }
@@ -49,7 +51,7 @@ export function finishError(error: Error, failure: Failure, inherited: readonly 
   if (tell(error, "name") !== name) define(error, "name", name, false);
 }
 
-/** Whether a property tells what it told there; a getter may throw here. */
+/** Whether a property has the sender's value; a getter may throw here. */
 function reads(error: Error, key: PropertyKey, there: unknown): boolean {
   try {
     return isSame(Reflect.get(error, key), there);
@@ -58,7 +60,7 @@ function reads(error: Error, key: PropertyKey, there: unknown): boolean {
   }
 }
 
-/** Of two objects it cannot be told: what was computed here is as good. */
+/** Two objects cannot be compared: the one computed here is as good. */
 function isSame(here: unknown, there: unknown): boolean {
   if (typeof there === "object" && there !== null) {
     return typeof here === "object" && here !== null;
@@ -66,7 +68,7 @@ function isSame(here: unknown, there: unknown): boolean {
   return Object.is(here, there);
 }
 
-/** The class itself; or one of its name, on top of the nearest one that can be found here. */
+/** The class itself, or a stand-in of its name on top of the nearest class found here. */
 function classOf(known: ErrorClass, levels: readonly Level[], context: DecodeContext): Function {
   let result: Function | null = null;
   let at = 0;
@@ -85,7 +87,7 @@ function find({ references }: Level, context: DecodeContext): Function | null {
       const found = context.classFor(reference);
       if (typeof found === "function" && found.prototype instanceof Error) return found;
     } catch {
-      // It is not to be had here.
+      // The class is not to be had here.
     }
   }
   return null;

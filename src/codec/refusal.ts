@@ -1,18 +1,18 @@
-/** What cannot travel, what it is called in the message, and what to do instead. */
+/** Values that cannot travel: their names in messages, and what to do instead. */
 import types from "node:util/types";
 
 const functionText = Function.prototype.toString;
-/** What `[].values()` and async generators inherit from, in the end. */
+/** The topmost prototypes of `[].values()` and of async generators. */
 const IteratorPrototype = above(above([].values()));
 const AsyncIteratorPrototype = above(above(async function* () {}.prototype as object));
 
-/** Prototypes of things that are bound to their process, though the engine would copy them. */
+/** Prototypes of objects that are bound to their process, though the engine would copy them. */
 const BOUND = new Set<unknown>([IteratorPrototype, AsyncIteratorPrototype]);
 
 const { getBuiltinModule } = process;
 let hasEmitter = false;
 
-/** `node:events` is loaded when something is first asked about: that takes 3 ms. */
+/** `node:events` is loaded with the first question: that takes 3 ms. */
 function bound(): ReadonlySet<unknown> {
   if (!hasEmitter) BOUND.add(getBuiltinModule("node:events").EventEmitter.prototype);
   hasEmitter = true;
@@ -21,9 +21,7 @@ function bound(): ReadonlySet<unknown> {
 
 const ordinary = new WeakMap<object, boolean>();
 
-/**
- * Whether objects of this prototype are ordinary: their own properties are all there is to them.
- */
+/** Whether objects of this prototype are ordinary: their own properties are all their state. */
 export function isOrdinary(prototype: object): boolean {
   let known = ordinary.get(prototype);
   if (known === undefined) {
@@ -36,7 +34,7 @@ export function isOrdinary(prototype: object): boolean {
   return known;
 }
 
-/** Whether objects of this prototype are bound to their process, whatever they are made of. */
+/** Whether objects of this prototype are bound to their process, whatever they consist of. */
 export function isBound(prototype: object): boolean {
   for (let next: object | null = prototype; next !== null; next = above(next)) {
     if (bound().has(next)) return true;
@@ -48,14 +46,14 @@ function above(object: object | null): object | null {
   return object === null ? null : (Object.getPrototypeOf(object) as object | null);
 }
 
-/** Whether a prototype is the engine's, so that its objects hold what no property shows. */
+/** Whether a prototype is the engine's: its objects have state that no property shows. */
 function isHost(prototype: object): boolean {
   if (prototype === Object.prototype) return false;
   if (bound().has(prototype)) return true;
   const own: Readonly<Record<string, PropertyDescriptor>> =
     Object.getOwnPropertyDescriptors(prototype);
   const maker = (own["constructor"] as PropertyDescriptor | undefined)?.value as unknown;
-  // Another realm has an Object of its own.
+  // Another realm has its own Object.
   if (typeof maker === "function") return isNative(maker) && maker.name !== "Object";
   return Object.values(own).some(({ value, get }) => isNative(value) || isNative(get));
 }
@@ -69,7 +67,8 @@ export function isNative(value: unknown): boolean {
 }
 
 /**
- * Objects of a class that mean something in this process only are refused, with what to do instead.
+ * Refuses objects of a class that have a meaning only in this process; `advice`: what to do
+ * instead.
  */
 export function bindToProcess(maker: Function, advice: string): void {
   BOUND.add(maker.prototype);
@@ -88,7 +87,7 @@ const ADVICE: Record<string, string> = {
   Generator: "pass its values, as in `[...values]`",
   AsyncGenerator: "pass its values, as in `await Array.fromAsync(values)`",
   Iterator: "pass its values, as in `[...values]`",
-  // Those in memory do travel.
+  // A Blob in memory does travel.
   Blob: "pass its path, or its bytes, as in `await file.bytes()`",
   URL: "pass its `href`",
   URLSearchParams: "pass its text",

@@ -36,13 +36,13 @@ const results: Encoded[] = Array.from({ length: ROOM + 1 }, (_, length) => ({
   buffers: NO_BUFFERS,
 }));
 
-// A double is moved byte by byte through these: no view on the other's memory has to be made.
+// A double is moved byte by byte through these: that takes no new view on other memory.
 const double = new Float64Array(1);
 const doubleBytes = new Uint8Array(double.buffer);
 
 /**
- * Null if `value` is not of the kind. `fresh` says that an array is known to be ordinary, without
- * properties beside its elements: looking costs more than encoding it.
+ * Null for any other `value`. `fresh`: the array is known to be ordinary, without properties beside
+ * its elements; checking that costs more than encoding it.
  */
 export function encodeScalars(value: unknown, fresh: boolean): Encoded | null {
   if (typeof value !== "object" || value === null) {
@@ -52,7 +52,7 @@ export function encodeScalars(value: unknown, fresh: boolean): Encoded | null {
   }
   if (!Array.isArray(value) || value.length > MOST_ELEMENTS) return null;
   const count = value.length;
-  // Where there are elements above it, a hole shows those.
+  // Elements on the prototype show through a hole.
   if (!fresh && (elementsOf(value) !== Elements.Stored || !lookAbove())) return null;
   bytes[0] = count;
   let at = 1;
@@ -65,7 +65,7 @@ export function encodeScalars(value: unknown, fresh: boolean): Encoded | null {
   return results[at]!;
 }
 
-/** Writes one value and returns where the next goes, or -1. */
+/** Writes one value; returns the next position, or -1. */
 function put(value: unknown, at: number): number {
   if (at > ROOM - 9) return -1;
   switch (typeof value) {
@@ -149,9 +149,7 @@ export function decodeScalars(body: Uint8Array, start = 0, end = body.length): u
   return value;
 }
 
-/**
- * The elements of a literal are defined, where those of a loop are assigned; most calls have a few.
- */
+/** A literal defines its elements, a loop assigns them; most calls have few arguments. */
 function takeArray(body: Uint8Array, count: number): unknown[] {
   switch (count) {
     case 0:
@@ -173,9 +171,9 @@ function takeArray(body: Uint8Array, count: number): unknown[] {
   return array;
 }
 
-/** Where `take` reads; a variable of the module, so that it can return the value alone. */
+/** The position of `take`; a variable of the module, so that `take` returns the value alone. */
 let at = 0;
-/** Where it must not read any more. */
+/** The end of the bytes that `take` may read. */
 let limit = 0;
 
 function take(body: Uint8Array): unknown {

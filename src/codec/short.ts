@@ -1,7 +1,4 @@
-/**
- * Values in a few letters, for a line that is to be read by people. No code of the values' own is
- * run.
- */
+/** Values in a few letters, for people to read. No code of the values' own is run. */
 import types from "node:util/types";
 import { JSON } from "../os/natives.ts";
 
@@ -83,9 +80,7 @@ function shortProperties(value: Record<string, unknown>, level: number): string 
   return `{ ${parts.join(", ")}${rest > 0 ? `, … ${rest} more` : ""} }`;
 }
 
-/**
- * As it would be written; the middle of what is longer is left out, for paths differ at their end.
- */
+/** Quotes a text; of a long one the middle is left out, for paths differ at their end. */
 function quoted(text: string): string {
   const shown =
     text.length <= MOST_LETTERS
@@ -94,7 +89,7 @@ function quoted(text: string): string {
   return JSON.stringify(shown.toWellFormed());
 }
 
-/** In one line, with nothing that a terminal would obey. */
+/** In one line, without characters that control a terminal. */
 export function oneLine(text: string): string {
   return text.replace(/[\s\p{Cc}]+/gu, " ").trim();
 }

@@ -1,9 +1,9 @@
-/** Classes for errors whose own class is not to be had in this process. */
+/** Classes for errors whose own class cannot be found in this process. */
 import type { ErrorClass, Level } from "./known.ts";
 import { define } from "./own.ts";
 import type { ClassReference } from "./types.ts";
 
-/** More than this are no classes of a program, but made up. */
+/** More than this are made up, not classes of a program. */
 const MOST = 1000;
 
 const made = new Map<Function, Map<string, Function>>();
@@ -11,8 +11,8 @@ let count = 0;
 const origins = new WeakMap<Function, readonly ClassReference[]>();
 
 /**
- * One on top of `parent`: the same for each name and origin, so that errors of one class are of
- * one here.
+ * A class on top of `parent`, the same for each name and origin: errors of one class stay of one
+ * class.
  */
 export function standIn(parent: Function, { name, references }: Level): Function {
   const key = [name, ...references.flatMap(({ module, name }) => [module, name])].join("\n");
@@ -35,15 +35,12 @@ export function standIn(parent: Function, { name, references }: Level): Function
   return result;
 }
 
-/** A class without a name of its own, which the console would show. */
+/** A class without an own name, which the console would show. */
 function extend(parent: ErrorClass): Function {
   return class extends parent {};
 }
 
-/**
- * Where the class is exported from that this one stands for, in another process; undefined if it
- * is no stand-in.
- */
+/** The places that export the class which a stand-in represents; undefined for other classes. */
 export function originOf(maker: Function | null): readonly ClassReference[] | undefined {
   return maker === null ? undefined : origins.get(maker);
 }

@@ -1,4 +1,4 @@
-/** What a task threw, on its way to whoever waits for it: an error, or anything else. */
+/** Thrown values, errors or not, on their way to the caller of the task. */
 import { ValueError } from "../errors.ts";
 import { isError } from "./kinds.ts";
 import { define } from "./own.ts";
@@ -13,8 +13,8 @@ const MOST_INSPECTED = 2000;
 const NAMELESS = /^( *at (?:async )?)([^\s()][^()\n]*:\d+:\d+)$/gm;
 
 /**
- * Encodes whatever was thrown, and never throws itself. Where something inside cannot travel, a
- * description stands in its place; a thrown value that cannot travel becomes a ValueError.
+ * Encodes any thrown value, and never throws. A part of it that cannot travel is replaced by a
+ * description; a thrown value that cannot travel becomes a ValueError.
  *
  * @example
  * const encoded = encodeThrown(error, context);
@@ -38,17 +38,17 @@ function unsendable(thrown: unknown, problem: unknown): ValueError {
     inspected = Bun.inspect(thrown).slice(0, MOST_INSPECTED);
     if (problem instanceof Error) why = problem.message;
   } catch {
-    // Its own inspection threw; that it was thrown is all there is to tell.
+    // Its own inspection threw: nothing more can be said.
   }
   const error = new ValueError(`${why || `Cannot send ${ROOT}`}; it was ${inspected}`);
-  // Where this was found out is of no interest.
+  // The frames of this process are of no interest.
   define(error, "stack", `${error.name}: ${error.message}`, false);
   return error;
 }
 
 /**
- * What was thrown; `origin` says by which call, and where. An error has that in its `stack`,
- * between its message and the frames of over there.
+ * The thrown value; `origin` says by which call, and where. An error has that in its `stack`,
+ * between its message and the worker's frames.
  *
  * @example
  * const origin = () => `task 17: render("a.png", 320) on worker 2 (rank 3, pid 4711, host node7)`;
@@ -65,19 +65,19 @@ export function decodeThrown(
   return thrown;
 }
 
-// Written like a frame, for the console prints nothing of a stack but its frames.
+// Written like a frame: the console prints only the frames of a stack.
 function stackFrom(error: Error, origin: string): string {
   const mark = `    at --- ${origin} --- (remote)`;
   const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
   const stack = own("stack");
   const message = own("message");
   if (typeof stack !== "string" || stack === "") return `${headOf(error)}\n${mark}`;
-  // A message may have lines that look like frames.
+  // A message may contain lines that look like frames.
   const said = typeof message === "string" ? stack.indexOf(message) : -1;
   const from = said < 0 ? 0 : said + (message as string).length;
   const frames = from + Math.max(stack.slice(from).search(/^ *at /m), -1);
   if (frames < from) return `${stack}\n${mark}`;
-  // At a frame without a name the console would stop.
+  // The console would stop at a frame without a name.
   const named = stack.slice(frames).replace(NAMELESS, "$1<anonymous> ($2)");
   return `${stack.slice(0, frames)}${mark}\n${named}`;
 }
@@ -86,7 +86,7 @@ function headOf(error: Error): string {
   try {
     return String(error);
   } catch {
-    // A getter of its class that needs what only its constructor makes.
+    // A getter of its class threw: it needs state that only the constructor makes.
     return "Error";
   }
 }

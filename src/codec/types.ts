@@ -1,4 +1,4 @@
-/** What both directions of the codec share: the encoded form and the questions it asks its user. */
+/** Shared by both directions of the codec: the encoded form, and the questions to its user. */
 
 /**
  * A value as bytes. `body` may lie in memory that the next call of an encoder overwrites: copy it
@@ -10,39 +10,37 @@ export interface Encoded {
   readonly body: Uint8Array;
   readonly buffers: readonly Uint8Array[];
   /**
-   * Where each buffer stands in the value, for messages; "" of those that are the encoder's own.
-   * None without buffers.
+   * For messages: the path of each buffer in the value; "" for the encoder's own. Left out without
+   * buffers.
    */
   readonly paths?: readonly string[];
 }
 
 /** Names a class that both sides may know. */
 export interface ClassReference {
-  /** The module that exports it, a file or one of the runtime's; null: a global. */
+  /** The module that exports it, a file or a module of the runtime; null: a global. */
   readonly module: string | null;
-  /**
-   * What leads to it from there, as in "errors.NotFound"; "": the module's exports are the class.
-   */
+  /** The path to it from there, as "errors.NotFound"; "": the module's exports are the class. */
   readonly name: string;
 }
 
-/** What an encoder asks about functions and classes. */
+/** An encoder's questions about functions and classes. */
 export interface EncodeContext {
   /** The number under which the other side knows `fn`. Throws FunctionError. */
   functionId(fn: Function, path: string): number;
   /**
-   * How the other side may find the class of an error, the likeliest way first; null if it cannot.
-   * `maker` is null where the prototype does not name its class.
+   * How the other side may find an error's class, the likeliest way first; null if it cannot.
+   * `maker` is null if the prototype does not name its class.
    */
   classOf(maker: Function | null, prototype: object): readonly ClassReference[] | null;
-  /** A stack of this side as the other one should see it; as it is when left out. */
+  /** A stack of this side as the other side shall see it; unchanged if left out. */
   stackFor?(stack: string): string;
 }
 
-/** What a decoder asks about functions and classes. */
+/** A decoder's questions about functions and classes. */
 export interface DecodeContext {
   functionOf(id: number): Function;
-  /** The class, null if there is none of that name here. */
+  /** The class; null if it is not here. */
   classFor(reference: ClassReference): Function | null;
 }
 

@@ -4,14 +4,14 @@
  * Three formats, the cheapest that carries the value: a few scalars (scalars.ts), a plain tree
  * (plain.ts), any graph (writer.ts, reader.ts).
  *
- * What travels is what structured clone carries, with more kept: a Buffer arrives as a Buffer, a
- * null prototype stays null, errors keep class, cause and own properties, functions go through the
- * context, a proxy arrives as what it shows. And with less in four places: of an ArrayBuffer only
- * the bytes that views cover (memory.ts), a view that tracks the length of a resizable buffer
- * arrives with a fixed length, what the engine does not write for other processes is refused, as
- * SharedArrayBuffers and keys that may not be exported (host.ts), and so are event emitters.
- * Properties under symbols, those that are not enumerable, a RegExp's `lastIndex` and whatever is
- * added to a Map, a Date or a view stay behind, as with structured clone.
+ * Values travel as with structured clone, with more kept: a Buffer arrives as a Buffer, a null
+ * prototype stays null, errors keep class, cause and own properties, functions go through the
+ * context, a proxy arrives as what it shows. Less is kept in four places: of an ArrayBuffer only
+ * the bytes that views cover (buffers.ts); a view that tracks the length of a resizable buffer
+ * arrives with a fixed length; objects that the engine does not write for other processes are
+ * refused, as SharedArrayBuffers and keys that may not be exported (host.ts); and so are event
+ * emitters. Properties under symbols, properties that are not enumerable, a RegExp's `lastIndex`
+ * and properties added to a Map, a Date or a view stay behind, as with structured clone.
  */
 import { ValueError } from "../errors.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
@@ -37,9 +37,9 @@ export {
 } from "./types.ts";
 
 /**
- * Encodes `value`; `root` is what paths in messages begin with. Throws ValueError for what cannot
- * travel, and what `context.functionId` throws. With root "args" the outer array is taken for what
- * a rest parameter makes: no holes are looked past, but no properties beside its elements sought.
+ * Encodes `value`; paths in messages begin with `root`. Throws ValueError for a value that cannot
+ * travel, and the errors of `context.functionId`. With root "args" the outer array counts as made
+ * by a rest parameter: it is searched for holes, but not for properties beside its elements.
  *
  * @example
  * const { format, body, buffers } = encodeValue([1, "two", data], "args", context);
@@ -56,7 +56,7 @@ export function encodeValue(value: unknown, root: string, context: EncodeContext
   return new GraphWriter(root, context, copies, false).write(value);
 }
 
-/** What cbor-x may encode as it is; undefined if `value` is a graph. */
+/** The value for cbor-x to encode unchanged; undefined if `value` is a graph. */
 function plainOf(value: unknown, copies: Copies, fresh: boolean): unknown {
   if (typeof value !== "object" || value === null) {
     return isPlainScalar(value) ? value : undefined;
@@ -64,7 +64,7 @@ function plainOf(value: unknown, copies: Copies, fresh: boolean): unknown {
   try {
     return copyPlain(value, copies, fresh) ?? undefined;
   } catch {
-    // A getter or a proxy threw: the graph will say where.
+    // A getter or a proxy threw: the graph writer will say where.
     return undefined;
   }
 }
@@ -89,7 +89,7 @@ export function decodeValue(encoded: Encoded, context: DecodeContext): unknown {
   }
 }
 
-/** An encoded value where it was received: its body is `bytes` from `start` to `end`. */
+/** An encoded value in received memory: its body is `bytes` from `start` to `end`. */
 export interface EncodedAt {
   readonly format: number;
   readonly bytes: Uint8Array;
@@ -98,7 +98,7 @@ export interface EncodedAt {
   readonly content: Encoded;
 }
 
-/** The same as `decodeValue`; scalars, which most values are, are read where they lie. */
+/** As `decodeValue`; scalars, the most frequent values, are read in place. */
 export function decodeAt(encoded: EncodedAt, context: DecodeContext): unknown {
   if (encoded.format === Format.Scalars) {
     return decodeScalars(encoded.bytes, encoded.start, encoded.end);

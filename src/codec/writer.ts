@@ -1,4 +1,4 @@
-/** Format 2, outwards: a graph as the table of nodes that nodes.ts describes. */
+/** Format 2, encoded: a graph as the table of nodes in nodes.ts. */
 import types from "node:util/types";
 import { BsyncError, ValueError } from "../errors.ts";
 import { Elements, elementsOf, isIndex } from "./arrays.ts";
@@ -36,26 +36,24 @@ export class GraphWriter {
   readonly #root: string;
   readonly #context: EncodeContext;
   readonly #copies: Copies;
-  /**
-   * Whether what cannot travel is described in its place, wherever that is, unless it is the root.
-   */
+  /** Whether values that cannot travel are described in their place, except at the root. */
   readonly #lenient: boolean;
   readonly #ids = new Map<object, number>();
-  /** Per node: what it is made of, then the node and the place in it where it was first met. */
+  /** Per node: its source, then the node and the slot where that was first met. */
   readonly #sources: object[] = [];
   readonly #parents: number[] = [];
   readonly #slots: number[] = [];
   readonly #nodes: Node[] = [];
   readonly #memory = new MemoryWriter();
-  /** Nodes that were first met in what nobody sees of an error. */
+  /** Nodes first met in properties that nobody sees of an error. */
   readonly #asides = new Set<number>();
-  /** What is written is such a thing. */
+  /** True while such a property is written. */
   #isAside = false;
   /** The node being written. */
   #at = -1;
   #node: Node = [];
 
-  /** `copies` are read in place of their originals: see plain.ts. */
+  /** `copies` are read instead of their originals: see plain.ts. */
   constructor(root: string, context: EncodeContext, copies: Copies, lenient: boolean) {
     this.#root = root;
     this.#context = context;
@@ -85,12 +83,12 @@ export class GraphWriter {
     return { format: Format.Graph, body, buffers, paths };
   }
 
-  /** Whether what cannot travel is described in its place. */
+  /** Whether a value that cannot travel is described here. */
   get #isLenient(): boolean {
     return (this.#lenient && this.#at >= 0) || this.#isAside;
   }
 
-  /** What `value` becomes inside the current node. */
+  /** The cell of `value` in the current node. */
   #cell(value: unknown): unknown {
     switch (typeof value) {
       case "number":
@@ -146,7 +144,7 @@ export class GraphWriter {
     throw new ValueError(`Cannot send ${this.#path()}: ${why}`);
   }
 
-  /** Where the value is that comes next in the current node. */
+  /** The path of the next value in the current node. */
   #path(): string {
     return this.#pathTo(this.#at, this.#node.length);
   }
@@ -164,11 +162,11 @@ export class GraphWriter {
     if (this.#lenient || this.#isAside) {
       const node = this.#node;
       if (node.length === 0) append(node, Kind.Object);
-      // What was named already stays, for names are counted; a key must have a value.
+      // Nodes named so far stay, for names are counted; a key must have a value.
       if (isValueDue(node)) append(node, `[reading it threw ${told(cause)}]`);
       return;
     }
-    // Refusals have their path already.
+    // A refusal already has its path.
     if (cause instanceof BsyncError) throw cause;
     const message = `Cannot send ${this.#path()}: reading it threw ${told(cause)}`;
     throw new ValueError(message, { cause });
@@ -297,7 +295,7 @@ export class GraphWriter {
     appendAll(node, hidden.length, inherited.length);
     const outer = this.#isAside;
     for (const key of hidden) {
-      // What nobody sees is no reason to refuse an error.
+      // A hidden property is no reason to refuse an error.
       this.#isAside = outer || !GIVEN.includes(key);
       this.#property(error, key);
     }
@@ -311,7 +309,7 @@ export class GraphWriter {
   }
 }
 
-/** A class as it is written. */
+/** A class as written. */
 function listed({ name, references }: Level): unknown[] {
   const places = references.flatMap(({ module, name }) => [module, name]);
   return [name, ...places].map((text) => text?.toWellFormed() ?? null);

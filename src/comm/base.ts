@@ -18,7 +18,7 @@ import {
   shared,
 } from "./datatypes.ts";
 
-/** Mistakes that are found before MPI is asked; numbered as in `bsync_comm_error`. */
+/** Mistakes found before MPI is called; numbered as in `bsync_comm_error`. */
 export const Mistake = {
   Buffer: 0,
   Count: 1,
@@ -36,28 +36,28 @@ export const Mistake = {
 /** bun:ffi refuses a view without bytes. */
 const NOTHING = new Uint8Array(8);
 
-/** Memory for C, of a view that may be empty. */
+/** The memory of a view for C; the view may be empty. */
 export function memory(array: MpiArray | Float64Array | Int32Array): NodeJS.TypedArray {
   return array.length === 0 ? NOTHING : array;
 }
 
-/** A whole number that C takes for the same. */
+/** Whether a value is a whole number that C's `int` holds. */
 export function isInt(value: unknown): value is number {
   return ((value as number) | 0) === value;
 }
 
-/** An array, and what it is to MPI. */
+/** An array and its MPI datatype. */
 export interface Data {
   readonly array: MpiArray;
   readonly type: Datatype;
 }
 
 /**
- * A communicator of MPI's as a number of the C side's, and how failures are told. Only that of
- * `world` is not there from the beginning: MPI is started when it is first needed.
+ * A communicator of MPI, as its number on the C side, and the texts of its errors. `world` gets its
+ * MPI late: MPI is started when first needed.
  */
 export abstract class CommunicatorBase {
-  /** How messages call it, as `"world.split(1)"`. */
+  /** Its name in messages, as `"world.split(1)"`. */
   readonly name: string;
   /** @internal 0 once it is freed. */
   protected id: number;
@@ -66,7 +66,7 @@ export abstract class CommunicatorBase {
   #rank = -1;
   #size = -1;
 
-  /** @internal Communicators come from `world`. Without `mpi` it is started when it is needed. */
+  /** @internal Communicators come from `world`. Without `mpi` MPI is started when needed. */
   constructor(name: string, id: number, mpi: Mpi | null) {
     if (typeof id !== "number") {
       throw new TypeError(
@@ -90,13 +90,13 @@ export abstract class CommunicatorBase {
     return this.#rank;
   }
 
-  /** How many ranks it has (MPI_Comm_size, MPI 4.0 section 7.4.1). */
+  /** The number of its ranks (MPI_Comm_size, MPI 4.0 section 7.4.1). */
   get size(): number {
     if (this.#size < 0) this.#learn();
     return this.#size;
   }
 
-  /** @internal MPI, started now if it was not. */
+  /** @internal MPI; started now if necessary. */
   get mpi(): Mpi {
     if (this.#mpi === null) {
       this.#mpi = startForProgram();
@@ -112,30 +112,30 @@ export abstract class CommunicatorBase {
     return this.#lib ?? this.mpi.comm();
   }
 
-  /** @internal The error for an answer of the C side's. */
-  protected error(code: number, deed: string, note = ""): MpiError {
+  /** @internal The error for a code of the C side. */
+  protected error(code: number, action: string, note = ""): MpiError {
     const { text, mpiClass, line } = this.mpi.explain(code);
     const where = this.id === 0 ? `${this.name}, which was freed` : this.#where();
     const more = note === "" ? "" : `; ${note}`;
-    const message = `Cannot ${deed} on ${where}: ${line}${more}`;
+    const message = `Cannot ${action} on ${where}: ${line}${more}`;
     return new MpiError(message, Math.abs(code), text, mpiClass);
   }
 
-  /** @internal The same for what is no method. */
-  failure(code: number, deed: string): MpiError {
-    return this.error(code, deed);
+  /** @internal The same error, for functions outside the class. */
+  failure(code: number, action: string): MpiError {
+    return this.error(code, action);
   }
 
-  /** @internal The error for a mistake that MPI was not asked about. */
-  protected mistake(which: number, deed: string, note: string): MpiError {
-    // In a process that is no rank `world` is that process alone: what the script does there with
-    // other ranks can only fail, and has come far enough, too.
+  /** @internal The error for a mistake found before MPI is called. */
+  protected mistake(which: number, action: string, note: string): MpiError {
+    // In a process that is no rank `world` has only that process: the script's communication with
+    // other ranks can only fail there, and its run ends, too.
     if (isLoading()) this.#stopLoading();
-    return this.error(this.mpi.comm().bsync_comm_error(which), deed, note);
+    return this.error(this.mpi.comm().bsync_comm_error(which), action, note);
   }
 
   /** @internal The array to send, or to receive into. */
-  protected data(value: unknown, deed: string): Data {
+  protected data(value: unknown, action: string): Data {
     const array = arrayOf(value);
     const type = array && datatypeOf(array);
     if (type !== undefined) return { array: array!, type };
@@ -143,19 +143,19 @@ export abstract class CommunicatorBase {
       ? `${describe(value)} was transferred, and has no memory any more; give the one that ` +
         "has it now"
       : `${describe(value)} has no MPI datatype; ${cureOf(value)}`;
-    throw this.mistake(Mistake.Buffer, deed, note);
+    throw this.mistake(Mistake.Buffer, action, note);
   }
 
   /**
-   * @internal What is sent may not be received into: some MPIs refuse that, others deliver what is
-   * wrong (MPI 4.0 section 6.4).
+   * @internal Refuses to receive into the memory that is sent: some MPIs refuse that, others
+   * deliver wrong data (MPI 4.0 section 6.4).
    */
-  protected refuseShared(sent: Data, into: Data, deed: () => string): void {
+  protected refuseShared(sent: Data, into: Data, action: () => string): void {
     if (shared(sent.array, into.array) === "none") return;
     const note =
       "what is sent lies in the memory that is received into; give another array for one of the " +
       "two";
-    throw this.mistake(Mistake.Buffer, deed(), note);
+    throw this.mistake(Mistake.Buffer, action(), note);
   }
 
   #where(): string {
@@ -177,9 +177,8 @@ export abstract class CommunicatorBase {
   }
 
   /**
-   * A module is being run a second time, for its functions. What it says to other ranks it has said
-   * in its first run, and they would not hear it. The main script has come far enough then, as it
-   * has with `AsyncPool.open`.
+   * A module runs a second time, for its functions. It sent its messages in the first run, and
+   * other ranks would not receive these. The main script's run ends here, as at `AsyncPool.open`.
    */
   #refuseWhileLoading(): void {
     if (worksInJob() || this.mpi.size > 1) this.#stopLoading();
@@ -201,7 +200,7 @@ export abstract class CommunicatorBase {
   }
 }
 
-/** What to give in the place of a value that is no array, or one that MPI has no datatype for. */
+/** What to pass instead of a value that is no array, or has no MPI datatype. */
 function cureOf(value: unknown): string {
   if (typeof value === "function") {
     return "a function combines values: use the object form, as in allreduceObject(value, f)";
@@ -215,7 +214,7 @@ function cureOf(value: unknown): string {
   return "give a typed array, a DataView or an ArrayBuffer, or use the object form";
 }
 
-/** BSYNC_CHUNK_BYTES makes arrays long that are not. */
+/** BSYNC_CHUNK_BYTES makes shorter arrays count as long. */
 function limit(lib: CommSymbols): void {
   if (settingOf("BSYNC_CHUNK_BYTES") !== undefined) lib.bsync_comm_limit(chunkBytes());
 }

@@ -4,32 +4,30 @@ import { breathe } from "../os/whole.ts";
 import { type PendingOperation, progressUnmatched, type Outcome, type Request } from "./request.ts";
 import { EMPTY, type Status } from "./status.ts";
 
-/** Sends arrays: a communicator, as its outbox uses it. */
+/** The part of a communicator that sends arrays. */
 interface Sender {
   readonly rank: number;
   send(view: Uint8Array, dest: number, tag: number): void;
   isend(view: Uint8Array, dest: number, tag: number): Request;
 }
 
-/** Bytes of values that may be on their way from this process before who sends more has to wait. */
+/** Bytes of values that this process may be sending before its next sender has to wait. */
 const ROOM_BYTES = 64 * 2 ** 20;
 
-/** What is on its way, and how many bytes each has. */
+/** The open sends, with their bytes. */
 const onTheWay = new Map<Request, number>();
 let bytesOnTheWay = 0;
 
 /**
- * ms after which MPI is called again, which moves nothing by itself, while the program is in its
- * event loop.
+ * ms between calls of MPI, which moves nothing by itself, while the program is in its event loop.
  */
 const MOVE_MS = 1;
 let timer: NodeJS.Timeout | null = null;
 
 /**
- * Sends the bytes of a value. They are nobody else's, so that nobody has to wait until they are
- * received, as with a buffered send of MPI's (MPI 4.0 section 3.4): ranks that send to each other
- * first, and receive then, go on, though a value can only be received once its receiver looks for
- * it.
+ * Sends a private copy of a value's bytes, as a buffered send of MPI's (MPI 4.0 section 3.4): the
+ * caller does not wait for the receiver. So ranks that first send to each other and then receive do
+ * not deadlock, although a value is only received once its receiver looks for it.
  */
 export function bufferedSend(
   comm: Sender,
@@ -37,7 +35,7 @@ export function bufferedSend(
   dest: number,
   tag: number,
 ): Request | null {
-  // Every transport takes a small one at once, but for MPICH's from a rank to itself.
+  // Every transport takes a small message at once, except MPICH's from a rank to itself.
   if (bytes.byteLength <= SMALL_BYTES && dest !== comm.rank) {
     comm.send(bytes, dest, tag);
     return null;
@@ -46,13 +44,13 @@ export function bufferedSend(
   if (request.test()) return null;
   onTheWay.set(request, bytes.byteLength);
   bytesOnTheWay += bytes.byteLength;
-  // It keeps no program alive: at its end this process goes on to move it until all have come to
-  // theirs.
+  // The timer does not keep the program alive: at its end this process moves the sends until all
+  // have reached their ends.
   timer ??= setInterval(move, MOVE_MS).unref();
   return request;
 }
 
-/** Whether as little is on its way as is nobody's concern. */
+/** True while at most ROOM_BYTES are being sent. */
 export function hasRoom(): boolean {
   move();
   return bytesOnTheWay <= ROOM_BYTES;
@@ -74,9 +72,7 @@ export function waitForRoom(): void {
   for (; !hasRoom(); breathe()) progressUnmatched();
 }
 
-/**
- * What a program has of a value that is being sent: it is done when there is room for the next one.
- */
+/** A program's request for a value being sent: done when there is room for the next value. */
 export class BufferedSend implements PendingOperation<Status> {
   readonly #request: Request | null;
 
@@ -97,7 +93,7 @@ export class BufferedSend implements PendingOperation<Status> {
     return this.#end();
   }
 
-  /** Throws what has gone wrong until now: later it is nobody's concern. */
+  /** Throws an error that has occurred so far; later errors are dropped. */
   #end(): Status {
     if (this.#request?.done) this.#request.wait();
     return EMPTY;

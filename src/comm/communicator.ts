@@ -10,12 +10,12 @@ import { Request } from "./request.ts";
 import { RootedCollectives } from "./rooted-collectives.ts";
 
 /**
- * A group of ranks that speak with each other, and whose messages never meet those of another
- * communicator, or of a pool (MPI 4.0 chapter 7). `world` has all ranks of the job; others are made
- * of it by `split`, `dup` and `group`, to any depth.
+ * A group of ranks that exchange messages, which never meet those of another communicator, or of a
+ * pool (MPI 4.0 chapter 7). `world` has all ranks of the job; `split`, `dup` and `group` make
+ * others of it, to any depth.
  *
- * Errors are `MpiError`s with MPI's code, text and class; which rank fails is the program's own
- * affair: a rank that ends with an error takes the job along.
+ * Errors are `MpiError`s with MPI's code, text and class. Handling them is up to the program: a
+ * rank that ends with an error ends the job.
  *
  * @example
  * import { world, SUM } from "bsync/mpi";
@@ -40,21 +40,21 @@ export class Communicator extends ObjectMessages {
   split(color: number, key?: number): Communicator;
   split(color: number | null, key?: number): Communicator | null;
   split(color: number | null, key = 0): Communicator | null {
-    const deed = `split by color ${String(color)}`;
+    const action = `split by color ${String(color)}`;
     if (color !== null && (!isInt(color) || color < 0)) {
       const note = `a color is null or a whole number of 0 or more, got ${Bun.inspect(color)}`;
-      throw this.mistake(Mistake.Arg, deed, note);
+      throw this.mistake(Mistake.Arg, action, note);
     }
     if (!isInt(key)) {
-      throw this.mistake(Mistake.Arg, deed, `a key is a whole number, got ${Bun.inspect(key)}`);
+      throw this.mistake(Mistake.Arg, action, `a key is a whole number, got ${Bun.inspect(key)}`);
     }
     const id = this.lib.bsync_comm_split(this.id, color ?? -1, key);
-    return id === 0 ? null : this.#made(id, deed, `split(${color})`);
+    return id === 0 ? null : this.#made(id, action, `split(${color})`);
   }
 
   /**
-   * The same ranks again, apart from this one (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank
-   * calls it.
+   * The same ranks, with separate messages (MPI_Comm_dup, MPI 4.0 section 7.4.2). Every rank calls
+   * it.
    *
    * @example
    * const own = world.dup(); // a library's messages on it never meet the program's
@@ -65,8 +65,8 @@ export class Communicator extends ObjectMessages {
 
   /**
    * These ranks, in this order (MPI_Comm_create_group, MPI 4.0 section 7.4.2). Only they call it,
-   * with the same list: for ranks outside a pool, while the others serve it. `tag` tells calls
-   * apart that overlapping groups make at the same time.
+   * with the same list: for ranks outside a pool, while the others serve it. `tag` distinguishes
+   * simultaneous calls of overlapping groups.
    *
    * @example
    * const pool = await AsyncPool.open([1, 2], { keepUnused: true });
@@ -77,24 +77,24 @@ export class Communicator extends ObjectMessages {
    */
   group(ranks: Counts, tag = 0): Communicator {
     const list = Array.from(ranks as ArrayLike<number>);
-    const deed = `make a group of ranks ${list.join(", ")}`;
+    const action = `make a group of ranks ${list.join(", ")}`;
     const wrong = list.find((rank) => !isInt(rank) || rank < 0 || rank >= this.size);
     if (wrong !== undefined) {
-      throw this.mistake(Mistake.Rank, deed, `there is no rank ${Bun.inspect(wrong)}`);
+      throw this.mistake(Mistake.Rank, action, `there is no rank ${Bun.inspect(wrong)}`);
     }
     if (new Set(list).size !== list.length || !list.includes(this.rank)) {
       const note = `only its members call it, each once in the list; this is rank ${this.rank}`;
-      throw this.mistake(Mistake.Group, deed, note);
+      throw this.mistake(Mistake.Group, action, note);
     }
     if (!isInt(tag) || tag < 0) {
-      throw this.mistake(Mistake.Tag, deed, `a tag is a whole number, got ${Bun.inspect(tag)}`);
+      throw this.mistake(Mistake.Tag, action, `a tag is a whole number, got ${Bun.inspect(tag)}`);
     }
     const id = this.lib.bsync_comm_group(this.id, Int32Array.from(list), list.length, tag);
-    return this.#made(id, deed, `group([${list.join(", ")}])`);
+    return this.#made(id, action, `group([${list.join(", ")}])`);
   }
 
   /**
-   * Lets go of it (MPI_Comm_free, MPI 4.0 section 7.4.3). All its ranks call it, and none uses it
+   * Frees it (MPI_Comm_free, MPI 4.0 section 7.4.3). All its ranks call it, and none uses it
    * afterwards. `world` cannot be freed.
    */
   free(): void {
@@ -105,15 +105,15 @@ export class Communicator extends ObjectMessages {
   }
 
   /**
-   * Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). One that is
-   * no whole number from 0 to 255, as systems have them, is 1.
+   * Ends the whole job at once, with this exit code (MPI_Abort, MPI 4.0 section 9.7). Any other
+   * value than a whole number from 0 to 255, as systems have them, becomes 1.
    */
   abort(code = 1): never {
-    void this.lib; // a run that is none of the program's ends nothing
+    void this.lib; // a run for functions must not end the job
     return this.mpi.abort(isInt(code) && code >= 0 && code <= 255 ? code : 1);
   }
 
-  /** @internal For a pool that is opened on it. */
+  /** @internal For a pool opened on it. */
   [MEMBERS](): readonly number[] | null {
     if (this.id === WORLD) return null;
     const ranks = new Int32Array(this.id === 0 ? 1 : this.size);
@@ -126,13 +126,13 @@ export class Communicator extends ObjectMessages {
     return this.name;
   }
 
-  #made(id: number, deed: string, how: string): Communicator {
-    if (id < 0) throw this.error(id, deed);
+  #made(id: number, action: string, how: string): Communicator {
+    if (id < 0) throw this.error(id, action);
     return new Communicator(`${this.name}.${how}`, id, this.mpi);
   }
 }
 
-/** What methods ask of each other, within what is whole. */
+/** Members that other methods use, already within a whole call. */
 const INNER = ["lib", "mpi", "isPromised", "error", "failure", "mistake", "data", "refuseShared"];
 const CLASSES = [
   CommunicatorBase,
@@ -148,7 +148,7 @@ keepWhole(
   [...INNER, "progress", MEMBERS],
 );
 keepWhole([Request]);
-// Whatever has loaded this can be called by a task.
+// Code that loads this can be called by a task.
 occupy();
 
 bindToProcess(Communicator, "`world` is there on each rank: make it there in the same way");

@@ -1,9 +1,9 @@
 /**
- * What lies in memory as MPI sees it: a typed array has its MPI datatype (MPI 4.0 section 3.2.2)
- * and its count; whatever else holds bytes is bytes.
+ * Memory as MPI sees it: a typed array has its MPI datatype (MPI 4.0 section 3.2.2) and its count;
+ * any other memory is bytes.
  */
 
-/** Typed arrays that MPI has a datatype for. */
+/** Typed arrays with an MPI datatype. */
 export type MpiArray =
   | Int8Array
   | Uint8Array
@@ -17,16 +17,16 @@ export type MpiArray =
   | Float32Array
   | Float64Array;
 
-/** What can be sent, and received into. `DataView`s and buffers are bytes, as `Uint8Array`s are. */
+/** Memory to send, or to receive into. `DataView`s and buffers are bytes, as `Uint8Array`s are. */
 export type MpiBuffer = MpiArray | DataView | ArrayBuffer | SharedArrayBuffer;
 
 /** One of MPI's datatypes. */
 export interface Datatype {
-  /** The number that `c/bsync_codes.h` gives it. */
+  /** Its number in `c/bsync_codes.h`. */
   readonly code: number;
-  /** That under which it is reduced: a byte is a number then. */
+  /** Its code in reductions: a byte counts as a number there. */
   readonly reduced: number;
-  /** The name of its arrays. */
+  /** The class name of its arrays. */
   readonly name: string;
   make(count: number): MpiArray;
 }
@@ -37,7 +37,7 @@ function datatype(code: number, make: new (count: number) => MpiArray, reduced =
   return { code, reduced, name: make.name, make: (count) => new make(count) };
 }
 
-/** By the name that an array gives itself, which an array of a class of its own has as well. */
+/** By the name of the array's class, which subclasses have as well. */
 const DATATYPES: Readonly<Record<string, Datatype>> = {
   __proto__: null as never,
   Uint8Array: datatype(0, Uint8Array, UINT8),
@@ -54,27 +54,27 @@ const DATATYPES: Readonly<Record<string, Datatype>> = {
 };
 
 /**
- * The same by class, which takes a few ns where a name takes thirty. An object that only claims to
- * be of that class is refused by bun:ffi, with a `TypeError`.
+ * By class, which takes a few ns where the name takes thirty. bun:ffi refuses an object that only
+ * claims to be of that class, with a `TypeError`.
  */
 const BY_CLASS = new Map<unknown, Datatype>(
   Object.values(DATATYPES).map((type) => [type.make(0).constructor, type]),
 );
 
-/** The datatype of a value that is a typed array itself, of no class of its own. */
+/** The datatype of a typed array, unless it is of a subclass. */
 export function plainType(value: unknown): Datatype | undefined {
   const type = BY_CLASS.get((value as object | null | undefined)?.constructor);
   if (type !== undefined && (value as MpiArray).length === 0 && isDetached(value)) return undefined;
   return type;
 }
 
-/** Whether this was memory, which has been transferred to another owner. */
+/** Whether a value was memory, which was transferred to another owner. */
 export function isDetached(value: unknown): boolean {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
   return buffer instanceof ArrayBuffer && buffer.detached;
 }
 
-/** The typed array over this memory; undefined for what is no memory, or none any more. */
+/** The typed array over this memory; undefined for other values and for transferred memory. */
 export function arrayOf(value: unknown): MpiArray | undefined {
   if (isDetached(value)) return undefined;
   if (ArrayBuffer.isView(value)) {
@@ -85,7 +85,7 @@ export function arrayOf(value: unknown): MpiArray | undefined {
   return isBuffer ? new Uint8Array(value) : undefined;
 }
 
-/** The datatype of an array; undefined for one that MPI has none for. */
+/** The datatype of an array; undefined if MPI has none. */
 export function datatypeOf(array: MpiArray): Datatype | undefined {
   return DATATYPES[array[Symbol.toStringTag]];
 }
@@ -100,7 +100,7 @@ export function shared(a: MpiArray, b: MpiArray): "all" | "some" | "none" {
   return from < end && start < to ? "some" : "none";
 }
 
-/** What `value` is, for a message. */
+/** The kind of `value`, for a message. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value !== "object") return `a ${typeof value}`;

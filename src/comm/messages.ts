@@ -3,19 +3,19 @@ import { type Data, CommunicatorBase, isInt, memory, Mistake } from "./base.ts";
 import { MpiOperation, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, readStatus, STATUS, type Status, to } from "./status.ts";
 
-/** Messages between two ranks, of arrays. */
+/** Messages of arrays between two ranks. */
 export abstract class Messages extends CommunicatorBase {
-  /** @internal Some of the messages that come are for receives which MPI does not know of. */
+  /** @internal True while object receives, which MPI does not know of, wait for messages. */
   protected get isPromised(): boolean {
     return false;
   }
 
   /**
    * Sends an array (MPI_Send, MPI 4.0 section 3.2.1): a `DataView`, an `ArrayBuffer` and a
-   * `Uint8Array` as bytes, any other typed array as what it holds. Blocks the thread until `view`
+   * `Uint8Array` as bytes, any other typed array as its elements. Blocks the thread until `view`
    * may be written again: a long message until its receiver takes it.
    *
-   * Throws `MpiError` for a rank or a tag that is none, and for what is no array.
+   * Throws `MpiError` for an invalid rank or tag, and for a value that is no array.
    *
    * @example
    * if (world.rank === 0) world.send(new Float64Array([1, 2, 3]), 1);
@@ -32,11 +32,12 @@ export abstract class Messages extends CommunicatorBase {
   }
 
   /**
-   * Receives into `view` (MPI_Recv, MPI 4.0 section 3.2.4), and returns who sent how much. Blocks
-   * the thread until a message of `source` with `tag` has come; both are any if left out.
+   * Receives into `view` (MPI_Recv, MPI 4.0 section 3.2.4); returns the sender, the tag and the
+   * count. Blocks the thread until a message of `source` with `tag` has come; both are any if left
+   * out.
    *
-   * Throws `MpiError` for a message that is longer than `view` (`MPI_ERR_TRUNCATE`; what fits may
-   * have been written, and nothing beyond), and for one that is no whole number of its elements
+   * Throws `MpiError` for a message longer than `view` (`MPI_ERR_TRUNCATE`; `view` may have been
+   * written, but nothing beyond it), and for one that is no whole number of its elements
    * (`MPI_ERR_TYPE`).
    *
    * @example
@@ -101,9 +102,9 @@ export abstract class Messages extends CommunicatorBase {
   }
 
   /**
-   * Sends and receives at once, which cannot end in each waiting for the other (MPI_Sendrecv, MPI
-   * 4.0 section 3.10). Blocks the thread. The two arrays must not overlap. MPI's own order of
-   * arguments, `(sent, dest, sendTag, view, source, recvTag)`, does too.
+   * Sends and receives at once, so that two ranks cannot end up waiting for each other
+   * (MPI_Sendrecv, MPI 4.0 section 3.10). Blocks the thread. The two arrays must not overlap. MPI's
+   * own order of arguments, `(sent, dest, sendTag, view, source, recvTag)`, works too.
    *
    * @example
    * const right = (world.rank + 1) % world.size;
@@ -134,7 +135,7 @@ export abstract class Messages extends CommunicatorBase {
     fifth?: number,
     recvTag = ANY_TAG,
   ): Status {
-    // In MPI's order the source is the fifth of them, in the other one the fourth.
+    // `source` is the fifth argument in MPI's order, the fourth in the other.
     const inOrder = typeof third === "number";
     const sendTag = inOrder ? third : (fifth ?? 0);
     const view = inOrder ? fourth : third;
@@ -144,10 +145,10 @@ export abstract class Messages extends CommunicatorBase {
     if (!isInt(dest) || !isInt(sendTag)) throw this.#wrong(out.array, dest, sendTag);
     if (!isInt(source) || !isInt(recvTag))
       throw this.#wrong(room.array, source, recvTag, "receive");
-    const deed = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
-    this.refuseShared(out, room, deed);
+    const describe = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
+    this.refuseShared(out, room, describe);
     if (this.isPromised) {
-      this.iprobe(source, recvTag); // says what is wrong with them before anything is sent
+      this.iprobe(source, recvTag); // throws for wrong arguments before anything is sent
       const request = this.isend(sent, dest, sendTag);
       const status = this.recv(view as MpiBuffer, source, recvTag);
       request.wait();
@@ -167,13 +168,13 @@ export abstract class Messages extends CommunicatorBase {
       this.id,
       STATUS,
     );
-    if (code < 0) throw this.error(code, deed());
+    if (code < 0) throw this.error(code, describe());
     return readStatus();
   }
 
   /**
-   * Waits for a message and leaves it where it is (MPI_Probe, MPI 4.0 section 3.8.1). `count` is
-   * its length in bytes, whatever it holds. Blocks the thread.
+   * Waits for a message without receiving it (MPI_Probe, MPI 4.0 section 3.8.1). `count` is its
+   * length in bytes, whatever its elements. Blocks the thread.
    *
    * @example
    * const { source, tag, count } = world.probe();
@@ -188,7 +189,7 @@ export abstract class Messages extends CommunicatorBase {
     return readStatus();
   }
 
-  /** The same without waiting (MPI_Iprobe, MPI 4.0 section 3.8.1); null if there is none. */
+  /** As `probe`, but without waiting (MPI_Iprobe, MPI 4.0 section 3.8.1); null if there is none. */
   iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
     if (!isInt(source) || !isInt(tag))
       throw this.#wrong(undefined, source, tag, "look for a message");
@@ -197,7 +198,7 @@ export abstract class Messages extends CommunicatorBase {
     return code === 0 ? null : readStatus();
   }
 
-  /** What is no plain typed array, or no rank. */
+  /** Sends other memory than a plain typed array, or throws. */
   #sendOther(view: MpiBuffer, dest: number, tag: number): void {
     if (!isInt(dest) || !isInt(tag)) throw this.#wrong(view, dest, tag);
     const data = this.data(view, "send");
@@ -225,16 +226,16 @@ export abstract class Messages extends CommunicatorBase {
     return readStatus();
   }
 
-  #request(id: number, held: unknown, receives: boolean, deed: () => string): Request {
-    const failure = (code: number, note?: string) => this.error(code, deed(), note);
-    return new Request(this.mpi, new MpiOperation(this.lib, id, held, receives, deed, failure));
+  #request(id: number, held: unknown, receives: boolean, describe: () => string): Request {
+    const failure = (code: number, note?: string) => this.error(code, describe(), note);
+    return new Request(this.mpi, new MpiOperation(this.lib, id, held, receives, describe, failure));
   }
 
-  /** Arguments that C would take for others. */
-  #wrong(view: unknown, rank: unknown, tag: unknown, deed = "send"): Error {
+  /** The error for arguments that C would misread. */
+  #wrong(view: unknown, rank: unknown, tag: unknown, action = "send"): Error {
     if (view !== undefined) {
       try {
-        this.data(view, deed);
+        this.data(view, action);
       } catch (error) {
         return error as Error;
       }
@@ -243,15 +244,14 @@ export abstract class Messages extends CommunicatorBase {
     const shown = Bun.inspect(isInt(rank) ? tag : rank);
     return this.mistake(
       which,
-      `${deed} ${deed === "send" ? to(rank, tag) : from(rank, tag)}`,
+      `${action} ${action === "send" ? to(rank, tag) : from(rank, tag)}`,
       `${isInt(rank) ? "a tag" : "a rank"} is a whole number, got ${shown}`,
     );
   }
 }
 
 /**
- * The memory of a view that stays where it is: that of a small one moves until its `buffer` is
- * asked for.
+ * The memory of a view, fixed in place: that of a small view moves until its `buffer` is asked for.
  */
 function still({ array }: Data): NodeJS.TypedArray {
   return array.length === 0 ? memory(array) : array.buffer && array;

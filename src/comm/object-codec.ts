@@ -32,7 +32,7 @@ const DECODING = {
   classFor: classOnWorker,
 };
 
-/** The bytes of a value. Throws `ValueError` with the path of what cannot travel. */
+/** The bytes of a value. Throws `ValueError` with the path of a part that cannot travel. */
 export function encodeObject(value: unknown): Uint8Array {
   const { format, body, buffers } = aside(() => encodeValue(value, ROOT, ENCODING));
   let length = HEAD + 8 * buffers.length + body.byteLength;
@@ -54,12 +54,12 @@ export function encodeObject(value: unknown): Uint8Array {
   return bytes;
 }
 
-/** The value of what has come from `source`; from nobody (`PROC_NULL`) there is none. */
+/** The value of a message from `source`; undefined from `PROC_NULL`. */
 export function decodeFrom(source: number, bytes: Uint8Array): unknown {
   return source === PROC_NULL ? undefined : decodeObject(bytes);
 }
 
-/** The value of these bytes, in memory of its own. Throws `ValueError` for bytes that are none. */
+/** The value of these bytes, in memory of its own. Throws `ValueError` for bytes of no value. */
 export function decodeObject(bytes: Uint8Array): unknown {
   if (bytes.byteLength < HEAD) throw noObject(bytes);
   const head = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -72,7 +72,7 @@ export function decodeObject(bytes: Uint8Array): unknown {
     return bytes.subarray(at, (at += length));
   };
   const body = take(16);
-  // They become the memory of what is decoded, and may not hold on to all the others.
+  // Copies: these become the decoded value's memory, and must not retain the whole message.
   const buffers = Array.from({ length: count }, (_, i) => take(HEAD + 8 * i).slice());
   return decodeValue({ format: head.getUint32(4, true), body, buffers }, DECODING);
 }

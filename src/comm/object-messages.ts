@@ -10,23 +10,23 @@ import { bufferedSend, BufferedSend, waitForRoom } from "./buffered-sends.ts";
 import { progressUnmatched, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
-/** What combines two values: one of the operations, or a function of the two. */
+/** Combines two values: an operation, or a function of the two. */
 export type Combine<T> = Operation | ((a: T, b: T) => T);
 
-/** In the place of a length: this rank has nothing to send, but an error. */
+/** Instead of a length: this rank has nothing to send but an error. */
 const UNSENDABLE = -1;
 
 /**
- * The same over any values, as a pool's arguments: whatever structured clone carries, and errors.
- * Each is copied, in the sender and in the receiver; functions do not travel. One that cannot
+ * Messages of any values, as a pool's arguments: all that structured clone carries, and errors.
+ * Each is copied, in the sender and in the receiver; functions do not travel. A value that cannot
  * travel is a `ValueError` with its path, on every rank that takes part.
  */
 export abstract class ObjectMessages extends Collectives {
   #inbox: ObjectReceives | null = null;
 
   /**
-   * @internal Values that are waited for come first, as MPI's own receives do that were posted
-   * before.
+   * @internal Waiting object receives come first, as MPI's own receives that were posted earlier
+   * do.
    */
   protected override get isPromised(): boolean {
     return this.#inbox?.waiting === true;
@@ -48,7 +48,7 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   override iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
-    void this.lib; // who may not communicate is refused before others are looked after
+    void this.lib; // throws if this code may not communicate, before any receive progresses
     for (;;) {
       if (this.isPromised) progressUnmatched();
       const found = super.iprobe(source, tag);
@@ -57,9 +57,9 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Sends any value, which `recvObject` receives. It is copied, and nobody waits until it is
-   * received, but where more than 64 MiB are on their way from this process: then the thread is
-   * blocked until some of it has been.
+   * Sends any value, which `recvObject` receives. It is copied, and the call does not wait until it
+   * is received, unless more than 64 MiB are being sent by this process: then the thread is blocked
+   * until some of it has been received.
    *
    * @example
    * world.sendObject({ step: 3, positions: new Map([["a", 1.5]]) }, 1);
@@ -70,8 +70,8 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Starts to send any value. It is copied at once: the program may go on changing it. The request
-   * is done when `sendObject` would return.
+   * Starts to send any value. It is copied at once: the program may change it afterwards. The
+   * request is done when `sendObject` would return.
    *
    * @example
    * await world.isendObject({ step: 3 }, 1);
@@ -83,8 +83,8 @@ export abstract class ObjectMessages extends Collectives {
 
   /**
    * Receives a value. Blocks the thread until one of `source` with `tag` has come; both are any if
-   * left out. Who sent it is written into `status`, if one is given. From `PROC_NULL` it is
-   * undefined. Throws `ValueError` for a message that `send` has sent.
+   * left out. Its sender is written into `status`, if given. From `PROC_NULL` it is undefined.
+   * Throws `ValueError` for a message of `send`.
    *
    * @example
    * const from = {} as Status;
@@ -92,7 +92,7 @@ export abstract class ObjectMessages extends Collectives {
    */
   recvObject<T = unknown>(source = ANY_SOURCE, tag = ANY_TAG, status?: Partial<Status>): T {
     if (this.#inbox?.waiting) {
-      // Behind those that wait already, in their order.
+      // Behind the receives that wait already, in their order.
       const request = this.#inbox.receive(source, tag, status);
       return request.wait() as T;
     }
@@ -123,7 +123,7 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Sends a value and receives one, at once. Blocks the thread.
+   * Sends a value and receives another at once. Blocks the thread.
    *
    * @example
    * const [next, previous] = [(rank + 1) % size, (rank + size - 1) % size];
@@ -143,7 +143,7 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Gives every rank the root's value; what the others give is not looked at.
+   * Gives every rank the root's value; the values of other ranks are ignored.
    *
    * @example
    * const config = world.bcastObject(world.rank === 0 ? await readConfig() : null);
@@ -190,9 +190,9 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Gives value i of the root's list to rank i; what the others give is not looked at. Without as
-   * many values as there are ranks the root throws `MpiError`, and the others `ValueError`: nobody
-   * waits.
+   * Gives value i of the root's list to rank i; the lists of other ranks are ignored. Without as
+   * many values as ranks the root throws `MpiError`, and the others `ValueError`: no rank is left
+   * waiting.
    *
    * @example
    * const part = world.scatterObject(world.rank === 0 ? splitInto(world.size, rows) : null);
@@ -211,9 +211,9 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Gives value i of this rank's list to rank i; what the ranks had for this one, by rank. A list
-   * of another length than there are ranks is a `MpiError` on its rank, and a `ValueError` on the
-   * others.
+   * Gives value i of this rank's list to rank i; returns the values that the ranks had for this
+   * one, by rank. A list of another length than the number of ranks is a `MpiError` on its rank,
+   * and a `ValueError` on the others.
    *
    * @example
    * const received = world.alltoallObject(byRank); // received[i] is what rank i had for this one
@@ -232,8 +232,8 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Combines the values of all ranks on the root, from rank 0 on upward: `f(f(v0, v1), v2)`. Null
-   * on the others.
+   * Combines the values of all ranks on the root, from rank 0 upward: `f(f(v0, v1), v2)`. Null on
+   * the others.
    *
    * @example
    * const longest = world.reduceObject(name, (a, b) => (b.length > a.length ? b : a));
@@ -245,7 +245,7 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * The same on every rank.
+   * As `reduceObject`, with the result on every rank.
    *
    * @example
    * const most = world.allreduceObject(2n ** BigInt(world.rank), MAX);
@@ -256,7 +256,7 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * What the ranks up to this one make together.
+   * Combines the values of the ranks up to this one.
    *
    * @example
    * const path = world.scanObject(name, (a, b) => `${a}/${b}`);
@@ -277,21 +277,21 @@ export abstract class ObjectMessages extends Collectives {
     }
   }
 
-  #encodeEach(values: unknown, deed: string): OwnParts {
+  #encodeEach(values: unknown, action: string): OwnParts {
     if (!Array.isArray(values) || values.length !== this.size) {
       const note = `it takes a list of ${this.size} values, one for each rank, got `;
       const got = Array.isArray(values) ? `${values.length}` : Bun.inspect(values);
-      const error = this.mistake(Mistake.Count, `${deed} values`, note + got);
+      const error = this.mistake(Mistake.Count, `${action} values`, note + got);
       return { parts: [], lengths: new Float64Array(this.size).fill(UNSENDABLE), error };
     }
-    // Not `map`, which leaves out what a list does not have.
+    // Not `map`, which skips the holes of a list.
     const parts = Array.from(values, (value) => this.#encode(value));
     const error = parts.find((part) => part.error !== null)?.error ?? null;
     const lengths = Float64Array.from(parts, ({ length }) => length);
     return { parts: parts.map(({ bytes }) => bytes), lengths, error };
   }
 
-  /** Every rank knows by now who has nothing to send: nobody waits for it. */
+  /** Throws on every rank if one has nothing to send: by now all know, and none waits for it. */
   #allSendable(
     lengths: ArrayLike<number>,
     own: { readonly error: unknown },
@@ -307,8 +307,8 @@ export abstract class ObjectMessages extends Collectives {
   }
 
   /**
-   * Lengths such that an MPI that counts in 32 bits can count them: beyond 2 GiB in all, padded to
-   * a common unit.
+   * Lengths that an MPI which counts in 32 bits can count: beyond 2 GiB in all, padded to a common
+   * unit.
    */
   #padded(bytes: Uint8Array, lengths: Float64Array): { counts: Float64Array; bytes: Uint8Array } {
     const unit = unitOf(lengths);
@@ -342,7 +342,7 @@ const NOT_MINE: Own = { bytes: NO_BYTES, length: 0, error: null };
 /** The most that 32 bits count. */
 const MOST = 2 ** 31 - 1;
 
-/** Bytes that all lengths are rounded up to a multiple of, so that their sum can be counted. */
+/** All lengths are rounded up to a multiple of these bytes, so that their sum can be counted. */
 function unitOf(lengths: Float64Array): number {
   const total = sum(lengths);
   // Twice as much room as the sum needs: rounding up adds to it.
@@ -357,7 +357,7 @@ function sum(numbers: Float64Array): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Parts one behind the other, each in a room of so many bytes. */
+/** The parts one behind the other, each in so many bytes. */
 function joined(parts: readonly Uint8Array[], counts: ArrayLike<number>): Uint8Array {
   let length = 0;
   for (let i = 0; i < parts.length; i++) length += counts[i]!;

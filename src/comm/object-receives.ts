@@ -4,7 +4,7 @@ import { type PendingOperation, type Outcome, outcomeOf, Request, unmatched } fr
 import { ANY_SOURCE, ANY_TAG, from, PROC_NULL, type Status } from "./status.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 
-/** Receives arrays: a communicator, as its inbox uses it. */
+/** The part of a communicator that receives arrays. */
 interface Receiver {
   readonly mpi: Mpi;
   iprobe(source: number, tag: number): Status | null;
@@ -12,68 +12,67 @@ interface Receiver {
 }
 
 /**
- * Receives of values that wait. How long a value is only its message tells, so that MPI cannot be
- * given a place for it beforehand: each waits until there is a message for it, in the order in
- * which they were asked for, as MPI's own receives do (MPI 4.0 section 3.5). `recv` and `probe`
- * leave to them what is theirs; a later `irecv` of the same source and tag, which MPI knows of, has
- * what comes first.
+ * Waiting receives of values. Only its message tells how long a value is, so MPI cannot be given
+ * memory beforehand: each receive waits for its message, in the order of the calls, as MPI's own
+ * receives do (MPI 4.0 section 3.5). `recv` and `probe` leave these receives their messages; a
+ * later `irecv` of the same source and tag, which MPI knows of, gets the next message first.
  */
 export class ObjectReceives {
   readonly #comm: Receiver;
   #queue: ObjectReceive[] = [];
-  /** A receive that is started may have others looked after. */
+  /** Starting a receive may call `advance` again. */
   #isAdvancing = false;
 
   constructor(comm: Receiver) {
     this.#comm = comm;
   }
 
-  /** Whether anybody waits who is to be served before those that ask now. */
+  /** Whether receives wait that come before new ones. */
   get waiting(): boolean {
     return this.#queue.length > 0;
   }
 
   receive(source: number, tag: number, status?: Partial<Status>): Request<unknown> {
-    // It says what is wrong with them, now.
+    // Throws now for wrong arguments.
     this.#comm.iprobe(source, tag);
-    const course = new ObjectReceive(this, source, tag, status);
-    if (source === PROC_NULL) course.start(this.#comm);
-    else this.#queue.push(course);
+    const operation = new ObjectReceive(this, source, tag, status);
+    if (source === PROC_NULL) operation.start(this.#comm);
+    else this.#queue.push(operation);
     this.#mind();
-    return new Request(this.#comm.mpi, course);
+    return new Request(this.#comm.mpi, operation);
   }
 
-  /** Starts to receive what has come. */
+  /** Starts the receives whose messages have come. */
   advance(): void {
     if (this.#isAdvancing || !this.#hasMail()) return;
     this.#isAdvancing = true;
     const asked = this.#queue;
     this.#queue = [];
-    for (const course of asked) {
-      // What comes just now may be for one before it, which did not see it yet.
-      const hasCome = course.start(this.#comm, (found) => this.wants(found));
-      if (!hasCome) this.#queue.push(course);
+    for (const operation of asked) {
+      // A message that comes just now may be for an earlier receive, which did not see it yet.
+      const hasCome = operation.start(this.#comm, (found) => this.wants(found));
+      if (!hasCome) this.#queue.push(operation);
     }
     this.#isAdvancing = false;
     this.#mind();
   }
 
-  /** Whether a message that has come is for somebody who waits. */
+  /** Whether a message that has come is for a waiting receive. */
   wants({ source, tag }: Status): boolean {
-    return this.#queue.some((course) => course.takes(source, tag));
+    return this.#queue.some((operation) => operation.takes(source, tag));
   }
 
-  leave(course: ObjectReceive): void {
-    this.#queue = this.#queue.filter((other) => other !== course);
+  leave(operation: ObjectReceive): void {
+    this.#queue = this.#queue.filter((other) => other !== operation);
     this.#mind();
   }
 
-  /** Whether there is anything for anybody, as seldom there is, be many waiting or few. */
+  /** Whether any message has come, which is rare, however many receives wait. */
   #hasMail(): boolean {
     try {
       return this.#comm.iprobe(ANY_SOURCE, ANY_TAG) !== null;
     } catch {
-      return true; // each is to have the error
+      return true; // each receive shall get the error
     }
   }
 
@@ -109,8 +108,8 @@ class ObjectReceive implements PendingOperation<unknown> {
   }
 
   /**
-   * Starts to receive its message, if that has come; true too if that fails, which its own request
-   * tells.
+   * Starts to receive its message, if that has come; true too if that fails: its request then has
+   * the error.
    */
   start(comm: Receiver, isAnothers: (found: Status) => boolean = () => false): boolean {
     try {
@@ -149,7 +148,7 @@ class ObjectReceive implements PendingOperation<unknown> {
   }
 
   cancel(): Outcome<unknown> | null {
-    // A message that is on its way in is received: nobody else could have it any more.
+    // A message whose receive has started is received: no other receive could get it any more.
     if (this.#isStarted) return outcomeOf(() => this.wait());
     this.#inbox.leave(this);
     return null;

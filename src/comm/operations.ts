@@ -1,31 +1,31 @@
 /** The operations of reductions (MPI 4.0 section 6.9.2). */
 
-/** Written for numbers; of other values JavaScript's operators say what they make of them. */
+/** Written for numbers; for other values JavaScript's operators decide. */
 type Combine = (a: never, b: never) => unknown;
 
 /**
- * What a reduction does with two values: one of `SUM PROD MIN MAX LAND LOR BAND BOR BXOR`.
+ * The operation of a reduction on two values: one of `SUM PROD MIN MAX LAND LOR BAND BOR BXOR`.
  *
  * Logical and bitwise ones are for arrays of whole numbers; with `Float64Array`s they are an
- * `MpiError`. Sums and products of whole numbers wrap around, as in C, where the MPI does not see
- * to it otherwise: `docs/mpi.md` has what is known of those (under "Reductions").
+ * `MpiError`. Sums and products of whole numbers wrap around, as in C, unless the MPI prevents it:
+ * `docs/mpi.md` tells what is known of that (under "Reductions").
  */
 export class Operation {
   /** As `"SUM"`. */
   readonly name: string;
-  /** @internal The number that `c/bsync_codes.h` gives it. */
+  /** @internal Its number in `c/bsync_codes.h`. */
   readonly code: number;
-  /** @internal The same for any two values. */
+  /** @internal The operation on any two values. */
   readonly combine: Combine;
 
-  /** @internal There are no others. */
+  /** @internal The operations below are all there are. */
   constructor(name: string, code: number, combine: Combine) {
     this.name = name;
     this.code = code;
     this.combine = combine;
   }
 
-  /** @internal The logical and bitwise ones are. */
+  /** @internal True for the logical and bitwise ones. */
   get isForWholeNumbers(): boolean {
     return this.code >= LAND.code;
   }
@@ -35,7 +35,7 @@ export class Operation {
   }
 }
 
-/** The sum; of values, whatever `+` makes of them. */
+/** The sum; of values, the result of `+`. */
 export const SUM = new Operation("SUM", 0, (a: number, b: number) => a + b);
 /** The product. */
 export const PROD = new Operation("PROD", 1, (a: number, b: number) => a * b);
@@ -43,9 +43,9 @@ export const PROD = new Operation("PROD", 1, (a: number, b: number) => a * b);
 export const MIN = new Operation("MIN", 2, (a: number, b: number) => (b < a ? b : a));
 /** The greatest. */
 export const MAX = new Operation("MAX", 3, (a: number, b: number) => (b > a ? b : a));
-/** Logical and: in arrays 1 or 0, of values the one that `&&` gives. */
+/** Logical and: in arrays 1 or 0, of values the result of `&&`. */
 export const LAND = new Operation("LAND", 4, (a: number, b: number) => a && b);
-/** Logical or: in arrays 1 or 0, of values the one that `||` gives. */
+/** Logical or: in arrays 1 or 0, of values the result of `||`. */
 export const LOR = new Operation("LOR", 5, (a: number, b: number) => a || b);
 /** Bitwise and. */
 export const BAND = new Operation("BAND", 6, (a: number, b: number) => a & b);

@@ -7,32 +7,29 @@ import { newPromise } from "../os/natives.ts";
 import { breathe } from "../os/whole.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
-/**
- * What a request stands for, while it is open. `test` and `wait` throw what went wrong with it,
- * once.
- */
+/** The operation of an open request. `test` and `wait` throw its failure, once. */
 export interface PendingOperation<T> {
   /** For messages, as "receive up to Float64Array(3) from rank 1 with tag 0". */
   describe(): string;
-  /** The outcome, if it is done. */
+  /** The outcome if it is done, else null. */
   test(): { readonly value: T } | null;
-  /** The same right after `lookAfter`, where that has done part of it. */
+  /** As `test`, right after `progressUnmatched`, which has done part of it. */
   testOnly?(): { readonly value: T } | null;
-  /** Blocks until it is. */
+  /** Blocks until it is done. */
   wait(): T;
   /**
-   * Gives it up; the outcome, if it was over already. Throws where it cannot be given up, and goes
-   * on.
+   * Gives it up: returns null, or the outcome if it was done already. Throws if it cannot be given
+   * up; then it goes on.
    */
   cancel(): Outcome<T> | null;
 }
 
 export type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
-/** How a deed ends. */
-export function outcomeOf<T>(deed: () => T): Outcome<T> {
+/** The outcome of `action`. */
+export function outcomeOf<T>(action: () => T): Outcome<T> {
   try {
-    return { value: deed() };
+    return { value: action() };
   } catch (error) {
     return { error };
   }
@@ -40,12 +37,12 @@ export function outcomeOf<T>(deed: () => T): Outcome<T> {
 
 /**
  * A send or receive that goes on while the program does something else (MPI 4.0 section 3.7). Its
- * array is MPI's until it is done: neither write what is being sent, nor read what is being
+ * array belongs to MPI until it is done: do not write an array being sent, nor read one being
  * received.
  *
- * To `await` it keeps the event loop alive and leaves the thread to others; several go on together
- * in `Promise.all`. MPI moves data only while the process calls it: a request that is neither
- * awaited, nor tested or waited for, may stand still.
+ * An `await` keeps the event loop alive and leaves the thread to others; several go on together in
+ * `Promise.all`. MPI moves data only while the process calls it: a request that is neither awaited,
+ * tested nor waited for may stand still.
  *
  * @example
  * const halo = new Float64Array(1000);
@@ -57,15 +54,15 @@ export class Request<T = Status> implements PromiseLike<T> {
   readonly #mpi: Mpi;
   #operation: PendingOperation<T> | null;
   #outcome: Outcome<T> | null = null;
-  /** The program knows how it has ended. */
+  /** The program has seen its outcome. */
   #isTold = false;
-  /** What awaits it; not of T, for a `Request<T>` to be a `Request<unknown>`. */
+  /** The promise of its `await`s; not of T, so that a `Request<T>` is a `Request<unknown>`. */
   #settled: PromiseWithResolvers<unknown> | null = null;
 
   /** @internal Requests come from `isend`, `irecv` and their object forms. */
-  constructor(mpi: Mpi, course: PendingOperation<T>) {
+  constructor(mpi: Mpi, operation: PendingOperation<T>) {
     this.#mpi = mpi;
-    this.#operation = course;
+    this.#operation = operation;
     sweep(this);
   }
 
@@ -75,23 +72,22 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Is it done (MPI_Test, section 3.7.3)? Never blocks. Throws `MpiError` where it has failed.
+   * Whether it is done (MPI_Test, section 3.7.3). Never blocks. Throws `MpiError` if it has failed.
    *
    * @example
    * while (!request.test()) step();
    */
   test(): boolean {
     if (this.#outcome === null && unmatched.size > 0) progressUnmatched();
-    if (this.#outcome === null) this.#run((course) => course.test());
+    if (this.#outcome === null) this.#run((operation) => operation.test());
     if (this.#outcome === null) return false;
     this.#tell();
     return true;
   }
 
   /**
-   * Waits until it is done (MPI_Wait, section 3.7.3). Blocks the thread: no timer, no promise and
-   * no pool of this process gets its turn. Throws `MpiError` where it has failed. May be called
-   * again.
+   * Waits until it is done (MPI_Wait, section 3.7.3). Blocks the thread: no timer, promise or pool
+   * of this process progresses. Throws `MpiError` if it has failed. May be called again.
    */
   wait(): T {
     if (this.#outcome === null) this.#end();
@@ -99,16 +95,16 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Gives up a receive that nothing has come for (MPI_Cancel, section 3.8.4); it then fails with
+   * Gives up a receive whose message has not come (MPI_Cancel, section 3.8.4); it then fails with
    * `CancelledError`. False if it was done already. A send cannot be given up: that is an
    * `MpiError`.
    */
   cancel(): boolean {
     if (this.#outcome !== null) return false;
-    const course = this.#operation!;
-    const outcome = course.cancel();
+    const operation = this.#operation!;
+    const outcome = operation.cancel();
     this.#settle(
-      outcome ?? { error: new CancelledError(`Cannot ${course.describe()}: it was given up`) },
+      outcome ?? { error: new CancelledError(`Cannot ${operation.describe()}: it was given up`) },
     );
     return outcome === null;
   }
@@ -116,7 +112,7 @@ export class Request<T = Status> implements PromiseLike<T> {
   /** Awaits it. The event loop goes on meanwhile. */
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
-    // `any`, as in every promise: a listener says itself what errors it expects.
+    // `any`, as in every promise: a listener declares the errors it expects.
     onRejected?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     if (this.#settled === null) {
@@ -127,17 +123,22 @@ export class Request<T = Status> implements PromiseLike<T> {
     return (this.#settled.promise as Promise<T>).then(onFulfilled, onRejected);
   }
 
-  /** @internal Looks whether it is done, after `lookAfter`; its failure is told to whoever asks. */
+  /**
+   * @internal Whether it is done, called after `progressUnmatched`; a failure is kept for `test`
+   * and `wait`.
+   */
   progress(): boolean {
     if (this.#outcome === null) {
-      this.#run((course) => (course.testOnly === undefined ? course.test() : course.testOnly()));
+      this.#run((operation) =>
+        operation.testOnly === undefined ? operation.test() : operation.testOnly(),
+      );
     }
     return this.#outcome !== null;
   }
 
   /**
    * Waits until all are done (MPI_Waitall, section 3.7.5), in any order. Blocks the thread. Throws
-   * the first failure in their order, once all are over.
+   * the first failure, in the order of `requests`, once all are done.
    */
   static waitAll<T>(requests: Iterable<Request<T>>): T[] {
     const all = [...requests];
@@ -146,9 +147,9 @@ export class Request<T = Status> implements PromiseLike<T> {
   }
 
   /**
-   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5). Those whose end
-   * the program knows, by `waitAny`, `test`, `wait` or an `await`, do not count any more; -1 if
-   * there are no others. Blocks the thread. Throws where that one has failed.
+   * Waits until one is done, and returns its index (MPI_Waitany, section 3.7.5). Requests whose end
+   * the program has seen, by `waitAny`, `test`, `wait` or an `await`, no longer count; -1 if there
+   * are no others. Blocks the thread. Throws if that request has failed.
    *
    * @example
    * for (let i; (i = Request.waitAny(receives)) >= 0; ) use(arrays[i]); // each once, as they come
@@ -163,13 +164,13 @@ export class Request<T = Status> implements PromiseLike<T> {
     return -1;
   }
 
-  /** Blocks until it is over. */
+  /** Blocks until it is done. */
   #end(): void {
     for (; unmatched.size > 0 && !this.progress(); breathe()) progressUnmatched();
-    if (this.#outcome === null) this.#run((course) => ({ value: course.wait() }));
+    if (this.#outcome === null) this.#run((operation) => ({ value: operation.wait() }));
   }
 
-  #run(step: (course: PendingOperation<T>) => Outcome<T> | null): void {
+  #run(step: (operation: PendingOperation<T>) => Outcome<T> | null): void {
     let outcome: Outcome<T> | null;
     try {
       outcome = step(this.#operation!);
@@ -201,8 +202,8 @@ export class Request<T = Status> implements PromiseLike<T> {
 }
 
 /**
- * Requests that are not over: MPI reads and writes their memory though nobody else may hold it.
- * Those that the program has forgotten are looked after whenever their number has doubled.
+ * Open requests: MPI uses their memory, which nothing else may hold. Requests that the program has
+ * forgotten are tested whenever the number of open ones has doubled.
  */
 const open = new Set<Request<unknown>>();
 let sweepAt = 64;
@@ -216,28 +217,28 @@ function sweep(request: Request<unknown>): void {
 }
 
 /**
- * Where receives wait that MPI does not know of yet: it has to be looked for what they wait for.
+ * Object receives without a message: MPI does not know of them, so they have to be matched here.
  */
 export const unmatched = new Set<{ advance(): void }>();
 
 /**
- * Moves on what MPI cannot: whoever blocks does so meanwhile, for others may be waiting for just
- * that.
+ * Matches messages to object receives, of which MPI knows nothing. Every blocking call runs it, or
+ * two ranks could wait for each other.
  */
 export function progressUnmatched(): void {
   for (const one of unmatched) one.advance();
 }
 
 const awaited = new Set<Request<unknown>>();
-let pump: ProgressLoop | null = null;
+let loop: ProgressLoop | null = null;
 
 function watch(request: Request<unknown>, mpi: Mpi): void {
-  pump ??= new ProgressLoop(SOURCE, spinOf(mpi));
+  loop ??= new ProgressLoop(SOURCE, spinOf(mpi));
   awaited.add(request);
-  pump.wake();
+  loop.wake();
 }
 
-/** MPI has no way to wake a sleeper: it looks again after 1 to 5 ms. */
+/** MPI cannot wake a sleeper: the loop polls again after 1 to 5 ms. */
 const SOURCE = {
   poll(): boolean {
     let moved = false;
@@ -260,14 +261,14 @@ const SOURCE = {
 /** @internal */
 type Symbols = ReturnType<Mpi["comm"]>;
 
-/** @internal The course of a request of MPI's own. */
+/** @internal The operation of one of MPI's own requests. */
 export class MpiOperation implements PendingOperation<Status> {
   readonly #lib: Symbols;
   readonly #id: number;
   readonly #receives: boolean;
   readonly describe: () => string;
   readonly #failure: (code: number, note?: string) => MpiError;
-  /** MPI reads it, or writes to it: it must not go away. */
+  /** MPI reads or writes this memory: it must stay alive. */
   readonly held: unknown;
 
   constructor(
@@ -275,14 +276,14 @@ export class MpiOperation implements PendingOperation<Status> {
     id: number,
     held: unknown,
     receives: boolean,
-    deed: () => string,
+    describe: () => string,
     failure: (code: number, note?: string) => MpiError,
   ) {
     this.#lib = lib;
     this.#id = id;
     this.held = held;
     this.#receives = receives;
-    this.describe = deed;
+    this.describe = describe;
     this.#failure = failure;
   }
 

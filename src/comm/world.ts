@@ -2,20 +2,19 @@ import { whole } from "../os/whole.ts";
 import { Communicator } from "./communicator.ts";
 
 /**
- * All ranks of the job (a duplicate of MPI_COMM_WORLD, MPI 4.0 section 7.2). MPI is started when
- * `world` is first used, or by `AsyncPool.open`, whichever comes first: every rank has to come to
- * either.
+ * All ranks of the job (a duplicate of MPI_COMM_WORLD, MPI 4.0 section 7.2). The first use of
+ * `world`, or `AsyncPool.open`, starts MPI: every rank has to reach either.
  *
- * In a program that no launcher started it has one rank, if there is an MPI on this machine; where
- * there is none, its first use throws an `MpiError` that says what to install.
+ * In a program that no launcher started it has one rank, if there is an MPI on this machine; if
+ * not, its first use throws an `MpiError` that says what to install.
  */
 export const world: Communicator = Communicator.world();
 
 const NAME_BYTES = 1024;
 
 /**
- * Seconds since some time in the past, the same for all of this process (MPI_Wtime, MPI 4.0 section
- * 9.6).
+ * Seconds since a fixed time in the past, the same for all of this process (MPI_Wtime, MPI 4.0
+ * section 9.6).
  *
  * @example
  * const start = wtime();
@@ -30,7 +29,7 @@ export function wtime(): number {
   return seconds;
 }
 
-/** The name of the machine, as MPI has it (MPI_Get_processor_name, MPI 4.0 section 9.1.2). */
+/** The machine's name, by MPI (MPI_Get_processor_name, MPI 4.0 section 9.1.2). */
 export function processorName(): string {
   const text = new Uint8Array(NAME_BYTES);
   const length = whole(() => world.mpi)

@@ -4,44 +4,40 @@ import { mainScript } from "./main-script.ts";
 import { isOwnFile, plainPath, RUNS_PROGRAM } from "./paths.ts";
 import { bundleOf } from "./source-map.ts";
 
-/** Who has called into bsync just now: modules of the program, as the stack tells. */
+/** The program's modules that are calling into bsync now, read from the stack. */
 export interface Caller {
-  /** The module that runs: of a bundle the bundle, whatever its source map says. */
+  /** The module that runs: for a bundle the bundle itself, whatever its source map says. */
   readonly module: string;
-  /**
-   * Where the call stands, as the stack tells: in the module, or in the source it was bundled from.
-   */
+  /** Where the stack places the call: in the module, or in the source it was bundled from. */
   readonly file: string;
   readonly line: number;
   readonly column: number;
   readonly name: string;
 }
 
-/** Whether the main script is among those that have called into bsync just now. */
+/** Whether the main script is among the callers. */
 export function calledByMain(): boolean {
   return callers().some(({ module }) => module === mainScript());
 }
 
 /**
- * Whether the main script of this very process has, in its own run: while modules are loaded for
- * their functions, it may go on, where a rank serves one pool and has a part in another.
+ * Whether the main script is calling in this process's own run. That run may go on while modules
+ * are loaded for their functions: a rank can serve one pool and take part in another.
  */
 export function calledByProgram(): boolean {
   return RUNS_PROGRAM && !isInGraph() && callers().some(({ module }) => module === mainAtLoad);
 }
 
 /**
- * The module that has called into bsync just now in a run for its functions: from its top level, or
- * from what that has started. Undefined where it was the program's own run. To be asked outside of
- * tasks only.
+ * The module that calls into bsync in a run for its functions: from its top level, or from code
+ * that the top level started. Undefined in the program's own run. Ask only outside of tasks.
  */
 export function moduleRunAgain(): string | undefined {
   return isInGraph() ? callers().at(-1)?.module : undefined;
 }
 
 /**
- * Whether any code of the program's, of whichever run, has called into bsync just now, as far as
- * can be seen.
+ * Whether any code of the program, in either run, is calling into bsync, as far as the stack shows.
  */
 export function isCalledAtAll(): boolean {
   return callers().length > 0;
@@ -66,7 +62,7 @@ export function callers(): Caller[] {
 const EngineError = Error;
 const { captureStackTrace } = Error;
 
-/** The frames of the stack; none where the program has frozen what makes them. */
+/** The frames of the stack; none where the program has frozen `Error`. */
 function callSites(): NodeJS.CallSite[] {
   const { prepareStackTrace, stackTraceLimit } = EngineError;
   const ours = {
@@ -87,16 +83,13 @@ function callSites(): NodeJS.CallSite[] {
   }
 }
 
-/**
- * The module that a file of a stack belongs to: itself, or a bundle that is loaded and was made
- * from it.
- */
+/** The module of a file in a stack: the file itself, or a loaded bundle that was made from it. */
 function moduleOf(file: string): string {
   if (file === mainAtLoad || file === mainScript()) return file;
   let module = modulesOfFiles.get(file);
   if (module === undefined) {
     const loaded = loadedPaths().map(plainPath);
-    // One that is not loaded is being evaluated.
+    // A module that is not loaded is being evaluated.
     module = loaded.includes(file) ? file : (bundleOf(file, [mainAtLoad, ...loaded]) ?? file);
     modulesOfFiles.set(file, module);
   }

@@ -1,28 +1,24 @@
 /**
- * The classes of errors that both sides may have, each in its own copy of a module: where one is
- * exported from, and what is exported from there. Asked for when an error is sent, or has come;
- * nothing is done before.
+ * Error classes that both sides may have, each in its own copy of a module: where a class is
+ * exported from, and what a place exports. Looked up only when an error is sent or received.
  */
 import { exportsOfEvaluating } from "./evaluating.ts";
 import { exportsOf, loadedPaths } from "./graph.ts";
 import { plainPath } from "./paths.ts";
 
-/** As the codec names a class: see codec/types.ts. */
+/** A class as the codec names it: see codec/types.ts. */
 interface Reference {
   readonly module: string | null;
   readonly name: string;
 }
 
-/**
- * So many places are told of a class at most: a module of the other side's may have but one of
- * them.
- */
+/** At most so many places are sent for a class: the other side may have only one of the modules. */
 const MOST_PLACES = 6;
 
-/** By prototype; with how many modules were loaded when it was looked for. */
+/** By prototype. `modules` is the number of modules that were loaded at the search. */
 const found = new WeakMap<object, { readonly places: readonly Reference[]; modules: number }>();
 
-/** Where the class of a prototype is exported from, as far as this process has loaded it. */
+/** Where the loaded modules of this process export the class of a prototype. */
 export function exportersOf(maker: Function | null, prototype: object): readonly Reference[] {
   const known = found.get(prototype);
   if (known !== undefined && known.places.length > 0) return known.places;
@@ -46,7 +42,7 @@ function* search(paths: readonly string[], name: string, prototype: object): Ite
   }
 }
 
-/** The class that is exported from there, if its module is loaded here; undefined for none. */
+/** The class at a place, if its module is loaded here; else undefined. */
 export function exportedClass({ module, name }: Reference): unknown {
   if (module === null) return at(globalThis, name);
   if (RUNTIME[name] === module) return at(process.getBuiltinModule(module), name);
@@ -66,20 +62,20 @@ function* modulesOf(paths: readonly string[]): Iterable<[string, unknown]> {
   if (main !== undefined) yield [Bun.main, main];
 }
 
-/** The keys under which a module is loaded, where that is not its path alone. */
+/** The keys under which a module is loaded, if they differ from its path. */
 function aliasesOf(module: string): string[] {
   if (exportsOf(module) !== undefined) return [];
   return loadedPaths().filter((key) => key !== module && plainPath(key) === module);
 }
 
 /**
- * How a class is called among exports: itself, by its own name or another, or one step further in.
- * Null: it is not there.
+ * The path to a class among exports: the exports themselves (""), a name, or a name within a name.
+ * Null if the class is not there.
  */
 function placeIn(exports: unknown, name: string, prototype: object): string | null {
   if (isOf(exports, prototype)) return "";
   if (!isHolder(exports)) return null;
-  // By its name a getter is asked, too, which is how compilers export.
+  // A getter of the class's own name is run, too: compilers export by getters.
   if (name !== "" && isOf(read(exports, name), prototype)) return name;
   for (const key of keysOf(exports)) {
     const value = valueOf(exports, key);
@@ -92,9 +88,7 @@ function placeIn(exports: unknown, name: string, prototype: object): string | nu
   return null;
 }
 
-/**
- * The error classes that modules of the runtime export; to load those modules all would take long.
- */
+/** Error classes that modules of the runtime export. Loading all those modules would take long. */
 const RUNTIME: Readonly<Record<string, string>> = {
   AssertionError: "node:assert",
   SQLiteError: "bun:sqlite",
@@ -111,7 +105,7 @@ function placeInRuntime(name: string, prototype: object): Reference | null {
     if (!isHolder(holder)) continue;
     if (isOf(read(holder, name), prototype)) return { module: null, name: `${namespace}.${name}` };
     for (const key of keysOf(holder)) {
-      // Classes and `$`: what else there is may be made when it is asked for.
+      // Only classes and `$`: other properties may be created by reading them.
       const inner = /^[A-Z$]/.test(key) ? read(holder, key) : undefined;
       if (isHolder(inner) && isOf(read(inner, name), prototype)) {
         return { module: null, name: `${namespace}.${key}.${name}` };
@@ -148,7 +142,7 @@ function valueOf(holder: object, key: string): unknown {
   }
 }
 
-/** An own property, whatever it is. */
+/** An own property's value; getters are run. */
 function read(holder: object, key: string): unknown {
   try {
     return Object.hasOwn(holder, key) ? (Reflect.get(holder, key) as unknown) : undefined;
@@ -157,7 +151,7 @@ function read(holder: object, key: string): unknown {
   }
 }
 
-/** What a name with dots leads to. */
+/** The value at a name with dots. */
 function at(holder: unknown, name: string): unknown {
   if (name === "") return holder;
   let value = holder;

@@ -3,15 +3,15 @@ import { HAND_OVER } from "./paths.ts";
 import { isEsModule, readText } from "./module-text.ts";
 
 /**
- * How the names of a CommonJS module come within reach: the runtime asks no plugin for its text,
- * but wraps it in a function, whose end can be another one. What is behind the text leaves its
- * lines, its columns and its directives as they are; it is not reached where the module returns or
- * throws before its end.
+ * How the names of a CommonJS module come within reach. The runtime asks no plugin for its text,
+ * but wraps it in a function, and the end of that wrapper can be replaced. Code behind the text
+ * leaves the module's lines, columns and directives as they are; it does not run if the module
+ * returns or throws before its end.
  */
 
 type Extension = (module: object, path: string) => void;
 
-/** What `node:module` has, and its types do not tell of. */
+/** Members of `node:module` that its types leave out. */
 interface Wrapping {
   readonly wrapper: [string, string];
   readonly _extensions: Record<string, Extension>;
@@ -25,8 +25,8 @@ const END =
 
 /**
  * Loads a module by `load`, with its names and those of the CommonJS modules it requires within
- * reach. An ES module that is required meanwhile is loaded as ever: what it imports would have no
- * exports under another wrapper.
+ * reach. An ES module that is required meanwhile is loaded with the usual wrapper: under another
+ * one the modules it imports would have no exports.
  */
 export function withNamesInReach<T>(load: () => T): T {
   const before = { ...wrapping._extensions };
@@ -47,7 +47,7 @@ export function withNamesInReach<T>(load: () => T): T {
 
 let usual: string | null = null;
 
-/** Runs `load` with the end of the wrapper that is given; null: the usual one. */
+/** Runs `load` with the given end of the wrapper; null: the usual end. */
 function wrappedBy(end: string | null, load: () => void): void {
   const { wrapper } = wrapping;
   const current = wrapper[1];

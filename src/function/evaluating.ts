@@ -1,22 +1,20 @@
 /**
- * What modules export that are still being evaluated, as the main script is while it awaits: the
- * cache does not list them, and to import one is to wait for its end. But a module that imports
- * its namespace is linked at once, and before it waits what it imports itself is evaluated: that
+ * The exports of modules that are still being evaluated, as the main script is while it awaits. The
+ * cache does not list them, and an import would wait for their end. But a module that imports their
+ * namespace is linked at once, and its own imports are evaluated before it waits: one of these
  * hands the namespace over.
  */
 import { JSON, mainAtLoad } from "../os/natives.ts";
 import { isWorker } from "./main-script.ts";
 import { importedModules, languageOf } from "./module-text.ts";
 
-/** A file, or the one module of a compiled program. */
+/** A file, or the module of a compiled program. */
 const SOURCE = /^\/(.*\.[cm]?[jt]sx?|\$bunfs\/.*)$/;
 
-/** By path; null: it cannot be had, or is none that is being evaluated. */
+/** By path; null: the namespace cannot be had, or the module is not being evaluated. */
 const namespaces = new Map<string, object | null>();
 
-/**
- * Undefined for a module that the cache has, and for one that was not loaded with the main script.
- */
+/** Undefined for a module in the cache, and for one that was not loaded with the main script. */
 export function exportsOfEvaluating(path: string): object | undefined {
   let namespace = namespaces.get(path);
   if (namespace === undefined) {
@@ -27,12 +25,9 @@ export function exportsOfEvaluating(path: string): object | undefined {
   return namespace ?? undefined;
 }
 
-/**
- * Whether a module is loaded for certain, in this process's own run: with the main script, which
- * imports it.
- */
+/** Whether a module is certainly loaded in this process's own run: the main script imports it. */
 function isLoaded(path: string): boolean {
-  // A worker has the names of the modules it has loaded within reach, and is to load more of them.
+  // A worker reaches the names of its modules another way, and has more modules to load.
   if (isWorker() || !SOURCE.test(mainAtLoad) || !SOURCE.test(path)) return false;
   if (path === mainAtLoad) return true;
   if (path.includes("/node_modules/") || require.cache[mainAtLoad] !== undefined) return false;
@@ -42,7 +37,7 @@ function isLoaded(path: string): boolean {
 
 let importedByMain: Set<string> | null = null;
 
-/** The program's own modules that a module imports before it runs, by whatever way. */
+/** The program's own modules that a module imports before it runs, directly or indirectly. */
 function importsFrom(path: string, found: Set<string>): Set<string> {
   for (const target of importedModules(path)) {
     if (!SOURCE.test(target) || target.includes("/node_modules/") || found.has(target)) continue;
@@ -55,8 +50,8 @@ function importsFrom(path: string, found: Set<string>): Set<string> {
 let count = 0;
 
 /**
- * The namespace of a module that is being evaluated; null for any other. `requireIn` requires where
- * that module is.
+ * The namespace of a module that is being evaluated; null for any other. `requireIn` requires in
+ * the module's graph.
  */
 export function takeNamespace(
   path: string,
@@ -64,7 +59,7 @@ export function takeNamespace(
 ): object | null {
   let taken: object | null = null;
   let isTaking = true;
-  // A program may have frozen it, and goes without.
+  // A program may have frozen `globalThis`: it goes without.
   if (!Object.isExtensible(globalThis)) return null;
   const slot = `bsync.namespace-${count++}`;
   Object.defineProperty(globalThis, Symbol.for(slot), {
@@ -93,7 +88,7 @@ export function takeNamespace(
           `globalThis[Symbol.for(${quoted(slot)})](peek());`,
         ),
       );
-      // Were it not loaded, it must not be: it would run again.
+      // A module that is not loaded yet must not be loaded by this: it would run again.
       build.onLoad({ filter: new RegExp(`^${RegExp.escape(path)}$`) }, async () => {
         if (isTaking) throw new Error(`${path} is not being evaluated`);
         return { contents: await Bun.file(path).text(), loader: languageOf(path) ?? "tsx" };
@@ -103,7 +98,7 @@ export function takeNamespace(
   try {
     requireIn(outer);
   } catch {
-    // As it awaits, what imports it cannot be had at once; what was to be taken was taken before.
+    // The module awaits, so its importer cannot be had at once; the namespace was taken before.
   }
   isTaking = false;
   Reflect.deleteProperty(globalThis, Symbol.for(slot));

@@ -4,7 +4,7 @@ import { exportsOf, loadedPaths } from "./graph.ts";
 import { readText } from "./module-text.ts";
 import { isOwnFile, plainPath } from "./paths.ts";
 
-/** Under which names modules export functions. A function is found by itself, not by its name. */
+/** The names under which modules export functions. A function is found by identity, not by name. */
 export interface Export {
   readonly module: string;
   readonly name: string;
@@ -15,12 +15,14 @@ let indexedModules = 0;
 let lookedAt = -Infinity;
 
 /**
- * ms between two looks at what is loaded, for functions without a name: programs make them anew for
- * each call, and few of them are exported. A look takes some 50 µs.
+ * ms between two scans of the loaded modules for functions without a name: programs make such
+ * functions anew for each call, and few are exported. A scan takes some 50 µs.
  */
 const LOOK_MS = 50;
 
-/** Where a loaded module exports a function; undefined if none does, or one of bsync's own. */
+/**
+ * Where a loaded module exports a function; undefined if none does, or the module is bsync's own.
+ */
 export function findExport(fn: Function): Export | undefined {
   let found = index.get(fn);
   if (found === undefined && (fn.name !== "" || performance.now() - lookedAt > LOOK_MS)) {
@@ -42,8 +44,8 @@ function lookAtModules(): void {
 function indexExports(path: string): void {
   const module = plainPath(path);
   for (const [name, value] of functionsAmong(exportsOf(path))) {
-    // Where several modules have it, the one that calls it by its own name is likely the one it is
-    // from.
+    // If several modules export it, the module that uses the function's own name is likely its
+    // origin.
     const known = index.get(value);
     if (known === undefined || (known.name !== value.name && name === value.name)) {
       index.set(value, { module, name });
@@ -69,13 +71,13 @@ function valueOf(exports: object, name: string): unknown {
   try {
     return Object.getOwnPropertyDescriptor(exports, name)?.value;
   } catch {
-    return undefined; // It is not initialized yet.
+    return undefined; // not initialized yet
   }
 }
 
 const exporting = new Map<string, boolean>();
 
-/** Whether a module may export anything, by the look of its text. */
+/** Whether a module's text looks as if it exported anything. */
 export function mayExport(module: string): boolean {
   let may = exporting.get(module);
   if (may === undefined) {

@@ -5,17 +5,17 @@ import { JSON, Promise } from "../os/natives.ts";
 /**
  * Where the lines of an inline function stand in its file.
  *
- * What `toString` gives, and a worker evaluates, is the text as it runs: types, comments and blank
- * lines are gone, and long lines broken anew. To tell a place in the file, the module is printed
- * once more, by the same printer but with a source map, and the function is looked for in that. It
- * takes some ms, and is done when an inline function has thrown, not before. In a bundle, which
- * runs as it is, the text stands as it is.
+ * `toString` gives the text as it runs, and a worker evaluates that text: types, comments and blank
+ * lines are gone, long lines are broken anew. To find a place in the file, the module is printed
+ * once more, by the same printer but with a source map, and the function is looked up in the
+ * result. This takes some ms, and is done only once an inline function has thrown. In a bundle,
+ * which runs as it is, the text stands unchanged.
  */
 export interface InlineText {
-  /** The module it was written in. */
+  /** The module in which it was written. */
   readonly module: string;
   readonly text: string;
-  /** The line of the module that it is taken to begin in, where nothing better is found. */
+  /** The module's line at which the text is assumed to begin if nothing better is found. */
   readonly line: number;
 }
 
@@ -31,30 +31,30 @@ const inlines = new Map<number, InlineText>();
 let count = 0;
 const places = new Map<number, PlaceOf>();
 
-/** What is evaluated begins with a bracket. */
+/** The evaluated text begins with a bracket. */
 const BRACKET = 1;
 
-/** Numbers an inline function, for the name of its source. */
+/** Returns a number for an inline function: the name of its source holds it. */
 export function registerInline(inline: InlineText): number {
   inlines.set(count, inline);
   return count++;
 }
 
 /**
- * One that is called no more; what it has left behind, and fails later, is told in lines of its
- * text.
+ * Forgets a function that is called no more. If code it left behind fails later, the stack shows
+ * lines of its text.
  */
 export function forgetInline(id: number): void {
   inlines.delete(id);
   places.delete(id);
 }
 
-/** True if `findLines` has something left to do for this one. */
+/** True if `findLines` has not looked for this function yet. */
 export function needsLines(id: number): boolean {
   return inlines.has(id) && !places.has(id);
 }
 
-/** Where in the file a place of an inline function is. */
+/** The place in the file of a place in an inline function. */
 export function placeInFile(id: number, place: Place): Place {
   const inline = inlines.get(id);
   if (inline === undefined) return place;
@@ -78,7 +78,7 @@ export async function findLines(id: number): Promise<void> {
     const located = printings.map((printed) => (printed === null ? null : locate(inline, printed)));
     if (!inlines.has(id)) return;
     const [first = null, second = null] = located;
-    // Of two that are as good the first: functions are printed like that as a rule.
+    // Of two equally good results the first: functions are usually printed like that.
     const best = (second?.found ?? 0) > (first?.found ?? 0) ? second : first;
     if (best !== null) places.set(id, best.placeOf);
   } catch {
@@ -86,10 +86,7 @@ export async function findLines(id: number): Promise<void> {
   }
 }
 
-/**
- * Where the module has the very text; of several places the one nearest to the call. Null:
- * nowhere.
- */
+/** Where the module contains exactly this text, nearest to the call; null: nowhere. */
 function locateVerbatim({ module, text, line }: InlineText): PlaceOf | null {
   const whole = readFileSync(module, "utf8");
   let best: Place | null = null;
@@ -108,15 +105,13 @@ function locateVerbatim({ module, text, line }: InlineText): PlaceOf | null {
 
 interface Printed {
   readonly lines: readonly string[];
-  /**
-   * Where in the file a place in them is, which is counted from 0; null where that is not known.
-   */
+  /** The place in the file of a place in `lines`, counted from 0; null if not known. */
   originOf(line: number, column: number): Place | null;
 }
 
 /**
- * The module as the runtime prints it: `short` with the syntax made shorter, as in `=> x` for
- * `=> { return x; }`, which it does in some functions and not in others.
+ * The module as the runtime prints it. `short`: with shorter syntax, as in `=> x` for `=> { return
+ * x; }`; the runtime does this in some functions and not in others.
  */
 async function print(module: string, short: boolean): Promise<Printed | null> {
   const { success, outputs } = await Bun.build({
@@ -124,7 +119,7 @@ async function print(module: string, short: boolean): Promise<Printed | null> {
     sourcemap: "external",
     target: "bun",
     external: ["*"],
-    // It joins a constant with the one place where it is used, too.
+    // This also inlines a constant that is used once.
     minify: { syntax: short },
     throw: false,
   });
@@ -148,7 +143,7 @@ interface Located {
   readonly placeOf: PlaceOf;
 }
 
-/** Looks for the place where most of the text is; of several the one nearest to the call. */
+/** The place where most lines of the text are found, nearest to the call if there are several. */
 function locate({ text, line }: InlineText, { lines, originOf }: Printed): Located | null {
   const whole = text.split("\n");
   const wanted = whole.map(bare);
@@ -161,7 +156,7 @@ function locate({ text, line }: InlineText, { lines, originOf }: Printed): Locat
     for (let k = 1; k < wanted.length; k++) {
       if (found[at + k] === wanted[k] || found[at + k]?.startsWith(wanted[k]!)) score++;
     }
-    // Within its first line, which may begin before it.
+    // The text may begin within its first line.
     const standing = lines[at]!.indexOf(first);
     const column = standing < 0 ? indent(lines[at]!) : standing;
     const begin = originOf(at, column)?.line ?? line;
@@ -189,7 +184,7 @@ function indent(line: string): number {
   return line.search(/\S|$/);
 }
 
-/** What the ways of printing have in common. */
+/** A line without the parts in which the ways of printing differ. */
 function bare(line: string): string {
   return line.replace(/\bnew\b|[\s;]/g, "");
 }

@@ -19,21 +19,19 @@ import { preloads } from "./preloads.ts";
 import { testStandIn } from "./test-stand-in.ts";
 
 /**
- * On a worker: how the program's modules are loaded, each once, under its own path, by the runtime
- * and with all that the program has set for it; and how what stands at their top levels comes
- * within reach.
+ * On a worker: loads the program's modules, each once, under its own path, by the runtime and with
+ * all that the program has set for it; and brings their top-level names within reach.
  *
- * A module's names can be evaluated from within the module only. So a statement is put before its
- * text, on its first line, which hands over a function that does so, and the module's namespace.
- * Not a letter of the text itself is changed. The runtime asks a plugin for the text of the very
- * modules that were named to it; each module is named when it is first resolved. All else the
- * runtime loads as ever: packages that have nothing to do with bsync, CommonJS modules
- * (`common-js.ts`), and what is imported with attributes.
+ * A module's names can be evaluated only from within the module. So a statement is put before its
+ * text, on its first line: it hands over a function that evaluates there, and the module's
+ * namespace. The text itself is not changed. The runtime asks a plugin only for the text of modules
+ * that were named to it; each module is named when it is first resolved. The runtime loads
+ * everything else as ever: packages that have nothing to do with bsync, CommonJS modules
+ * (`common-js.ts`), and modules imported with attributes.
  *
  * A process that was started as a worker loads the modules into its own graph. A rank has run the
- * main script itself, up to `AsyncPool.open`: there they are a graph of their own
- * (`Bun.ModuleGraph`), apart from the modules of that run, whose state they do not share. bsync
- * itself is the same in both.
+ * main script itself, up to `AsyncPool.open`: there they form a second graph (`Bun.ModuleGraph`)
+ * that shares no state with the modules of that run. Both use the same bsync.
  */
 
 /**
@@ -41,14 +39,14 @@ import { testStandIn } from "./test-stand-in.ts";
  */
 export type Evaluate = (text: string) => unknown;
 
-/** Takes over a module that begins to run; its names need not be initialized yet. */
+/** Receives a module that begins to run; its names may not be initialized yet. */
 export type TakeOver = (path: string, evaluate: Evaluate, exports: object) => void;
 
 type Exports = Record<string, unknown>;
 
-/** Where the runtime looks for modules of bsync's that are no files. */
+/** The namespace of bsync's modules that are no files. */
 const NAMESPACE = "bsync";
-/** Runs in the graph: what it loads belongs to that. */
+/** Runs in the graph, so that the modules it loads belong to the graph. */
 const INSIDE =
   "export const load = (path) => import(path);" +
   "export const requireModule = (specifier) => require(specifier);" +
@@ -68,13 +66,13 @@ const HERE: Inside = {
 
 let inside: Inside | null = null;
 let plugin: Bun.PluginBuilder | null = null;
-/** The modules that were named to the runtime, with their texts until they are loaded. */
+/** The modules that were named to the runtime; their texts until they are loaded, then null. */
 const named = new Map<string, string | null>();
-/** What modules import with attributes, by their paths. */
+/** The specifiers that each module imports with attributes, by the module's path. */
 const attributes = new Map<string, ReadonlySet<string>>();
 let isResolving = false;
 
-/** Loads a module by the name that the runtime has it under; resolves with its namespace. */
+/** Loads a module by its name in the runtime; resolves with its namespace. */
 export function loadModule(key: string): Promise<Exports> {
   return inside!.load(key);
 }
@@ -97,7 +95,7 @@ export function loadCommonJs(path: string): void {
  * Prepares this process, once; `takeOver` is called for each module whose names come within reach.
  */
 export function prepareLoader(takeOver: TakeOver): Promise<void> {
-  // Several functions may be looked for at once.
+  // Several functions may be resolved at once.
   return (prepared ??= prepare(takeOver));
 }
 
@@ -111,7 +109,7 @@ async function prepare(takeOver: TakeOver): Promise<void> {
     inside = HERE;
     return;
   }
-  // Modules of the program's own run that are loaded later may be given the statement, too.
+  // Modules that the program's own run loads later may get the statement, too.
   setGlobal(() => {});
   const graph = new Bun.ModuleGraph({ globals: { [HAND_OVER]: takeOver } });
   setGraph(graph);
@@ -123,14 +121,14 @@ async function prepare(takeOver: TakeOver): Promise<void> {
   install();
   inside = await graph.import<Inside>(`${NAMESPACE}:inside`);
   setLoaded(inside.cache);
-  // What they have set up in modules of the program's own run they set up in these. One that can
-  // do so but once, as it takes a port, has done it in that run.
+  // Preloads set up these modules as they did those of the program's own run. A preload that can
+  // run only once, because it takes a port, has run there.
   for (const preload of preloads()) await inside.load(preload).catch(() => {});
 }
 
 /**
- * `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then exports are
- * all there is.
+ * `--disallow-code-generation-from-strings=strict` forbids texts of plugins, too: then only exports
+ * are within reach.
  */
 function mayRunTexts(): boolean {
   try {
@@ -180,7 +178,7 @@ function modulesOwn(importer: string): Bun.OnResolveResult | undefined {
 }
 
 /**
- * `node:module` in a graph: a function that is called from outside would make a `require` for
+ * `node:module` in a graph: its `createRequire`, called from outside, would give a `require` for
  * outside.
  */
 function moduleOfGraph(): Exports {
@@ -194,7 +192,7 @@ function moduleOfGraph(): Exports {
 }
 
 function onResolve(specifier: string, importer: string): Bun.OnResolveResult | undefined {
-  // It is called for what it resolves itself, too.
+  // The runtime also calls this for the resolution below.
   if (isResolving) return undefined;
   // A program that was given by `bun -e` is no file.
   if (specifier === keyOf(mainScript()) && mainText() !== null) return { path: specifier };
@@ -216,7 +214,7 @@ function resolveQuietly(specifier: string, importer: string): string | null {
   }
 }
 
-/** Names what a module imports by the name of a package: the runtime asks no plugin about those. */
+/** Names the packages that a module imports: the runtime asks no plugin to resolve these. */
 function namePackages(path: string, text: string): void {
   for (const { specifier, path: target, isStatement } of importsQuietly(path, text)) {
     if (/^[./]/.test(specifier) || isImportedWithAttributes(specifier, path)) continue;
@@ -234,9 +232,8 @@ function importsQuietly(path: string, text: string): ImportedModule[] {
 }
 
 /**
- * A CommonJS module that is about to be imported: it is required instead, with its names within
- * reach, and the import gets what that has. The runtime runs it at this time, too, since it asks
- * for the names of its exports.
+ * Requires a CommonJS module that is about to be imported, with its names within reach; the import
+ * gets its exports. The runtime would run it now, too, to learn the names of its exports.
  */
 function requireFirst(path: string): void {
   if (isOwnFile(path) || required.has(path)) return;
@@ -256,7 +253,7 @@ function isImportedWithAttributes(specifier: string, importer: string): boolean 
 
 /**
  * Names a module to the runtime, if its names can come within reach; returns whether they can.
- * `isWanted`: it is known that functions of it are called.
+ * `isWanted`: functions of it are known to be called.
  */
 export function nameModule(path: string, isWanted = false): boolean {
   if (plugin === null) return false;
@@ -281,7 +278,7 @@ function textOf(path: string, isWanted: boolean): string | null {
   }
 }
 
-/** In a graph of its own bsync is what it is in the rest of the process. */
+/** A second graph gets the bsync of the rest of the process. */
 function shareOwn(path: string): boolean {
   if (!hasGraph()) return false;
   named.set(path, null);
@@ -290,7 +287,7 @@ function shareOwn(path: string): boolean {
   return false;
 }
 
-/** The runtime takes what stands before a colon for a namespace. */
+/** The runtime takes the part before a colon for a namespace. */
 function onLoadOf(path: string, load: () => Bun.OnLoadResult): void {
   const at = path.indexOf(":");
   const filter = new RegExp(`^${RegExp.escape(path.slice(at + 1))}$`);
@@ -308,7 +305,7 @@ function open(path: string): string {
 }
 
 function statementOf(path: string): string {
-  // The runtime takes it for the script of this process, whose path is its own on a worker.
+  // By its path the runtime takes it for this process's main script, which on a worker it is not.
   const noMain = path === mainScript() ? "import.meta.main=false;" : "";
   return (
     `import * as __bsync_exports from ${JSON.stringify(keyOf(path))};` +
@@ -318,7 +315,7 @@ function statementOf(path: string): string {
   );
 }
 
-/** Under which name the runtime has a module that was named to it. */
+/** The name under which the runtime has a module that was named to it. */
 export function keyOf(path: string): string {
   return languageOf(path) === undefined ? path + NO_LANGUAGE : path;
 }

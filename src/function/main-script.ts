@@ -1,31 +1,31 @@
 import { mainAtLoad } from "../os/natives.ts";
 
 /**
- * On a worker: the run of the program's modules for the functions in them, and how far that of the
- * main script goes. What it has come to is the program's, however many bsyncs there are in it: a
- * bundled program brings one of its own.
+ * On a worker: the run of the program's modules for their functions, and how far the main script's
+ * run has come. This state is the program's, however many copies of bsync it has: a bundled program
+ * brings its own.
  */
 interface Run {
-  /** How many modules are being loaded just now. */
+  /** How many modules are being loaded. */
   loading: number;
-  /** Whether any module ever was. */
+  /** Whether any module was ever loaded. */
   hasBegun: boolean;
   /** The program's main script. */
   main: string | null;
-  /** Its text, if it was given by `bun -e`. */
+  /** The main script's text, if it was given by `bun -e`. */
   text: string | null;
-  /** What to do when a module comes to a pool while others are loaded, one of each of these. */
+  /** Called when a module comes to a pool while others are loaded: one for each of these loads. */
   readonly onPool: Set<OnPool>;
-  /** Modules that wait at their top levels for a pool that is none. */
+  /** Modules whose top level waits for a pool, which never opens here. */
   readonly waiting: Set<string>;
   /**
-   * What the main script has come to, and goes no further: `AsyncPool.open`, or a call that
-   * communicates; null: not yet.
+   * The call at which the main script's run ends: `AsyncPool.open`, or one that communicates; null:
+   * not reached yet.
    */
   end: string | null;
 }
 
-/** Called with the module that has come to a pool. */
+/** Called with the module that came to a pool. */
 type OnPool = (module: string) => void;
 
 const slot = Symbol.for("bsync.run");
@@ -40,7 +40,7 @@ const run = (holder[slot] ??= {
   end: null,
 });
 
-/** The program's main script: on a worker, that of the process it works for. */
+/** The program's main script: on a worker, that of the process whose pool it serves. */
 export function mainScript(): string {
   return run.main ?? mainAtLoad;
 }
@@ -48,16 +48,16 @@ export function mainScript(): string {
 /** The text of a main script that was given by `bun -e`; null for any other. */
 export function mainText(): string | null {
   if (run.main !== null) return run.text;
-  // Of Node's, and Bun's.
+  // Node and Bun have this property.
   return (process as { _eval?: string })._eval ?? null;
 }
 
-/** Whether this process serves a program, with that main script, as a worker. */
+/** Whether this process is a worker of a program. */
 export function isWorker(): boolean {
   return run.main !== null;
 }
 
-/** This process is a worker of a program with that main script; null: of none any more. */
+/** Makes this process a worker of the program with this main script; null: of none any more. */
 export function setMainScript(path: string | null, text: string | null = null): void {
   run.main = path;
   run.text = text;
@@ -76,7 +76,10 @@ export async function runModule(start: () => Promise<void>, onPool: OnPool): Pro
   }
 }
 
-/** Runs a CommonJS module as one of many: on a worker `require.main` is none of the program's. */
+/**
+ * Runs a CommonJS module as a non-main module: on a worker `require.main` is no module of the
+ * program.
+ */
 export function asNoMain<T>(load: () => T): T {
   const bun = Bun as { main: string };
   const { main } = bun;
@@ -90,45 +93,41 @@ export function asNoMain<T>(load: () => T): T {
 }
 
 /**
- * Whether code may run here that belongs to a module's run for its functions: while one is loaded,
- * and, as top levels start what goes on after them, until the main script's has come to its end.
+ * Whether code of a module's run for its functions may be running: while a module is loaded and, as
+ * a top level starts work that goes on after it, until the main script's run has ended.
  */
 export function mayRunAgain(): boolean {
   return run.loading > 0 || (run.end === null && run.hasBegun);
 }
 
 /**
- * True while a module is being loaded for its functions: `AsyncPool.open` must not open anything
- * then.
+ * True while a module is loaded for its functions: `AsyncPool.open` must not open anything then.
  */
 export function isLoading(): boolean {
   return run.loading > 0;
 }
 
 /**
- * The main script has come to `AsyncPool.open`, or to another call that ends its run here: what a
- * worker needs of it is there.
+ * The main script has come to `AsyncPool.open`, or to another call that ends its run here: a worker
+ * needs no more of it.
  */
 export function reachedOpen(end = "AsyncPool.open"): void {
   run.end ??= end;
   reachedPool(mainScript());
 }
 
-/** A module that is loaded has come to a pool, which is none here: it goes no further. */
+/** A module that is being loaded has come to a pool, which does not open here: it stops. */
 export function reachedPool(module: string): void {
   run.waiting.add(module);
   for (const onPool of run.onPool) onPool(module);
 }
 
-/** The modules that go no further. */
+/** The modules that stopped at a pool. */
 export function modulesAtPools(): ReadonlySet<string> {
   return run.waiting;
 }
 
-/**
- * The call that the main script was loaded up to here; null where it was not, or has run to its
- * end.
- */
+/** The call at which the main script's run ended here; null if the run did not stop at one. */
 export function endOfMain(): string | null {
   return run.end;
 }

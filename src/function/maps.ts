@@ -1,8 +1,8 @@
 /**
- * Places in files as their author sees them: without what a worker has put before a module's first
- * line, and in the sources of a bundle that has a source map. The runtime looks at such a map by
- * itself where it runs a bundle as it is, which a worker may not do. Nothing is read before a
- * frame has to be told.
+ * Places in files as the author sees them: without the text a worker puts before a module's first
+ * line, and in the sources of a bundle with a source map. The runtime uses such a map by itself
+ * where it runs a bundle as it is, which a worker may not do. Nothing is read until a frame is
+ * shown.
  */
 import { SourceMap } from "node:module";
 import { dirname, resolve } from "node:path";
@@ -12,15 +12,15 @@ import { readMap } from "./source-map.ts";
 
 const shifts = new Map<string, number>();
 
-/** So many letters were put before the first line of a module. */
+/** Records how many letters were put before the first line of a module. */
 export function noteShift(path: string, letters: number): void {
   shifts.set(path, letters);
 }
 
-/** Of maps that were read; null: it has none. */
+/** The maps that were read; null: the module has none. */
 const maps = new Map<string, SourceMap | null>();
 
-/** Where the place is that a frame of this process names. */
+/** The source place of a frame of this process. */
 export function placeInSource(path: string, place: Place): Place & { readonly path: string } {
   const shift = place.line === 1 ? (shifts.get(path) ?? 0) : 0;
   const { line } = place;
@@ -42,7 +42,7 @@ function mapOf(path: string): SourceMap | null {
       const text = readMap(path);
       if (text !== null) map = new SourceMap(JSON.parse(text));
     } catch {
-      // One that cannot be read is as good as none.
+      // A map that cannot be read counts as none.
     }
     maps.set(path, map);
   }

@@ -2,10 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { codeOf } from "./text.ts";
 
-/**
- * The texts of modules: in which language they are, of which kind, and what they import. Nothing
- * here loads a module.
- */
+/** The texts of modules: their language, their kind, their imports. Nothing here loads a module. */
 
 export type Language = "js" | "jsx" | "ts" | "tsx";
 
@@ -21,44 +18,41 @@ const LANGUAGES: Readonly<Record<string, Language>> = {
   ".tsx": "tsx",
 };
 
-/** The language of a file by its name; undefined for what is no program text. */
+/** The language of a file by its name; undefined for a file that is no program text. */
 export function languageOf(path: string): Language | undefined {
   return LANGUAGES[extname(path)];
 }
 
 export function readText(path: string): string {
   const text = readFileSync(path, "utf8");
-  // A comment of the same length in lines, so that statements can stand before it.
+  // A comment keeps the number of lines, and lets statements stand before it.
   return text.startsWith("#!") ? `//${text}` : text;
 }
 
 /**
- * An import or export statement, wherever it may stand; with white space in between, or none in
- * minified texts.
+ * An import or export statement anywhere in a text; white space in between, or none in minified
+ * texts.
  */
 const MODULE_SYNTAX =
   /(?<![.\w$])(?:import(?:\s*[{*"']|\s+[\w$]|\s*\.\s*meta\b)|export(?:\s*[{*]|\s+[\w$]))/;
-/** What the runtime has bundled says of itself which it is. */
+/** Output of the runtime's bundler names its kind in its first line. */
 const BUNDLE = /^(?:\/\/#!.*\n)?\/\/ @bun\b.*/;
 const COMMON_JS = /(?<![.\w$])(?:module\s*\.\s*exports|exports\s*[.[]|require\s*\()/;
 
-/**
- * Whether a text is an ES module, and not a CommonJS one, as the runtime tells them apart: by their
- * syntax.
- */
+/** Whether a text is an ES module or a CommonJS one, which the runtime distinguishes by syntax. */
 export function isEsModule(path: string, text: string): boolean {
   const extension = extname(path);
   if (extension === ".cjs" || extension === ".cts") return false;
   if (extension === ".mjs" || extension === ".mts") return true;
   const bundled = BUNDLE.exec(text);
   if (bundled !== null) return !bundled[0].includes("@bun-cjs");
-  // What looks like either may stand in a string.
+  // The match may lie in a string.
   if (!COMMON_JS.test(text)) return true;
   const code = codeOf(text);
   return MODULE_SYNTAX.test(code) || !COMMON_JS.test(code) || awaitsAtTop(code);
 }
 
-/** Whether a code awaits outside of any function, which a CommonJS module cannot. */
+/** Whether code awaits outside of any function, which a CommonJS module cannot do. */
 function awaitsAtTop(code: string): boolean {
   let depth = 0;
   for (const [token] of code.matchAll(/[{}]|(?<![.\w$])await\b/g)) {
@@ -70,8 +64,8 @@ function awaitsAtTop(code: string): boolean {
 }
 
 /**
- * What a text imports with attributes, as in `with { type: "text" }`: that is another module than
- * the one of the same path that is imported without. Specifiers that are computed are not known.
+ * The specifiers that a text imports with attributes, as in `with { type: "text" }`: such an import
+ * gives another module than the plain import of the same path. Computed specifiers are not known.
  */
 export function importedWithAttributes(text: string): ReadonlySet<string> {
   const specifiers = new Set<string>();
@@ -87,14 +81,14 @@ export function importedWithAttributes(text: string): ReadonlySet<string> {
 /** A name that a module imports. */
 export interface ImportedName {
   readonly local: string;
-  /** Its name there; "*": the namespace. */
+  /** Its name in the imported module; "*": the namespace. */
   readonly imported: string;
   readonly specifier: string;
 }
 
 const IMPORT = /(?<![.\w$])import\s+(?!type\b(?!\s*,|\s+from\b))([\w$*{},\s]+?)\s*from\s*(["'])/g;
 
-/** The names that a text imports by statements, types left out where they are told to be such. */
+/** The names that a text imports by statements; names marked as types are left out. */
 export function importedNames(text: string): ImportedName[] {
   const code = codeOf(text);
   const names: ImportedName[] = [];
@@ -116,16 +110,16 @@ export function importedNames(text: string): ImportedName[] {
   return names;
 }
 
-/** A module that another one imports. */
+/** A module that a text imports. */
 export interface ImportedModule {
   readonly specifier: string;
-  /** The file that it stands for. */
+  /** The file that the specifier stands for. */
   readonly path: string;
-  /** By a statement, and so before the other one runs; not where it calls `import()`. */
+  /** True for a statement, which runs the module before its importer; false for `import()`. */
   readonly isStatement: boolean;
 }
 
-/** What a text imports, each as it is resolved; what cannot be found out is left out. */
+/** The modules that a text imports, each resolved; those that cannot be resolved are left out. */
 export function importsOf(path: string, text: string): ImportedModule[] {
   try {
     const { imports } = new Bun.Transpiler({ loader: languageOf(path) ?? "tsx" }).scan(text);
@@ -139,7 +133,7 @@ export function importsOf(path: string, text: string): ImportedModule[] {
   }
 }
 
-/** The modules that one imports by statements. */
+/** The modules that a module imports by statements. */
 export function importedModules(path: string): string[] {
   let text: string;
   try {
@@ -162,7 +156,10 @@ export function resolved(specifier: string, importer: string): string | null {
 
 const users = new Map<string, boolean>();
 
-/** Whether the installed package that a file is in, if it is in one, has to do with bsync. */
+/**
+ * Whether a file may call bsync: true outside of packages, and in a package that has to do with
+ * bsync.
+ */
 export function mayCallBsync(path: string, text: string): boolean {
   const at = path.lastIndexOf("/node_modules/");
   if (at < 0 || text.includes("bsync") || text.includes(".async(")) return true;

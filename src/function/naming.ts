@@ -1,14 +1,14 @@
 import { needStackToLoad } from "../os/stack.ts";
 import type { FunctionRecord } from "./record.ts";
 
-/** How functions are named to workers is loaded with the first call: it takes some ms. */
+/** `reference.ts` is loaded with the first call: that takes some ms. */
 
 type Reference = typeof import("./reference.ts");
 
 let reference: Reference | null = null;
 
 /**
- * The record of a function, or of a text that stands for one. Throws `FunctionError` for what
+ * The record of a function, or of a text that yields one. Throws `FunctionError` for one that
  * cannot travel: native, bound, a class, a method that needs `this`, a text that does not parse.
  */
 export function recordOf(fn: ((...args: never[]) => unknown) | string): FunctionRecord {

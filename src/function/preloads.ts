@@ -4,8 +4,8 @@ import { startFolder } from "../os/runtime.ts";
 import { resolved } from "./module-text.ts";
 
 /**
- * The modules that this process loaded before its main script: by flags, and by its config file.
- * Each is a path, or as the program wrote it where it is no file.
+ * The modules that this process loaded before its main script: from flags and its config file. Each
+ * is a path or, if it is no file, as the program wrote it.
  */
 export function preloads(): string[] {
   const folder = startFolder();
@@ -20,7 +20,7 @@ export function preloads(): string[] {
   });
 }
 
-/** The values of a flag, in both ways to write one. */
+/** The values of a flag, which may be written in two ways. */
 function valuesOf(flag: RegExp): string[] {
   const { execArgv } = process;
   return execArgv.flatMap((word, i) => {

@@ -1,51 +1,50 @@
 /**
- * How a function travels: never as itself, but as what a worker needs to find it in its own copy
- * of the program. `reference.ts` names it, which is loaded with the first call; `resolve.ts` finds
+ * How a function travels: never as itself, but as the information that lets a worker find it in its
+ * own copy of the program. `reference.ts`, loaded with the first call, names it; `resolve.ts` finds
  * it on the worker.
  */
 export type FunctionReference =
   | { readonly kind: "task"; readonly name: string }
   | { readonly kind: "export"; readonly module: string; readonly name: string }
   | {
-      /** A function of a module that exports it not, or is not evaluated to its end yet. */
+      /**
+       * A function that its module does not export, or whose module is not evaluated to its end
+       * yet.
+       */
       readonly kind: "source";
-      /** Where to look for `name`; the text is evaluated in the first one if none has it. */
+      /** Where to look for `name`; if none has it, the text is evaluated in the first one. */
       readonly modules: readonly string[];
       readonly name: string;
-      /**
-       * The name by which it was called, which may be another than its own, and the module that
-       * did.
-       */
+      /** The name by which it was called, perhaps not its own, and the calling module. */
       readonly binding: { readonly module: string; readonly name: string } | null;
-      /** What `toString` says; a top-level function of that name with that text is the function. */
+      /**
+       * The result of `toString`; a top-level function of that name with this text is the function.
+       */
       readonly text: string;
-      /** An expression that yields it, for a function that is not found by its name. */
+      /** An expression that yields the function, if it is not found by its name. */
       readonly expression: string;
-      /** The line of the first module that the expression is taken to begin in. */
+      /** The assumed first line of the expression in the first module. */
       readonly line: number;
     }
   | { readonly kind: "text"; readonly text: string };
 
 /**
- * A function as the controller knows it: what to tell a worker. How long it takes each pool knows
- * for itself (`estimates.ts`).
+ * A function as the controller knows it. Each pool learns by itself how long it takes
+ * (`estimates.ts`).
  */
 export interface FunctionRecord {
   /** Its number on the wire, from 1. */
   readonly id: number;
   /** For messages: its name, or the beginning of its text. */
   readonly label: string;
-  /** What a worker is told, once, to find it. */
+  /** Sent once to each worker, to find the function. */
   readonly reference: FunctionReference;
 }
 
-/** Letters of a text that is not long. Long ones count for more. */
+/** Letters of a usual text. Longer texts count for more. */
 const USUAL_TEXT = 1024;
 
-/**
- * What a function costs whoever keeps it: one that is found in a module nothing, as the module is
- * there.
- */
+/** What it costs to keep a function: nothing if it is found in a module, which is there anyway. */
 export function textWeight({ reference }: FunctionRecord): number {
   if (reference.kind !== "source" && reference.kind !== "text") return 0;
   return Math.max(1, reference.text.length / USUAL_TEXT);

@@ -12,23 +12,17 @@ import { mainScript } from "./main-script.ts";
 import { isOwnFile, plainPath } from "./paths.ts";
 import { codeOf } from "./text.ts";
 
-/**
- * How a function is named to a worker; see `record.ts`. The other half, finding it there, is
- * `resolve.ts`.
- */
+/** How a function is named to a worker; see `record.ts`. `resolve.ts` finds it there. */
 
 type AnyFunction = (...args: never[]) => unknown;
 
 const byFunction = new WeakMap<AnyFunction, FunctionRecord>();
 
-/**
- * Texts that were lately called are known by their text; a program may make as many as it has
- * inputs.
- */
+/** Limits the texts that are remembered: a program may make as many as it has inputs. */
 const RECENT_TEXTS = 4096;
 
 const byText = new Recent<string, FunctionRecord>(RECENT_TEXTS, textWeight);
-/** No number is given twice: a text that was forgotten has another one when it comes again. */
+/** No number is given twice: a forgotten text gets a new one when it comes again. */
 let count = 0;
 
 function keepText(key: string, record: FunctionRecord): void {
@@ -37,7 +31,7 @@ function keepText(key: string, record: FunctionRecord): void {
 }
 
 /**
- * The record of a function, or of a text that stands for one. Throws `FunctionError` for what
+ * The record of a function, or of a text that yields one. Throws `FunctionError` for one that
  * cannot travel: native, bound, a class, a method that needs `this`, a text that does not parse.
  */
 export function recordOf(fn: AnyFunction | string): FunctionRecord {
@@ -91,7 +85,7 @@ function describe(fn: AnyFunction): FunctionRecord {
   return record;
 }
 
-/** For tests: functions that come from now on have numbers above that. */
+/** For tests: functions named from now on get numbers above `number`. */
 export function countFunctionsFrom(number: number): void {
   count = Math.max(count, number);
 }
@@ -122,7 +116,7 @@ function refuseWhatCannotTravel(fn: AnyFunction, text: string): void {
   }
 }
 
-/** An expression for a function's text, which may be that of a method. */
+/** An expression for a function's text, which may be the text of a method. */
 function asExpression(fn: AnyFunction, text: string): string {
   const code = codeOf(text);
   if (syntaxError(text) === null) {
@@ -159,7 +153,7 @@ const parser = new Bun.Transpiler({ loader: "js" });
 function syntaxError(text: string): string | null {
   if (text.trim() === "") return "it is empty";
   try {
-    // In two kinds of brackets: a text that closes one of them on its own does not fit the other.
+    // In two kinds of brackets: a text that closes one kind early does not fit the other.
     parser.transformSync(`void (${text}\n);`);
     parser.transformSync(`void [(${text}\n)];`);
     return null;
@@ -170,9 +164,8 @@ function syntaxError(text: string): string | null {
 }
 
 /**
- * Whether a function's code uses a `this` or `super` that is not its own: not one of a function,
- * class or method within it. In doubt it does not: then it fails when it is called, as it would
- * anywhere.
+ * Whether a function's code uses a `this` or `super` from outside, not from a function, class or
+ * method within it. In doubt false: then it fails when it is called, as it would anywhere.
  */
 function usesThis(code: string): boolean {
   if (!/(?<![.\w$])(this|super)\b/.test(code)) return false;
@@ -186,7 +179,7 @@ function shorten(text: string): string {
   return line.length > 60 ? `${line.slice(0, 57)}...` : line;
 }
 
-/** Where a module exports it that is still being evaluated, as a main script is that awaits. */
+/** Where a module that is still being evaluated exports it, as a main script that awaits. */
 function findInEvaluating(fn: AnyFunction, frames: readonly Caller[]): Export | undefined {
   for (const module of new Set([mainScript(), ...frames.map(({ module }) => module)])) {
     const name = mayExport(module) ? nameAmong(exportsOfEvaluating(module), fn) : undefined;
@@ -196,9 +189,9 @@ function findInEvaluating(fn: AnyFunction, frames: readonly Caller[]): Export | 
 }
 
 /**
- * The modules among whose names a function may belong, the likeliest first: the one that calls
- * `async`, the main script. Engines drop the frame of a function that returns another's call, so
- * the caller's own frame may be missing: a module that has the function's text goes first then.
+ * The modules whose names a function may use, the likeliest first: the one that calls `async`, then
+ * the main script. Engines drop the frame of a function that returns another's call, so the
+ * caller's frame may be missing: then a module with the function's text goes first.
  */
 function modulesInSight(
   text: string,
@@ -215,7 +208,7 @@ function modulesInSight(
   return { modules: [...new Set([home, mainScript()])], line, binding };
 }
 
-/** The one loaded module that has a function's text; undefined if none has. */
+/** The loaded module that has a function's text; undefined if none has. */
 function onlyHolder(text: string, wanted: string): string | undefined {
   const paths = loadedPaths().filter((path) => !path.includes("/node_modules/"));
   const own = paths.map(plainPath).filter((path) => path.startsWith("/") && !isOwnFile(path));
@@ -223,7 +216,7 @@ function onlyHolder(text: string, wanted: string): string | undefined {
   const [first, second] = holders;
   const names = new Set(text.match(/[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
   const matters = (path: string) => namesOf(path).some((name) => names.has(name));
-  // Where it uses no name of its module, one is as good as the other.
+  // A function that uses no name of its module fits each of them.
   if (second === undefined || !holders.some(matters)) return first;
   throw new FunctionError(
     `Cannot tell which module the function ${shorten(text)} belongs to: its text stands in ` +
@@ -233,7 +226,7 @@ function onlyHolder(text: string, wanted: string): string | undefined {
 
 const printed = new Map<string, { readonly squeezed: string; readonly names: readonly string[] }>();
 
-/** Whether a module's text, as it runs, holds a function's text; white space does not count. */
+/** Whether a module's text, as it runs, contains a function's text, white space ignored. */
 function holds(path: string, wanted: string): boolean {
   return print(path).squeezed.includes(wanted);
 }

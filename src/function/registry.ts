@@ -1,11 +1,11 @@
 /**
- * Functions registered by name with `task`. In a bundled or compiled program there are no modules
- * left to find a function in: there every process runs the same program, and a name is enough.
+ * Functions registered by name with `task`. A bundled or compiled program has no modules left to
+ * find a function in, but every process runs the same program: there a name is enough.
  */
 
 type AnyFunction = (...args: never[]) => unknown;
 
-// On `globalThis`, since a worker may hold bsync twice: as itself, and inside a bundled program.
+// On `globalThis`: a worker may hold bsync twice, as itself and inside a bundled program.
 const slot = Symbol.for("bsync.tasks");
 
 interface Registry {

@@ -14,22 +14,20 @@ import { loadExports, loadScope, type Scope, scopeOf, scopedModules } from "./sc
 import { codeOf } from "./text.ts";
 
 /**
- * On a worker: the function that a reference of the controller's stands for. The other half of
- * `reference.ts`. Nothing here runs the function; loading its module does run that module.
+ * On a worker: finds the function of a controller's reference; the other half of `reference.ts`.
+ * Nothing here runs the function, but loading its module runs that module.
  */
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * A function that was found, and whether it is a text evaluated here rather than the module's own.
- * It inherits nothing: a promise asks what it comes to for a `then`, which all objects may have
- * been given.
+ * A function that was found, and whether it is a text evaluated here or the module's own. It
+ * inherits nothing: a promise looks for a `then` on its result, and the program may have put one on
+ * `Object.prototype`.
  */
 export class Resolved {
   readonly fn: AnyFunction;
-  /**
-   * The text that was evaluated, and its number in `lines.ts`; null for a function of the module.
-   */
+  /** The evaluated text, and its number in `lines.ts`; null for a function of the module. */
   readonly inline: { readonly text: string; readonly id: number } | null;
 
   constructor(fn: AnyFunction, inline: Resolved["inline"] = null) {
@@ -38,7 +36,7 @@ export class Resolved {
   }
 }
 
-/** What a text came to. It inherits nothing, for the same reason. */
+/** The value of a text. It inherits nothing, for the same reason. */
 class Evaluated {
   readonly value: unknown;
 
@@ -49,7 +47,7 @@ class Evaluated {
 
 for (const { prototype } of [Resolved, Evaluated]) Object.setPrototypeOf(prototype, null);
 
-/** Finds a function; rejects with `FunctionError` that says what was looked for, and where. */
+/** Finds a function; rejects with a `FunctionError` that says what was looked for, and where. */
 export async function resolveFunction(
   reference: FunctionReference,
   main: string,
@@ -111,7 +109,7 @@ async function findSource(
   return new Resolved(value as AnyFunction, { text, id });
 }
 
-/** A text stands for whatever it yields among the main script's names, and the globals. */
+/** A text is looked up, or evaluated, among the main script's names and the globals. */
 async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (main.startsWith("/")) await loadModule(main, `"${text}"`);
   const byName = readExport(main, text) ?? readName(main, text);
@@ -125,10 +123,7 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   );
 }
 
-/**
- * Evaluates an expression among the names of a module that was loaded. `what` it stands for, in
- * messages.
- */
+/** Evaluates an expression among the names of a loaded module. `what`: its name in messages. */
 async function evaluateIn(module: string, source: string, what: string): Promise<Evaluated> {
   const scope = scopeOf(module);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
@@ -145,9 +140,9 @@ async function evaluateIn(module: string, source: string, what: string): Promise
 }
 
 /**
- * Adds the names of a module that a text uses and that cannot be evaluated there, with what they
- * stand for: imports that nothing else uses, which the runtime leaves out; and all there are, where
- * what it exports alone is within reach.
+ * Adds names of a module that a text uses but cannot evaluate there, with their values: imports
+ * that nothing else uses, which the runtime leaves out; and every name, where only the exports are
+ * within reach.
  */
 async function addNamesOutOfReach(
   module: string,
@@ -179,7 +174,7 @@ async function addNamesOutOfReach(
 
 const imports = new Map<string, readonly ImportedName[]>();
 
-/** What a module imports, found out once. */
+/** The names that a module imports, read once. */
 function importsOf(module: string): readonly ImportedName[] {
   let names = imports.get(module);
   if (names === undefined) {
@@ -193,7 +188,7 @@ function readImports(module: string): readonly ImportedName[] {
   try {
     return importedNames(readText(module));
   } catch {
-    return []; // There is no such file: a program that was given as a text.
+    return []; // no file: the program was given as a text
   }
 }
 
@@ -213,7 +208,7 @@ function isThere(evaluate: Evaluate, name: string): boolean {
     evaluate(name);
     return true;
   } catch (error) {
-    // One that is there and not initialized yet says so.
+    // A name that exists and is not initialized yet gives another error.
     return !(
       error instanceof ReferenceError &&
       /^(Can't find variable|\S+ is not defined)/.test(error.message)
@@ -222,7 +217,7 @@ function isThere(evaluate: Evaluate, name: string): boolean {
 }
 
 /**
- * `import.meta` may stand in a module's own text only; an evaluated one has it under another name.
+ * `import.meta` may stand only in a module's own text; an evaluated text gets it by another name.
  */
 function withoutMeta(text: string): string {
   if (!text.includes("import.meta")) return text;
@@ -262,7 +257,7 @@ async function loadModule(path: string, what: string): Promise<void> {
   }
 }
 
-/** An export, or undefined for what is not exported or not initialized yet. */
+/** An export; undefined if it is not exported or not initialized yet. */
 function readExport(module: string, name: string): unknown {
   try {
     const exports = scopeOf(module)?.exports;
@@ -272,7 +267,7 @@ function readExport(module: string, name: string): unknown {
   }
 }
 
-/** A top-level name, or undefined for what is none, or may not be evaluated. */
+/** The value of a top-level name; undefined if there is none, or it may not be evaluated. */
 function readName(module: string, name: string): unknown {
   if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name)) return undefined;
   try {
@@ -287,7 +282,7 @@ export function exporterOnWorker(value: unknown): { module: string; name: string
   const name = (value as { name?: unknown }).name;
   if (typeof name !== "string") return undefined;
   for (const [module, { exports }] of scopedModules()) {
-    // A minifier has given it another name than it is exported by.
+    // A minifier may have renamed the class: its export has another name.
     const exported = nameAmong(exports, value as Function);
     if (exported !== undefined) return { module, name: exported };
     if (readName(module, name) === value) return { module, name };
@@ -309,11 +304,11 @@ export function exportedOnWorker(module: string, name: string): unknown {
 }
 
 /**
- * What an evaluated function lacked: when it fails over a name that is nowhere to be found, and
- * that stands in its text, that is a variable of the function it was written in.
+ * The variable that an evaluated function lacked. If it fails over an unknown name that its text
+ * contains, the name is a variable of the enclosing function.
  */
 export function missingVariable(error: unknown, text: string): string | null {
-  // Not `instanceof`, which asks the value: what was thrown may be anything.
+  // Not `instanceof`, which runs code of the value: anything may have been thrown.
   if (!isError(error) || !(error instanceof ReferenceError)) return null;
   const name =
     /^(?:Can't find variable: )?([\p{ID_Start}$_][\p{ID_Continue}$]*)(?: is not defined)?$/u.exec(
@@ -325,12 +320,12 @@ export function missingVariable(error: unknown, text: string): string | null {
 }
 
 /**
- * What a function found not initialized: a top-level name of the main script that stands below
- * `AsyncPool.open`, or whatever call a worker's run of it goes no further than.
+ * The uninitialized name that a function used: a top-level name of the main script below
+ * `AsyncPool.open`, or below the call at which a worker's run of it ends.
  */
 export function unreachedVariable(error: unknown): string | null {
   if (endOfMain() === null || !isError(error) || !(error instanceof ReferenceError)) return null;
-  // Not `error.message`, which may be the task's own getter.
+  // Not `error.message`, which may be a getter of the task.
   const message: unknown = Object.getOwnPropertyDescriptor(error, "message")?.value;
   if (typeof message !== "string") return null;
   const name = /^Cannot access '([\p{ID_Start}$_][\p{ID_Continue}$]*)' before/u.exec(message)?.[1];
@@ -340,5 +335,5 @@ export function unreachedVariable(error: unknown): string | null {
   } catch (again) {
     if (again instanceof ReferenceError && again.message === message) return name;
   }
-  return null; // a name within the function, of another module, or one that nobody may look for
+  return null; // a name of the function, of another module, or one that must not be read
 }

@@ -29,48 +29,45 @@ import {
 } from "./main-script.ts";
 import { importedModules, isEsModule, readText } from "./module-text.ts";
 
-/**
- * On a worker: the modules that were loaded for the functions in them, and what of them is within
- * reach.
- */
+/** On a worker: the modules loaded for their functions, and what is within reach in each. */
 export interface Scope {
   /**
-   * Evaluates an expression among the module's top-level names; among the globals alone, where
-   * `reach` is "exports".
+   * Evaluates an expression among the module's top-level names; only among the globals if `reach`
+   * is "exports".
    */
   readonly evaluate: Evaluate;
   /**
    * The module's namespace, re-exports included; reading a name that is not initialized yet throws.
    */
   readonly exports: Readonly<Record<string, unknown>>;
-  /** Whether the names at its top level are within reach, or what it exports alone. */
+  /** Whether its top-level names are within reach, or only its exports. */
   readonly reach: "names" | "exports";
 }
 
 const scopes = new Map<string, Scope>();
 const loading = new Map<string, Promise<void>>();
 
-/** ms that a module may take to load: one that awaits for ever at its top level is of no use. */
+/** ms that a module may take to load: its top level may await for ever. */
 const LOAD_MS = 60_000;
 
 function takeOver(path: string, evaluate: Evaluate, exports: object): void {
   scopes.set(path, { evaluate, exports: exports as Scope["exports"], reach: "names" });
 }
 
-/** A text that uses no name of its module is as good anywhere. */
+/** Enough for a text that uses no name of its module. */
 function evaluateGlobally(text: string): unknown {
   return (0, eval)(text);
 }
 
 /**
- * Loads a module once; resolves when it has run to its end, or to `AsyncPool.open`.
- * Rejects with what the module threw, now and at every later call.
+ * Loads a module once; resolves when it has run to its end, or to `AsyncPool.open`. Rejects with
+ * the module's error, now and at every later call.
  */
 export function loadScope(path: string): Promise<void> {
   let promise = loading.get(path);
   if (promise === undefined) {
     promise = load(path);
-    promise.catch(() => {}); // It is awaited by callers, if there are any.
+    promise.catch(() => {}); // Callers await it, if there are any.
     loading.set(path, promise);
   }
   return promise;
@@ -78,7 +75,7 @@ export function loadScope(path: string): Promise<void> {
 
 async function load(path: string): Promise<void> {
   if (isGiven(path) && mainText() === null) {
-    // There is nothing to load, nor any name in it.
+    // Nothing to load, and no names.
     scopes.set(path, { evaluate: evaluateGlobally, exports: {}, reach: "names" });
     return;
   }
@@ -91,8 +88,8 @@ async function load(path: string): Promise<void> {
   await prepareLoader(takeOver);
   const main = mainScript();
   if (path !== main && (opensPools(main) || dependsOn(path, main))) {
-    // As in the program itself: what it sets up is there for all others, and in a circle of
-    // imports it is the first. One that fails keeps nobody from their functions.
+    // The main script goes first, as in the program itself: others find what it sets up, and in a
+    // circle of imports it is the first. If it fails, functions of other modules still load.
     await loadScope(main).catch(() => {});
     const end = endOfMain();
     if (end !== null && !scopes.has(path) && dependsOn(path, main)) {
@@ -109,14 +106,14 @@ async function load(path: string): Promise<void> {
 }
 
 /**
- * Whether a main script has to do with pools itself, and so runs on workers as far as it opens one.
- * An application that knows nothing of those that a library opens is not to run again for it.
+ * Whether a main script uses pools itself, and so runs on workers until it opens one. An
+ * application whose library opens pools without its knowledge must not run again.
  */
 function opensPools(main: string): boolean {
   try {
     return (mainText() ?? readText(main)).includes("AsyncPool");
   } catch {
-    return false; // There is no such file.
+    return false; // no such file
   }
 }
 
@@ -126,13 +123,13 @@ async function run(path: string): Promise<void> {
   else await loadModule(path);
 }
 
-/** What a module exports whose names did not come within reach; it may wait at its top level. */
+/** The exports of a module whose names are not within reach; it may wait at its top level. */
 function exportsAt(path: string): Scope["exports"] {
   const exports = exportsOf(path) ?? takeNamespace(path, requireModule);
   return typeof exports === "object" || typeof exports === "function" ? { ...exports } : {};
 }
 
-/** What a module exports that is loaded as any import of the program's would load it. */
+/** The exports of a module, loaded as an import of the program would load it. */
 export async function loadExports(path: string): Promise<Record<string, unknown>> {
   await prepareLoader(takeOver);
   nameModule(path);
@@ -147,7 +144,7 @@ function isCommonJs(path: string): boolean {
   }
 }
 
-/** Runs a module until it has come to its end, or it, or one it imports, to a pool. */
+/** Runs a module until its end, or until it, or a module it imports, comes to a pool. */
 async function within(path: string, run: () => Promise<void>): Promise<void> {
   const { promise, resolve, reject } = newPromise<void>();
   const timer = setTimeout(() => {
@@ -157,7 +154,7 @@ async function within(path: string, run: () => Promise<void>): Promise<void> {
   }, LOAD_MS);
   timer.unref();
   const waitsFor = (module: string): boolean => module === path || dependsOn(path, module);
-  // One that waits for ever has come as far as it will, and what imports it never runs.
+  // A module that waits for ever gets no further, and its importers never run.
   if ([...modulesAtPools()].some(waitsFor)) resolve();
   try {
     await runModule(
@@ -171,17 +168,17 @@ async function within(path: string, run: () => Promise<void>): Promise<void> {
   }
 }
 
-/** The scope of a module that was loaded; undefined for one that was not, or that did not parse. */
+/** The scope of a loaded module; undefined if it was not loaded or did not parse. */
 export function scopeOf(path: string): Scope | undefined {
   return scopes.get(path);
 }
 
-/** Every module loaded so far, for finding the module of a class. */
+/** All modules loaded so far, to find the module of a class. */
 export function scopedModules(): IterableIterator<[string, Scope]> {
   return scopes.entries();
 }
 
-/** Whether a module imports another before it runs itself, by whatever way. */
+/** Whether a module imports another before it runs, directly or indirectly. */
 function dependsOn(path: string, other: string, seen = new Set<string>()): boolean {
   seen.add(path);
   for (const target of importedModules(path)) {
@@ -191,7 +188,7 @@ function dependsOn(path: string, other: string, seen = new Set<string>()): boole
   return false;
 }
 
-/** What is installed imports no program. */
+/** Installed packages import no program. */
 function isPackage(path: string): boolean {
   return path.includes("/node_modules/");
 }

@@ -3,14 +3,14 @@ import { dirname, resolve } from "node:path";
 import { JSON } from "../os/natives.ts";
 
 /**
- * The source maps of bundles. The runtime maps the frames of a stack by a map beside a bundle, or
- * in it, whether the bundle names it or not; the module that runs is the bundle all the same.
+ * The source maps of bundles. The runtime maps stack frames by a map beside a bundle, or in it,
+ * even if the bundle does not name it; the module that runs is still the bundle.
  */
 
-/** The sources of each module that was looked at; none for one without a map. */
+/** The sources of each module that was read; none if it has no map. */
 const sourcesOf = new Map<string, ReadonlySet<string>>();
 
-/** The one of these modules that was bundled from a source; undefined if none was. */
+/** The module that was bundled from a source; undefined if there is none. */
 export function bundleOf(source: string, modules: readonly string[]): string | undefined {
   return modules.find((module) => sources(module).has(source));
 }
@@ -29,7 +29,7 @@ function readSources(module: string): string[] {
   try {
     map = JSON.parse(readMap(module) ?? "null");
   } catch {
-    return []; // There is none, or it is broken: then the runtime has not used it, either.
+    return []; // no map, or a broken one, which the runtime did not use either
   }
   if (map === null || !Array.isArray(map.sources)) return [];
   const root = typeof map.sourceRoot === "string" ? map.sourceRoot : "";
@@ -41,8 +41,7 @@ function readSources(module: string): string[] {
 const COMMENT = /^\/\/[#@] sourceMappingURL=(\S+)\s*$/gm;
 
 /**
- * The text of a module's map, if it is a bundle of Bun's: that which it names, holds, or lies
- * beside.
+ * The text of the map of a bundle made by Bun: a map that it names or holds, or the file beside it.
  */
 export function readMap(path: string): string | null {
   if (!/\.[cm]?js$/.test(path)) return null;

@@ -3,9 +3,9 @@ import { placeInSource } from "./maps.ts";
 import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
 
 /**
- * A stack of this worker as its user should see it: files under their own names, lines as they are
- * in them, and without the frames of bsync itself, which are the same below every task, nor those
- * of the engine that lie among these.
+ * A stack of this worker as its user should see it: files by their own names, lines as in the
+ * files, without bsync's own frames, which are the same below every task, nor engine frames among
+ * them.
  */
 export function userStack(stack: string): string {
   const whole = stack.split("\n");
@@ -17,25 +17,25 @@ export function userStack(stack: string): string {
     (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
   );
   const told = kept.map((line) => inSource(inFile(line).replaceAll(NO_LANGUAGE, "")));
-  // Another worker has seen to what is below its line: the error came through a pool of the task's.
+  // Another worker has cleaned the part below its line: the error came through a pool of the task.
   return [...told, ...(isRemote ? whole.slice(end) : [])].join("\n");
 }
 
 const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
 /**
- * What bsync calls a task in, and waits for it (worker/call.ts): below that there is nothing of
- * the program's.
+ * The frames in which bsync calls a task and awaits it (worker/call.ts): nothing below belongs to
+ * the program.
  */
 const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
 /** The line that a controller puts above the frames of a worker (codec/thrown.ts). */
 const REMOTE = /^ {4}at --- .* --- \(remote\)$/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
-/** What bsync calls a task through. */
+/** Engine frames between bsync and a task. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
-// A source's name holds no spaces: the path in it is encoded.
+// The name of a source holds no spaces: its path is encoded.
 const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+):(\\d+)`);
 
-/** The engine gives a path with a space or the like in it as a URL. */
+/** The engine gives paths with spaces and the like as URLs. */
 function asPath(line: string): string {
   return line.replace(/(?<=^\s+at .*)file:\/\/(\/\S*?)(?=:\d+:\d+\)?$)/, (_, path: string) =>
     decoded(path.replaceAll("%3F", "?")),
@@ -54,7 +54,7 @@ function inFile(line: string): string {
   });
 }
 
-/** A bundle's frame as one of the sources it was made of. */
+/** A bundle's frame, placed in the source that the bundle was made from. */
 function inSource(line: string): string {
   const [, before, path, at, column, after] = FILE_PLACE.exec(line) ?? [];
   if (path === undefined) return line;

@@ -6,31 +6,28 @@ import { isCalledAtAll, moduleRunAgain } from "./callers.ts";
 import { reachedOpen } from "./main-script.ts";
 
 /**
- * How a worker's run of the main script ends at a call that communicates. The call cannot but
- * throw, and the program may catch that, as in `main().catch(() => process.exit(1))`: what it does
- * then about a failure that is none must not end the worker, nor be told of.
+ * How a worker's run of the main script ends at a call that communicates. The call has to throw,
+ * and the program may catch the error, as in `main().catch(() => process.exit(1))`. Such a reaction
+ * to a failure that is none must neither end the worker nor be reported.
  */
 
-/** The main script was stopped just now: what it has started may go on. */
+/** The main script was stopped just now: code that it started may still run. */
 let isAfter = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Whether what that has started is likely to run. */
+/** Whether code that the stopped script started is likely to run. */
 export function isAfterStop(): boolean {
   return isAfter;
 }
 
 const { exit } = process;
 
-/** The process is the program's own again. */
+/** Gives the process back to the program. */
 export function endAfterStop(): void {
   if (timer !== undefined) process.exit = exit;
 }
 
-/**
- * Ends the run of the main script. `call` is what it goes no further than; `isTask` tells whose
- * code runs.
- */
+/** Ends the run of the main script at `call`. `isTask` tells whether a task's code is running. */
 export function stopMain(error: Error, call: string, isTask: () => boolean): never {
   addStop(error);
   isAfter = true;
@@ -38,7 +35,7 @@ export function stopMain(error: Error, call: string, isTask: () => boolean): nev
   timer = setTimeout(() => (isAfter = false), AFTER_STOP_MS);
   timer.unref();
   process.exit = (code) => {
-    // Of `() => process.exit(1)` there is no frame: the engine drops that of a function that
+    // `() => process.exit(1)` leaves no frame: the engine drops the frame of a function that
     // returns another's call.
     const isAgain = moduleRunAgain() !== undefined || (isAfter && !isCalledAtAll());
     if (isAgain && !isTask()) throw error;

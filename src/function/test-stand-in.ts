@@ -1,8 +1,8 @@
 import { FunctionError } from "../errors.ts";
 
 /**
- * A test file is a module like any other to a worker, but `bun:test` cannot be used outside the
- * test runner. There its functions do nothing, so that the file's own top-level names come to be.
+ * To a worker a test file is a module like any other, but `bun:test` works only in the test runner.
+ * Here its functions do nothing, so that the file's top-level names get defined.
  */
 export function testStandIn(): Record<string, unknown> {
   const nothing: unknown = new Proxy(() => {}, {

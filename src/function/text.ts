@@ -1,14 +1,14 @@
 /**
- * A program's text with everything blanked that is no code: what stands in comments, in strings, in
- * regular expressions, and in templates outside of their substitutions. Quotes stay, and so does
- * every position. It is no parser: it is for looking words up without being taken in by a string.
+ * A program's text with everything blanked that is no code: comments, strings, regular expressions,
+ * and templates outside of their substitutions. Quotes stay, and so does every position. It is no
+ * parser: it lets words be looked up without finding them in strings.
  */
 export function codeOf(text: string): string {
   const parts: string[] = [];
-  /** The end of what was written so far. */
+  /** The end of the text written so far. */
   let last = "";
   let at = 0;
-  /** For each template we are in: how many braces are open in its substitution. */
+  /** For each open template: how many braces are open in its substitution. */
   const templates: number[] = [];
   const write = (part: string, end: number) => {
     parts.push(part);
@@ -44,9 +44,9 @@ export function codeOf(text: string): string {
   return parts.join("");
 }
 
-/** What begins or ends nothing that is blanked. */
+/** Text in which nothing that is blanked begins or ends. */
 const PLAIN = /[^"'`/{}]*/y;
-/** As many as tell what a slash stands behind. */
+/** Enough to tell what a slash stands behind. */
 const LAST_LETTERS = 64;
 
 function endOf(text: string, what: string, from: number): number {

@@ -1,20 +1,15 @@
-/**
- * The classes of errors on a worker: those that modules export, and those in the scopes that are
- * open there.
- */
+/** The error classes of a worker: those that modules export, and those in the scopes open there. */
 import type { ClassReference } from "../codec/value.ts";
 import { exportedClass, exportersOf } from "./classes.ts";
 import { exportedOnWorker, exporterOnWorker } from "./resolve.ts";
 
-/**
- * Where a class can be found from another process; what is not exported only from another worker.
- */
+/** Where another process can find a class; if it is not exported, only another worker can. */
 export function exportersOnWorker(
   maker: Function | null,
   prototype: object,
 ): readonly ClassReference[] {
   const places = exportersOf(maker, prototype);
-  // The main script, above all, which a worker does not come to the end of.
+  // Above all in the main script, whose run on a worker does not reach its end.
   const scoped = maker === null || places[0]?.module === null ? undefined : exporterOnWorker(maker);
   if (scoped === undefined || places.some(({ module }) => module === scoped.module)) return places;
   return [...places, scoped];
@@ -22,8 +17,7 @@ export function exportersOnWorker(
 
 export function classOnWorker(reference: ClassReference): Function | null {
   const { module, name } = reference;
-  // First the scopes, as a rank has its main script twice: its own run, and the one that tasks are
-  // of.
+  // The scopes first: a rank has its main script twice, and tasks belong to the run for functions.
   const scoped = module === null ? undefined : exportedOnWorker(module, name);
   const value = typeof scoped === "function" ? scoped : exportedClass(reference);
   return typeof value === "function" ? value : null;

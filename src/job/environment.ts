@@ -1,7 +1,7 @@
 /**
  * Whether this process belongs to an MPI job, and its place there, as far as the environment tells.
- * MPI itself, and all that speaks it, is loaded by those that need it: most of a process's start is
- * the loading of its modules.
+ * MPI and all modules that use it are loaded only when needed: loading modules is most of a
+ * process's start.
  */
 import { MpiError } from "../errors.ts";
 import { findLauncher, type Launcher, startedSize } from "../mpi/launcher/launcher.ts";
@@ -14,10 +14,7 @@ import { isStartedByRank, launcherHere } from "../mpi/launcher/ancestry.ts";
 
 const USE_MPI = "BSYNC_USE_MPI";
 
-/**
- * The launcher that a job, of however many ranks, may come from; null where there is none, or shall
- * be none.
- */
+/** The launcher of a job of any size; null if there is none, or MPI must not be used. */
 function wantedLauncher(): Launcher | null {
   const wanted = switchOf(USE_MPI);
   if (wanted === false) return null;
@@ -35,8 +32,8 @@ function wantedLauncher(): Launcher | null {
 }
 
 /**
- * The launcher that makes this process part of an MPI job; null when it is none, or shall be none.
- * Where it does not say how many ranks there are, MPI is started to ask, which takes all of them.
+ * The launcher that makes this process part of an MPI job; null if it is not, or must not be. If
+ * the launcher does not tell the number of ranks, MPI is started to ask, which takes all of them.
  */
 export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
   const launcher = wantedLauncher();
@@ -46,22 +43,22 @@ export function mpiJob(initTimeout = FOREVER_MS): Launcher | null {
 }
 
 function askMpi(initTimeout: number): number {
-  // Its callers cannot wait for an `import()`.
+  // The callers cannot wait for an `import()`.
   const { startForProgram } = require("./job.ts") as typeof import("./job.ts");
   return startForProgram(initTimeout).size;
 }
 
-/** Whether this process is a rank of an MPI job, or works for one. */
+/** Whether this process is a rank of an MPI job, or serves one. */
 export function usingMpi(): boolean {
   return servedRank() !== null || mpiJob() !== null;
 }
 
-/** This process's rank in its MPI job, or that of the rank it works for; 0 without MPI. */
+/** This process's rank in its MPI job, or the rank it serves; 0 without MPI. */
 export function getRank(): number {
   return servedRank()?.rank ?? wantedLauncher()?.rank ?? 0;
 }
 
-/** How many ranks the MPI job has; 1 without MPI. */
+/** The number of ranks in the MPI job; 1 without MPI. */
 export function getSize(): number {
   const served = servedRank();
   if (served !== null) return served.size;
@@ -70,8 +67,8 @@ export function getSize(): number {
 }
 
 /**
- * Ends the job when this process fails before it has started MPI. Open MPI's launcher would, but
- * MPICH's lets the other ranks wait in `MPI_Init` for as long as they will.
+ * Ends the job when this process fails before it has started MPI. Open MPI's launcher does so
+ * itself, but MPICH's leaves the other ranks waiting in `MPI_Init` without end.
  */
 function endUnjoinedJob(code: number): void {
   if (startedSize() !== null || code === 0) return;
@@ -82,10 +79,10 @@ function endUnjoinedJob(code: number): void {
 
 const launcher = findLauncher(process.env);
 
-// The tests of another rank than 0 wait in `open` until the last test of that is over.
+// On other ranks than 0 tests wait in `open` until rank 0 has finished its last test.
 if (launcher !== null && launcher.rank > 0 && !isOff(USE_MPI)) allowLongTests();
 
-// A Worker has an exit of its own, which is not that of the process.
+// A Worker has its own `exit` event, which is not the process's.
 if (launcher?.family === "mpich" && Bun.isMainThread && !isOff(USE_MPI)) {
   listenUnseen("exit", endUnjoinedJob);
 }

@@ -13,23 +13,23 @@ import { JOB_TAG, Membership } from "./membership.ts";
 import { DOORBELL_SIGNAL, type RankLink } from "../link/mpi/rank.ts";
 
 /**
- * How this process joins its MPI job, and what is known of that then. Whether there is one is told
- * by `job/environment.ts`; who serves whom there, and how it ends, is in `membership.ts`.
+ * How this process joins its MPI job, and the state it then has. `job/environment.ts` tells whether
+ * there is a job; `membership.ts` who serves whom in it, and how it ends.
  */
 
 /**
- * µs a waiting side spins after traffic. A peer that naps takes some 160 µs to answer (a nap of 100
- * µs and what Linux adds to it): to sleep before that would find it asleep again, each time.
+ * µs a waiting side spins after traffic. A napping peer takes some 160 µs to answer (a nap of 100
+ * µs and what Linux adds): sleeping before that would find it asleep again, each time.
  */
 export const SPIN_US = 300;
 
-/** What a doorbell announces may take so many looks to be found. */
+/** A message that a doorbell announces may take so many polls to be found. */
 export const DOORBELL_LOOKS = 8;
 
 export interface Job {
   readonly mpi: Mpi;
   readonly hub: MpiHub;
-  /** µs a waiting side spins: none where there are more ranks than cores. */
+  /** µs a waiting side spins: none with more ranks than cores. */
   readonly spinUs: number;
   readonly membership: Membership;
   /** Called when another rank of this machine rings. */
@@ -41,8 +41,8 @@ let joined: Job | null = null;
 let lettingGo = false;
 
 /**
- * `open` was refused here before it had started MPI. Should the program end well all the same, and
- * open nothing else, then it lets go of the other ranks, who wait in `MPI_Init` for it.
+ * `open` was refused here before it had started MPI. If the program still ends well, and opens
+ * nothing else, it meets and releases the other ranks, which wait for it in `MPI_Init`.
  */
 export function letGoAtEnd(): void {
   if (lettingGo || runningMpi() !== null) return;
@@ -52,18 +52,18 @@ export function letGoAtEnd(): void {
     try {
       joinJob(LET_GO_MS, () => null).membership.end(code);
     } catch {
-      // There is no MPI to be had: then nobody waits in it.
+      // No MPI can be loaded: then nobody waits in it.
     }
   });
 }
 
 /**
- * Starts MPI for a program's own messages (bsync/mpi), be it before, after or without a pool, and
- * sees to its end. Without a launcher this process is a job of its own.
+ * Starts MPI for a program's own messages (bsync/mpi), before, after or without a pool, and
+ * arranges its end. Without a launcher this process is a job of its own.
  */
 export function startForProgram(initTimeout = FOREVER_MS): Mpi {
   refuseStrayTask();
-  // Of Node's, and Bun's: true while `exit` handlers run, after which nothing could end it.
+  // Node and Bun: true while `exit` handlers run, after which nothing could end MPI.
   if ((process as { _exiting?: boolean })._exiting === true && runningMpi() === null) {
     throw new MpiError(
       "Cannot start MPI: this program is at its end; use MPI once before, and not in an exit " +
@@ -78,17 +78,17 @@ export function startForProgram(initTimeout = FOREVER_MS): Mpi {
 function end(code: number): void {
   const mpi = runningMpi();
   if (mpi === null || mpi.finalized) return;
-  // A program that has no pool: others may wait for one of it all the same.
+  // This program has no pool, but others may be waiting for it to open one.
   joined ??= makeJob(mpi, () => null);
   joined.membership.end(exitCodeFor(code));
 }
 
 /**
- * From the `exit` event on: a listener that calls `process.exit` itself ends the process before
- * others are called.
+ * Runs in the `exit` event: a listener that calls `process.exit` itself ends the process before
+ * other listeners are called.
  */
 function endBeforeExit(): void {
-  // Of Node's, and Bun's: what `process.exit` does last.
+  // Node and Bun: the last function that `process.exit` calls.
   const ending = process as unknown as { reallyExit(code: number): never };
   const { reallyExit } = ending;
   ending.reallyExit = (code) => {
@@ -99,7 +99,7 @@ function endBeforeExit(): void {
 
 let isSeenTo = false;
 
-/** Takes part in the end of the job when this process ends. */
+/** Makes this process take part in the end of the job when it ends. */
 function seeToEnd(mpi: Mpi): void {
   if (isSeenTo) return;
   isSeenTo = true;
@@ -112,8 +112,8 @@ function seeToEnd(mpi: Mpi): void {
 type Accept = (hub: MpiHub, source: number, tag: number, session: number) => RankLink | null;
 
 /**
- * Starts MPI, once. `accept` makes the link for a message of a session that is not known yet: on a
- * rank that serves, a new pool's.
+ * Starts MPI, once. `accept` makes the link for a message of an unknown session: on a serving rank,
+ * that of a new pool.
  */
 export function joinJob(initTimeout: number, accept: Accept): Job {
   if (joined !== null) return joined;
@@ -134,21 +134,21 @@ function makeJob(mpi: Mpi, accept: Accept): Job {
   return { mpi, hub, membership, spinUs: spinOf(mpi), onDoorbell };
 }
 
-/** µs to spin: none where there are more ranks than cores, `isolated` ones with a child each. */
+/** µs to spin: none with more ranks than cores. An isolated rank counts twice, for its child. */
 export function spinOf(mpi: Mpi, isolated = false): number {
   const processes = isolated ? 2 * mpi.ranksOnHost - 1 : mpi.ranksOnHost;
   return processes > hostCores() ? 0 : SPIN_US;
 }
 
 /**
- * What is longer goes in parts, so that a rank comes by between them: all that a link has under way
- * (`outbox.ts`: 16) Open MPI may copy in one go, at some 100 MB/s for each of many ranks on few
- * cores, and who does not come by for seconds counts as held. Of more there is no gain to be
- * measured.
+ * Longer messages go in parts, so that a rank polls between them. Open MPI may copy all that a link
+ * is sending (`outbox.ts`: 16 parts) in one go, at some 100 MB/s for each of many ranks on few
+ * cores, and a rank that does not poll for seconds counts as held. A larger size gains nothing
+ * measurable.
  */
 const CHUNK_BYTES = 4 * 2 ** 20;
 
-/** BSYNC_CHUNK_BYTES: the longest message of a pool; 4 MiB where it is not set. */
+/** BSYNC_CHUNK_BYTES: the longest message of a pool; 4 MiB if not set. */
 export function chunkBytes(): number {
   const bytes = numberOf("BSYNC_CHUNK_BYTES") ?? CHUNK_BYTES;
   if (Number.isInteger(bytes) && bytes >= 1 && bytes < 2 ** 31) return bytes;

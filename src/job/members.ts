@@ -1,13 +1,13 @@
-/** What a pool asks of a communicator, without loading what communicators can do. */
+/** What a pool needs of a communicator, without loading all of its methods. */
 export interface Members {
-  /** How messages call it. */
+  /** Its name in messages. */
   readonly name: string;
   readonly rank: number;
-  /** The job's ranks of its members, in order; null for all ranks of the job. */
+  /** The job ranks of its members, in order; null for all ranks of the job. */
   [MEMBERS](): readonly number[] | null;
 }
 
-/** The name of the method that answers it. */
+/** The name of that method. */
 export const MEMBERS: unique symbol = Symbol("bsync.members");
 
 export function hasMembers(value: unknown): value is Members {

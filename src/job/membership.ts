@@ -11,43 +11,39 @@ import type { RankLink } from "../link/mpi/rank.ts";
 /**
  * Who serves whom in an MPI job, and how a process leaves it.
  *
- *   rank → controller   Joined: it waits in `open`, and looks for messages      Ended: it hears
- *                       Left: it goes on with its program
- *   controller → rank   End: the program is over; does the rank hear?           Leave: it may go
- *                       Release: a pool is over; whoever waits for that goes on
+ *   rank → controller   Join: it waits in `open`, and polls        ShutdownAck: it listens
+ *                       Depart: it goes on with its program
+ *   controller → rank   Shutdown: the program is over; does the rank listen?   Dismiss: it may go
+ *                       Release: a pool is over; the ranks that wait for that go on
  *
- * A process that comes to its end dismisses the ranks that serve it, and then naps until all others
- * have come to theirs; who comes to `open` only now is dismissed at once. So a rank never waits for
- * a controller that is gone, and MPI_Finalize, where nobody would look for messages, waits for
- * nobody.
+ * A process at its end dismisses the ranks that serve it, and then naps until all others have
+ * reached theirs; a rank that comes to `open` only now is dismissed at once. So a rank never waits
+ * for a controller that is gone, and MPI_Finalize, in which nobody polls, waits for nobody.
  */
 
-/**
- * The tag of the job's own messages. Tags below it, the highest that MPI guarantees, are for pools.
- */
+/** The tag of the job's own messages: the highest that MPI guarantees. Lower tags are for pools. */
 export const JOB_TAG = 32_767;
 
 /**
- * The tag on which a pool's messages travel between its controller and a worker, which are named by
- * their ranks in the job: two may be workers of each other, in pools that happen to have the same
- * tag.
+ * The tag of a pool's messages between its controller and a worker, given by their job ranks: two
+ * ranks may be workers of each other, in pools that happen to have the same tag.
  */
 export function wireTag(controller: number, worker: number, tag: number): number {
   return controller < worker ? tag : JOB_TAG + 1 + tag;
 }
 
-/** Whether a message with that tag is for a worker, being from a controller. */
+/** Whether a message of `tag` goes from a controller to a worker. */
 export function isForWorker(source: number, rank: number, tag: number): boolean {
   return source < rank ? tag < JOB_TAG : tag > JOB_TAG;
 }
 
-/** Session of the job's own messages. */
+/** The session of the job's own messages. */
 const JOB_SESSION = 0;
 
-/** ms for which it takes in what has come before: pools may be sent things without end. */
+/** ms for receiving earlier messages: pools may be sent messages without end. */
 const TAKE_IN_MS = 100;
 
-/** How long a process naps that waits for the others to end, by how long it has waited. */
+/** The naps of a process that waits for the others to end, by how long it has waited. */
 const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
   { waitedMs: 1_000, napUs: 5_000 },
   { waitedMs: 20, napUs: 2_000 },
@@ -55,18 +51,15 @@ const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
 ];
 
 export class Membership {
-  /** Called when a controller that this rank has joined lets it go. */
+  /** Called when a controller that this rank has joined dismisses it. */
   onDismissed: (controller: number) => void = () => {};
-  /**
-   * Called when a controller says that a pool is over, be it that this rank waits for it or not
-   * yet.
-   */
+  /** Called when a controller reports that a pool is over, even before this rank waits for it. */
   onReleased: (controller: number, released: Released) => void = () => {};
-  /** Called when this process comes to its end, while it still speaks to others. */
+  /** Called when this process reaches its end, while it still communicates. */
   onEnd: () => void = () => {};
-  /** Called when all have come to their ends, and MPI has ended here. */
+  /** Called when all processes have reached their ends, and MPI has ended here. */
   onOver: () => void = () => {};
-  /** While this rank serves: called before its process ends although nobody has dismissed it. */
+  /** While this rank serves: called before its process ends undismissed. */
   onDesertion: ((code: number) => void) | null = null;
   readonly #mpi: Mpi;
   readonly #hub: MpiHub;
@@ -75,7 +68,7 @@ export class Membership {
   readonly #serving = new Set<number>();
   /** Controllers that this rank has joined, and that have not dismissed it. */
   readonly #joined = new Set<number>();
-  /** Ranks that are to say that they hear, at the end. */
+  /** Ranks whose `ShutdownAck` is awaited at the end. */
   readonly #absent = new Set<number>();
   #state: "running" | "parting" | "dismissing" = "running";
 
@@ -100,43 +93,43 @@ export class Membership {
     return link;
   }
 
-  /** This rank serves a controller from now on, until that dismisses it, or it parts. */
+  /**
+   * This rank serves a controller from now on, until the controller dismisses it, or it departs.
+   */
   join(controller: number): void {
     if (this.#joined.has(controller)) return;
     this.#joined.add(controller);
     this.#send(controller, Kind.Join);
   }
 
-  /** This rank serves nobody any more: it goes on with its program. */
+  /** This rank stops serving and goes on with its program. */
   depart(): void {
     for (const controller of this.#joined) this.#send(controller, Kind.Depart);
     this.#joined.clear();
   }
 
   /**
-   * Tells ranks that a pool is over: those that wait for it, and those that are yet to come to its
-   * `open`.
+   * Tells ranks that a pool is over: those that wait for it, and those that have not come to its
+   * `open` yet.
    */
   release(ranks: readonly number[], released: Released): void {
     for (const rank of ranks) sendFrame(this.link(rank), Kind.Release, 0, released);
   }
 
-  /** Some controller may still want this rank. */
+  /** True while a controller may still want this rank. */
   get isWanted(): boolean {
     return this.#joined.size > 0;
   }
 
   /**
-   * This process's part in the end of the job, in its `exit` event. It does not return where it
-   * aborts.
+   * This process's part in the end of the job, in its `exit` event. Does not return if it aborts.
    */
   end(code: number): void {
     if (this.#state !== "running") return;
     this.#state = "parting";
     if (this.onDesertion !== null) {
       this.onDesertion(code);
-      // Results are lost with it, even if it says 0; and MPICH's launcher would report a code of
-      // its own.
+      // Results are lost even with code 0; and MPICH's launcher would report another code.
       this.#mpi.abort(code === 0 ? 1 : code);
     }
     this.onEnd();
@@ -150,8 +143,8 @@ export class Membership {
   }
 
   /**
-   * Nobody leaves before all hear: Open MPI's mpirun does not always survive an abort while others
-   * leave.
+   * Dismisses the serving ranks once all of them listen: Open MPI's mpirun does not always survive
+   * an abort while others leave.
    */
   #dismiss(code: number): void {
     for (const rank of this.#serving) {
@@ -162,8 +155,8 @@ export class Membership {
     while (this.#absent.size > 0 && performance.now() < giveUp) {
       if (!this.#hub.poll()) this.#mpi.wait(20, 200, 200, 2_000);
     }
-    // A rank that is stuck keeps nobody. One that does not serve may wait, in a program that has
-    // failed, for what this one has not sent.
+    // A stuck rank must not hold the others. A rank that does not serve may wait, in a program that
+    // has failed, for a message that this one has not sent.
     const others = this.#mpi.size - 1;
     if (this.#absent.size > 0 || (code !== 0 && this.#serving.size < others)) this.#mpi.abort(code);
     this.#state = "dismissing";
@@ -174,7 +167,7 @@ export class Membership {
     const start = performance.now();
     for (let isOver = false; !isOver;) {
       const moved = this.#hub.poll();
-      // It is over when all was received, for nobody looks for messages afterwards.
+      // Leave only once all was received: nobody polls afterwards.
       if (!this.#hub.sending) isOver = this.#mpi.leave();
       if (moved || isOver) continue;
       const waited = performance.now() - start;

@@ -3,23 +3,23 @@ import type { Launcher } from "../mpi/launcher/launcher.ts";
 import type { OpenId } from "../wire/messages.ts";
 
 /**
- * The ranks among which a pool is opened, the first of which is its controller: the job's, or a
+ * The ranks among which a pool is opened, the first being its controller: the job's, or a
  * communicator's.
  */
 export interface Ranks {
-  /** This process's own. */
+  /** This process's rank among them. */
   readonly rank: number;
-  /** How many there are; 0 where only MPI knows. */
+  /** Their number; 0 if only MPI knows it. */
   readonly size: number;
-  /** Their ranks in the job; null: they are the job's. */
+  /** Their job ranks; null: they are the job's. */
   readonly members: readonly number[] | null;
   /** For messages: the communicator; null for the job. */
   readonly comm: string | null;
-  /** The same on all of them, and for no others. */
+  /** A name that all of them, and no other set of ranks, have. */
   readonly group: string;
 }
 
-/** Those of a communicator; all ranks of the job where there is none. */
+/** The ranks of a communicator; all ranks of the job if there is none. */
 export function ranksOf(comm: Members | undefined, { rank, size }: Launcher): Ranks {
   const members = comm?.[MEMBERS]() ?? null;
   if (comm === undefined || members === null) {
@@ -34,14 +34,14 @@ export function ranksOf(comm: Members | undefined, { rank, size }: Launcher): Ra
   };
 }
 
-/** The job's rank for one of these. */
+/** The job rank of one of these ranks. */
 export function jobRank({ members }: Ranks, rank: number): number {
   return members === null ? rank : members[rank]!;
 }
 
 const opens = new Map<string, number>();
 
-/** Numbers a call of `open` among those ranks. */
+/** Numbers a call of `open` among these ranks. */
 export function nextOpen({ group }: Ranks): OpenId {
   const number = (opens.get(group) ?? 0) + 1;
   opens.set(group, number);

@@ -2,7 +2,9 @@ import { MpiError } from "../errors.ts";
 import { findStrayTask } from "../mpi/launcher/launcher.ts";
 import { isOff } from "../os/settings.ts";
 
-/** Throws where this is one of several copies of the program that know nothing of each other. */
+/**
+ * Throws if this process is one of several copies of the program that do not know of each other.
+ */
 export function refuseStrayTask(): void {
   const stray = isOff("BSYNC_USE_MPI") ? null : findStrayTask(process.env);
   if (stray === null) return;

@@ -1,19 +1,19 @@
-/** What carries the messages of a job, as far as the library tells. */
+/** How the messages of a job travel, as far as the library tells. */
 import type { Mpi } from "./mpi.ts";
 
 export interface Transport {
   /**
-   * In a few words, as "ob1 over vader, tcp" or "ch4:ucx"; "unknown" where the library is silent.
+   * In a few words, as "ob1 over vader, tcp" or "ch4:ucx"; "unknown" if the library does not tell.
    */
   readonly name: string;
-  /** Can ranks of one host reach each other through memory? null where that is unknown. */
+  /** Whether ranks of one host reach each other through memory; null if unknown. */
   readonly memory: boolean | null;
 }
 
-/** What carries the messages of this job. */
+/** The transport of this job. */
 export function transportOf(mpi: Pick<Mpi, "libraryText" | "variables">): Transport {
   const device = /^MPICH Device:\s*(\S+)/m.exec(mpi.libraryText)?.[1];
-  // Its shared memory is part of the device.
+  // The device includes shared memory.
   if (device !== undefined) return { name: device, memory: true };
   if (mpi.libraryText.startsWith("Open MPI")) return ofOpenMpi(mpi.variables());
   return { name: "unknown", memory: null };
@@ -28,7 +28,7 @@ function ofOpenMpi(variables: string[]): Transport {
   const name = pml.join(", ");
   if (!pml.includes("ob1")) return { name, memory: null };
   return {
-    // The way that it prefers first.
+    // The preferred transport comes first.
     name: btl.length === 0 ? name : `${name} over ${[...new Set([...memory, ...btl])].join(", ")}`,
     memory: memory.length > 0,
   };

@@ -1,22 +1,22 @@
 /**
- * Asks programs, of which anything may be wrong, something short: each has an end, with all that it
- * has started, and what it says is read as far as an answer may go.
+ * Asks programs a short question. Anything may be wrong with a program: so each is ended, with all
+ * processes it started, and only so much of its answer is read.
  */
 import { killDescendants, killGroup } from "./processes.ts";
 import { own, performance } from "./natives.ts";
 
-/** An answer of a few lines; and what a compiler has to say, which may be long. */
+/** For an answer of a few lines, and for a compiler's output, which may be long. */
 const MOST_BYTES = 1 << 20;
 
-/** On `performance.now()`: when whoever asks has to be done with all of it. */
+/** On `performance.now()`: when all questions together must be over. */
 let overAt = Infinity;
 
-/** From now on all that is asked, together, has so many ms. */
+/** Limits all further questions together to so many ms. */
 export function limitAll(ms: number): void {
   overAt = performance.now() + ms;
 }
 
-/** What is left for something that has `ms`; 0 when all time is over. */
+/** The time left for a question that has `ms`; 0 when all time is over. */
 export function timeFor(ms: number): number {
   return Math.max(0, Math.min(ms, overAt - performance.now()));
 }
@@ -32,7 +32,7 @@ export interface Answer {
 /**
  * Waits for the end of a program, `limitMs` at most.
  *
- * @throws where it cannot be started.
+ * @throws if it cannot be started.
  */
 export function ask(
   command: string[],
@@ -49,7 +49,7 @@ export function ask(
     timeout,
     maxBuffer: MOST_BYTES,
     killSignal: "SIGKILL",
-    // A group of its own, to be ended as one.
+    // A group of its own, so that it can be ended as one.
     detached: true,
   });
   killGroup(result.pid);
@@ -58,19 +58,19 @@ export function ask(
   return { stdout: stdout.toString(), stderr: stderr.toString(), success, end };
 }
 
-/** Programs that run, with a group each: they are not to outlive this process. */
+/** Running programs, each in a group of its own: they must not outlive this process. */
 const running = new Set<Bun.Subprocess>();
 let isWatching = false;
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Ends a program with all that it has started, as far as that can be found. */
+/** Ends a program with all processes it started, as far as these can be found. */
 export function endAll(child: Bun.Subprocess): void {
   if (child.exitCode === null && child.signalCode === null) killDescendants(child.pid);
   killGroup(child.pid);
 }
 
-/** Ends the program when this process ends, until it is over. */
+/** Ends the program when this process ends, until disposed. */
 export function endWithThis(child: Bun.Subprocess): Disposable {
   running.add(child);
   if (!isWatching) {
@@ -86,7 +86,7 @@ export function endWithThis(child: Bun.Subprocess): Disposable {
   };
 }
 
-/** Ends this process as the signal does where nobody listens. */
+/** Ends this process as the signal does if nobody listens. */
 function endBy(signal: NodeJS.Signals): void {
   running.forEach(endAll);
   own.kill(process.pid, signal);

@@ -1,17 +1,17 @@
-/** The cores of the machine, and what of them this process may use. */
+/** The cores of the machine, and how many of them this process may use. */
 import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { dirname } from "node:path";
 
 /**
- * How many there are, whatever this process is bound to: a rank bound to one would see that one
- * alone.
+ * The number of cores of the machine, whatever this process is bound to: a rank bound to one core
+ * would see only that.
  */
 export function hostCores(): number {
   return Math.max(countCpus(), availableParallelism());
 }
 
-/** 0 where the system does not tell: without /proc. */
+/** 0 if the system does not tell: without /proc. */
 function countCpus(): number {
   try {
     return cpus().length;
@@ -20,15 +20,15 @@ function countCpus(): number {
   }
 }
 
-/** A limit of time on cores, as of `docker --cpus`. */
+/** A limit of CPU time, as by `docker --cpus`. */
 export interface CoreQuota {
-  /** How many cores' worth. */
+  /** In cores. */
   readonly cores: number;
-  /** Whose it is, all together: that control group. */
+  /** The control group whose processes share it. */
   readonly group: string;
 }
 
-/** What this process's control group has; null for no limit. */
+/** The quota of this process's control group; null for no limit. */
 export function coreQuota(): CoreQuota | null {
   return quotaIn(readText);
 }
@@ -42,8 +42,8 @@ function readText(path: string): string | null {
 }
 
 /**
- * The same, by the texts of cgroups(7), versions 1 and 2: the least of its own group's and those
- * above it.
+ * The quota by the texts of cgroups(7), versions 1 and 2: the least of the process's group and
+ * those above it.
  */
 export function quotaIn(read: (path: string) => string | null): CoreQuota | null {
   const quotas: CoreQuota[] = [];
@@ -61,14 +61,14 @@ export function quotaIn(read: (path: string) => string | null): CoreQuota | null
   return quotas.find(({ cores }) => cores === least) ?? null;
 }
 
-/** A group, and all above it, as "/a/b", "/a" and "". */
+/** A group and all groups above it, as "/a/b", "/a" and "". */
 function groupsAbove(path: string): string[] {
   const groups: string[] = [];
   for (let group = path; group !== "/"; group = dirname(group)) groups.push(group);
   return [...groups, ""];
 }
 
-/** Version 2: "max 100000", or so many microseconds of each so many. */
+/** Version 2: "max 100000", or microseconds and the period they are for. */
 function shareOf(read: (path: string) => string | null, folder: string): number | null {
   const [most, period] = (read(`${folder}/cpu.max`) ?? "").trim().split(" ").map(Number);
   return share(most, period);

@@ -1,7 +1,7 @@
-/** Signals that a process gets for what its own code, or code it has loaded, did wrong. */
+/** Signals for a fault of the process's own code, or of code it has loaded. */
 const CRASHES = new Set(["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"]);
 
-/** How a rank is lost that nobody has let go. */
+/** The end of a rank that was not dismissed. */
 export const PROGRAM_OVER: ExitStatus = {
   exitCode: null,
   signal: null,
@@ -12,8 +12,8 @@ export const PROGRAM_OVER: ExitStatus = {
 };
 
 /**
- * What may have ended a worker, for people: a guess, by exit code and signal. Nothing that is
- * thrown ends a worker, so one that exits was told to.
+ * A guess, for people, at what ended a worker, by exit code and signal. No thrown error ends a
+ * worker, so one that exits was told to.
  */
 export function explainExit(
   { exitCode, signal }: Pick<ExitStatus, "exitCode" | "signal">,
@@ -38,17 +38,17 @@ export function explainExit(
   return `somebody, or the task itself, sent it ${signal}`;
 }
 
-/** How a worker's process ended, as far as it is known. */
+/** How a worker's process ended, as far as known. */
 export interface ExitStatus {
   readonly exitCode: number | null;
   readonly signal: string | null;
   /** For a person: "exited with code 3", "was killed by SIGKILL". */
   readonly text: string;
-  /** What may have led to it; where it is left out, exit code and signal tell. */
+  /** The likely cause; if left out, exit code and signal tell. */
   readonly cause?: string;
 }
 
-/** The end of a worker of which nothing is known but `text`. */
+/** The end of a worker if only `text` is known. */
 export function unknownExit(text: string): ExitStatus {
   return { exitCode: null, signal: null, text };
 }

@@ -1,12 +1,9 @@
-/**
- * What Bun does about a rejection that nobody handles: `--unhandled-rejections`, "bun" where
- * nothing is said.
- */
+/** Bun's reaction to an unhandled rejection: `--unhandled-rejections`, "bun" without the flag. */
 export type RejectionMode = "bun" | "strict" | "throw" | "warn" | "none" | "warn-with-error-code";
 
 const FLAG = "--unhandled-rejections";
 
-/** That of this process. */
+/** The mode of this process. */
 export function rejectionMode(flags: readonly string[] = process.execArgv): RejectionMode {
   let mode = "bun";
   for (const [i, flag] of flags.entries()) {
@@ -17,8 +14,8 @@ export function rejectionMode(flags: readonly string[] = process.execArgv): Reje
 }
 
 /**
- * Whether an error that nobody caught has failed this program, which Bun ends as soon as nothing is
- * due at once.
+ * Whether an uncaught error has failed this program, which Bun ends as soon as nothing more is due
+ * at once.
  */
 export let hasFailed = false;
 
@@ -26,14 +23,14 @@ export function tellFailed(): void {
   hasFailed = true;
 }
 
-/** Errors that are thrown to end a run of a module, and are no failure of the program. */
+/** Errors that are thrown to end the run of a module, not failures of the program. */
 const stops = new WeakSet<Error>();
 
 export function addStop(error: Error): void {
   stops.add(error);
 }
 
-/** Whether an error is one of those, which nobody is told of. */
+/** Whether an error is one of those; they are not reported. */
 export function isStop(error: unknown): boolean {
   return stops.has(error as Error);
 }

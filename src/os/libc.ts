@@ -3,31 +3,31 @@ import { forgetAll } from "./unseen.ts";
 
 const MACHINE = process.arch === "x64" ? "x86_64" : "aarch64";
 
-/** Debian's and its like, and Alpine's. */
+/** On Debian and the like, and on Alpine. */
 const NAMES = ["libc.so.6", `libc.musl-${MACHINE}.so.1`];
 
-/** Functions of the C library of this system; null where it has another name, or lacks them. */
+/** Functions of this system's C library; null if it has another name, or lacks them. */
 export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Library<Fns> | null {
   for (const name of NAMES) {
     try {
       return dlopen(name, fns);
     } catch {
-      // Another libc; the next name.
+      // another libc: try the next name
     }
   }
   return null;
 }
 
 /**
- * Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, in whole
- * seconds.
+ * Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, rounded
+ * up to seconds.
  */
 export function killAfter(ms: number): void {
   forgetAll("SIGALRM");
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }
 
-/** Of Linux, on every architecture that Bun runs on (fcntl(2)). */
+/** Linux's values, on every architecture that Bun runs on (fcntl(2)). */
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_SETOWN = 8;
@@ -36,9 +36,9 @@ const O_ASYNC = 0o20000;
 const SIGKILL = 9;
 
 /**
- * The kernel ends this process, and its group, once the other end of a socket is closed, whatever
- * holds its thread then. Nothing may ever be written to it. Does nothing on other systems than
- * Linux.
+ * The kernel ends this process and its group once the other end of a socket is closed, whatever the
+ * thread does then. Nothing may ever be written to the socket. Linux only: elsewhere it does
+ * nothing.
  */
 export function endWith(socket: number): void {
   if (process.platform !== "linux") return;
@@ -50,8 +50,8 @@ export function endWith(socket: number): void {
 }
 
 /**
- * Sets a variable of the environment that C sees: `process.env` is Bun's own copy of it, and what
- * is set there reaches children, but no library of this process.
+ * Sets a variable of C's environment: `process.env` is Bun's own copy, whose changes reach
+ * children, but no library of this process.
  */
 export function setForC(name: string, value: string): void {
   const libc = openLibc({ setenv: { args: ["cstring", "cstring", "int"], returns: "int" } });

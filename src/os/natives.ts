@@ -1,8 +1,8 @@
 /**
- * What bsync calls of the runtime, as it was when bsync was loaded. A program replaces globals
- * later: test runners do so with timers and clocks, libraries with promises, tasks with whatever
- * they like. What the pool waits by is none of theirs. Files that use one of these import it under
- * the name of the global, and read as ever.
+ * The runtime's functions that bsync calls, as they were when bsync was loaded. Programs replace
+ * globals later: test runners replace timers and clocks, libraries promises, tasks anything. The
+ * pool must not wait by replacements. Files import these by the names of the globals, and read as
+ * ever.
  */
 export const {
   clearImmediate,
@@ -32,7 +32,7 @@ export const crypto = Object.freeze({
 export const { isError } = Error;
 export const { setPrototypeOf } = Object;
 
-/** What else is called of `process`: tests replace these, to see what a program does to others. */
+/** Other functions of `process`: tests replace these, to see what a program does to others. */
 export const own = Object.freeze({
   kill: process.kill.bind(process) as typeof process.kill,
   nextTick: process.nextTick.bind(process) as typeof process.nextTick,
@@ -51,7 +51,7 @@ export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => Promis
 export const toPromise = Promise.resolve.bind(Promise) as (value: unknown) => Promise<unknown>;
 
 /**
- * Whether this program is an executable of its own, which takes no flags of Bun's, and is its own
+ * Whether this program is a compiled executable: it takes no flags of Bun's, and is its own
  * runtime.
  */
 export function isCompiled(): boolean {
@@ -59,14 +59,13 @@ export function isCompiled(): boolean {
 }
 
 /**
- * What this process runs. On a worker that is bsync's own, and `Bun.main` is made the program's
- * later.
+ * The script that this process runs. On a worker that is bsync's own; `Bun.main` is set to the
+ * program's later.
  */
 export const mainAtLoad = Bun.main;
 
 /**
- * The folder that this process was in; undefined if it was removed. A program goes elsewhere later,
- * too.
+ * The folder of this process at load; undefined if it was removed. A program may change it later.
  */
 export const folderAtLoad = folder();
 
@@ -78,7 +77,7 @@ function folder(): string | undefined {
   }
 }
 
-/** Whether a main script is none, but was given by `bun -e` or on stdin. */
+/** Whether the main script is no file, but was given by `bun -e` or on stdin. */
 export function isGiven(path: string): boolean {
   return /\/\[(eval|stdin)\]$/.test(path);
 }

@@ -1,8 +1,8 @@
 /**
- * What processes still have to write to their standard output and error. Bun takes in what is
- * written and returns; what a pipe has no room for waits in memory that JavaScript does not see,
- * and an early end drops it. The kernel sees it: a thread that is held in a write, or a descriptor
- * that is watched for room.
+ * The unwritten standard output and error of processes. Bun takes in written bytes and returns; if
+ * a pipe has no room, they wait in memory that JavaScript does not see, and an early end drops
+ * them. The kernel shows it: a thread that is held in a write, or a descriptor that is watched for
+ * room.
  */
 import { Promise, performance, setTimeout } from "./natives.ts";
 import { readdirSync, writeFileSync, writeSync } from "node:fs";
@@ -10,7 +10,7 @@ import { descendantsOf, exitProcess } from "./processes.ts";
 import { linkOfProc, procOf, readProc } from "./proc.ts";
 import { LAST_WRITES_MS, LOOK_MS, WRITING_MS, WRITTEN_MS } from "./waits.ts";
 
-/** The numbers of write(2), writev(2) and pwritev2(2), by the machine. */
+/** The numbers of write(2), writev(2) and pwritev2(2), by architecture. */
 const WRITES: Readonly<Record<string, readonly string[]>> = {
   x64: ["1", "20", "328"],
   arm64: ["64", "66", "287"],
@@ -19,27 +19,27 @@ const WRITES: Readonly<Record<string, readonly string[]>> = {
 const EPOLLOUT = 4;
 
 /**
- * The name of a main thread that waits for the reader of what it writes, between two tries; then
- * follows the descriptor (15 letters at most).
+ * The name of a main thread that waits between two tries for the reader of its output; the
+ * descriptor follows (15 letters at most).
  */
 const HELD_NAME = "bsync: held ";
 
 /**
- * ms between two looks at what this process has to write; and how many in a row have to find
- * nothing.
+ * ms between two checks of this process's unwritten output; and how many in a row have to find
+ * none.
  */
 const WRITTEN_LOOK_MS = 10;
 const LOOKS = 2;
 /**
- * The same where all that has ended by itself before needs no look: what has not may be about to
+ * The number of checks if the process may end by itself before: one that has not may be about to
  * write.
  */
 const LOOKS_AT_REST = 10;
 
-/** After so many looks without one, the last says nothing. */
+/** After so many missed checks the last one no longer counts. */
 const FORGET_LOOKS = 5;
 
-/** What a process's standard output and error are, as in "pipe:[4711]". */
+/** The targets of a process's standard output and error, as "pipe:[4711]". */
 function outputsOf(pid: number): Set<string> {
   return new Set([1, 2].flatMap((fd) => linkOfProc(pid, `fd/${fd}`) ?? []));
 }
@@ -54,7 +54,7 @@ function namesIn(pid: number, folder: string): string[] {
   }
 }
 
-/** The threads of a process that are held in a write, and what they write to. */
+/** The threads of a process that are held in a write, and the write's target. */
 function* heldThreads(pid: number): Iterable<{ thread: string; link: string }> {
   const writes = WRITES[process.arch] ?? [];
   for (const thread of namesIn(pid, "task")) {
@@ -69,8 +69,8 @@ function* heldThreads(pid: number): Iterable<{ thread: string; link: string }> {
 }
 
 /**
- * Says that this process waits for the reader of what it writes, for whoever looks; returns what
- * takes it back.
+ * Shows other processes that this one waits for the reader of its output; returns a function that
+ * ends this.
  */
 export function sayHeld(fd: number): () => void {
   const folder = procOf(process.pid);
@@ -80,14 +80,14 @@ export function sayHeld(fd: number): () => void {
     try {
       writeFileSync(`${folder}/comm`, to);
     } catch {
-      // It is read-only there: then nobody sees it.
+      // Read-only there: then nobody sees it.
     }
   };
   rename(`${HELD_NAME}${fd}`);
   return () => rename(name.trimEnd());
 }
 
-/** What the event loops of a process wait to have room in. */
+/** The targets in which the event loops of a process wait for room. */
 function* watchedForRoom(pid: number): Iterable<string> {
   for (const fd of namesIn(pid, "fd")) {
     if (linkOfProc(pid, `fd/${fd}`) !== "anon_inode:[eventpoll]") continue;
@@ -99,7 +99,7 @@ function* watchedForRoom(pid: number): Iterable<string> {
   }
 }
 
-/** To which of its outputs a process, or one that it has started, still has something to write. */
+/** The outputs to which a process, or one that it started, still has something to write. */
 function unwritten(pid: number): Set<string> {
   const outputs = outputsOf(pid);
   const found = new Set<string>();
@@ -110,17 +110,17 @@ function unwritten(pid: number): Set<string> {
   return found;
 }
 
-/** How many bytes a process has written, to wherever. */
+/** How many bytes a process has written, to any target. */
 function writtenBy(pid: number): string {
   return /^wchar: (\d+)/m.exec(readProc(pid, "io") ?? "")?.[1] ?? "";
 }
 
-/** Changes whenever somebody has taken in something of what a process writes. */
+/** Changes whenever a reader has taken in some of a process's output. */
 function progressOf(pid: number): string {
   const parts: string[] = [];
   for (const one of [pid, ...descendantsOf(pid)]) {
     parts.push(writtenBy(one));
-    // One that is held in a long write wakes for each page that is read.
+    // A thread held in a long write wakes for each page that is read.
     for (const { thread } of heldThreads(one)) {
       const status = readProc(one, `task/${thread}/status`) ?? "";
       parts.push(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? "");
@@ -129,10 +129,10 @@ function progressOf(pid: number): string {
   return parts.join();
 }
 
-/** The end of what a process writes, as somebody waits for it. */
+/** Watches whether a process is done with its output. */
 export class Writing {
   readonly #pid: number;
-  /** For the process itself to come to the same judgement before, and tell. */
+  /** Extra time for the process itself to decide first, and tell. */
   readonly #spareMs: number;
   readonly #begun = performance.now();
   #progress = "";
@@ -144,9 +144,9 @@ export class Writing {
   }
 
   /**
-   * Whether it still writes, and somebody reads: a slow reader has its time, one that takes in
-   * nothing for ten minutes has stopped. In all it is an hour: what a task left behind may write
-   * for ever.
+   * Whether it still writes, and its reader reads. A slow reader gets its time; a reader that takes
+   * in nothing for ten minutes has stopped. The total limit is an hour: code that a task left
+   * behind may write for ever.
    */
   get goesOn(): boolean {
     if (unwritten(this.#pid).size === 0) return false;
@@ -162,8 +162,8 @@ export class Writing {
 }
 
 /**
- * One write that holds a process's thread, for whoever takes the process for stuck: it has time to
- * come to its end, unlike a loop that writes without one.
+ * One write that holds a process's thread, for the check whether the process is stuck: such a write
+ * gets time to finish, unlike a loop that writes without end.
  */
 export class HeldWrite {
   readonly #pid: number;
@@ -176,7 +176,8 @@ export class HeldWrite {
   }
 
   /**
-   * Whether the main thread is held by a write, which is the one of the last look, if it was then.
+   * Whether the main thread is held by a write: the same one as at the last check, if one held it
+   * then.
    */
   get goesOn(): boolean {
     const outputs = outputsOf(this.#pid);
@@ -196,8 +197,8 @@ export class HeldWrite {
 }
 
 /**
- * Resolves when this process has written what it was given to write, or nobody reads that. Unless
- * it `holds` the process, that may come to its end by itself meanwhile: then it has written all.
+ * Resolves when this process has written its output, or nobody reads it. Unless it `holds` the
+ * process, that may end by itself meanwhile: then it has written all.
  */
 export async function written(holds = true): Promise<void> {
   const writing = new Writing(process.pid);
@@ -217,7 +218,10 @@ export async function written(holds = true): Promise<void> {
   if (unwritten(process.pid).size > 0) tellUnread();
 }
 
-/** What a reader has not taken in for too long is lost, and told where that can be. */
+/**
+ * Reports, where possible, output that is lost because its reader has taken in nothing for too
+ * long.
+ */
 export function tellUnread(): void {
   const error = linkOfProc(process.pid, "fd/2");
   if (error === null || unwritten(process.pid).has(error)) return;
@@ -231,27 +235,27 @@ export function tellUnread(): void {
   }
 }
 
-/** Thrown in the place of an end. */
+/** Thrown instead of ending the process. */
 class Leaving extends Error {
   override readonly name = "Leaving";
 }
 
 let leaving = false;
 
-/** Whether this process ends once it has written all. */
+/** Whether this process ends as soon as it has written all. */
 export function isLeaving(): boolean {
   return leaving;
 }
 
-/** Whether somebody throws what `exitOnceWritten` has thrown. */
+/** Whether an error is the one that `exitOnceWritten` throws. */
 export function isLeave(error: unknown): boolean {
   return error instanceof Leaving;
 }
 
 /**
- * `process.exit` of a worker: what tasks have written before is not lost by it. Where something is
- * left to write it cannot end at once, and throws; nothing of the task is answered any more.
- * Whoever catches that, and comes here again, ends the process.
+ * `process.exit` of a worker: output that tasks have written before is not lost. If some is
+ * unwritten the process cannot end at once, and this throws; the task is not answered any more. A
+ * second call, after the error was caught, ends the process.
  */
 export function exitOnceWritten(code: number): never {
   if (leaving || unwritten(process.pid).size === 0) exitProcess(code);

@@ -1,6 +1,6 @@
 /**
- * Linux's /proc, as far as it speaks of this process's own world: of another pid namespace's, as a
- * container may have it mounted, the numbers mean other processes; and there may be none at all.
+ * Linux's /proc, if it belongs to this process's pid namespace: a container may have another
+ * namespace's mounted, where the numbers mean other processes; and there may be none at all.
  */
 import { files } from "./files.ts";
 
@@ -8,26 +8,26 @@ const ROOT = "/proc";
 
 let isOwn: boolean | undefined;
 
-/** Whether the numbers in /proc are those by which this process knows others. */
+/** Whether the numbers in /proc are the pids of this process's namespace. */
 export function isProcOwn(): boolean {
   return (isOwn ??= isProcOf(process.pid, ROOT));
 }
 
 /**
- * The folder that tells of a process; null where it would tell of another one, or of none. Of this
- * process every /proc tells, but the numbers in there may be those of another namespace.
+ * The folder of a process; null if it would describe another process, or none. Every /proc
+ * describes this process, but the numbers in it may be those of another namespace.
  */
 export function procOf(pid: number): string | null {
   if (isProcOwn()) return `${ROOT}/${pid}`;
   return pid === process.pid ? `${ROOT}/self` : null;
 }
 
-/** Whether what is mounted at `root` names this process as it names itself. */
+/** Whether the /proc mounted at `root` gives this process the pid it has for itself. */
 export function isProcOf(pid: number, root: string): boolean {
   try {
     if (files().readlinkSync(`${root}/self`) !== String(pid)) return false;
-    // In all namespaces from that of this /proc to its own, which may happen to have the same
-    // number.
+    // The pids in all namespaces from that of this /proc down to its own; two may be equal by
+    // chance.
     const numbers = /^NSpid:(.*)$/m.exec(
       files().readFileSync(`${root}/self/status`, "latin1"),
     )?.[1];
@@ -37,7 +37,7 @@ export function isProcOf(pid: number, root: string): boolean {
   }
 }
 
-/** The text of a file that tells of a process; null where there is none to be believed. */
+/** The text of a file about a process; null if there is none to trust. */
 export function readProc(pid: number, file: string): string | null {
   const folder = procOf(pid);
   if (folder === null) return null;
@@ -48,7 +48,7 @@ export function readProc(pid: number, file: string): string | null {
   }
 }
 
-/** What a link that tells of a process leads to; null where there is none to be believed. */
+/** The target of a link about a process; null if there is none to trust. */
 export function linkOfProc(pid: number, file: string): string | null {
   const folder = procOf(pid);
   if (folder === null) return null;
@@ -61,7 +61,7 @@ export function linkOfProc(pid: number, file: string): string | null {
 
 /**
  * The fields of a process's `stat` from the third on, its state (proc(5)): "pid (name) state …",
- * where the name may hold anything, brackets too.
+ * where the name may contain anything, brackets too.
  */
 export function statOf(pid: number): string[] | null {
   const stat = readProc(pid, "stat");

@@ -1,14 +1,14 @@
-/** Who started whom, as Linux tells in /proc, and their ends. */
+/** Parents and descendants of processes, from Linux's /proc, and their ends. */
 import { files } from "./files.ts";
 import { isProcOwn, procOf, readProc, statOf } from "./proc.ts";
 import { own } from "./natives.ts";
 
-/** The parent of a process; 0 where it cannot be known. */
+/** The parent of a process; 0 if unknown. */
 export function parentOf(pid: number): number {
   return isProcOwn() ? Number(statOf(pid)?.[1] ?? 0) : 0;
 }
 
-/** All that a process has started, and what those have: none where that cannot be known. */
+/** All descendants of a process; none if unknown. */
 export function descendantsOf(pid: number): number[] {
   const folder = procOf(pid);
   if (folder === null || !isProcOwn()) return [];
@@ -26,10 +26,7 @@ export function descendantsOf(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
-/**
- * Ends at once all that a process has started: stopped first, so that none starts another
- * meanwhile.
- */
+/** Kills all descendants of a process: stops them first, so that none starts another meanwhile. */
 export function killDescendants(pid: number): void {
   const found = new Set<number>();
   for (let more = true; more;) {
@@ -43,7 +40,7 @@ export function killDescendants(pid: number): void {
   for (const one of found) signal(one, "SIGKILL");
 }
 
-/** Ends at once all processes of a group, as far as there are any. */
+/** Kills all processes of a group, if there are any. */
 export function killGroup(group: number): void {
   signal(-group, "SIGKILL");
 }
@@ -64,7 +61,7 @@ export function exitProcess(code: number): never {
   return apply(exit, process, [code]) as never;
 }
 
-/** What this process ends with if nobody says otherwise; Bun takes no undefined for an answer. */
+/** Sets the exit code if nothing else does; Bun does not accept undefined. */
 export function setExitCode(code: typeof process.exitCode): void {
   if (process.exitCode !== code) process.exitCode = code ?? 0;
 }

@@ -1,7 +1,6 @@
 /**
- * What a program runs under: the flags that Bun was started with, its executable, and the folder in
- * which it looked for config files, preloads and all else that is named by a relative path. Workers
- * are started with the same.
+ * What a program runs under: the flags that Bun was started with, its executable, and the folder
+ * for config files, preloads and other relative paths. Workers are started with the same.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
@@ -11,10 +10,9 @@ import { testRunner } from "./test-run.ts";
 import type { Environment } from "./settings.ts";
 
 /**
- * Flags that mean this very process, and no other: the text that it runs in the place of a script;
- * a debugger's address, which can be taken once; profiles, which have one file; what starts it
- * again when a file changes; and what is about scripts of package.json. Environment files were
- * read: workers get all that came of them.
+ * Flags for this process alone: the text that it runs instead of a script; a debugger's address,
+ * which can be taken once; profiles, which have one file; restarts when a file changes; and scripts
+ * of package.json. Environment files were read: workers get their result.
  */
 const OWN_FLAGS = new Set(
   (
@@ -27,13 +25,12 @@ const OWN_FLAGS = new Set(
   ).split(" "),
 );
 
-/** Those among them that take the next argument, if they have no "=". */
+/** The flags among them that take the next argument, if they have no "=". */
 const WITH_VALUE =
   /^(-e|--eval|-p|--print|-F|--(watch-kill-signal|(cpu|heap)-prof-(name|dir|interval)|cron-\w+|elide-lines|filter|shell|cwd|env-file))$/;
 
 /**
- * Flags of `bun test`, which it does not count among those of the runtime, that decide how modules
- * are read.
+ * Flags of `bun test` that decide how modules are read; it does not count them among the runtime's.
  */
 const READING =
   /^(?:--(?:conditions|define|loader|tsconfig-override|main-fields|extension-order|drop|feature|jsx-[\w-]+)|-[dl])(?:=|$)/;
@@ -41,7 +38,7 @@ const READING =
 /** Where a debugger listens, or waits. */
 const DEBUGGER = /^BUN_INSPECT/;
 
-/** The folder this process is in; undefined if it was removed. */
+/** The folder of this process; undefined if it was removed. */
 export function currentFolder(): string | undefined {
   try {
     return process.cwd();
@@ -51,8 +48,8 @@ export function currentFolder(): string | undefined {
 }
 
 /**
- * Where relative paths of flags and config files lead to what they led this process to: the folder
- * it was started in. Undefined if it is not there any more.
+ * The folder this process was started in, where relative paths of flags and config files mean the
+ * same as they did for it. Undefined if it is gone.
  */
 export function startFolder(): string | undefined {
   start ??= findStart();
@@ -62,8 +59,8 @@ export function startFolder(): string | undefined {
 let start: string | undefined;
 
 /**
- * A program may have gone elsewhere before bsync was loaded: then the shell's word counts, if its
- * script is found there.
+ * A program may have changed its folder before bsync was loaded: then the shell's PWD counts, if
+ * the script is found there.
  */
 function findStart(): string | undefined {
   const script = commandLine().findLast((word) => word !== "--");
@@ -82,19 +79,19 @@ function isMain(path: string): boolean {
   }
 }
 
-/** The words this process was started by, up to its script; none where that cannot be known. */
+/** The words this process was started by, up to its script; none if unknown. */
 function commandLine(): string[] {
   const words = wordsOf(process.pid);
   return words.slice(0, words.length - process.argv.length + 2);
 }
 
-/** This very executable, be it moved or removed meanwhile. */
+/** This process's executable, even if it was moved or removed meanwhile. */
 export function executable(): string {
   const self = "/proc/self/exe";
   return existsSync(self) ? self : process.execPath;
 }
 
-/** The flags for a process that is to run what this one does, `env` being its environment. */
+/** The flags for a process that runs what this one runs; `env` is its environment. */
 export function runtimeFlags(env: Environment): string[] {
   if (isCompiled()) return [];
   const inherits =
@@ -103,14 +100,14 @@ export function runtimeFlags(env: Environment): string[] {
   return [...sharedFlags(flags), ...testFlags(), "--no-env-file"];
 }
 
-/** What stands behind the word `test`, as far as it is for workers, too. */
+/** The flags behind the word `test` that are for workers, too. */
 function testFlags(): string[] {
   if (testRunner() === null) return [];
   const words = wordsOf(process.pid);
   return readingFlags(words.slice(words.indexOf("test") + 1));
 }
 
-/** Those among the arguments of `bun test` that decide how modules are read. */
+/** The arguments of `bun test` that decide how modules are read. */
 export function readingFlags(words: readonly string[]): string[] {
   return words.flatMap((word, i) => {
     if (!READING.test(word)) return [];
@@ -118,7 +115,7 @@ export function readingFlags(words: readonly string[]): string[] {
   });
 }
 
-/** Flags without those that mean the one process alone. */
+/** Flags without those for one process alone. */
 export function sharedFlags(flags: readonly string[]): string[] {
   const shared: string[] = [];
   for (let i = 0; i < flags.length; i++) {
@@ -134,7 +131,7 @@ function wordsOf(pid: number): string[] {
   return Buffer.from(text, "latin1").toString().split("\0").slice(0, -1);
 }
 
-/** The flags of the command line, without those that BUN_OPTIONS has put before them. */
+/** The flags of the command line, without those that BUN_OPTIONS put before them. */
 function typedFlags(): string[] {
   const { execArgv } = process;
   const words = commandLine();
@@ -146,7 +143,7 @@ function typedFlags(): string[] {
   return execArgv.slice(from);
 }
 
-/** An environment for another process that runs under the same: a debugger's address is taken. */
+/** An environment for another process, without the debugger's address, which is taken. */
 export function withoutDebugger(env: Record<string, string>): Record<string, string> {
   const copy: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -156,7 +153,7 @@ export function withoutDebugger(env: Record<string, string>): Record<string, str
   return copy;
 }
 
-/** BUN_OPTIONS as it is, unless there is something in it that cannot serve two processes. */
+/** BUN_OPTIONS, unchanged unless it has a flag that cannot serve two processes. */
 function withoutOwnFlags(options: string): string {
   const words = options.split(/\s+/);
   const hasOwn = words.some((word) => OWN_FLAGS.has(word.replace(/=.*/s, "")));
@@ -165,43 +162,40 @@ function withoutOwnFlags(options: string): string {
 
 const ENTRY = join(import.meta.dir, "..", "worker", "entry.ts");
 
-/** The words that start a worker, `env` being its environment. */
+/** The words that start a worker; `env` is its environment. */
 export function workerCommand(env: Environment): string[] {
   // The program's own arguments, for modules that read them.
   const args = process.argv.slice(isGiven(mainAtLoad) ? 1 : 2);
   if (isCompiled()) return [executable(), ...args];
-  // Bun takes the first for the end of its own.
+  // Bun takes the first "--" for the end of its own flags.
   if (args[0] === "--") args.unshift("--");
   return [executable(), ...runtimeFlags(env), ...script(), ...args];
 }
 
-/**
- * What a worker runs: bsync's own entry; or what bsync is bundled into, the program or a library of
- * it.
- */
+/** The script of a worker: bsync's entry, or the program or library that bsync is bundled into. */
 function script(): string[] {
   if (!isBundled()) return [ENTRY];
   if (!inLibrary()) return [mainAtLoad];
   return ["-e", `import(${JSON.stringify(import.meta.path)})`, "--"];
 }
 
-/** One that is no module may have kept the path that this file had where it was built. */
+/** A bundle that is no module may have kept the path that this file had when it was built. */
 function isBundled(): boolean {
   return !import.meta.path.endsWith("/src/os/runtime.ts") || !existsSync(ENTRY);
 }
 
 /**
- * Whether bsync is part of a file which the program imports, that being none of its own bundle: a
- * library, whose workers have no use for the rest of the program.
+ * Whether bsync is part of a file that the program imports and that is not of its own bundle: a
+ * library, whose workers do not need the rest of the program.
  */
 export function inLibrary(): boolean {
-  // Each named in full: a bundle that is no module has no `import.meta` else.
+  // Each `import.meta` in full: a bundle that is no module has none otherwise.
   if (!isBundled() || import.meta.path === mainAtLoad || !existsSync(import.meta.path))
     return false;
   return dirname(mainAtLoad) !== import.meta.dir || !isBundle(mainAtLoad);
 }
 
-/** Whether Bun has built a file. */
+/** Whether a file was built by Bun. */
 function isBundle(path: string): boolean {
   try {
     return /^(?:#!.*\n)?\/\/ @bun\b/.test(readFileSync(path, "utf8"));

@@ -1,21 +1,21 @@
 /**
- * BSYNC_ variables: how their texts are read. None of them means what it does not say; one that
- * says nothing is none.
+ * BSYNC_ variables: how their texts are read. No value is guessed from an unclear text; an empty
+ * text counts as unset.
  */
 
 const YES = /^(?:1|true|yes|on)$/i;
 const NO = /^(?:0|false|no|off)$/i;
 
-/** What a variable holds, without blanks around it; undefined if that is nothing. */
+/** The text of a variable, without blanks around it; undefined if empty or unset. */
 export function settingOf(name: string): string | undefined {
-  // Nothing inherited is a setting.
+  // An inherited property is no setting.
   return (Object.hasOwn(process.env, name) && process.env[name]?.trim()) || undefined;
 }
 
 /**
- * A variable that is switched on or off; undefined if it is neither.
+ * A variable that is switched on or off; undefined if it is unset.
  *
- * @throws TypeError where it says something else.
+ * @throws TypeError for any other text.
  */
 export function switchOf(name: string): boolean | undefined {
   const text = settingOf(name);
@@ -27,13 +27,13 @@ export function switchOf(name: string): boolean | undefined {
   );
 }
 
-/** What a text says of a switch; undefined if nothing. */
+/** The meaning of a switch's text; undefined if it has none. */
 export function readSwitch(text: string): boolean | undefined {
   if (YES.test(text)) return true;
   return NO.test(text) ? false : undefined;
 }
 
-/** Whether a variable is switched off, whatever else it may say. */
+/** Whether a variable is switched off; any other text is not. */
 export function isOff(name: string): boolean {
   return NO.test(settingOf(name) ?? "");
 }
@@ -43,10 +43,7 @@ export function isOn(name: string): boolean {
   return settingOf(name) !== undefined && !isOff(name);
 }
 
-/**
- * A variable that is a number, written as such; NaN where it is none, undefined where it says
- * nothing.
- */
+/** A variable that is a number, written as such; NaN for any other text, undefined if unset. */
 export function numberOf(name: string): number | undefined {
   const text = settingOf(name);
   return text === undefined ? undefined : Number(text);

@@ -1,29 +1,28 @@
 /**
- * Whether there is room on the stack for what must not stop half-way. A program that has recursed
- * too far is told by a RangeError at any call it makes, bsync's own among them. Wherever such a
- * call changes several things that belong together, it looks here first, and changes nothing where
- * there is too little.
+ * Whether the stack has room for a change that must not stop half-way. A program that has recursed
+ * too far gets a RangeError from any call, bsync's own among them. So a call that changes several
+ * things that belong together checks here first, and changes nothing if there is too little room.
  */
 import { performance } from "./natives.ts";
 
 /**
- * Levels of a recursion that take as much of the stack as the longest road through a controller,
- * twice: 16 KB.
+ * Levels of a recursion that take twice as much stack as the longest path through a controller: 16
+ * KB.
  */
 const LEVELS = 64;
 
-/** The same for the loading of some modules, which cannot be tried again: 512 KB. */
+/** As LEVELS, for loading some modules, which cannot be tried again: 512 KB. */
 const LEVELS_TO_LOAD = 2048;
 
 /**
- * ms in which no program uses up a stack that was nearly empty: to look takes 0.2 µs, which it
- * saves as a rule.
+ * ms in which no program fills a nearly empty stack: the check takes 0.2 µs, which this usually
+ * saves.
  */
 const FRESH_MS = 0.02;
 
 let freshAt = -Infinity;
 
-/** At `now`, on `performance.now()`, the event loop has called: the stack is nearly empty. */
+/** At `now`, on `performance.now()`, the event loop made a call: the stack is nearly empty. */
 export function stackIsFresh(now: number): void {
   freshAt = now;
 }
@@ -38,7 +37,7 @@ export function hasStack(now = performance.now()): boolean {
   }
 }
 
-/** Throws the engine's own RangeError where there is too little. */
+/** Throws the engine's own RangeError if there is too little room. */
 export function needStack(): void {
   if (performance.now() - freshAt >= FRESH_MS) descend(LEVELS, 0, 1, 2, 3, 4, 5);
 }
@@ -53,12 +52,12 @@ export function hasStackToLoad(): boolean {
   }
 }
 
-/** Throws the engine's own RangeError where there is too little to load modules. */
+/** Throws the engine's own RangeError if there is too little room to load modules. */
 export function needStackToLoad(): void {
   descend(LEVELS_TO_LOAD, 0, 1, 2, 3, 4, 5);
 }
 
-/** Its arguments are there to take room. */
+/** Its arguments are there to use room. */
 function descend(
   levels: number,
   a: number,

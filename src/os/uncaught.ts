@@ -5,60 +5,59 @@ import { FAILED_MS } from "./waits.ts";
 import { exitProcess } from "./processes.ts";
 
 /**
- * Sees that the program has failed by an error nobody caught. What comes of that is Bun's to say,
- * and the program's own handlers: it is the same as without a pool. Two things are not for Bun to
- * know:
+ * Notices that an uncaught error has failed the program. Bun and the program's own handlers decide
+ * what follows, as without a pool. In two respects that does not suffice for bsync:
  *
- * - after a rejection it ends with 1, but tells listeners of `exit` a 0, where the other ranks are
- *   to hear the truth;
- * - it goes on while the main module awaits anything. What that waits for may never come, since
- *   what was to bring it has failed, and other processes wait with it.
+ * - after a rejection Bun ends with 1, but reports 0 to listeners of `exit`, where the other ranks
+ *   need the true code;
+ * - it goes on while the main module awaits anything. The code that would settle that may be what
+ *   failed, and other processes wait as well.
  */
 
-/** What `bun test` runs, and sets `NODE_ENV` for; a program that a test starts inherits that. */
+/** A file that `bun test` runs, with its `NODE_ENV`; a program that a test starts inherits that. */
 const IS_TEST_RUN =
   process.env.NODE_ENV === "test" && /[._](test|spec)\.[cm]?[jt]sx?$/.test(mainAtLoad);
 
-/** Each says whether other processes depend on this one. */
+/** Each tells whether other processes depend on this one. */
 const holders = new Set<() => boolean>();
 
 /**
- * What is to be done at the end of this process also where a listener of `exit` throws, and others
- * are not called.
+ * Called at the end of this process even if a listener of `exit` throws, and others are not called.
  */
-const lastDeeds = new Set<(code: number) => void>();
+const lastActions = new Set<(code: number) => void>();
 
 /**
- * From now on what nobody catches is seen, and ends the program after some time where it has not
- * ended by itself, if `isHeld` says then that other processes depend on it. `atExit` is a listener
- * of `exit`, which may be called twice. In a test run errors are the test runner's.
+ * From now on an uncaught error is seen. It ends the program after some time, if it has not ended
+ * by itself and `isHeld` says that other processes depend on it. `atExit` is a listener of `exit`,
+ * which may be called twice. In a test run errors are the test runner's.
  */
 export function watchUncaught(isHeld: () => boolean, atExit: (code: number) => void): void {
   holders.add(isHeld);
-  lastDeeds.add(atExit);
-  // What a Worker throws is for its parent to hear of.
+  lastActions.add(atExit);
+  // A Worker's errors are for its parent to handle.
   if (holders.size > 1 || IS_TEST_RUN || !Bun.isMainThread) return;
   listenUnseen("uncaughtExceptionMonitor", onException);
   if (rejectionMode() === "bun") listenUnseen("unhandledRejection", onRejection, true);
 }
 
-/** What the process ends with, in its `exit` event, where that is told `code`. */
+/** The exit code of this process, in its `exit` event, if that reports `code`. */
 export function exitCodeFor(code: number): number {
   return hasFailed && !isExiting() ? 1 : code;
 }
 
-/** It changes nothing that somebody listens to that: other than to the others. */
+/** Listening to this event changes nothing, unlike the others. */
 function onException(error: unknown): void {
   const isCaught =
     countAll("uncaughtException") > 0 || process.hasUncaughtExceptionCaptureCallback();
   if (isCaught || isStop(error)) return;
   fail();
-  // Of Node's, and Bun's: true while `exit` handlers run.
-  if ((process as { _exiting?: boolean })._exiting === true) for (const deed of lastDeeds) deed(1);
+  // Node and Bun: true while `exit` handlers run.
+  if ((process as { _exiting?: boolean })._exiting === true)
+    for (const action of lastActions) action(1);
 }
 
 /**
- * Nobody can listen to that without catching it; so it is rejected once more, with nobody there.
+ * Nobody can listen to this event without catching the rejection: it is rejected again, unheard.
  */
 function onRejection(error: unknown): void {
   if (countAll("unhandledRejection") > 1 || isStop(error)) return;
@@ -88,13 +87,12 @@ function giveUp(): void {
 const EngineError = Error;
 
 /**
- * Whether `process.exit` has led to this `exit` event: the engine's own function is among those
- * that are called.
+ * Whether `process.exit` has led to this `exit` event: the engine's own function is on the stack.
  */
 function isExiting(): boolean {
   const { stackTraceLimit, prepareStackTrace } = EngineError;
   try {
-    // The program may print stacks in a way of its own.
+    // The program may format stacks in its own way.
     Object.assign(EngineError, { stackTraceLimit: Infinity, prepareStackTrace: undefined });
     return /^\s+at exit \((unknown|native)/m.test(new EngineError().stack ?? "");
   } catch {

@@ -1,17 +1,17 @@
 /**
- * Listeners of this process that a program does not see. Programs count: a reporter ends the
- * process where its own handler is the only one, a library hands a signal on to nobody else; and
- * they remove whatever listeners there are. These are not in what `process` tells of its listeners,
- * and stay when all are removed.
+ * Listeners of this process that the program does not see. Programs count listeners: a reporter
+ * ends the process if its own handler is the only one, a library passes a signal on to nobody else;
+ * and they remove all listeners there are. These do not show in what `process` tells of its
+ * listeners, and stay when all are removed.
  *
- * The engine counts them all the same. What does something else as soon as anybody listens (a
- * signal, `uncaughtException`, `unhandledRejection`) is for the caller to know.
+ * The engine still counts them. Some events act differently once anybody listens (signals,
+ * `uncaughtException`, `unhandledRejection`): the caller has to allow for that.
  */
 
 type Event = string | symbol;
 type Listener = (...args: never[]) => unknown;
 
-/** What is used of an emitter, for any event. */
+/** The used part of an emitter, for any event. */
 interface Emitter {
   on(event: Event, listener: Listener): unknown;
   prependListener(event: Event, listener: Listener): unknown;
@@ -25,17 +25,18 @@ interface Emitter {
 }
 
 const target = process as unknown as Emitter;
-/** The engine's own: a program may wrap them. */
+/** The engine's own functions: a program may wrap them. */
 const { on, prependListener, off, removeAllListeners } = target;
 const { emit, listeners, rawListeners, listenerCount, eventNames } = target;
 
 const unseen = new Map<Event, Set<Listener>>();
-/** Those that are to be called before all others. */
+/** Listeners that are called before all others. */
 const first = new WeakSet<Listener>();
 let isHiding = false;
 
 /**
- * `isFirst`: called before all others, those of `once` included, which are gone after their turn.
+ * `isFirst`: called before all others, also before those of `once`, which are removed after one
+ * call.
  */
 export function listenUnseen(event: Event, listener: Listener, isFirst = false): void {
   hide();
@@ -50,18 +51,18 @@ export function endUnseen(event: Event, listener: Listener): void {
   off.call(target, event, listener);
 }
 
-/** Nobody listens any more: neither the program, nor bsync. */
+/** Removes all listeners, the program's and bsync's. */
 export function forgetAll(event: Event): void {
   unseen.delete(event);
   removeAllListeners.call(target, event);
 }
 
-/** How many listen, of whatever kind. */
+/** The number of all listeners. */
 export function countAll(event: Event): number {
   return listenerCount.call(target, event);
 }
 
-/** How many of the program's own listen. */
+/** The number of the program's own listeners. */
 export function countSeen(event: Event): number {
   return seen(event, rawListeners.call(target, event)).length;
 }
@@ -75,15 +76,15 @@ function seen(event: Event, all: Listener[]): Listener[] {
   return ours === undefined ? all : all.filter((listener) => !ours.has(listener));
 }
 
-/** A program that wants to be the first is so among its own. */
-function addFirst(event: Event, deed: () => void): void {
+/** A program's prepended listener is the first among its own. */
+function addFirst(event: Event, action: () => void): void {
   const before = [...(unseen.get(event) ?? [])].filter((listener) => first.has(listener));
   for (const listener of before) off.call(target, event, listener);
-  deed();
+  action();
   for (const listener of before) add(event, listener);
 }
 
-/** What a program is told of its listeners from now on. */
+/** Hides bsync's listeners from the program. */
 function hide(): void {
   if (isHiding) return;
   isHiding = true;
@@ -106,7 +107,7 @@ function hide(): void {
       }
       return process;
     },
-    // Libraries with promises of their own do that, and ask whether anybody has heard it.
+    // Libraries with their own promises emit this, and check whether anybody heard it.
     emit(event: Event, ...args: unknown[]) {
       const ours = event === "unhandledRejection" ? [...(unseen.get(event) ?? [])] : [];
       for (const listener of ours) off.call(target, event, listener);

@@ -1,57 +1,57 @@
 /**
- * Keeps bsync's own code whole where a task calls it. What interrupts a task's synchronous code
- * ends it wherever it is: no `catch` and no `finally` is asked. In the midst of a pool of the
- * task's own that would leave half of a change behind. So a process in which a task can reach such
- * code has its timeouts struck by a thread of its own (`worker/watchdog.ts`), which asks a word of
- * shared memory first; whatever is called here closes it.
+ * Keeps bsync's own code whole where a task calls it. A timeout ends a task's synchronous code
+ * wherever it is: no `catch` and no `finally` runs. Within a pool that the task has opened that
+ * would leave half of a change behind. So a process in which a task can reach such code has a
+ * thread for its timeouts (`worker/watchdog.ts`). The thread checks a word of shared memory before
+ * it strikes; the calls made here close that word.
  *
  *   open ──whole()──▶ closed ──▶ open       a strike waits until it is open
- *   open ──the time is over──▶ striking     whoever wants to close it waits there, to be struck
+ *   open ──the time is over──▶ striking     a caller that wants to close it waits to be struck
  */
 import { Atomics, performance } from "./natives.ts";
 
-/** What both threads share. */
+/** The memory that both threads share. */
 export interface Memory {
   /** By `Word`. */
   readonly words: Int32Array;
-  /** ms from the turn on, below 0 for none. */
+  /** ms from the start of the turn; below 0: no limit. */
   readonly delay: Float64Array;
 }
 
 export const Word = { Turn: 0, State: 1, Due: 2, Up: 3, Sent: 4 } as const;
 
-/** In the place of the number of signals that were sent in a turn: none may be sent any more. */
+/** Instead of the number of signals sent in a turn: no more may be sent. */
 export const NO_MORE = -1;
 
-/** The two last bits of that word; the others are the turn that it is about. */
+/** The two lowest bits of the state word; the others are its turn. */
 export const State = { Open: 0, Closed: 1, Striking: 2 } as const;
 
 /** Bits of a turn. */
 const TURNS = 0x1fff_ffff;
 
-/** ms in which one of the signals that were sent has come. */
+/** ms within which a sent signal arrives. */
 const LANDING_MS = 2_000;
 
 let memory: Memory | null = null;
 let turn = 0;
-/** How many calls of bsync's own code lie in each other. */
+/** How many calls of bsync's own code are nested. */
 let depth = 0;
 /** When the task's time is over, on `performance.now()`. */
 let dueAt = Infinity;
 
 /** Whether a task runs here that a thread watches. */
 export let isWatched = false;
-/** Whether a task's synchronous code runs here under a timeout, watched by whomever. */
+/** Whether a task's synchronous code runs here under a timeout, watched by a thread or not. */
 export let isTimed = false;
 
 let occupants = 0;
 
-/** Whether there is anything in this process that has to be kept whole. */
+/** Whether anything in this process has to be kept whole. */
 export function isOccupied(): boolean {
   return occupants > 0;
 }
 
-/** From now on there is, until what is returned is called. */
+/** Makes `isOccupied` true until the returned function is called. */
 export function occupy(): () => void {
   occupants++;
   let isOver = false;
@@ -61,33 +61,32 @@ export function occupy(): () => void {
   };
 }
 
-/** Calls what is to be done as a whole. What it throws it throws. */
-export function whole<T>(deed: () => T): T {
-  if (!isWatched) return deed();
-  // In this order: what a native function calls back, as a listener, may be struck and nobody hear
-  // of it.
+/** Calls `action` as a whole; passes on what it throws. */
+export function whole<T>(action: () => T): T {
+  if (!isWatched) return action();
+  // In this order: a strike in a callback of a native function, as a listener, may go unnoticed.
   if (depth === 0) close();
   depth++;
   try {
-    return deed();
+    return action();
   } finally {
     if (--depth === 0) open();
   }
 }
 
-/** Lets a strike come that waits, at a place where all is whole: for what goes on for long. */
+/** Admits a waiting strike at a place where all is whole: for long work. */
 export function breathe(): void {
   if (isWatched && depth > 0) aside(() => {});
 }
 
-/** Calls the task's own code from within, at a place where all is whole. */
-export function aside<T>(deed: () => T): T {
-  if (!isWatched || depth === 0) return deed();
+/** Calls the task's own code from within bsync's, at a place where all is whole. */
+export function aside<T>(action: () => T): T {
+  if (!isWatched || depth === 0) return action();
   const before = depth;
   depth = 0;
   open();
   try {
-    return deed();
+    return action();
   } finally {
     close();
     depth = before;
@@ -99,13 +98,12 @@ interface Kept {
   readonly except: readonly PropertyKey[];
 }
 
-/** Null once they are wrapped. */
+/** Null once all are wrapped. */
 let toKeep: Kept[] | null = [];
 
 /**
- * Makes whole what the methods and getters of classes do: of their prototypes, and of themselves
- * for static ones. That costs them some ns a call, and so is done when a task is to be watched for
- * the first time.
+ * Makes the methods and getters of classes whole: pass prototypes and, for static ones, classes.
+ * That costs some ns a call, and so is done only when a task is watched for the first time.
  */
 export function keepWhole(targets: readonly object[], except: readonly PropertyKey[] = []): void {
   if (toKeep === null) wrap({ targets, except });
@@ -125,7 +123,7 @@ function wrap({ targets, except }: Kept): void {
   }
 }
 
-/** A task is going to be watched. */
+/** Call before a task is watched. */
 export function prepareWhole(): void {
   const all = toKeep ?? [];
   toKeep = null;
@@ -145,7 +143,7 @@ function kept(method: Method): Method {
 
 const { apply } = Reflect;
 
-/** What is to be put back when a watch is over: one may begin while another is closed. */
+/** State to restore when a watch ends: one may begin while another is closed. */
 export interface Before {
   readonly isTimed: boolean;
   readonly isWatched: boolean;
@@ -160,7 +158,7 @@ export function beginTimed(): Before {
   return before;
 }
 
-/** A thread that shares `shared` strikes from now on, in `timeout` ms. */
+/** From now on a thread that shares `shared` strikes after `timeout` ms. */
 export function beginWatch(shared: Memory, timeout: number): void {
   memory = shared;
   depth = 0;
@@ -169,17 +167,17 @@ export function beginWatch(shared: Memory, timeout: number): void {
   arm(timeout, State.Open);
 }
 
-/** The task's code has returned. A strike that is on its way hits here. */
+/** The task's code has returned. A strike already under way hits here. */
 export function endWatch(): void {
   close();
 }
 
-/** It was interrupted: true if signals may still be on their way. */
+/** The code was interrupted: true if signals may still be under way. */
 export function stopStrikes(): boolean {
   return Atomics.exchange(memory!.words, Word.Sent, NO_MORE) > 1;
 }
 
-/** It is over, be it that it has returned or was interrupted. */
+/** The code is over: it returned, or was interrupted. */
 export function endTimed(before: Before): void {
   const wasWatched = isWatched;
   ({ isTimed, isWatched, depth, dueAt } = before);
@@ -211,6 +209,6 @@ function close(): void {
   if (found !== (now | State.Striking)) return;
   const until = performance.now() + LANDING_MS;
   while (performance.now() < until);
-  // The signal was lost. The controller's clock is left.
+  // The signal was lost. The controller's clock remains.
   Atomics.store(words, Word.State, now | State.Closed);
 }

@@ -1,58 +1,54 @@
 /**
- * How a worker process knows what it is: by descriptors that its parent has given it, and by a
- * record that lies behind the memory which the two share. An environment would be inherited by what
- * its tasks start, and Bun hands on the one that a process was started with, whatever that has
- * taken out of `process.env`.
+ * How a worker process knows what it is: by descriptors from its parent, and by a record behind the
+ * memory that both share. An environment would be inherited by processes that tasks start, and Bun
+ * passes on the one a process was started with, whatever was removed from `process.env`.
  */
 import { files } from "./files.ts";
 import { JSON, setPrototypeOf } from "./natives.ts";
 
 /**
- * The rank of an MPI job that a process works for which is none itself, the child of an isolated
- * pool's rank.
+ * The rank that a process serves without being a rank itself: it is the child of an isolated pool's
+ * rank.
  */
 export interface ServedRank {
   readonly rank: number;
   readonly size: number;
 }
 
-/** What a worker is told before anything else. */
+/** The first information that a worker gets. */
 export interface WorkerStart {
-  /** Who has started it. */
+  /** The pid of the process that started it. */
   readonly parent: number;
   readonly servedRank: ServedRank | null;
-  /** It works in an MPI job: what its script says to other ranks is not for it to say. */
+  /** True in an MPI job: messages of its script to other ranks are not its to send. */
   readonly inJob: boolean;
   /**
-   * The folder that its tasks find themselves in. It was started where the program was, so that
-   * relative paths of flags and config files mean the same. Null: it stays there.
+   * The folder for its tasks. The worker was started in the program's folder, so that relative
+   * paths of flags and config files mean the same. Null: it stays there.
    */
   readonly cwd: string | null;
-  /** It serves as soon as bsync is loaded, and not when its script comes to `open`. */
+  /** It serves as soon as bsync is loaded, not when its script comes to `open`. */
   readonly atOnce: boolean;
   /** The program's main script. */
   readonly main: string;
-  /** Its arguments, from the script's path on. */
+  /** The program's arguments, from the script's path on. */
   readonly argv: readonly string[];
   readonly execArgv: readonly string[];
 }
 
 /**
- * Descriptors of a worker process: its bell; the memory it shares with its parent; and one that
- * nothing is written to, which tells that the parent is gone.
+ * Descriptors of a worker process: its doorbell; the memory it shares with its parent; and one that
+ * is never written to, and that closes when the parent is gone.
  */
 export const DOORBELL_FD = 3;
 export const MEMORY_FD = 4;
 export const LIFE_FD = 5;
 
-/**
- * At the end of the memory's file: how long the record is, a number of 32 bits, and what tells that
- * it is one.
- */
+/** At the end of the memory's file: the record's length, a number of 32 bits, and a mark. */
 const MARK = "bsync worker";
 const TAIL = MARK.length + 4;
 
-/** What lies behind the memory of a worker. */
+/** The record behind the memory of a worker. */
 export function writeStart(start: WorkerStart): Uint8Array {
   const { servedRank, argv, execArgv } = start;
   const lists = { argv: bare([...argv]), execArgv: bare([...execArgv]) };
@@ -65,7 +61,7 @@ export function writeStart(start: WorkerStart): Uint8Array {
   return bytes;
 }
 
-/** Without a prototype: a `toJSON` that the program has put on one is not asked. */
+/** Removes the prototype: the program may have put a `toJSON` on it. */
 function bare<T extends object>(value: T): T {
   return setPrototypeOf(value, null);
 }
@@ -73,14 +69,14 @@ function bare<T extends object>(value: T): T {
 let taken: WorkerStart | null = null;
 
 /**
- * The record that this process was started with; null in one that is no worker, or has read it
- * before. A `Worker` of a worker process has the same descriptors, and is none.
+ * The record that this process was started with; null if it is no worker, or has read it before. A
+ * `Worker` of a worker process has the same descriptors, and is no worker process.
  */
 export function takeStart(): WorkerStart | null {
   return taken === null ? (taken = readStart()) : null;
 }
 
-/** The same, of one that is to serve at once. */
+/** The same record if the worker serves at once, else null. */
 export function takeStartAtOnce(): WorkerStart | null {
   const start = readStart();
   return start?.atOnce === true ? (taken = start) : null;
@@ -97,7 +93,7 @@ function readStart(): WorkerStart | null {
     const text = new TextDecoder().decode(readFrom(stat.size - TAIL - length, length));
     return JSON.parse(text) as WorkerStart;
   } catch {
-    // There is no such descriptor, or it is something else.
+    // No such descriptor, or another file.
     return null;
   }
 }
@@ -109,14 +105,14 @@ function readFrom(position: number, length: number): Uint8Array {
 }
 
 /**
- * Whether this process works in an MPI job: what its script says to other ranks is not for it to
- * say.
+ * Whether this process works in an MPI job: messages of its script to other ranks are not its to
+ * send.
  */
 export function worksInJob(): boolean {
   return taken?.inJob ?? false;
 }
 
-/** The rank that this process works for; null in one that works for no rank. */
+/** The rank that this process serves; null if it serves none. */
 export function servedRank(): ServedRank | null {
   return taken?.servedRank ?? null;
 }

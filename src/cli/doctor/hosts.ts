@@ -1,7 +1,7 @@
-/** What the ranks of a job have of the cores of their hosts: a pure function of what they tell. */
+/** The share that a job's ranks have of their hosts' cores: a pure function of the ranks' facts. */
 import type { HostFacts, RankFacts } from "./report.ts";
 
-/** The numbers that a list such as "0-3,8" names. */
+/** The numbers in a list such as "0-3,8". */
 function coresIn(list: string): number[] {
   return list.split(",").flatMap((part) => {
     const [first = 0, last = first] = part.split("-").map(Number);
@@ -9,7 +9,7 @@ function coresIn(list: string): number[] {
   });
 }
 
-/** How many of these sets can each have an element of its own. */
+/** The greatest number of these sets that can each have an element of its own. */
 function mostOwn(sets: readonly (readonly number[])[]): number {
   const owners = new Map<number, number>();
   const take = (set: number, seen: Set<number>): boolean => {
@@ -26,7 +26,7 @@ function mostOwn(sets: readonly (readonly number[])[]): number {
   return sets.filter((_, set) => take(set, new Set())).length;
 }
 
-/** Whether there is no core for each of the ranks of one machine. */
+/** Whether the ranks of one machine cannot have a core each. */
 function isOversubscribed(ranks: readonly RankFacts[]): boolean {
   if (mostOwn(ranks.map(({ affinity }) => coresIn(affinity))) < ranks.length) return true;
   return [...groupsOf(ranks).values()].some(
@@ -34,9 +34,7 @@ function isOversubscribed(ranks: readonly RankFacts[]): boolean {
   );
 }
 
-/**
- * Ranks by the control groups that limit them. Of containers each has its own, by the same name.
- */
+/** Ranks by the control groups that limit them. Containers have a group each, of the same name. */
 function groupsOf(ranks: readonly RankFacts[]): Map<string, [RankFacts, ...RankFacts[]]> {
   const groups = Map.groupBy(ranks, ({ host, quota }) => `${host} ${quota?.group ?? ""}`);
   return groups as Map<string, [RankFacts, ...RankFacts[]]>;
@@ -52,8 +50,8 @@ function quotaOf(ranks: readonly RankFacts[]): number | null {
 }
 
 /**
- * Hosts of one name may be several machines, and one machine may have containers with names of
- * their own.
+ * Hosts of one name may be several machines, and one machine may have containers with their own
+ * names.
  */
 export function hostsOf(ranks: readonly RankFacts[]): HostFacts[] {
   const machines = Map.groupBy(ranks, ({ machine, host }) => machine || host);

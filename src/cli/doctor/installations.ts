@@ -24,7 +24,7 @@ export interface Installation {
   readonly compiler: Compiler | null;
 }
 
-/** All that is here, and the wrappers that do not work. */
+/** All installations, and the wrappers that do not work. */
 export interface Installations {
   readonly found: readonly Installation[];
   readonly broken: readonly Rejected[];
@@ -37,7 +37,7 @@ export function findInstallations(env: Environment, cache: Cache): Installations
   const started = findMpiruns(env).map((mpirun): Installation => {
     const near = [dirname(mpirun.program)];
     const search = findCompiler(mpirun.family, env, cache, near);
-    // Which wrapper belongs to it, even where BSYNC_MPICC names another one.
+    // The wrapper that belongs to it, even if BSYNC_MPICC names another.
     const own = findCompiler(mpirun.family, { ...env, BSYNC_MPICC: "" }, cache, near);
     for (const one of own.rejected) if (!one.other) broken.set(one.path, one);
     theirs.add(own.compiler?.show).add(search.compiler?.show);
@@ -49,9 +49,7 @@ export function findInstallations(env: Environment, cache: Cache): Installations
   return { found: [...started, ...others], broken: [...broken.values()] };
 }
 
-/**
- * What is told of a wrapper. `error` is what it said when the binding was built, if that was tried.
- */
+/** The facts of a wrapper. `error`: its failure to build the binding, if that was tried. */
 export function describeCompiler(compiler: Compiler, error: string | null): MpiccFacts {
   const { path, family, show } = compiler;
   const version = headerVersion(compiler);
@@ -66,7 +64,7 @@ export function describeCompiler(compiler: Compiler, error: string | null): Mpic
   };
 }
 
-/** Builds the binding by this wrapper, unless it is there: why that failed, or null. */
+/** Builds the binding with this wrapper, unless it exists; returns the failure, or null. */
 export function tryCompiler(compiler: Compiler, cache: Cache): string | null {
   try {
     buildShim(compiler, cache);

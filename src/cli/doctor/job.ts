@@ -1,6 +1,6 @@
 /**
- * The doctor inside a job of MPI: every rank tells rank 0 of itself, and answers its pings. Nobody
- * waits for anybody for ever: who does not answer is named, and then the job is aborted.
+ * The doctor inside an MPI job: every rank sends its facts to rank 0, and answers its pings. No
+ * rank waits for ever: ranks that do not answer are named, and then the job is aborted.
  */
 import { hostname } from "node:os";
 import { coreQuota, hostCores } from "../../os/cores.ts";
@@ -24,32 +24,28 @@ const TAG = { Facts: 1, Ping: 2, Leave: 3 } as const;
 /** Bytes of a ping. */
 const PING = new Uint8Array(8);
 
-/** Round trips to a rank: the first ones find it asleep, of the others the median counts. */
+/** Round trips to a rank: the first ones find it asleep, the median of the others counts. */
 const WARM_UP = 100;
 const ROUND_TRIPS = 1_000;
 
-/** ms of pings to each rank, however few round trips that makes; and to all of them together. */
+/** ms of pings to each rank, even if they make few round trips; and to all ranks together. */
 const PING_MS = 100;
 const ALL_PINGS_MS = 5_000;
 
-/** ms that each rank has to answer, when others have used up the time that was for all of them. */
+/** ms that each rank has at least to answer, when others have used up the common time. */
 const LEAST_MS = 1_000;
 
-/**
- * ms that rank 0 may take for other things than the ranks: to compile a binding is the longest of
- * them.
- */
+/** ms that rank 0 may take for work other than the ranks: the longest is to compile a binding. */
 const ASIDE_MS = 180_000;
 
-/** µs that a waiting side spins, as pools do where there is a core for each rank. */
+/** µs that a waiting side spins, as in pools with a core for each rank. */
 const SPIN_US = 300;
 
-/** What rank 0 has found. */
+/** The findings of rank 0. */
 export interface Examined {
   readonly job: JobFacts;
   /**
-   * Lets the other ranks go. Does not return where some are silent: then it ends the job with
-   * `code`.
+   * Dismisses the other ranks. If some are silent it does not return, but ends the job with `code`.
    */
   end(code: number): void;
 }
@@ -81,14 +77,14 @@ export function examineJob(launcher: Launcher, timeoutMs: number): Examined {
   const found = { mpicc, library, shim, transport, hosts, ranks, silent };
   const job = { ...known, size: mpi.size, error: null, matches: true, ...found };
   const end = (code: number) => {
-    // To finalize would be to wait for them.
+    // Finalizing would wait for them.
     if (silent.length > 0) mpi.abort(code);
     leave(mpi, { timeoutMs, code });
   };
   return { job, end };
 }
 
-/** Those who did not tell of themselves, and those who did, and then did not answer. */
+/** The ranks that sent no facts, and those that then did not answer pings. */
 function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRank[] {
   const pids = new Map(told.map(({ rank, pid }) => [rank, pid]));
   const well = new Set(answered.map(({ rank }) => rank));
@@ -98,7 +94,7 @@ function silentOf(mpi: Mpi, told: RankFacts[], answered: RankFacts[]): SilentRan
 }
 
 /**
- * On the other ranks: tells rank 0 of this one, serves it until it says to leave, and returns the
+ * On the other ranks: sends rank 0 the facts, serves it until it says to leave, and returns the
  * exit code.
  */
 export function serveJob(launcher: Launcher, timeoutMs: number): number {
@@ -114,20 +110,20 @@ export function serveJob(launcher: Launcher, timeoutMs: number): number {
     process.stderr.write(`bsync doctor: ${who}: ${why}\n`);
     mpi.abort(1);
   }
-  // One that is stopped meanwhile is waited for by rank 0, too, which says so.
+  // Rank 0 also waits for a rank that is stopped meanwhile, and reports it.
   if (!part(mpi, performance.now() + timeoutMs + LEAST_MS)) mpi.abort(1);
   return 0;
 }
 
 /**
- * ms in which rank 0, should MPI not start there either, reports before the job is ended elsewhere.
+ * ms for rank 0 to report that MPI does not start there either, before another rank ends the job.
  */
 const REPORT_MS = 5_000;
 
 /**
- * MPI does not start here. Of that rank 0 knows only if its own host has the same trouble; so the
- * first rank of each host tells of it. On another host than rank 0's it then ends the job, where
- * others may wait for this rank in `MPI_Init`.
+ * MPI does not start here. Rank 0 knows it only if its own host has the same trouble; so the first
+ * rank of each host reports it. On another host than rank 0's that rank then ends the job, where
+ * others may wait for it in `MPI_Init`.
  */
 function tellFailure({ rank }: Launcher, error: unknown): number {
   const place = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
@@ -141,9 +137,7 @@ function tellFailure({ rank }: Launcher, error: unknown): number {
   return 1;
 }
 
-/**
- * Until rank 0 says to leave; false when it has been silent for longer than all that it may be at.
- */
+/** Serves until rank 0 says to leave; false if it was silent for longer than its work may take. */
 function serve(mpi: Mpi, timeoutMs: number): boolean {
   const patienceMs = 2 * timeoutMs + mpi.size * LEAST_MS + ASIDE_MS;
   let until = performance.now() + patienceMs;
@@ -157,7 +151,7 @@ function serve(mpi: Mpi, timeoutMs: number): boolean {
   return false;
 }
 
-/** Tells rank 0 of this rank; false when that could not be done in time. */
+/** Sends rank 0 this rank's facts; false if that was not done in time. */
 export function tell(mpi: Mpi, until: number): boolean {
   const facts = new TextEncoder().encode(JSON.stringify(factsOf(mpi)));
   return send(mpi, facts, { dest: 0, tag: TAG.Facts, until });
@@ -187,7 +181,7 @@ interface Message {
 const buffer = new Uint8Array(new ArrayBuffer(8192));
 const status = new Int32Array(3);
 
-/** The next message from anybody, null when none came before `until`. Its body is read at once. */
+/** The next message of any rank; null if none came before `until`. Read its body at once. */
 function next(mpi: Mpi, until: number): Message | null {
   const spinUs = mpi.ranksOnHost > hostCores() ? 0 : SPIN_US;
   for (;;) {
@@ -211,15 +205,15 @@ interface Address {
 }
 
 /**
- * Sends, and tells whether that was done in time. Small messages are sent eagerly, and do not wait
- * for the other side, but where it has not taken the earlier ones, or a connection has to be made
+ * Sends; returns whether that was done in time. Small messages are sent eagerly, without waiting
+ * for the other side, unless it has not taken the earlier ones, or a connection has to be made
  * first.
  */
 function send(mpi: Mpi, body: Uint8Array, { dest, tag, until }: Address): boolean {
   return finish(mpi, mpi.send(body, body.byteLength, dest, tag), until);
 }
 
-/** Is this request, or none, done in time? */
+/** Whether this request was done in time; 0 is none, and done. */
 function finish(mpi: Mpi, request: number, until: number): boolean {
   while (request !== 0 && !mpi.test(request)) {
     if (performance.now() > until) return false;
@@ -227,7 +221,7 @@ function finish(mpi: Mpi, request: number, until: number): boolean {
   return true;
 }
 
-/** What the ranks say of themselves, those that do so in time. */
+/** The facts of the ranks that send them in time. */
 function gather(mpi: Mpi, timeoutMs: number): RankFacts[] {
   const until = performance.now() + timeoutMs;
   const ranks = new Map([[0, factsOf(mpi)]]);
@@ -240,7 +234,7 @@ function gather(mpi: Mpi, timeoutMs: number): RankFacts[] {
   return [...ranks.values()].sort((a, b) => a.rank - b.rank);
 }
 
-/** The same with the round trips to each of them; without those that do not answer any more. */
+/** The facts with the round trip to each rank; without the ranks that do not answer any more. */
 function ping(mpi: Mpi, ranks: RankFacts[], timeoutMs: number): RankFacts[] {
   const limitMs = Math.min(PING_MS, ALL_PINGS_MS / ranks.length);
   const end = performance.now() + limitMs * ranks.length + timeoutMs;
@@ -254,8 +248,8 @@ function ping(mpi: Mpi, ranks: RankFacts[], timeoutMs: number): RankFacts[] {
 }
 
 /**
- * µs of a round trip to `rank`, the median of those within `limitMs`; null when it has not answered
- * `until` then.
+ * µs of a round trip to `rank`: the median of those within `limitMs`; null if it has not answered
+ * by `until`.
  */
 function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): number | null {
   const begin = performance.now();
@@ -275,8 +269,8 @@ function roundTrip(mpi: Mpi, rank: number, limitMs: number, until: number): numb
 }
 
 /**
- * Lets the others go. Nobody is told to before all have answered: Open MPI's mpirun does not always
- * survive an abort while ranks leave.
+ * Dismisses the other ranks. No rank leaves before all have answered: Open MPI's mpirun does not
+ * always survive an abort while ranks leave.
  */
 function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number }): void {
   const until = performance.now() + timeoutMs;
@@ -290,7 +284,10 @@ function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number 
   mpi.abort(code === 0 ? 1 : code);
 }
 
-/** Ends MPI when all ranks are at their ends: to wait for them in MPI itself would burn a core. */
+/**
+ * Ends MPI when all ranks have reached their ends: waiting for them in MPI itself would burn a
+ * core.
+ */
 function part(mpi: Mpi, until: number): boolean {
   while (!mpi.leave()) {
     if (performance.now() > until) return false;

@@ -1,13 +1,13 @@
 /**
- * Asks each host of a launch what it has: by the launcher itself, which starts a look at it in the
- * program's place.
+ * Examines each host of a launch: the launcher itself starts the examination instead of the
+ * program.
  */
 import { basename } from "node:path";
 import { EXAMINE_PLACE, PLACE_MARK, type PlaceQuestion } from "./place.ts";
 import type { LaunchFacts, PlaceFacts } from "./report.ts";
 import { lastWords, run, SPARE_MS } from "./run.ts";
 
-/** Begins a line of a host on which Bun does not run; then follow its name and its PATH. */
+/** Begins the line of a host where Bun does not run; its name and its PATH follow. */
 const NO_BUN_MARK = "bsync-doctor-no-bun ";
 
 /** For `sh -c`: $1 is Bun, $2 the text to run, $3 its argument, $4 the mark. */
@@ -17,11 +17,11 @@ const ASK =
 
 const BUN = /^bunx?(?:\.exe)?$/;
 
-/** Ends the ranks of one program, and begins those of the next, as in `mpirun -n 1 a : -n 4 b`. */
+/** Separates the ranks of two programs, as in `mpirun -n 1 a : -n 4 b`. */
 const NEXT = ":";
 
 /**
- * The command with a look in the place of each program that Bun runs; null where it names none.
+ * The command with an examination instead of each program that Bun runs; null if it has none.
  *
  * @example
  * lookInPlaceOf(["mpirun", "-n", "4", "bun", "run", "job.ts"]);
@@ -49,21 +49,21 @@ export function lookInPlaceOf(command: readonly string[]): string[] | null {
   return looks.flatMap((part, i) => (i === 0 ? part! : [NEXT, ...part!]));
 }
 
-/** Commands of Bun's own, which run neither a file nor a script of a package's. */
+/** Bun's own commands that run neither a file nor a package's script. */
 const NO_PROGRAM = new Set(["exec", "repl", "test", "x"]);
 
-/** Flags of Bun's whose values are words of their own. */
+/** Bun's flags whose values are separate words. */
 const WITH_VALUE =
   /^(?:--(?:cwd|env-file|preload|require|import|config|conditions|define|loader|tsconfig-override|shell|install|port|title)|-[rcdl])$/;
 
-/** What these words have Bun run. */
+/** The program that these words make Bun run. */
 function programOf(bun: string, words: readonly string[]): Omit<PlaceQuestion, "mark"> {
   const isPackage = basename(bun).startsWith("bunx");
   const name = words.find((word, i) => {
     const isFlag = word.startsWith("-") || WITH_VALUE.test(words[i - 1] ?? "");
     return !isFlag && (isPackage || word !== "run");
   });
-  // Of another folder than the one that it is started in nothing is known.
+  // Nothing is known of another folder than the one it is started in.
   if (
     name === undefined ||
     words.some((word) => /^--cwd\b/.test(word)) ||
@@ -75,7 +75,7 @@ function programOf(bun: string, words: readonly string[]): Omit<PlaceQuestion, "
   return { program: name, kind: /\/|\.[cm]?[jt]sx?$/.test(name) ? "file" : "script" };
 }
 
-/** Starts the look; `asked` is what `lookInPlaceOf` made of `command`. */
+/** Starts the examination; `asked` is `lookInPlaceOf(command)`. */
 export async function examineLaunch(
   command: readonly string[],
   asked: string[],
@@ -83,7 +83,7 @@ export async function examineLaunch(
 ): Promise<LaunchFacts> {
   const outcome = await run(asked, { env: process.env, limitMs: timeoutMs + SPARE_MS });
   const { stdout, stderr, exitCode } = outcome;
-  // Of many ranks that say the same one is enough.
+  // One of many equal reports is enough.
   const places = new Map<string, PlaceFacts>();
   const others: string[] = [];
   for (const line of stdout.split("\n")) {
@@ -97,9 +97,9 @@ export async function examineLaunch(
   return { command: command.join(" "), hosts: [...places.values()].sort(byHost), failure };
 }
 
-/** What a line says of a host; null if it says something else. */
+/** The facts of a host in a line; null if it has none. */
 function placeIn(line: string): PlaceFacts | null {
-  // Some launchers put a label before it, if they are told to.
+  // Some launchers put a label before each line, if asked to.
   const told = line.indexOf(PLACE_MARK);
   if (told >= 0) {
     try {

@@ -1,4 +1,4 @@
-/** What there is without MPI: Bun, the cores, the memory. */
+/** The facts without MPI: Bun, the cores, the memory. */
 import { closeSync, readFileSync, statfsSync } from "node:fs";
 import { availableParallelism, hostname, release, tmpdir, totalmem, type } from "node:os";
 import manifest from "../../../package.json" with { type: "json" };
@@ -7,8 +7,8 @@ import { createMemoryIn, MEMORY_FOLDER } from "../../link/local/memory.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
 /**
- * Is `version` at least the one in `required`, as ">=1.4.5"? One of a canary build counts as what
- * it leads to.
+ * Whether `version` is at least the one in `required`, as ">=1.4.5". A canary build counts as the
+ * version it leads to.
  */
 export function isRecent(version: string, required: string): boolean {
   const [number = version] = version.split("-");
@@ -44,7 +44,7 @@ export function affinity(): string {
   return `0-${availableParallelism() - 1}`;
 }
 
-/** What a worker's memory takes, about. */
+/** The approximate size of a worker's memory. */
 const TRIAL_BYTES = 1 << 20;
 
 function examineSharedMemory(): SharedMemoryFacts {
@@ -54,7 +54,7 @@ function examineSharedMemory(): SharedMemoryFacts {
     const { bavail, bsize } = statfsSync(folder);
     freeBytes = bavail * bsize;
   } catch {
-    // There is none.
+    // no such folder
   }
   const usable = isUsable(folder);
   const instead = tmpdir();

@@ -1,6 +1,6 @@
 /**
- * Loads the binding at the path it is given, and prints the version of its interface: in a process
- * of its own, since what is wrong with a library may end whoever loads it.
+ * Loads the binding at the given path, and prints the version of its interface. It runs in its own
+ * process: a faulty library may end the process that loads it.
  */
 import { open, versionOfShim } from "../../mpi/shim/symbols.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What `bsync doctor` finds: the shape of `bsync doctor --json`. Keys may be added to it in later
- * versions; those that are here keep their names and meanings.
+ * The findings of `bsync doctor`: the shape of `bsync doctor --json`. Later versions may add keys;
+ * present keys keep their names and meanings.
  */
 import type { Family } from "../../mpi/launcher/launcher.ts";
 
@@ -10,30 +10,28 @@ export interface Report {
   readonly bun: BunFacts;
   readonly machine: MachineFacts;
   readonly cache: CacheFacts;
-  /** The settings of bsync that are in force: BSYNC_MPICC and the like. */
+  /** The settings of bsync that are set: BSYNC_MPICC and the like. */
   readonly settings: Readonly<Record<string, string>>;
-  /** The MPIs that were found, the one a plain `mpirun` starts first. */
+  /** The MPIs found, the one that a plain `mpirun` starts first. */
   readonly mpis: readonly MpiFacts[];
-  /** Compiler wrappers that do not work, and are left alone. */
+  /** Compiler wrappers that do not work, and are not used. */
   readonly broken: readonly { readonly path: string; readonly why: string }[];
   /** The job that doctor itself runs in; null without a launcher. */
   readonly job: JobFacts | null;
-  /** How many copies of the command srun has started without an MPI for them; 0 as a rule. */
+  /** How many copies of the command srun has started without an MPI for them; 0 otherwise. */
   readonly strayTasks: number;
-  /**
-   * What the hosts of a launch have; null where no command was given (`bsync doctor -- mpirun …`).
-   */
+  /** The hosts of a launch; null if no command was given (`bsync doctor -- mpirun …`). */
   readonly launch: LaunchFacts | null;
-  /** What is wrong, errors first. */
+  /** The problems found, errors first. */
   readonly problems: readonly Problem[];
-  /** No errors among the problems: the exit code is 0. */
+  /** True if no problem is an error: the exit code is 0. */
   readonly ok: boolean;
 }
 
 export interface BunFacts {
   readonly version: string;
   readonly path: string;
-  /** As `engines` of bsync's package.json has it. */
+  /** From `engines` in bsync's package.json. */
   readonly required: string;
   readonly ok: boolean;
 }
@@ -43,7 +41,7 @@ export interface MachineFacts {
   /** As "Linux 6.1.0 x64". */
   readonly system: string;
   readonly cores: number;
-  /** Those this process may run on: as many workers has a pool by default. */
+  /** The cores this process may run on, a pool's default number of workers. */
   readonly coresHere: number;
   readonly memoryBytes: number;
   readonly sharedMemory: SharedMemoryFacts;
@@ -51,21 +49,21 @@ export interface MachineFacts {
 
 export interface SharedMemoryFacts {
   readonly folder: string;
-  /** Could a file without a name be made there, written to and mapped? */
+  /** Whether an unnamed file could be made there, written to and mapped. */
   readonly usable: boolean;
-  /** null where there is no such folder. */
+  /** null if there is no such folder. */
   readonly freeBytes: number | null;
-  /** The folder that serves in its place; null where none does. */
+  /** The folder that is used instead; null if none works. */
   readonly instead: string | null;
 }
 
 export interface CacheFacts {
-  /** Where the bindings should be. */
+  /** The folder for the bindings. */
   readonly folder: string;
-  /** Where they are put: that folder, one beside the temporary files, or null for nowhere. */
+  /** The folder they are written to: `folder`, one beside the temporary files, or null for none. */
   readonly writable: string | null;
   readonly shims: readonly ShimFacts[];
-  /** What else is in it: answers of compilers, and what is being built. */
+  /** The other files in it: answers of compilers, and unfinished builds. */
   readonly others: { readonly count: number; readonly bytes: number };
 }
 
@@ -74,18 +72,18 @@ export interface ShimFacts {
   readonly path: string;
   readonly bytes: number;
   readonly family: Family;
-  /** One that this version of bsync would use now, with an MPI that is here. */
+  /** True if this version of bsync would use it now, with an MPI found here. */
   readonly current: boolean;
   /**
    * `"loads"`; `"damaged"`: not as it was written, and never loaded; `"broken"`: whole, but it does
-   * not load, or crashes, or is of another version of the interface; `"repaired"`: one of these
-   * two, until it was built again just now; `"unused"`: not current, and not looked into. It may be
-   * in use all the same: by another version of bsync, or with an MPI that is not found from here.
+   * not load, or crashes, or has another version of the interface; `"repaired"`: damaged or broken
+   * until it was rebuilt just now; `"unused"`: not current, and not examined. An unused one may
+   * still serve another version of bsync, or an MPI that is not found from here.
    */
   readonly state: "loads" | "damaged" | "broken" | "repaired" | "unused";
-  /** The version of its interface; null when it could not be asked. */
+  /** The version of its interface; null if unknown. */
   readonly abi: number | null;
-  /** What is wrong with it, or was; empty when nothing is. */
+  /** What is or was wrong with it; empty if nothing. */
   readonly why: string;
 }
 
@@ -93,27 +91,27 @@ export interface ShimFacts {
 export interface MpiFacts {
   readonly family: Family;
   readonly version: string | null;
-  /** The program that starts its jobs; null when there is none. */
+  /** The program that starts its jobs; null if there is none. */
   readonly mpirun: { readonly path: string; readonly aliases: readonly string[] } | null;
-  /** The wrapper that its binding is built with; null when there is none. */
+  /** The wrapper that builds its binding; null if there is none. */
   readonly mpicc: MpiccFacts | null;
-  /**
-   * The job of two ranks that doctor started to try it; null where it could not, or was a rank
-   * itself.
-   */
+  /** The trial job of two ranks; null if doctor could not start one, or was a rank itself. */
   readonly trial: TrialFacts | null;
 }
 
 export interface MpiccFacts {
   readonly path: string;
   readonly family: Family;
-  /** Does it find an mpi.h? null when it doesn't tell where it looks. */
+  /** Whether it finds an mpi.h; null if it does not tell where it looks. */
   readonly header: boolean | null;
-  /** Version of MPI by that mpi.h; null when it doesn't tell. */
+  /** Version of MPI by that mpi.h; null if it does not tell. */
   readonly version: string | null;
-  /** The compiler behind it; empty when it doesn't tell. */
+  /** The compiler behind it; empty if it does not tell. */
   readonly compiler: string;
-  /** Did it build the binding, or was that there? Else what it said. null when it was not tried. */
+  /**
+   * Its failure to build the binding; null if it succeeded, the binding existed, or it was not
+   * tried.
+   */
   readonly error: string | null;
 }
 
@@ -121,30 +119,29 @@ export interface TrialFacts {
   /** The command line. */
   readonly command: string;
   readonly job: JobFacts | null;
-  /** How the launcher failed, with its own words; null when it did not. */
+  /** How the launcher failed, with its own words; null if it did not. */
   readonly failure: string | null;
 }
 
-/** A job of MPI, as its rank 0 sees it. */
+/** An MPI job, as its rank 0 sees it. */
 export interface JobFacts {
   readonly launcher: { readonly name: string; readonly family: Family };
   /**
-   * Number of ranks, by MPI, or, where that could not be started, by the launcher: 0 if it doesn't
-   * tell.
+   * Number of ranks by MPI or, if MPI could not be started, by the launcher: 0 if it does not tell.
    */
   readonly size: number;
-  /** Why MPI could not be started; null when it was. What follows `mpicc` is empty then. */
+  /** Why MPI could not be started; null if it was. The keys after `mpicc` are empty then. */
   readonly error: string | null;
-  /** Is the binding of the launcher's MPI? null when there is none to ask. */
+  /** Whether the binding is for the launcher's MPI; null if there is none to ask. */
   readonly matches: boolean | null;
   readonly mpicc: MpiccFacts | null;
   /** Name and version of the loaded libmpi. */
   readonly library: string | null;
-  /** Where the binding came from: its path, or Bun's own compiler. */
+  /** The origin of the binding: its path, or Bun's own compiler. */
   readonly shim: string | null;
   readonly transport: { readonly name: string; readonly memory: boolean | null } | null;
   readonly hosts: readonly HostFacts[];
-  /** Those that answered, in order. */
+  /** The ranks that answered, in order. */
   readonly ranks: readonly RankFacts[];
   /** Ranks that did not answer in time. */
   readonly silent: readonly SilentRank[];
@@ -153,9 +150,7 @@ export interface JobFacts {
 export interface SilentRank {
   readonly rank: number;
   readonly host: string;
-  /**
-   * Of one that told of itself, and then answered no more; null when it has said nothing at all.
-   */
+  /** The pid of a rank that sent its facts, and then did not answer; null if it sent nothing. */
   readonly pid: number | null;
 }
 
@@ -163,16 +158,13 @@ export interface HostFacts {
   readonly host: string;
   readonly ranks: number;
   readonly cores: number;
-  /** How many of them its ranks may run on, all together. */
+  /** How many of the cores its ranks may run on, all together. */
   readonly coresOfRanks: number;
-  /**
-   * How many cores' worth of time the control groups of its ranks have, all together; null for no
-   * limit.
-   */
+  /** The CPU time of its ranks' control groups together, in cores; null for no limit. */
   readonly quota: number | null;
-  /** There is no core for each rank: of the machine, by what it is bound to, or by that limit. */
+  /** True if there is no core for each rank: of the machine, by binding, or by the quota. */
   readonly oversubscribed: boolean;
-  /** Some rank may not run on every core. */
+  /** True if some rank may not run on every core. */
   readonly bound: boolean;
 }
 
@@ -184,61 +176,60 @@ export interface RankFacts {
   readonly library: string;
   /** Cores of its machine. */
   readonly cores: number;
-  /** The numbers of those it may run on, as in "0-3,8". */
+  /** The numbers of the cores it may run on, as "0-3,8". */
   readonly affinity: string;
-  /** Tells its machine from others, which may have the same name; empty where that is not known. */
+  /** Identifies its machine among others of the same name; empty if unknown. */
   readonly machine: string;
-  /** How many cores' worth of time its control group has, and which that is; null for no limit. */
+  /** The CPU time of its control group, in cores, and the group; null for no limit. */
   readonly quota: { readonly cores: number; readonly group: string } | null;
   /** µs of a round trip from rank 0, the median of many; null for rank 0. */
   readonly pingUs: number | null;
 }
 
 /**
- * A command that starts a program on several hosts, as it was given; not the program is started,
- * but a look.
+ * A command that starts a program on several hosts, as given; an examination is started instead of
+ * the program.
  */
 export interface LaunchFacts {
   readonly command: string;
-  /** Those that answered, by name; once for each program that they are to run. */
+  /** The hosts that answered, by name; once for each program that they are to run. */
   readonly hosts: readonly PlaceFacts[];
-  /** How the launcher failed, with its own words; null when it did not. */
+  /** How the launcher failed, with its own words; null if it did not. */
   readonly failure: string | null;
 }
 
-/** What a host has of what the program needs. */
+/** What a host has of the program's needs. */
 export interface PlaceFacts {
   readonly host: string;
-  /** Without a version it does not run there, and `path` is the PATH in which it was looked for. */
+  /** Without a version Bun does not run there, and `path` is the PATH that was searched. */
   readonly bun: { readonly version: string | null; readonly path: string };
   /**
-   * The folder that programs are started in; null where Bun does not run, and so nothing more is
-   * known.
+   * The folder that programs are started in; null if Bun does not run: then nothing more is known.
    */
   readonly folder: string | null;
   /**
-   * What is to run: the path of a file, or the name of a script or of a package's command; null
-   * where the command names none.
+   * The program: the path of a file, or the name of a script or of a package's command; null if the
+   * command names none.
    */
   readonly program: { readonly path: string; readonly found: boolean } | null;
-  /** What the program imports, and is not there, as `"bsync"`. */
+  /** The program's imports that are missing, as `"bsync"`. */
   readonly missing: readonly string[];
   /**
-   * The package as the program finds it, and why it does not load, if so; null if it is not there.
+   * The package as the program finds it, and why it does not load, if so; null if it is missing.
    */
   readonly bsync: {
     readonly version: string;
     readonly path: string;
     readonly error: string | null;
   } | null;
-  /**
-   * Where its binding to MPI comes from, or why it cannot be had; null if that could not be asked.
-   */
+  /** The origin of its binding to MPI, or why it has none; null if that could not be asked. */
   readonly mpi: { readonly shim: string | null; readonly error: string | null } | null;
 }
 
 export interface Problem {
-  /** `"error"`: programs do not run. `"warning"`: they do, but something is not as it should be. */
+  /**
+   * `"error"`: programs do not run. `"warning"`: they run, but something is not as it should be.
+   */
   readonly level: "error" | "warning";
   /** One for each kind of problem, as "NO_MPI". */
   readonly code: string;

@@ -1,5 +1,5 @@
 /**
- * Runs programs of which anything may be wrong: an end to each, whatever it does or leaves behind.
+ * Runs programs with which anything may be wrong: each is ended, whatever it does or leaves behind.
  */
 import { textOf } from "../../errors.ts";
 import { endAll, endWithThis, timeFor } from "../../os/ask.ts";
@@ -12,44 +12,42 @@ export interface Outcome {
   readonly exitCode: number | null;
 }
 
-/** How much of what a program said is told. */
+/** Lines of a program's output in a message. */
 const WORDS = 12;
 
-/** How it ended, and what it said then, for a message. `said` is all of that. */
+/** How a program ended, and the beginning of its output `said`, for a message. */
 export function lastWords({ end }: Outcome, said: string): string {
   const lines = said.trim().split("\n").filter(Boolean).slice(0, WORDS);
   return `it ended with ${end}${lines.length > 0 ? `:\n${lines.join("\n")}` : ""}`;
 }
 
-/** ms that starting and ending a job take, beyond the time that its ranks have. */
+/** ms for starting and ending a job, beyond the time of its ranks. */
 export const SPARE_MS = 10_000;
 
 export interface RunOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** ms that it has. */
+  /** The program's time limit in ms. */
   readonly limitMs: number;
 }
 
 /**
- * ms from SIGTERM to SIGKILL: asked to, a launcher ends its ranks; killed outright it would leave
+ * ms from SIGTERM to SIGKILL: at SIGTERM a launcher ends its ranks; killed at once it would leave
  * them.
  */
 const END_MS = 3_000;
 
-/** ms in which what it has said is read to the end, once it is over. */
+/** ms to read the rest of its output once it has ended. */
 const READ_MS = 1_000;
 
-/** Bytes of what it says that are kept, of each of its two outputs. */
+/** Bytes that are kept of each of its two outputs. */
 const MOST_BYTES = 1 << 20;
 
-/**
- * Past the limit the program is ended, with all that it has started; so is what it leaves behind.
- */
+/** Ends the program at the limit, with all processes it started; also those it leaves behind. */
 export async function run(command: string[], options: RunOptions): Promise<Outcome> {
   try {
     return await runToEnd(command, { ...options, limitMs: timeFor(options.limitMs) });
   } catch (error) {
-    // It is not there, or is no program.
+    // It does not exist, or is no program.
     return { stdout: "", stderr: textOf(error), exitCode: null, end: "no start" };
   }
 }
@@ -64,7 +62,7 @@ async function runToEnd(command: string[], { env, limitMs }: RunOptions): Promis
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    // A group of its own, to be ended as one.
+    // A group of its own, so that it can be ended as one.
     detached: true,
   });
   using _ = endWithThis(child);
@@ -79,7 +77,7 @@ async function runToEnd(command: string[], { env, limitMs }: RunOptions): Promis
   clearTimeout(asking);
   clearTimeout(killing);
   endAll(child);
-  // A process that it has left behind, out of its group, may hold its pipes for ever.
+  // A process that it left behind, outside its group, may hold its pipes for ever.
   const closing = setTimeout(() => said.forEach(({ close }) => close()), READ_MS);
   const [stdout = "", stderr = ""] = await Promise.all(said.map(({ text }) => text));
   clearTimeout(closing);
@@ -93,7 +91,7 @@ async function runToEnd(command: string[], { env, limitMs }: RunOptions): Promis
   };
 }
 
-/** What comes until the end, or until it is closed: of more than may be kept, the beginning. */
+/** The text of a stream until its end, or until `close`: beyond the limit only the beginning. */
 function collect(stream: ReadableStream<Uint8Array>): { text: Promise<string>; close: () => void } {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
@@ -102,7 +100,7 @@ function collect(stream: ReadableStream<Uint8Array>): { text: Promise<string>; c
     for (let bytes = 0; ;) {
       const { done, value } = await reader.read();
       if (done) return text;
-      // It goes on to be read, for whoever writes it.
+      // Reading goes on, or the writer would block.
       if (bytes < MOST_BYTES) text += decoder.decode(value, { stream: true });
       bytes += value.byteLength;
     }

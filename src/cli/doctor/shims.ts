@@ -1,4 +1,4 @@
-/** The bindings in the cache, each loaded once, in a process of its own. */
+/** The bindings in the cache, each loaded once, in its own process. */
 import { join } from "node:path";
 import { cachedShims, type CachedShim, isShim } from "../../mpi/shim/build.ts";
 import type { Cache } from "../../mpi/shim/cache.ts";
@@ -9,12 +9,12 @@ import { run } from "./run.ts";
 
 const PROBE = join(import.meta.dir, "probe.ts");
 
-/** To load a library takes some ms; one that hangs is as bad as one that crashes. */
+/** Loading a library takes some ms; one that hangs is as bad as one that crashes. */
 const PROBE_MS = 10_000;
 
 /**
- * What is in the cache. `compilers` are those that bindings would be built with now; what they
- * would not ask for is listed, and left alone.
+ * The bindings in the cache. `compilers` are those in use now; bindings of other compilers are
+ * listed, and left alone.
  */
 export async function examineShims(
   cache: Cache,
@@ -23,7 +23,7 @@ export async function examineShims(
   return Promise.all(cachedShims(cache, compilers).map(examineShim));
 }
 
-/** What else is in the cache: what compilers have answered, and leftovers. */
+/** The other files in the cache: answers of compilers, and leftovers. */
 export function otherEntries(cache: Cache): { readonly count: number; readonly bytes: number } {
   const sizes = Array.from(cache.entries())
     .filter(({ name }) => !isShim(name))
@@ -55,8 +55,8 @@ async function probe(path: string): Promise<Pick<ShimFacts, "state" | "abi" | "w
 }
 
 /**
- * The state of `after`, with what was wrong `before` and is not any more: bsync builds again what
- * does not load.
+ * The bindings of `after`; those that were damaged or broken `before` and load now are repaired:
+ * bsync rebuilds bindings that do not load.
  */
 export function withRepairs(
   before: readonly ShimFacts[],

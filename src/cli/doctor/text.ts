@@ -1,4 +1,4 @@
-/** The report for a person: a pure function of it. */
+/** The report as text: a pure function of the report. */
 import { basename } from "node:path";
 import { familyName } from "../../mpi/shim/compiler.ts";
 import type { Style } from "../output.ts";
@@ -15,19 +15,19 @@ import type {
 } from "./report.ts";
 
 export interface Printing extends Style {
-  /** The home folder, which is written as "~". */
+  /** The home folder, written as "~". */
   readonly home: string;
 }
 
-/** Name and value; a row without a name goes on with the one before. */
+/** Name and value; a row without a name continues the one before. */
 type Row = readonly [name: string, value: string];
 
 const NAME_WIDTH = 10;
 
-/** Up to this many ranks have a line each; more are told by host. */
+/** Up to this many ranks have a line each; with more, hosts have. */
 const MOST_LINES = 32;
 
-/** What is known before anything is tried. */
+/** The facts known before anything is tried. */
 export type Preface = Pick<Report, "bsync" | "bun" | "machine" | "cache" | "settings">;
 
 export function printedPreface(preface: Preface, printing: Printing): string {
@@ -80,7 +80,7 @@ export function printedProblems(problems: readonly Problem[], printing: Printing
   return blocks.join("") + block([verdict(problems, printing)], printing).trimEnd() + "\n";
 }
 
-/** Lines, and an empty one behind them. */
+/** Lines, followed by an empty line. */
 function block(lines: readonly string[], { home }: Printing): string {
   return `${lines.join("\n").replaceAll(`${home}/`, "~/")}\n\n`;
 }
@@ -108,7 +108,7 @@ function ofMachine({ bun, machine, cache, settings }: Preface): Row[] {
   ];
 }
 
-/** What is in it, as it is now: whether somebody else uses a binding cannot be seen. */
+/** The present content of the cache: it does not show whether another program uses a binding. */
 function inCache({ shims, others }: CacheFacts): string {
   const current = shims.filter((shim) => shim.current).length;
   const rest = shims.filter((shim) => !shim.current);
@@ -187,7 +187,7 @@ function ofJob(job: JobFacts): Row[] {
   return list;
 }
 
-/** A line for each rank, or, where they are many, for each host. */
+/** A line for each rank or, if there are many, for each host. */
 function table({ ranks, hosts }: JobFacts): string[] {
   if (ranks.length <= MOST_LINES) {
     const head = ["rank", "host", "pid", "cores", "round trip"];
@@ -214,7 +214,7 @@ function ofHost({ host, ranks: count }: HostFacts, ranks: readonly RankFacts[]):
   return [host, String(count), range];
 }
 
-/** Columns as wide as what is in them; numbers stand to the right. */
+/** Columns as wide as their content; numbers are aligned to the right. */
 function aligned(lines: readonly string[][]): string[] {
   const widths = lines[0]!.map((_, column) =>
     Math.max(...lines.map((line) => Bun.stringWidth(line[column]!))),
@@ -237,7 +237,7 @@ function ofProblem({ level, code, text }: Problem, { paint, width }: Printing): 
   return lines.map((line, i) => (i === 0 ? `${mark} ${line}` : `  ${line}`));
 }
 
-/** Breaks between words; what has lines of its own keeps them. */
+/** Breaks lines between words, and keeps line breaks. */
 function wrapped(text: string, width: number): string[] {
   return text.split("\n").flatMap((line) => {
     const lines: string[] = [];

@@ -9,7 +9,7 @@ const MAIN = join(dirname(import.meta.dir), "main.ts");
 
 const RANKS = 2;
 
-/** Does Open MPI have to be told that it may run as this user? */
+/** Whether Open MPI needs a flag to run as this user. */
 export function isRefused(
   mpirun: Mpirun,
   env: NodeJS.ProcessEnv,
@@ -26,9 +26,9 @@ export async function tryMpirun(mpirun: Mpirun, timeoutMs: number): Promise<Tria
   if (isRefused(mpirun, process.env, process.getuid?.())) flags.push("--allow-run-as-root");
   if (mpirun.family === "openmpi" && hostCores() < RANKS) flags.push("--oversubscribe");
   const start = [mpirun.path, ...flags, "-n", String(RANKS)];
-  const deed = [process.execPath, MAIN, "doctor", "--json", `--timeout=${timeoutMs / 1000}`];
+  const program = [process.execPath, MAIN, "doctor", "--json", `--timeout=${timeoutMs / 1000}`];
   const command = `${start.join(" ")} bun …`;
-  const outcome = await run([...start, ...deed], {
+  const outcome = await run([...start, ...program], {
     env: process.env,
     limitMs: timeoutMs + SPARE_MS,
   });
@@ -37,7 +37,7 @@ export async function tryMpirun(mpirun: Mpirun, timeoutMs: number): Promise<Tria
     const { job } = JSON.parse(stdout) as Report;
     if (job !== null) return { command, job, failure: null };
   } catch {
-    // It did not come so far; the launcher's words tell.
+    // No report: the launcher's words tell why.
   }
   return { command, job: null, failure: lastWords(outcome, `${stderr}${stdout}`) };
 }

@@ -1,13 +1,13 @@
 /**
- * Who has started this process, beyond what its environment tells: a launcher's variables are
- * inherited by all that a rank starts, and none of these is that rank.
+ * Who started this process, beyond what the environment tells: all processes that a rank starts
+ * inherit its launcher's variables, and none of them is that rank.
  */
 import { findLauncher, type Launcher, withoutLauncher } from "./launcher.ts";
 import { readProc } from "../../os/proc.ts";
 import { parentOf } from "../../os/processes.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** What differs from rank to rank, or from job to job. */
+/** Variables that differ from rank to rank, or from job to job. */
 const IDENTITY = [
   "OMPI_COMM_WORLD_RANK",
   "PMIX_RANK",
@@ -20,14 +20,14 @@ const IDENTITY = [
 ];
 
 /**
- * Programs that start ranks. One that a rank has started has that rank's environment, and starts a
- * job of its own.
+ * Programs that start ranks. One that a rank starts has the rank's environment, and starts a job of
+ * its own.
  */
 const LAUNCHERS =
   /^(?:mpirun|mpiexec|orterun|orted|prterun|prted|prun|hydra_|srun|slurmstepd|flux|pals)/;
 
 /**
- * The launcher that has started this process as a rank; null if none did, or did so with a process
+ * The launcher that started this process as a rank; null if none did, or the rank is a process
  * above this one.
  */
 export function launcherHere(): Launcher | null {
@@ -37,8 +37,8 @@ export function launcherHere(): Launcher | null {
 let own: Environment | undefined;
 
 /**
- * This process's environment, as its launcher has left it. MPICH's mpirun may have been started by
- * a rank of Open MPI: then that one's variables are here, too, and mean the other job.
+ * This process's environment, as set by its own launcher. If a rank of Open MPI started MPICH's
+ * mpirun, that rank's variables are here, too, and mean the other job.
  */
 export function ownEnvironment(): Environment {
   const launcher = findLauncher(process.env);
@@ -60,14 +60,16 @@ function withoutOuter(): Environment {
 let startedByRank: boolean | undefined;
 
 /**
- * Whether a rank, in which MPI has started, has started this process: it has the rank's
- * environment, and is another one.
+ * Whether a rank that has started MPI started this process, which has the rank's environment
+ * without being that rank.
  */
 export function isStartedByRank(): boolean {
   return (startedByRank ??= findLauncher(process.env) !== null && hasRankAbove());
 }
 
-/** Tools that watch MPI put its library into all programs, this one too: then it tells nothing. */
+/**
+ * Tools that watch MPI load its library into all programs, this one too: then it proves nothing.
+ */
 function hasRankAbove(): boolean {
   return [...ancestorsOfRank()].some(hasMpi) && !hasMpi(process.pid);
 }
@@ -78,7 +80,7 @@ function hasMpi(pid: number): boolean {
 }
 
 /**
- * The processes between the launcher and this one, the nearest first: they have the same rank's
+ * The processes between the launcher and this one, the nearest first: they share this rank's
  * environment.
  */
 export function* ancestorsOfRank(): Generator<number> {
@@ -91,7 +93,7 @@ function isSameRank(pid: number): boolean {
   return IDENTITY.every((name) => theirs[name] === process.env[name]);
 }
 
-/** What a process was started with. */
+/** The environment that a process was started with. */
 function environmentOf(pid: number): Record<string, string> | null {
   const text = readProc(pid, "environ");
   if (text === null) return null;
@@ -104,7 +106,7 @@ function environmentOf(pid: number): Record<string, string> | null {
   );
 }
 
-/** What the launcher on this machine was started with itself; null where that cannot be known. */
+/** The environment that the launcher on this machine was started with; null if unknown. */
 function environmentOfLauncher(): Environment | null {
   let pid = process.ppid;
   for (const ancestor of ancestorsOfRank()) pid = parentOf(ancestor);
@@ -112,8 +114,8 @@ function environmentOfLauncher(): Environment | null {
 }
 
 /**
- * An environment for a process that this one starts, and that is no rank: without what a launcher
- * has set for this one.
+ * An environment for a process that this one starts and that is no rank: without the variables that
+ * a launcher set for this one.
  */
 export function withoutRank(env: Environment): Record<string, string> {
   const around = findLauncher(process.env) === null ? null : environmentOfLauncher();

@@ -5,7 +5,7 @@ import { linkOfProc } from "../../os/proc.ts";
 import { parentOf } from "../../os/processes.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** The folders in which the programs of an MPI are looked for. */
+/** The folders in which an MPI's programs are searched. */
 
 const LAUNCHER_PROGRAM = /^(?:mpirun|mpiexec|orterun|orted|prterun|prted|hydra_pmi_proxy)/;
 
@@ -19,14 +19,14 @@ export function isProgram(path: string): boolean {
 }
 
 /**
- * The folder of the launcher's own programs: of the nearest ancestor that is one (mpirun, or its
- * agent on this node). The surest guide, for its mpicc is of the same installation.
+ * The folder of the nearest ancestor that is a launcher program (mpirun, or its agent on this
+ * node). It is the surest guide: its mpicc belongs to the same installation.
  */
 export function launcherFolder(): string[] {
   let pid = process.ppid;
   for (let step = 0; step < 8 && pid > 1; step++) {
     const program = linkOfProc(pid, "exe");
-    // A process of somebody else, or no /proc: there are the other places.
+    // Another user's process, or no /proc: other folders remain.
     if (program === null) return [];
     if (LAUNCHER_PROGRAM.test(basename(program))) return [dirname(program)];
     pid = parentOf(pid);
@@ -40,8 +40,8 @@ export function shellFolders(env: Environment): string[] {
 }
 
 /**
- * The folders in which an MPI's programs are looked for, the likeliest first: `near`, those that
- * variables name as an MPI's place, those of PATH, and the usual ones.
+ * The folders in which an MPI's programs are searched, the likeliest first: `near`, those that
+ * variables give as an MPI's place, those of PATH, and the usual ones.
  */
 export function searchFolders(
   family: Family,

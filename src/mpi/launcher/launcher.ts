@@ -2,40 +2,42 @@ import type { Environment } from "../../os/settings.ts";
 
 /**
  * Who started this process, as far as its environment tells: pure functions of an environment,
- * which load nothing. Whether that is acted on is the caller's affair.
+ * which load nothing. The caller decides what follows.
  */
 
-/** Whose libmpi a launcher talks to; `"unknown"` (srun, Flux, PMIx) is one that talks to either. */
+/**
+ * The family of libmpi that a launcher talks to; `"unknown"` (srun, Flux, PMIx) talks to either.
+ */
 export type Family = "openmpi" | "mpich" | "unknown";
 
-/** Are these two MPIs that cannot talk to each other? */
+/** Whether these MPIs cannot talk to each other. */
 export function isOther(launcher: Family, family: Family): boolean {
   return launcher !== "unknown" && family !== "unknown" && launcher !== family;
 }
 
 let mpiSize: number | null = null;
 
-/** MPI has started in this process, in a job of so many ranks. */
+/** Records that MPI has started in this process, in a job of so many ranks. */
 export function noteStarted(size: number): void {
   mpiSize = size;
 }
 
-/** How many ranks MPI has said that there are; null where it has not started in this process. */
+/** The number of ranks by MPI; null if MPI has not started in this process. */
 export function startedSize(): number | null {
   return mpiSize;
 }
 
-/** The launcher that started this process, and the place it gave it. */
+/** The launcher that started this process, and the rank it gave it. */
 export interface Launcher {
   readonly family: Family;
   /** For messages, as in "Open MPI's mpirun". */
   readonly name: string;
   readonly rank: number;
-  /** Number of ranks in the job; 0 where the launcher does not tell, and only MPI knows. */
+  /** Number of ranks in the job; 0 if only MPI knows it. */
   readonly size: number;
 }
 
-/** The value of a setting, undefined when it is missing or empty. Nothing inherited counts. */
+/** The value of a setting; undefined if it is missing, empty or inherited. */
 export function setting(env: Environment, name: string): string | undefined {
   return Object.hasOwn(env, name) && env[name] !== "" ? env[name] : undefined;
 }
@@ -99,8 +101,7 @@ export function findLauncher(env: Environment): Launcher | null {
   if (pmiRank !== undefined && pmiSize !== undefined && (hydra !== undefined || !batch)) {
     return make("mpich", "MPICH's mpirun", pmiRank, pmiSize);
   }
-  // What MPICH's `mpirun -pmi-port` sets in the place of those; how many ranks there are MPI asks
-  // at that port.
+  // MPICH's `mpirun -pmi-port` sets these instead; MPI asks at the port how many ranks there are.
   const pmiId = whole(env, "PMI_ID");
   if (pmiId !== undefined && setting(env, "PMI_PORT") !== undefined) {
     return { family: "mpich", name: "MPICH's mpirun", rank: pmiId, size: 0 };
@@ -112,14 +113,14 @@ export function findLauncher(env: Environment): Launcher | null {
   return make("unknown", "a PMIx launcher", whole(env, "PMIX_RANK"), 0);
 }
 
-/** A task of a batch system among others, none of which knows of MPI. */
+/** One of several tasks of a batch system that do not know of MPI. */
 export interface StrayTask {
   readonly task: number;
-  /** How many of them there are. */
+  /** The number of these tasks. */
   readonly tasks: number;
 }
 
-/** What srun makes of a program without the plugin of its MPI: so many of it, each alone. */
+/** A process that srun started without the plugin of its MPI: one of so many, each alone. */
 export function findStrayTask(env: Environment): StrayTask | null {
   const tasks = whole(env, "SLURM_STEP_NUM_TASKS") ?? 1;
   const task = whole(env, "SLURM_PROCID");
@@ -156,9 +157,9 @@ const SETTING = new RegExp(
 );
 
 /**
- * A copy of `env` for a child that is no rank: without what a launcher has set for the process
- * whose environment is `own`. `around` is the launcher's own environment, as far as that is known:
- * what it had was set by the user.
+ * A copy of `env` for a child that is no rank: without the variables that a launcher set for the
+ * process with environment `own`. `around` is the launcher's own environment, as far as known: its
+ * variables were set by the user.
  */
 export function withoutLauncher(
   env: Environment,

@@ -1,4 +1,4 @@
-/** The mpiruns of this machine: for people who want to know what they have; programs need none. */
+/** The mpiruns of this machine, to show to people; programs need none. */
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { ask } from "../../os/ask.ts";
@@ -8,21 +8,21 @@ import type { Environment } from "../../os/settings.ts";
 
 /** A program that starts the jobs of an MPI. */
 export interface Mpirun {
-  /** Where it was found first: the folders of PATH are looked in before all others. */
+  /** The first place where it was found: the folders of PATH come first. */
   readonly path: string;
-  /** The other names that lead to the same program. */
+  /** Other paths of the same program. */
   readonly aliases: readonly string[];
   /** The program itself, behind all symbolic links. */
   readonly program: string;
   readonly family: Family;
-  /** null when it doesn't tell. */
+  /** null if it does not tell. */
   readonly version: string | null;
 }
 
-/** Debian keeps both families side by side, told apart by the ending. */
+/** Debian keeps both families side by side, with different endings. */
 const NAMES = ["mpirun", "mpiexec", "mpirun.openmpi", "mpirun.mpich", "mpiexec.hydra", "orterun"];
 
-/** How each family begins to speak of itself. */
+/** How each family presents itself. */
 const SIGNATURES: readonly [Family, RegExp][] = [
   ["openmpi", /\((?:Open MPI|OpenRTE|PRTE)\)\s+v?(\d[\w.]*)/],
   ["mpich", /(?:HYDRA|MPICH)[^]*?Version:\s+(\d[\w.]*)/],
@@ -32,7 +32,7 @@ const SIGNATURES: readonly [Family, RegExp][] = [
 /** Long enough for a slow file system. */
 const TIMEOUT_MS = 20_000;
 
-/** Every mpirun that is found, each once; the one that a shell would start comes first. */
+/** Every mpirun found, each once; the one that a shell would start comes first. */
 export function findMpiruns(env: Environment): Mpirun[] {
   const paths = new Map<string, string[]>();
   for (const folder of searchFolders("unknown", env, shellFolders(env))) {
@@ -54,11 +54,11 @@ export function findMpiruns(env: Environment): Mpirun[] {
 
 function askVersion(path: string, env: Environment): string {
   try {
-    // A launcher that believes to be a rank itself may wait for its own launcher.
+    // A launcher that takes itself for a rank may wait for a launcher.
     const { stdout, stderr } = ask([path, "--version"], TIMEOUT_MS, withoutLauncher(env));
     return stdout + stderr;
   } catch {
-    // It does not run: then it has no version.
+    // It does not run: no version.
     return "";
   }
 }

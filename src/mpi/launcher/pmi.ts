@@ -1,8 +1,8 @@
 /**
- * The connection to the launcher, where that is a descriptor which each rank inherits (PMI_FD:
- * MPICH's Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start their programs without such
- * descriptors, and then MPI_Init would write to whatever has that number here. The process in
- * between still has it open.
+ * The connection to the launcher, if that is a descriptor that each rank inherits (PMI_FD: MPICH's
+ * Hydra, Slurm's PMI-2). `bunx` and `bun run SCRIPT` start programs without such descriptors;
+ * MPI_Init would then write to any file that has the number here. The process in between still has
+ * the connection open.
  */
 import { readlinkSync, writeSync } from "node:fs";
 import { MpiError } from "../../errors.ts";
@@ -12,18 +12,17 @@ import { findLauncher, setting } from "./launcher.ts";
 import { openLibc, setForC } from "../../os/libc.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** Of Linux, on every architecture that Bun runs on. */
+/** Linux's numbers, on every architecture that Bun runs on. */
 const SYS_PIDFD_OPEN = 434n;
 const SYS_PIDFD_GETFD = 438n;
 
-/** ms in which a launcher reads what a rank has said last: MPICH's drops the rest on an abort. */
+/** ms in which a launcher reads a rank's last messages: MPICH's drops the rest on an abort. */
 export const LAST_WORDS_MS = 100;
 
 /**
- * Looks whether the launcher's connection came as far as this process, and fetches it if not.
+ * Fetches the launcher's connection unless it was passed on to this process.
  *
- * @throws MpiError where it cannot be fetched: MPI would end the process with a message that helps
- * nobody.
+ * @throws MpiError if it cannot be fetched: MPI would end the process with a useless message.
  */
 export function fetchConnection(env: Environment): void {
   const fd = connectionOf(env);
@@ -35,13 +34,13 @@ export function fetchConnection(env: Environment): void {
   setForC("PMI_FD", String(copy));
 }
 
-/** Its descriptor; null where the launcher talks in another way. */
+/** The connection's descriptor; null if the launcher talks in another way. */
 function connectionOf(env: Environment): number | null {
   const fd = setting(env, "PMI_FD");
   return process.platform === "linux" && fd !== undefined && /^\d+$/.test(fd) ? Number(fd) : null;
 }
 
-/** Whether it is open here, as it is in the `holder`, if there is one. */
+/** Whether the connection is open here, as in the `holder`, if there is one. */
 function isPassedOn(fd: number, holder: number | null): boolean {
   const ours = ownDescriptor(fd);
   const theirs = holder === null ? null : linkOfProc(holder, `fd/${fd}`);
@@ -49,10 +48,10 @@ function isPassedOn(fd: number, holder: number | null): boolean {
 }
 
 /**
- * Ends the job of a rank that has not started MPI, in the words in which MPI would tell MPICH's
- * launcher (PMI-1): that one does not mind how it exits, and the other ranks would wait in
- * `MPI_Init`. Does nothing where the launcher cannot be told, or this may be a process that the
- * rank has started.
+ * Ends the job of a rank that has not started MPI, by the message that MPI would send to MPICH's
+ * launcher (PMI-1): that launcher ignores how a rank exits, and the other ranks would wait in
+ * `MPI_Init`. Does nothing if the launcher cannot be reached, or this may be a process that the
+ * rank started.
  */
 export function abortByLauncher(env: Environment, code: number): void {
   const fd = connectionOf(env);
@@ -62,7 +61,7 @@ export function abortByLauncher(env: Environment, code: number): void {
   try {
     writeSync(fd, `cmd=abort exitcode=${code}\n`);
   } catch {
-    // It does not listen any more.
+    // The launcher does not listen any more.
   }
 }
 
@@ -70,24 +69,22 @@ function isConnection(descriptor: string | null): boolean {
   return descriptor !== null && /^(?:socket|pipe):/.test(descriptor);
 }
 
-/** The process that the launcher started as this rank, when that is not this one but led to it. */
+/** The process that the launcher started as this rank, if it is an ancestor of this one. */
 function firstOfRank(): number | null {
   return [...ancestorsOfRank()].at(-1) ?? null;
 }
 
-/** What the descriptor of this process leads to, as in "socket:[4711]". */
+/** The target of a descriptor of this process, as "socket:[4711]". */
 function ownDescriptor(fd: number): string | null {
   try {
-    // Whose /proc it is does not matter for that.
+    // The /proc of any namespace will do.
     return readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
     return null;
   }
 }
 
-/**
- * A descriptor for what `fd` is in another process (pidfd_getfd(2)); null where that is forbidden.
- */
+/** A copy of the descriptor `fd` of another process (pidfd_getfd(2)); null if that is forbidden. */
 function copyOf(pid: number, fd: number): number | null {
   const libc = openLibc({
     syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" },

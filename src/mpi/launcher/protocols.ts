@@ -1,6 +1,6 @@
 /**
- * How a launcher that serves any MPI, as srun does, talks to its ranks, and which MPIs know that:
- * none knows all, and one that does not starts no job.
+ * How a launcher that serves any MPI, as srun, talks to its ranks, and which MPIs know that
+ * protocol: none knows all, and an MPI that does not know it starts no job.
  */
 import { join } from "node:path";
 import { ask } from "../../os/ask.ts";
@@ -10,20 +10,21 @@ import type { Environment } from "../../os/settings.ts";
 /** PMIx; or PMI-1 and PMI-2, which are alike in their variables. */
 export type Protocol = "PMIx" | "PMI";
 
-/** Remembers what a program said, since to ask it takes longer than all the rest of a start. */
+/** Remembers a program's answers: asking takes longer than the rest of a start. */
 export interface Memory {
   get(key: string): string | undefined;
   set(key: string, text: string): void;
 }
 
-/** What the launcher of this process talks, where its variables tell. */
+/** The protocol of this process's launcher, if its variables tell. */
 export function findProtocol(env: Environment): Protocol | null {
   if (setting(env, "PMIX_RANK") !== undefined) return "PMIx";
   return setting(env, "PMI_RANK") === undefined ? null : "PMI";
 }
 
 /**
- * What each family talks always, and who tells whether it was built for the other as well, and how.
+ * The protocol that each family always knows, and the program that tells whether it was built for
+ * the other as well.
  */
 const KNOWLEDGE = {
   openmpi: {
@@ -37,8 +38,7 @@ const KNOWLEDGE = {
 const TIMEOUT_MS = 20_000;
 
 /**
- * Does the MPI of that family whose programs are in `folder` know `protocol`? Yes, where nobody can
- * tell.
+ * Whether the MPI of that family with its programs in `folder` knows `protocol`; true if unknown.
  */
 export function speaks(
   family: Family,
@@ -53,8 +53,8 @@ export function speaks(
   let said = memory.get(key);
   if (said === undefined) {
     const text = saidBy([path, ...command.slice(1)]);
-    // Intel's and Cray's MPICH, say, have no such program; and what hangs today may answer
-    // tomorrow.
+    // Intel's and Cray's MPICH, say, lack such a program; and one that hangs today may answer
+    // tomorrow: nothing is remembered.
     if (text === null) return true;
     said = other.test(text) ? "yes" : "no";
     memory.set(key, said);
@@ -62,10 +62,10 @@ export function speaks(
   return said === "yes";
 }
 
-/** What a program says; null where it does not run, or not well. */
+/** A program's output; null if it does not run, or fails. */
 function saidBy(command: string[]): string | null {
   try {
-    // In the environment of a rank it would take itself for one.
+    // In a rank's environment it would take itself for a rank.
     const { success, stdout } = ask(command, TIMEOUT_MS, withoutLauncher(process.env));
     return success ? stdout : null;
   } catch {

@@ -1,8 +1,8 @@
 /// <reference path="./text.d.ts" />
 /**
  * Compiles the shim with the site's own wrapper, once, into the user's cache. Its text is part of
- * this module, so that a bundled or compiled program has it too, and it is never written into the
- * package's own folder: that one may be shared, or read-only.
+ * this module, so that a bundled or compiled program has it too. It is never written into the
+ * package's own folder, which may be shared or read-only.
  */
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -55,7 +55,7 @@ import { Date } from "../../os/natives.ts";
 
 const COMPILE_TIMEOUT_MS = 120_000;
 
-/** What is left of a compilation that was killed is removed by the next one after this time. */
+/** The remains of a killed compilation are removed by the next one after this time. */
 const LEFTOVER_MS = 10 * 60_000;
 
 /** The shim could not be compiled; the message is the compiler's. */
@@ -103,10 +103,10 @@ const FILES = {
   "bsync_watchdog.h": watchdogHeader,
 };
 
-/** One file to compile: Bun's own compiler takes no more. */
+/** The one file to compile: Bun's own compiler takes no more. */
 const WHOLE = "bsync.c";
 
-/** The sources that need this definition have it themselves, too late after another's includes. */
+/** Defined here first: the sources that need it define it too late, after another's includes. */
 const WHOLE_TEXT = [
   "#define _GNU_SOURCE",
   ...Object.keys(FILES)
@@ -115,7 +115,7 @@ const WHOLE_TEXT = [
   "",
 ].join("\n");
 
-/** Writes the shim's files into `folder`, and returns the path of the one to compile. */
+/** Writes the shim's files into `folder`; returns the path of the file to compile. */
 export function writeSource(folder: string): string {
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text);
   const whole = join(folder, WHOLE);
@@ -123,7 +123,7 @@ export function writeSource(folder: string): string {
   return whole;
 }
 
-/** The name that the shim of this compiler has in the cache. */
+/** The name in the cache of this compiler's shim. */
 export function shimName(compiler: Compiler): string {
   const texts = [...Object.values(FILES), WHOLE_TEXT];
   const parts = [...texts, compiler.show, compiler.path, process.platform, process.arch];
@@ -136,21 +136,19 @@ const PREFIX = "bsync_mpi-";
 export interface CachedShim {
   readonly path: string;
   readonly family: Family;
-  /** Is it the one that one of these compilers would be asked for now? */
+  /** Whether one of these compilers would use it now. */
   readonly current: boolean;
-  /** Is it as it was when it was written? */
+  /** Whether it is undamaged. */
   readonly whole: boolean;
   readonly bytes: number;
 }
 
-/** Whether a name in the cache is that of a shim. */
+/** Whether a file name in the cache is a shim's. */
 export function isShim(name: string): boolean {
   return name.startsWith(PREFIX) && name.endsWith(".so");
 }
 
-/**
- * The shims in the cache: of `compilers`, and those that other versions of bsync or MPI have left.
- */
+/** The shims in the cache: of `compilers`, and those left by other versions of bsync or MPI. */
 export function cachedShims(cache: Cache, compilers: readonly Compiler[]): CachedShim[] {
   const names = new Set(compilers.map(shimName));
   const shims = Array.from(cache.entries()).filter(({ name }) => isShim(name));
@@ -167,8 +165,8 @@ export function cachedShims(cache: Cache, compilers: readonly Compiler[]): Cache
 }
 
 /**
- * The path of the shim that `compiler` makes: the one in the cache, or a new one. `unlike` is the
- * path and time of one that did not load; if it is still that one it is made anew.
+ * The shim of `compiler`: from the cache, or new. `unlike` is one that did not load; if the cache
+ * still holds that one, it is made anew.
  *
  * @throws BuildError
  */
@@ -191,9 +189,9 @@ export function buildShim(compiler: Compiler, cache: Cache, unlike?: Built): Bui
 /** A shim in the cache. */
 export interface Built {
   readonly path: string;
-  /** Tells this file from another one that takes its place. */
+  /** Distinguishes this file from one that replaces it. */
   readonly identity: string;
-  /** Was it compiled just now? */
+  /** Whether it was compiled just now. */
   readonly fresh: boolean;
 }
 
@@ -213,7 +211,7 @@ function removeLeftovers(folder: string): void {
     try {
       if (Date.now() - statSync(path).mtimeMs > LEFTOVER_MS) rmSync(path, { recursive: true });
     } catch {
-      // Somebody else was quicker.
+      // Another process was quicker.
     }
   }
 }
@@ -239,7 +237,7 @@ function compile(compiler: Compiler, folder: string, name: string): Built {
 }
 
 function runCompiler(compiler: Compiler, input: string, output: string, work: string): void {
-  // Wrappers of an MPI outside the loader's usual folders do not all record where it is.
+  // Not all wrappers of an MPI outside the loader's usual folders record its place.
   const rpaths = flagged(compiler.show, "-L").map((folder) => `-Wl,-rpath,${folder}`);
   const flags = ["-O2", "-std=c11", "-shared", "-fPIC", "-pthread", "-Wl,--enable-new-dtags"];
   const command = [compiler.path, ...flags, ...rpaths, "-o", output, input, "-ldl"];
@@ -253,7 +251,7 @@ function runCompiler(compiler: Compiler, input: string, output: string, work: st
   try {
     size = statSync(output).size;
   } catch {
-    // There is no output; told below.
+    // No output; reported below.
   }
   if (result.success && size > 0) return;
   const said = `${result.stderr}${result.stdout}`.trim().split("\n").slice(0, 8).join("\n  ");

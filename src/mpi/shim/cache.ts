@@ -1,7 +1,6 @@
 /**
- * The per-user folder in which what was compiled is found again. Files appear in it whole or not
- * at all, and one that was damaged since is not handed out: to load half a library kills the
- * process, with no error to catch.
+ * The user's folder of compiled files. A file appears in it whole or not at all, and a damaged one
+ * is not handed out: loading half a library kills the process, with no error to catch.
  */
 import {
   accessSync,
@@ -19,7 +18,7 @@ import { isAbsolute, join } from "node:path";
 import { setting } from "../launcher/launcher.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** Ends a checked file, before the hash of all that precedes it. A loader of ELF ignores both. */
+/** Ends a checked file, before the hash of the content. A loader of ELF ignores both. */
 const SEAL = "\nbsync ";
 const SEAL_BYTES = SEAL.length + 64;
 
@@ -33,7 +32,7 @@ export function digest(...parts: (string | Uint8Array)[]): string {
   return hasher.digest("hex");
 }
 
-/** Where the cache is: what the user asked for, or the place that such files have. */
+/** The cache's folder: the user's choice, or the usual place for such files. */
 function preferred(env: Environment): string {
   const own = setting(env, "BSYNC_CACHE_DIR");
   if (own !== undefined) return own;
@@ -43,7 +42,7 @@ function preferred(env: Environment): string {
     : join(setting(env, "HOME") ?? homedir(), ".cache", "bsync");
 }
 
-/** Is this a folder that nobody but this user can have put files into? */
+/** Whether only this user can have put files into a folder. */
 function isPrivate(folder: string): boolean {
   try {
     const info = lstatSync(folder);
@@ -53,7 +52,7 @@ function isPrivate(folder: string): boolean {
   }
 }
 
-/** The user's cache; `env` says where. */
+/** The user's cache, in the folder that `env` gives. */
 export class Cache {
   readonly #preferred: string;
   readonly #spare: string;
@@ -68,21 +67,21 @@ export class Cache {
     return [this.#preferred, this.#spare];
   }
 
-  /** The folder to write to, made if need be; null when there is none. */
+  /** The folder to write to, created if necessary; null if there is none. */
   writable(): string | null {
     try {
       mkdirSync(this.#preferred, { recursive: true, mode: 0o700 });
       accessSync(this.#preferred, constants.W_OK | constants.X_OK);
       return this.#preferred;
     } catch {
-      // A read-only home, a full quota of inodes, no home at all: the spare one.
+      // A read-only home, a full quota of inodes, no home at all: use the spare folder.
     }
     try {
       mkdirSync(this.#spare, { mode: 0o700 });
     } catch {
-      // It is there already, or cannot be; the next line tells.
+      // It exists, or cannot be created; the next line tells.
     }
-    // The temporary folder is everybody's: this name may be somebody else's trap.
+    // The temporary folder is shared: this name may be another user's trap.
     return isPrivate(this.#spare) ? this.#spare : null;
   }
 
@@ -91,20 +90,20 @@ export class Cache {
     return isPrivate(this.#spare) ? this.places : [this.#preferred];
   }
 
-  /** The path of a sealed file that is there and whole. */
+  /** The path of a sealed file, if it is there and undamaged. */
   find(name: string): string | undefined {
     const paths = this.#readable().map((folder) => join(folder, name));
     return paths.find(isWhole);
   }
 
-  /** All that is there now. */
+  /** All files in the cache. */
   *entries(): Iterable<{ name: string; path: string; bytes: number }> {
     for (const folder of this.#readable()) {
       let names: string[] = [];
       try {
         names = readdirSync(folder).sort();
       } catch {
-        // Not there, or no folder: nothing is in it.
+        // Missing, or no folder: nothing is in it.
       }
       for (const name of names) {
         const path = join(folder, name);
@@ -128,21 +127,21 @@ export class Cache {
     }
   }
 
-  /** What was remembered under `key`. */
+  /** The text remembered under `key`. */
   get(key: string): string | undefined {
     const path = this.find(`said-${digest(key).slice(0, 24)}`);
     return path && readFileSync(path, "utf8").slice(0, -SEAL_BYTES);
   }
 }
 
-/** Puts the file at `temporary`, sealed, in the place of `path`, at one stroke. */
+/** Seals the file at `temporary` and moves it to `path`, atomically. */
 export function publish(temporary: string, path: string): void {
   const content = readFileSync(temporary);
   writeFileSync(temporary, SEAL + digest(content), { flag: "a" });
   renameSync(temporary, path);
 }
 
-/** Is a sealed file as it was written? */
+/** Whether a sealed file is undamaged. */
 export function isWhole(path: string): boolean {
   try {
     const all = readFileSync(path);

@@ -1,6 +1,6 @@
 /**
- * Which compiler wrapper of which MPI the shim is built with: the one that belongs to the
- * launcher. It runs nothing but `mpicc -show`; building is another file's affair.
+ * Finds the compiler wrapper to build the shim with: the one of the launcher's MPI. Runs nothing
+ * but `mpicc -show`; build.ts builds.
  */
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
@@ -12,76 +12,73 @@ import { findProtocol, speaks, type Memory } from "../launcher/protocols.ts";
 import { isProgram, launcherFolder, searchFolders } from "../launcher/folders.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** A compiler wrapper, and what it says of itself. */
+/** A compiler wrapper, and its own description. */
 export interface Compiler {
   readonly path: string;
   readonly family: Family;
-  /** Its `-show` output: the compiler behind it, and its flags. Empty where it does not tell. */
+  /** Its `-show` output: the compiler behind it, and its flags. Empty if it does not tell. */
   readonly show: string;
 }
 
-/** A wrapper that was looked at and not taken, and why. */
+/** A wrapper that was not taken, and why. */
 export interface Rejected {
   readonly path: string;
   readonly why: string;
-  /** It works, but belongs to another MPI than the one that was asked for. */
+  /** It works, but belongs to another MPI than the wanted one. */
   readonly other?: true;
 }
 
-/** What was found: a compiler, or none, and what was rejected on the way. */
+/** The result: a compiler, or none, and the wrappers rejected on the way. */
 export interface Search {
   readonly compiler: Compiler | null;
   readonly rejected: readonly Rejected[];
-  /** Folders in which there was no wrapper at all. */
+  /** Folders without a wrapper. */
   readonly looked: readonly string[];
-  /** Was the compiler named by BSYNC_MPICC? Then no other is tried in its place. */
+  /** Whether BSYNC_MPICC named the compiler: then no other is tried instead. */
   readonly named: boolean;
 }
 
 /** Long enough for a slow file system; a wrapper that hangs must not hang the job. */
 const SHOW_TIMEOUT_MS = 20_000;
 
-/** What changes the answer of a wrapper although its file stays the same. */
+/** Variables that change a wrapper's answer although its file stays the same. */
 const WRAPPER_SETTINGS = [
   ...["OMPI_CC", "OMPI_CFLAGS", "OMPI_CPPFLAGS", "OMPI_LDFLAGS", "OMPI_LIBS", "OPAL_PREFIX"],
   ...["MPICH_CC", "MPICH_CFLAGS", "MPICC_PROFILE", "I_MPI_CC", "I_MPI_ROOT"],
 ];
 
-/** Names of the wrapper; Debian keeps both families side by side, told apart by the ending. */
+/** Names of the wrapper; Debian keeps both families side by side, with different endings. */
 function names(family: Family): string[] {
   if (family === "unknown") return ["mpicc", "mpicc.openmpi", "mpicc.mpich"];
   return [`mpicc.${family}`, "mpicc"];
 }
 
-/** The words of a command line that start with `flag`, without it. */
+/** The words of a command line that start with `flag`, with the flag removed. */
 export function flagged(show: string, flag: string): string[] {
   const words = show.split(/\s+/);
   return words.filter((word) => word.startsWith(flag)).map((word) => word.slice(flag.length));
 }
 
-/** The mpi.h that a compiler with these flags would include; null where there is none. */
+/** The mpi.h that a compiler with these flags would include; null if there is none. */
 function headerOf(show: string): string | null {
   for (const folder of [...flagged(show, "-I"), "/usr/include", "/usr/local/include"]) {
     try {
       return readFileSync(join(folder, "mpi.h"), "latin1");
     } catch {
-      // Not there; the next one.
+      // Not there: try the next one.
     }
   }
   return null;
 }
 
-/** Whose mpi.h a compiler with these flags would include. */
+/** The family whose mpi.h a compiler with these flags would include. */
 function familyOf(show: string): Family {
   const header = headerOf(show) ?? "";
   if (header.includes("OPEN_MPI") || header.includes("OMPI_")) return "openmpi";
   return header.includes("MPICH") ? "mpich" : "unknown";
 }
 
-/**
- * What a wrapper's mpi.h tells: the version of its MPI, null where it does not; undefined without
- * one.
- */
+/** The MPI version in a wrapper's mpi.h; null if it has none; undefined without an mpi.h. */
 export function headerVersion(compiler: Compiler): string | null | undefined {
   const header = headerOf(compiler.show);
   if (header === null) return undefined;
@@ -109,10 +106,10 @@ function askWrapper(path: string): Compiler | Rejected {
 }
 
 /**
- * Asks the wrapper at `path`, or `memory` when it was asked before. The file's identity, size and
- * time of change are the key, with the settings that wrappers read: an upgrade changes the file.
- * Should the answer have changed all the same, then what was built by it either still loads, with
- * a libmpi of the ABI it was built for (its soname says so), or fails to, and is built anew.
+ * Asks the wrapper at `path`, or `memory` if it was asked before. The key is the file's identity,
+ * size and time of change, with the settings that wrappers read: an upgrade changes the file. If
+ * the answer has changed all the same, the shim built by it either still loads, with a libmpi of
+ * the ABI it was built for (its soname says so), or fails to load, and is built anew.
  */
 function askOnce(path: string, env: Environment, memory: Memory): Compiler | Rejected {
   const file = statSync(path);
@@ -125,7 +122,7 @@ function askOnce(path: string, env: Environment, memory: Memory): Compiler | Rej
   return answer;
 }
 
-/** The wrapper named by BSYNC_MPICC, which is taken at its word: no other is tried instead. */
+/** The wrapper named by BSYNC_MPICC, as it is: no other is tried instead. */
 function findNamed(name: string, env: Environment, memory: Memory): Search {
   const path = isAbsolute(name) ? name : (Bun.which(name, { PATH: env["PATH"] ?? "" }) ?? name);
   const none = { compiler: null, looked: [], named: true };
@@ -134,11 +131,11 @@ function findNamed(name: string, env: Environment, memory: Memory): Search {
   }
   const answer = askOnce(path, env, memory);
   if ("show" in answer) return { ...none, compiler: answer, rejected: [] };
-  // Some sites' wrappers (Cray's cc) know no -show; to compile with it is the better test.
+  // Some sites' wrappers (Cray's cc) know no -show; compiling with them is the better test.
   return { ...none, compiler: { path, family: "unknown", show: "" }, rejected: [answer] };
 }
 
-/** A wrapper and what it said, in each of the folders. */
+/** The wrappers of each folder, with their answers. */
 function* wrappers(
   family: Family,
   env: Environment,
@@ -155,9 +152,9 @@ function* wrappers(
 }
 
 /**
- * Finds the compiler wrapper for a launcher of `family`; `near` are the folders to look in first,
- * those of the launcher's own programs. A launcher that serves any MPI gets the first one that
- * knows how it talks; if none seems to, the first.
+ * Finds the compiler wrapper for a launcher of `family`; `near`: the folders to search first, those
+ * of the launcher's own programs. A launcher that serves any MPI gets the first wrapper that knows
+ * its protocol; if none seems to, the first.
  */
 export function findCompiler(
   family: Family,
@@ -195,7 +192,7 @@ export function findCompiler(
   return { compiler: first, rejected, looked, named: false };
 }
 
-/** Every wrapper that is found, of any MPI, each once; and those that do not work. */
+/** Every wrapper found, of any MPI, each once; and those that do not work. */
 export function findAllCompilers(
   env: Environment,
   memory: Memory,
@@ -205,7 +202,7 @@ export function findAllCompilers(
   for (const { answer } of wrappers("unknown", env, memory, searchFolders("unknown", env))) {
     if (answer === null) continue;
     if (!("show" in answer)) rejected.set(answer.path, answer);
-    // Under another name, or through a symbolic link, it is the same installation.
+    // Another name or a symbolic link leads to the same installation.
     else if (!compilers.has(answer.show)) compilers.set(answer.show, answer);
   }
   return { compilers: [...compilers.values()], rejected: [...rejected.values()] };

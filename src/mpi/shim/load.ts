@@ -1,6 +1,6 @@
 /**
- * Loads the shim that belongs to the launcher: the one in the cache, a new one, or one made by
- * Bun's own C compiler; or says all that was tried.
+ * Loads the shim of the launcher's MPI: from the cache, newly built, or compiled by Bun's own C
+ * compiler; or reports all that was tried.
  */
 import { debug } from "../../os/debug.ts";
 import { MpiError, textOf } from "../../errors.ts";
@@ -13,7 +13,7 @@ import { open, type Shim } from "./symbols.ts";
 import { findHeaders, headersOf, loadTiny, type Headers } from "./tinycc.ts";
 import type { Environment } from "../../os/settings.ts";
 
-/** The shim of `compiler`, from the cache or made now; made a second time if it does not load. */
+/** The shim of `compiler`, from the cache or built now; built again if it does not load. */
 function loadBuilt(compiler: Compiler, cache: Cache): Shim {
   const first = buildShim(compiler, cache);
   debug(`${first.fresh ? `built by ${compiler.path}` : "found"}: ${first.path}`);
@@ -21,7 +21,7 @@ function loadBuilt(compiler: Compiler, cache: Cache): Shim {
   try {
     return open(first.path);
   } catch (error) {
-    // One that was just made would not come out any better.
+    // A fresh build would not come out better.
     if (first.fresh) throw error;
     debug(`${first.path} does not load, building it again: ${textOf(error)}`);
     built = buildShim(compiler, cache, first);
@@ -29,7 +29,7 @@ function loadBuilt(compiler: Compiler, cache: Cache): Shim {
   return open(built.path);
 }
 
-/** How to install an MPI with all that bsync needs of it, for a message. */
+/** For messages: how to install an MPI with all that bsync needs. */
 export function packagesOf(family: Family): string {
   const openMpi = "apt install openmpi-bin libopenmpi-dev";
   const mpich = "apt install mpich libmpich-dev";
@@ -37,7 +37,7 @@ export function packagesOf(family: Family): string {
   return family === "openmpi" ? openMpi : mpich;
 }
 
-/** What to do where an MPI cannot be built for, for a message. */
+/** For messages: what to do if no shim can be built for an MPI. */
 export function remedy(family: Family): string {
   return (
     `install its development files (${packagesOf(family)}), or name its mpicc ` + "with BSYNC_MPICC"
@@ -52,7 +52,7 @@ function describe(search: Search): string {
   return parts.join("; ");
 }
 
-/** In the place of a launcher, for a program that is a job of one by itself. */
+/** Instead of a launcher, for a program that is by itself a job of one. */
 export const ALONE: Launcher = { family: "unknown", name: "nobody", rank: 0, size: 1 };
 
 /** The shim of this launcher's family. */
@@ -90,15 +90,15 @@ function load(launcher: Launcher, env: Environment): Shim {
   } else if (!search.named && !compiler) {
     failures.push("found no mpi.h with its library in the usual folders");
   }
-  const deed =
+  const problem =
     launcher === ALONE
       ? "Cannot load MPI, which bsync/mpi needs"
       : `Cannot load MPI, which ${launcher.name} started this program for`;
   const found = [describe(search), ...failures].filter(Boolean).join("; ");
-  throw new MpiError(`${deed}: ${found}; ${remedy(launcher.family)}`);
+  throw new MpiError(`${problem}: ${found}; ${remedy(launcher.family)}`);
 }
 
-/** What Bun's own compiler needs. Nothing, where BSYNC_MPICC names a wrapper that does not tell. */
+/** The headers for Bun's own compiler; null if BSYNC_MPICC names a wrapper that gives none. */
 function headersFor(search: Search, family: Family): Headers | null {
   if (search.compiler) return headersOf(search.compiler);
   return search.named ? null : findHeaders(family);

@@ -1,7 +1,7 @@
 /**
- * One process at a time, by flock(2): the kernel takes the lock back from a holder that ended,
- * however it ended, so that none is ever left lying about. It saves work and nothing else; what
- * runs under it must be right without it.
+ * One process at a time, by flock(2): the kernel releases the lock of a holder that ended in any
+ * way, so that no lock is left behind. It only saves work: code that runs under it must be right
+ * without it.
  */
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
@@ -9,14 +9,17 @@ import { read, type Pointer } from "bun:ffi";
 import { openLibc } from "../../os/libc.ts";
 import { performance } from "../../os/natives.ts";
 
-/** A compilation takes a second or two; past this, two at once are better than a job that hangs. */
+/**
+ * A compilation takes a second or two; after this limit, two at once are better than a job that
+ * hangs.
+ */
 const LIMIT_MS = 60_000;
 const STEP_MS = 5;
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** ENOLCK, ENOSYS and EOPNOTSUPP: this file system knows no such locks. */
+/** ENOLCK, ENOSYS and EOPNOTSUPP: this file system has no such locks. */
 const UNSUPPORTED: readonly number[] = [37, 38, 95];
 
 type Answer = "ours" | "busy" | "unsupported";
@@ -37,8 +40,8 @@ function findFlock(): ((file: number) => Answer) | null {
 
 /**
  * Runs `work` while no other process does so in the same `folder`, unless `isDone` has an answer
- * first. Waits at most `limit` milliseconds for the others, and not at all where there are no
- * locks to be had.
+ * first. Waits at most `limit` milliseconds for the others, and not at all if locks are not
+ * available.
  */
 export function exclusively<T>(
   folder: string,

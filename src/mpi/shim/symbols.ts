@@ -3,10 +3,10 @@ import { dlopen, type Library } from "bun:ffi";
 import type { Family } from "../launcher/launcher.ts";
 import { setForC } from "../../os/libc.ts";
 
-/** BSYNC_MPI_ABI of the header that this file is written against. */
+/** BSYNC_MPI_ABI of the header that this file follows. */
 const ABI = 9;
 
-/** What bun:ffi needs to know of them. */
+/** The signatures for bun:ffi. */
 export const SYMBOLS = {
   bsync_mpi_abi: { args: [], returns: "int" },
   bsync_mpi_family: { args: [], returns: "int" },
@@ -32,7 +32,7 @@ const MESSAGE = ["buffer", "i64", "int", "int", "int", "int"] as const;
 const EACH = ["buffer", "buffer", "i64", "int", "int"] as const;
 const REDUCTION = ["buffer", "buffer", "i64", "int", "int", "int", "int"] as const;
 
-/** Those of `bsync_comm.h`, which only programs that use bsync/mpi need. */
+/** The functions of `bsync_comm.h`, for programs that use bsync/mpi. */
 export const COMM_SYMBOLS = {
   bsync_comm_limit: { args: ["i64"], returns: "int" },
   bsync_comm_rank: { args: ["int"], returns: "int" },
@@ -87,17 +87,17 @@ export const COMM_SYMBOLS = {
 
 export type CommSymbols = Library<typeof COMM_SYMBOLS>["symbols"];
 
-/** The loaded shim. It is never closed: MPI cannot be unloaded, nor started again. */
+/** The loaded shim. It is never closed: MPI can be neither unloaded nor started again. */
 export interface Shim {
   readonly symbols: Library<typeof SYMBOLS>["symbols"];
-  /** Binds those of `bsync_comm.h`. */
+  /** Binds the functions of `bsync_comm.h`. */
   readonly comm: () => CommSymbols;
   readonly family: Family;
-  /** Where it came from, for messages. */
+  /** For messages: its origin. */
   readonly origin: string;
 }
 
-/** The shim in `library`, when it is the one that this file describes. */
+/** The shim in `library`, if it has the interface of this file. */
 export function check(
   library: Library<typeof SYMBOLS>,
   comm: () => CommSymbols,
@@ -114,15 +114,15 @@ export function check(
   return { symbols, comm, origin, family };
 }
 
-/** Loads the compiled shim at `path`. Throws an `Error` when it does not load. */
+/** Loads the compiled shim at `path`. Throws an `Error` if it does not load. */
 export function open(path: string): Shim {
   keepSignals();
   return check(dlopen(path, SYMBOLS), () => dlopen(path, COMM_SYMBOLS).symbols, path);
 }
 
 /**
- * The interface's version of the compiled shim at `path`, whatever else it has. Throws when it does
- * not load.
+ * The interface version of the compiled shim at `path`, even if it lacks other functions. Throws if
+ * it does not load.
  */
 export function versionOfShim(path: string): number {
   keepSignals();

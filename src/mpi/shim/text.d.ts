@@ -1,4 +1,4 @@
-// C sources imported as text, so that a bundled or compiled program carries the shim in itself.
+// C sources imported as text, so that a bundled or compiled program contains the shim.
 declare module "*.c" {
   const text: string;
   export default text;

@@ -1,6 +1,6 @@
 /**
- * The shim without a C compiler: Bun has one inside (TinyCC), which compiles into memory, and
- * needs but MPI's header and library. It takes some 100 ms at every start, so it comes last.
+ * The shim without an installed C compiler: Bun contains one (TinyCC), which compiles into memory,
+ * and needs only MPI's header and library. It takes some 100 ms at every start, so it comes last.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,14 +12,14 @@ import type { Family } from "../launcher/launcher.ts";
 import { exclusively } from "./lock.ts";
 import { check, COMM_SYMBOLS, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";
 
-/** Where an MPI's header and library are. */
+/** The places of an MPI's header and library. */
 export interface Headers {
   readonly include: string[];
   readonly folders: string[];
   readonly library: string;
 }
 
-/** The folders that packagers use, for a machine that has MPI's header but no mpicc. */
+/** Finds them in the folders that packagers use, for a machine with MPI's header but no mpicc. */
 export function findHeaders(family: Family): Headers | null {
   const triplet = `${process.arch === "x64" ? "x86_64" : "aarch64"}-linux-gnu`;
   const places: [Family, string, string, string][] = [
@@ -39,7 +39,7 @@ export function findHeaders(family: Family): Headers | null {
   return null;
 }
 
-/** What a wrapper would have told the C compiler that is not there. */
+/** The headers by a wrapper's flags, for a machine without the C compiler behind it. */
 export function headersOf(compiler: Compiler): Headers | null {
   const library = flagged(compiler.show, "-l").find((name) => name.startsWith("mpi"));
   if (library === undefined) return null;
@@ -47,10 +47,10 @@ export function headersOf(compiler: Compiler): Headers | null {
   return { include: flagged(show, "-I"), folders: flagged(show, "-L"), library };
 }
 
-/** How the origin of a shim begins that was made here. */
+/** The origin of a shim compiled here begins with this. */
 export const TINY = "Bun's own C compiler";
 
-/** Compiles the shim into memory by the compiler inside Bun: for machines that have none. */
+/** Compiles the shim into memory with Bun's compiler: for machines without one. */
 export function loadTiny(headers: Headers): Shim {
   const work = mkdtempSync(join(tmpdir(), "bsync-"));
   try {
@@ -61,7 +61,7 @@ export function loadTiny(headers: Headers): Shim {
         include: headers.include,
         library: [headers.library],
         flags: headers.folders.map((folder) => `-L${folder}`),
-        // All at once: another compilation would be another shim.
+        // All at once: a second compilation would be a second shim.
         symbols: { ...SYMBOLS, ...COMM_SYMBOLS },
       });
     const library = exclusively(ownHeaders(), () => undefined, compile);
@@ -73,16 +73,15 @@ export function loadTiny(headers: Headers): Shim {
 }
 
 /**
- * Where Bun keeps the headers that its compiler brings along. It writes them anew, in place, each
- * time it compiles: the ranks of a host that did so at once would now and then find an empty
- * stddef.h.
+ * The folder of the headers for Bun's compiler. Bun rewrites them in place each time it compiles:
+ * the ranks of a host that did so at once would now and then find an empty stddef.h.
  */
 function ownHeaders(): string {
   const folder = join(tmpdir(), `bun-cc-${process.getuid?.()}`);
   try {
     mkdirSync(folder, { mode: 0o700 });
   } catch {
-    // It is there; or cannot be, and then there is no lock.
+    // It exists, or cannot be created; then there is no lock.
   }
   return folder;
 }
