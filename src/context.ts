@@ -2,12 +2,12 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { BsyncError, CancelledError, type TimeoutError } from "./errors.ts";
 
 /**
- * What a task can learn of itself. A worker runs one call at a time, but one that was abandoned may
- * go on beside the next: so each has a context of its own, which follows it through `await`, timers
- * and whatever else the engine carries it through.
+ * What a task can learn of itself. A worker runs one call at a time, but an abandoned call may go
+ * on beside the next: so each has a context of its own, which follows it through `await`, timers
+ * and the like.
  */
 
-/** What `taskContext()` tells. */
+/** What `taskContext()` returns. */
 export interface TaskContext {
   /**
    * The task's number in its pool, as in messages: they are counted from 1. 0 in an initializer.
@@ -22,7 +22,7 @@ export interface TaskContext {
   /**
    * Aborts when the result is not wanted any more: the task's time was up (`reason` is its
    * `TimeoutError`), or it was cancelled by whatever means (`CancelledError`). Synchronous code
-   * never sees it abort; what awaits can stop at it.
+   * never sees it abort; code that awaits can stop at it.
    */
   readonly signal: AbortSignal;
 }
@@ -36,7 +36,7 @@ export interface Workplace {
 let latest: RunningCall | undefined;
 let before: RunningCall | undefined;
 
-/** The calls that began last on this worker, up to two: the last one first. */
+/** The calls that began last on this worker, up to two, the latest first. */
 export function latestCalls(): RunningCall[] {
   return [latest, before].filter((call) => call !== undefined);
 }
@@ -44,15 +44,15 @@ export function latestCalls(): RunningCall[] {
 /**
  * How far a call has come on its worker:
  *
- *   flushing ──what was sent before has left──▶ called ──a promise──▶ awaiting ──▶ over
+ *   flushing ──earlier messages are all sent──▶ called ──a promise──▶ awaiting ──▶ over
  *       └──────────────────────────────────────────┴──a value─────────────────────▶ over
  *
- * The function of a `called` one is on the stack: messages may be taken in by it, in a `getSync` of
- * a pool of its own.
+ * The function of a `called` call is on the stack: it may receive messages itself, in a `getSync`
+ * of a pool of its own.
  */
 export type CallStage = "flushing" | "called" | "awaiting" | "over";
 
-/** A call that has begun. Cheap to make: what a task may ask for is made when it asks. */
+/** A call that has begun. Cheap to make: its context is made when the task asks for it. */
 export class RunningCall {
   /** Its number on the wire. */
   readonly id: number;
@@ -60,7 +60,7 @@ export class RunningCall {
   readonly task: number;
   /** When its time is over, on `performance.now()`; not before its function is called. */
   dueAt = Infinity;
-  /** It has been answered, or is to be answered with the end of its time. */
+  /** It has been answered, or is to be answered with a `TimeoutError`. */
   isOver = false;
   /** `worker/calls.ts` moves it. */
   stage: CallStage = "over";
@@ -91,7 +91,7 @@ export class RunningCall {
     return `${this.task === 0 ? "the initializer" : `task ${this.task}`} (${this.#fn})`;
   }
 
-  /** Calls `deed` so that `taskContext` tells of this call there, and in all that it begins. */
+  /** Calls `deed` so that `taskContext` is this call's there, and in all that it begins. */
   run<A extends unknown[], R>(deed: (...args: A) => R, ...args: A): R {
     return storage().run(this, deed, ...args);
   }
@@ -133,14 +133,14 @@ function storage(): AsyncLocalStorage<RunningCall> {
   return (holder[slot] ??= new AsyncLocalStorage());
 }
 
-/** The call that runs here, or that what runs here was begun by; null for none. */
+/** The call that runs here, or has begun what runs here; null for none. */
 export function currentCall(): RunningCall | null {
   return storage().getStore() ?? null;
 }
 
 /**
- * Inside a task: which one it is, where it runs, and a signal that aborts when nobody wants its
- * result any more. The same object at each call in one task. Throws a `BsyncError` of code
+ * Inside a task: its number and attempt, where it runs, and a signal that aborts when nobody wants
+ * its result any more. The same object at each call in one task. Throws a `BsyncError` of code
  * `BSYNC_NO_TASK` where no task runs: in the program itself, and at the top level of a module.
  *
  * @example
@@ -156,7 +156,7 @@ export function taskContext(): TaskContext {
   if (running !== undefined) return running.context;
   throw new BsyncError(
     "BSYNC_NO_TASK",
-    "Cannot tell of a task: taskContext() was called where none runs; call it within a function " +
-      "that a pool calls",
+    "Cannot get the context of a task: taskContext() was called where none runs; call it within " +
+      "a function that a pool calls",
   );
 }

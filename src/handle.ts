@@ -8,15 +8,15 @@ import { timerDelay } from "./os/timers.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {
-  /** Takes in what workers have sent, as far as it is there. Does not block. */
+  /** Receives what workers have sent, as far as it is there. Does not block. */
   progress(): void;
   /**
    * Blocks the thread until the task is settled, or `deadline` (of `performance.now()`) is past.
    */
   waitFor(task: Task, deadline: number): void;
-  /** Settles the task with `CancelledError`; false if it was settled. */
+  /** Settles the task with `CancelledError`; false if it was settled before. */
   cancel(task: Task, reason: unknown): boolean;
-  /** Keeps the program running while somebody waits for a task. */
+  /** The task's promise, which keeps the program running while it is awaited. */
   promise(task: Task): Promise<unknown>;
 }
 
@@ -36,7 +36,7 @@ export interface GetOptions {
 }
 
 /**
- * One call that was submitted, and in time its result.
+ * One submitted call, and in time its result.
  *
  * @example
  * const handle = pool.async(square, 4);
@@ -54,7 +54,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
 
   /**
    * The result. Rejects with the error the function threw, or with the `BsyncError` that says why
-   * there is no result. A handle nobody asks never rejects anywhere. May be asked as often as
+   * there is no result. A handle that nobody asks rejects nothing. May be called as often as
    * wanted.
    *
    * @example
@@ -107,8 +107,8 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
 
   /**
    * Settles the task with `CancelledError`, `reason` being its cause; false if it was settled
-   * before. What runs on a worker is abandoned there: a local or isolated one that goes on
-   * regardless is replaced after a second, a rank is sent nothing until it returns.
+   * before. A running call is abandoned: a local or isolated worker that goes on with it is
+   * replaced after a second, a rank is sent nothing until it returns.
    *
    * @example
    * handle.cancel(); // true
@@ -128,10 +128,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     return `MessageHandle { ${this.label}: ${this.state} }`;
   }
 
-  /**
-   * @internal What `JSON.stringify` writes, as into a log. The result is not in it: that is asked
-   * for.
-   */
+  /** @internal What `JSON.stringify` writes, as into a log; the result is left out. */
   toJSON(): { task: number; function: string; state: TaskState } {
     return { task: this.order, function: this.fn.label, state: this.state };
   }

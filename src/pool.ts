@@ -23,9 +23,7 @@ import type { WorkerList } from "./worker-list.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
-  /**
-   * Its place in `pool.workers`, from 0; a process that takes the place of another one has it too.
-   */
+  /** Its place in `pool.workers`, from 0; a process that replaces another one has the same. */
   readonly index: number;
   /** MPI rank, in the communicator of the pool; null for a local process. */
   readonly rank: number | null;
@@ -34,14 +32,14 @@ export interface WorkerInfo {
   readonly host: string;
   /**
    * `"overdue"`: it still runs a task that was settled without it (timed out, or cancelled), and is
-   * sent nothing until it answers. `"gone"`: its process has ended, or the pool has let it go.
+   * sent nothing until it answers. `"gone"`: its process has ended, or the pool has released it.
    */
   readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
 }
 
 /**
- * The arguments for `F`; for a text any. The methods' second form is that for a text, and takes
- * functions too: else TypeScript would say of one whose argument is missing that it is no string.
+ * The arguments for `F`; for a text any. The second form is that for a text, and takes functions
+ * too: else TypeScript would say of a function whose argument is missing that it is no string.
  */
 export type ArgumentsOf<F> = [F] extends [string]
   ? unknown[]
@@ -67,8 +65,8 @@ export interface PoolView {
 /**
  * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
  *
- * Tasks that wait start by priority, then in the order of their submission; each worker runs one at
- * a time. A pool of role `"worker"` or `"unused"` takes no calls and has no workers to show.
+ * Waiting tasks start by priority, then in the order of their submission; each worker runs one at a
+ * time. A pool of role `"worker"` or `"unused"` takes no calls and has no workers to show.
  *
  * @example
  * import { AsyncPool } from "bsync";
@@ -87,7 +85,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   readonly #options: TaskOptions;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
-  /** What a task may be in the midst of is gone with the pool. */
+  /** Undoes `occupy`: the pool is over. */
   readonly #vacate: () => void;
 
   private constructor(opened: Opened) {
@@ -112,16 +110,16 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    *
    * In an MPI job it resolves on rank 0 (of `comm`). On every other rank it does not: the rank
    * serves until the job ends. With `release` it serves until the pool is over, and then gets a
-   * closed one; with `keepUnused` one that is not in the list gets a pool of role `"unused"` at
+   * closed one; with `keepUnused` a rank that is not in the list gets a pool of role `"unused"` at
    * once. A task on such a rank opens a pool of local processes with `mpi: false`, and is refused
    * any other but one with `release`.
    *
-   * Rejects with `RangeError` or `TypeError` for arguments that cannot be, `MpiError` where MPI
-   * cannot be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
-   * `WorkerLostError` where processes end as soon as they are started, and with what the
+   * Rejects with `RangeError` or `TypeError` for impossible arguments, `MpiError` where MPI cannot
+   * be had, `TimeoutError` naming the workers that did not answer within `openTimeout`,
+   * `WorkerLostError` where processes end as soon as they are started, and with the error that the
    * initializer threw. Nothing is left open then. In an MPI job it rejects on rank 0 alone, and the
    * others go on waiting for a pool, since rank 0 may catch the error and open another one: with
-   * `release` they are let go, and a `comm` or `release` that cannot be rejects on every rank.
+   * `release` they are released, and an impossible `comm` or `release` rejects on every rank.
    *
    * @example
    * await using all = await AsyncPool.open();
@@ -142,7 +140,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * function among the main script's top-level names and the globals.
    *
    * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
-   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else is told by the handle:
+   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else comes from the handle:
    * `ValueError` for an argument or a result that cannot travel, `FunctionError` for a function
    * that turns out to need a variable of an enclosing one, and whatever the function threw.
    *
@@ -167,9 +165,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * The same pool with other options for the calls made through it; the view can be kept. What is
-   * left out is as the pool was opened with. Throws `TypeError` for an option that is unknown or
-   * wrong.
+   * The same pool with other options for the calls made through it; the view can be kept. Options
+   * left out are those the pool was opened with. Throws `TypeError` for an option that is unknown
+   * or wrong.
    *
    * @example
    * const urgent = pool.with({ priority: -10, timeout: 2_000 });
@@ -267,9 +265,9 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * Waits for all that was submitted, then lets the workers go. May be called again, by anyone.
-   * From the call on, `async` throws `PoolClosedError`. Never rejects: failures are the handles' to
-   * tell, and those can still be asked afterwards.
+   * Waits until every submitted task is settled, then releases the workers. May be called again, by
+   * anyone. From the call on, `async` throws `PoolClosedError`. Never rejects: failures come from
+   * the handles, which can still be asked afterwards.
    *
    * @example
    * const handle = pool.async("Math.hypot", 3, 4);
@@ -285,12 +283,12 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * Cancels what is queued, stops what runs, and is quick: all that is not settled fails with
-   * `CancelledError`, `reason` being its cause. May be called again, and after `close`. Never
+   * Cancels queued tasks, stops running ones, and is quick: every task that is not settled fails
+   * with `CancelledError`, `reason` being its cause. May be called again, and after `close`. Never
    * rejects.
    *
    * Processes, local or isolated, are killed. On a plain MPI rank synchronous code can't be
-   * stopped: an endless loop goes on, that rank is not let go (with `release` its `open` does not
+   * stopped: an endless loop goes on, that rank is not released (with `release` its `open` does not
    * resolve), and when the program ends the job is aborted 1.5 s later, with the program's exit
    * code. Where that may be, open the pool with `isolate: true`, or give the calls a `timeout`,
    * which interrupts JavaScript on a rank, too.
@@ -316,7 +314,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
 
   readonly #submit: Submit = (fn, args, options) => {
     if (this.#controller === null && isLoading()) {
-      // A module, which is being loaded for its functions, uses a pool: it has come far enough.
+      // A module that is being loaded for its functions uses a pool: it has come far enough.
       const module = callers().at(-1)?.module ?? mainScript();
       if (module === mainScript()) reachedOpen();
       else reachedPool(module);
@@ -357,13 +355,13 @@ class View {
   }
 }
 
-// But for the calls, which come by the million.
+// Except the calls, which come by the million.
 keepWhole([AsyncPool.prototype], ["async", "with"]);
 
 bindToProcess(AsyncPool, "call its methods where it was opened");
 bindToProcess(View, "call its methods where its pool was opened");
 
-/** Whom a handle asks that is never settled. */
+/** The owner of a handle that is never settled. */
 const NOBODY: TaskOwner = {
   progress() {},
   waitFor() {},

@@ -1,11 +1,11 @@
 import { show } from "./errors.ts";
 
-/** Who works in a pool: MPI ranks, and local processes as null. */
+/** The workers of a pool: MPI ranks, and local processes as null. */
 export type WorkerList = readonly (number | null)[];
 
 /**
  * The `workers` argument in an MPI job, or on a communicator (`comm`, its name), of `size` ranks. A
- * `RangeError` names what cannot be.
+ * `RangeError` names the mistake.
  */
 export function readRanks(
   workers: number | WorkerList | undefined,
@@ -51,8 +51,7 @@ export function readRanks(
 }
 
 /**
- * The `workers` argument without MPI: how many processes. Which ranks a list names is of no meaning
- * there.
+ * The `workers` argument without MPI: how many processes. The ranks in a list mean nothing there.
  */
 export function readCount(workers: number | WorkerList | undefined, cores: number): number {
   if (workers === undefined) return cores;

@@ -11,7 +11,7 @@ import { newSession } from "../wire/session.ts";
 const SPIN_US = 100;
 
 /**
- * Where the workers of a local pool come from: processes that are started here, woken and waking by
+ * The backend of a local pool: processes that are started here. Both sides wake each other by
  * doorbells.
  */
 export class LocalBackend implements Backend {
@@ -38,7 +38,7 @@ export class LocalBackend implements Backend {
         for (const link of links) link.disarm();
       },
       sleepMs: () => Infinity,
-      // Bun can't; but it sleeps, which does the same.
+      // Bun cannot; but it sleeps, which does the same.
       yieldCore: () => {},
       peerSeesSleep: true,
     };

@@ -4,9 +4,7 @@ import type { LocalBackend } from "./local.ts";
 import type { BackendOwner, Backend } from "./backend.ts";
 import type { WorkerList } from "../worker-list.ts";
 
-/**
- * The outside of a pool of ranks and of processes beside rank 0: each worker as its kind has it.
- */
+/** The backend of a pool of ranks and of local processes: each worker has the one of its kind. */
 export class MixedBackend implements Backend {
   readonly #workers: WorkerList;
   readonly #job: MpiBackend;

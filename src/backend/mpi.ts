@@ -13,13 +13,13 @@ import { newSession } from "../wire/session.ts";
 import type { WorkerList } from "../worker-list.ts";
 import type { RankLink } from "../link/mpi/rank.ts";
 
-/** Tells ranks that wait for the end of a pool, or that will, that it is over. */
+/** Sends `Release` to ranks that wait, or will wait, for the end of a pool. */
 export class Release {
-  /** Whom: all others, unless somebody knows better. Ranks of the job. */
+  /** The ranks of the job to release: all others, unless the caller knows better. */
   ranks: readonly number[];
   readonly #job: Job;
   readonly #id: OpenId;
-  #isTold = false;
+  #isSent = false;
 
   constructor(job: Job, among: Ranks, id: OpenId) {
     const { rank, size } = job.mpi;
@@ -29,10 +29,10 @@ export class Release {
     this.#id = id;
   }
 
-  /** What was sent under that tag until now is out of date. Without: there never was a pool. */
+  /** Messages sent under `tag` until now are out of date. Without a tag there never was a pool. */
   tell(tag = JOB_TAG): void {
-    if (this.#isTold) return;
-    this.#isTold = true;
+    if (this.#isSent) return;
+    this.#isSent = true;
     this.#job.membership.release(this.ranks, { ...this.#id, tag, before: newSession() });
   }
 }
@@ -41,11 +41,11 @@ interface MpiBackendOptions {
   readonly among: Ranks;
   readonly spin: number | undefined;
   readonly isolate: boolean;
-  /** Null: nobody. */
+  /** Null where no rank is to be released. */
   readonly release: Release | null;
 }
 
-/** The outside of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
+/** The backend of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
 export class MpiBackend implements Backend {
   readonly session = newSession();
   readonly opening: Opening;
@@ -86,7 +86,7 @@ export class MpiBackend implements Backend {
   }
 
   readonly #onDoorbell = (): void => {
-    // Even if nothing is due: what an idle worker has to say is that it is gone.
+    // Even if nothing is expected: an idle worker's message is that it is gone.
     this.#progress.wake(DOORBELL_LOOKS);
   };
 
@@ -154,7 +154,7 @@ export class MpiBackend implements Backend {
 const tagsInUse = new Set<number>();
 let lastTag = 0;
 
-/** The tag asked for, or one that no open pool has, and none had lately. */
+/** The tag asked for, or one that no open pool has, and no pool had lately. */
 export function takeTag(wanted: number | undefined): number {
   if (wanted !== undefined) {
     if (tagsInUse.has(wanted)) {

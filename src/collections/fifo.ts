@@ -2,8 +2,8 @@
 const SMALL = 1024;
 
 /**
- * A queue: first in, first out, both in O(1), however many wait. Memory goes back as it empties: at
- * most half of what it holds is places of items that have left.
+ * A queue: first in, first out, both in O(1), however many wait. Memory is given back as it
+ * empties: at most half of its places are of items that have left.
  */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
@@ -14,7 +14,7 @@ export class Fifo<T> {
     return this.#items.length - this.#head;
   }
 
-  /** The item that so many came before; undefined if there is none. */
+  /** The item that `index` others came before; undefined if there is none. */
   at(index: number): T | undefined {
     return index < 0 ? undefined : this.#items[this.#head + index];
   }
@@ -46,7 +46,7 @@ export class Fifo<T> {
     return this.at(this.findIndex(wanted));
   }
 
-  /** Takes an item from wherever it is. O(n) but for the first one. */
+  /** Takes the item at any place. O(n) but for the first one. */
   remove(index: number): T {
     if (index === 0) return this.shift()!;
     return this.#items.splice(this.#head + index, 1)[0]!;
@@ -56,7 +56,7 @@ export class Fifo<T> {
     this.#items[this.#head + index] = item;
   }
 
-  /** Drops every item that `wanted` says no to. O(n). */
+  /** Drops every item that is not `wanted`. O(n). */
   keep(wanted: (item: T) => boolean): void {
     this.#compact();
     this.#items = this.#items.filter((item) => wanted(item!));

@@ -1,10 +1,10 @@
-/** A walk over a set is begun anew after so many looks. */
+/** The iterator over a set is made anew after so many looks. */
 const RENEWAL = 1024;
 
 /**
- * The first member of a set, in O(1). A Set keeps the places of those that left it for a while, and
- * a walk from the start passes over all of them: where many come and go, that takes its time. This
- * walk goes on from where it was; what is added while it is under way comes at its end.
+ * The first member of a set, in O(1). A Set keeps the places of members that left it for a while,
+ * and an iterator from the start passes over all of them, which takes its time where many come and
+ * go. This one goes on from where it was; a member added meanwhile comes at its end.
  */
 export class FirstOfSet<T> {
   readonly #set: Set<T>;
@@ -17,15 +17,15 @@ export class FirstOfSet<T> {
     this.#walk = set.values();
   }
 
-  /** From now on the first one is the one behind it; the first again behind the last. */
+  /** Makes the next member the first; behind the last one the first comes again. */
   pass(): void {
     this.#current = undefined;
   }
 
   peek(): T | undefined {
     if (this.#set.size === 0) return undefined;
-    // A walk that stands still holds every table that the set has outgrown since: 25 MB a million
-    // calls.
+    // An iterator that stands still holds every table that the set has outgrown since: 25 MB a
+    // million calls.
     if (++this.#peeks % RENEWAL === 0) {
       this.#walk = this.#set.values();
       this.#current = undefined;

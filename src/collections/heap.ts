@@ -72,7 +72,7 @@ export class Heap<T> {
     return top;
   }
 
-  /** Drops every item that `wanted` says no to. */
+  /** Drops every item that is not `wanted`. */
   keep(wanted: (item: T) => boolean): void {
     this.#renew(this.#sweep(wanted));
     for (let i = (this.#size >> 1) - 1; i >= 0; i--) {

@@ -1,13 +1,12 @@
-/** What was used lately: the one before it, and the one that is being filled. */
+/** Items that were used in one period, and their weight. */
 interface Generation<V> {
   items: Map<unknown, V>;
   weight: number;
 }
 
 /**
- * A cache with a bound: what was not used for long goes. Not one by one, which would take a list to
- * be kept in order at each use, but by halves: when the younger one is full, what is left of the
- * older one goes.
+ * A bounded cache: items that were not used for long go. Not one by one, which would keep a list in
+ * order at each use, but by halves: when the younger half is full, the rest of the older one goes.
  */
 export class Recent<K, V> {
   readonly #half: number;
@@ -15,7 +14,7 @@ export class Recent<K, V> {
   #old: Generation<V> = { items: new Map(), weight: 0 };
   readonly #weigh: (value: V) => number;
 
-  /** Holds what weighs `half` and some more twice; one item more is never too much. */
+  /** Each half takes items up to a weight of `half`, and the last of them whatever it weighs. */
   constructor(half: number, weigh: (value: V) => number = () => 1) {
     this.#half = half;
     this.#weigh = weigh;
@@ -25,12 +24,12 @@ export class Recent<K, V> {
     return this.#young.items.size + this.#old.items.size;
   }
 
-  /** Whether the next one makes others go: `turn` first. */
+  /** Whether the next item makes others go: call `turn` first. */
   get isFull(): boolean {
     return this.#young.weight >= this.#half;
   }
 
-  /** What is there under `key`; it counts as used. */
+  /** The value of `key`, which counts as used. */
   get(key: K): V | undefined {
     const value = this.#young.items.get(key);
     if (value !== undefined) return value;
@@ -41,13 +40,13 @@ export class Recent<K, V> {
     return older;
   }
 
-  /** Adds what is not there. */
+  /** Adds a key that is not there. */
   set(key: K, value: V): void {
     this.#young.items.set(key, value);
     this.#young.weight += this.#weigh(value);
   }
 
-  /** Lets go of what was not used since it was last called, and returns that. */
+  /** Drops the items that were not used since the last call, and returns them. */
   turn(): Iterable<V> {
     const gone = this.#old.items;
     this.#old = this.#young;

@@ -3,7 +3,7 @@ import { hasStack } from "../os/stack.ts";
 import { whole } from "../os/whole.ts";
 import type { Task } from "../scheduler/task.ts";
 
-/** The engine's own: a signal may have others of these names, which are the program's code. */
+/** The engine's own: a signal may carry members of these names that are the program's code. */
 const { addEventListener, removeEventListener } = EventTarget.prototype;
 const aborted = getterOf("aborted") as (this: AbortSignal) => boolean;
 const reason = getterOf("reason");
@@ -34,11 +34,9 @@ export class AbortSignals {
     if (entry === undefined) {
       const tasks = new Set<Task>();
       const listener = () => {
-        // Whoever aborts it hears of no error: what finds too little stack is done when it is
-        // empty.
+        // `abort()` must not throw here: with too little stack, the rest is done in a microtask.
         if (!hasStack()) return queueMicrotask(listener);
-        // A copy: each task that is settled takes itself off the set. Whoever aborts it may be a
-        // task.
+        // A copy: each settled task leaves the set. `whole`: a task may have called `abort()`.
         whole(() => {
           for (const task of [...tasks]) this.#abort(task, reasonOf(signal));
         });

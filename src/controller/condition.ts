@@ -1,15 +1,12 @@
 import { clearTimeout, performance, Promise, setTimeout } from "../os/natives.ts";
 import { timerDelay } from "../os/timers.ts";
 
-/**
- * Those who wait for something to become true, and look again whenever something has changed. What
- * changes, and what they look at, is their affair.
- */
+/** A condition variable: each waiter checks its own predicate again after every `notify`. */
 export class Condition {
   #checks: (() => void)[] = [];
   readonly #onTurn: () => void;
 
-  /** `onTurn` is called when somebody goes on waiting, or has waited in vain until the deadline. */
+  /** `onTurn` is called when a waiter goes on waiting, or has reached its deadline. */
   constructor(onTurn: () => void) {
     this.#onTurn = onTurn;
   }
@@ -19,9 +16,9 @@ export class Condition {
     return this.#checks.length > 0;
   }
 
-  /** Something has changed. */
+  /** Lets every waiter check again. */
   notify(): void {
-    // As a rule nobody waits, and this is called after every call that was the last one pending.
+    // As a rule nobody waits, and this runs each time that the last pending call is settled.
     if (this.#checks.length === 0) return;
     for (const check of this.#checks.splice(0)) check();
   }

@@ -5,10 +5,7 @@ import type { Greeting } from "../wire/greeting.ts";
 import type { MessageWriter } from "../wire/writer.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
 
-/**
- * Functions that a worker is told of before it forgets those that it was not called with for as
- * long.
- */
+/** After so many new functions a worker forgets those that it was not called with meanwhile. */
 const RECENT_FUNCTIONS = 2048;
 
 /** A worker as the controller reaches it: the scheduler's record of it, and the link to it. */
@@ -19,33 +16,33 @@ export interface Connection {
   /** The name of the machine it is on. */
   readonly host: string;
   readonly writer: MessageWriter;
-  /** The functions it knows, by their numbers, and the one of them that it was last called with. */
+  /** Functions sent to it, by number; `lastCalled` is the number of the last one called. */
   readonly knownFunctions: Recent<number, FunctionRecord>;
   lastCalled: number;
-  /** Something was written for it, and not sent. */
+  /** Frames were written for it and not sent. */
   hasUnsent: boolean;
-  /** How it introduced itself; null before it did. */
+  /** The content of its `Ready` frame; null before it. */
   greeting: Greeting | null;
-  /** It has let the pool go, or is gone: nothing more is expected of it. */
+  /** It has closed or is gone: nothing more is expected of it. */
   isDone: boolean;
   /** On `performance.now()`; Infinity before it serves. */
   readyAt: number;
   /** It has answered a call. */
   hasAnswered: boolean;
-  /** How many in a row were in its place before it and ended before they had done anything. */
+  /** How many predecessors in a row ended before they had done anything. */
   readonly failedStarts: number;
 }
 
 type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "failedStarts">;
 
-/** The connection to a worker that has said nothing yet. */
+/** The connection to a worker that has sent nothing yet. */
 export function newConnection({
   record,
   link,
   rank,
   host,
   writer,
-  failedStarts: vain,
+  failedStarts,
 }: Fixed): Connection {
   return {
     record,
@@ -60,7 +57,7 @@ export function newConnection({
     isDone: false,
     readyAt: Infinity,
     hasAnswered: false,
-    failedStarts: vain,
+    failedStarts,
   };
 }
 

@@ -36,7 +36,7 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
  *   submit → scheduler → sender.ts → link ~~~~~~~▶ worker/session.ts → worker/call.ts
  *   #settle ◀── receiver.ts ◀─────── link ◀~~~~~~~┘
  *
- * Its workers are the supervisor's, how far the pool has come is the lifecycle's.
+ * The supervisor has the workers, the lifecycle the state of the pool.
  */
 export class Controller implements TaskOwner {
   readonly #backend: Backend;
@@ -54,9 +54,9 @@ export class Controller implements TaskOwner {
   #pending = 0;
   /** A dispatch is due, in a microtask. */
   #flushing = false;
-  /** It was not done in another way since. */
+  /** Tasks may start that no dispatch has looked at yet. */
   #mayStart = false;
-  /** The last pending task was settled, or a worker's state has changed. */
+  /** Notified when the last pending task is settled, or a worker's state changes. */
   readonly #condition = new Condition(() => this.#backend.wake());
   readonly #queueLimit: QueueLimit;
   readonly #allSettled = new AllSettled();
@@ -86,7 +86,7 @@ export class Controller implements TaskOwner {
     backend.attach(this);
   }
 
-  /** What the parts of the pool ask of it, and tell. */
+  /** The callbacks of the pool's parts. */
   #ownerOfParts(): SupervisorOwner & ReceiverOwner & TimekeeperOwner & LifecycleOwner {
     return {
       onMessage: (connection, bytes, length, buffers) =>
@@ -127,7 +127,7 @@ export class Controller implements TaskOwner {
     return this.#pending > 0 || this.#condition.hasWaiters;
   }
 
-  /** True if every worker is on this machine, and rings when it has something to say. */
+  /** True if every worker is on this machine, and rings the doorbell when it sends. */
   get isOnOneHost(): boolean {
     return this.connections.every(({ greeting }) => sharesPids(greeting));
   }
@@ -147,8 +147,7 @@ export class Controller implements TaskOwner {
     this.#refuseIfClosed(fn);
     this.#queueLimit.refuseIfFull(fn);
     const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
-    // After a silence the worker sleeps; what is done from here to the sending is done while it
-    // wakes.
+    // After a silence the worker sleeps: it wakes while the call is encoded and sent.
     const next = this.#pending === 0 ? this.#scheduler.sets.firstIdle.peek() : undefined;
     if (next !== undefined) this.connections[next.index]!.link?.prewake();
     try {
@@ -157,15 +156,13 @@ export class Controller implements TaskOwner {
       this.#refuse(task, "failed", error);
       return task;
     }
-    // Getters among the arguments have submitted others.
+    // Getters among the arguments have submitted other tasks.
     if (task.order !== this.#order - 1) this.#queueLimit.refuseIfFull(fn);
     this.#admit(task);
     return task;
   }
 
-  /**
-   * Submits a call to every worker; in the order of the workers. Throws before any is submitted.
-   */
+  /** Submits a call to every worker, in their order. Throws before any is submitted. */
   submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
     needStack();
     this.#refuseIfClosed(fn);
@@ -182,9 +179,9 @@ export class Controller implements TaskOwner {
   }
 
   /**
-   * Queues a task, as a whole or not at all. What has run until now to read its arguments may have
-   * closed the pool, or aborted its signal: then the handle tells. From here on none of the
-   * program's code runs.
+   * Queues a task, as a whole or not at all. Getters of its arguments may have closed the pool, or
+   * aborted its signal: the handle is then settled with that. From here on none of the program's
+   * code runs.
    */
   #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
     const refusal = this.#lifecycle.state.refusal(task.fn);
@@ -221,7 +218,7 @@ export class Controller implements TaskOwner {
   }
 
   readonly #lookAround = (): void => {
-    // What waits for the end of this turn, which may not come before the result.
+    // The dispatch due in a microtask: this turn may not end before the result is there.
     if (this.#mayStart) this.#dispatch();
     this.#backend.poll();
     this.#timekeeper.ring();
@@ -264,12 +261,12 @@ export class Controller implements TaskOwner {
     return this.#queueLimit.room();
   }
 
-  /** Waits until all that was submitted is settled, then lets the workers go. */
+  /** Waits until every submitted task is settled, then releases the workers. */
   close(): Promise<void> {
     return this.#lifecycle.close();
   }
 
-  /** Cancels what is queued and what runs, and lets the workers go at once. */
+  /** Cancels every queued and running task, and releases the workers at once. */
   terminate(reason: unknown): Promise<void> {
     return this.#lifecycle.terminate(reason);
   }
@@ -323,14 +320,14 @@ export class Controller implements TaskOwner {
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
-    // First: to resolve a promise with an object runs what `then` of it is, be it a getter.
+    // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
     notifyWaiter(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
   }
 
-  /** A task that was never queued. */
+  /** Settles a task that was never queued. */
   #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
     this.#scheduler.moveTask(task, state);
     task.outcome = error;
@@ -342,8 +339,9 @@ export class Controller implements TaskOwner {
   }
 
   /**
-   * A task's memory is gone while it is being sent: it fails. Its worker, which takes in zeros in
-   * the place of what is missing, begins nothing that it was sent, where it can see that.
+   * Fails a task whose memory is gone while it is being sent. Its worker receives zeros in the
+   * place of the missing bytes; the recall keeps it from beginning the task, where it can see
+   * recalls.
    */
   #onTorn(connection: Connection, buffer: Uint8Array): void {
     const { record } = connection;
@@ -353,14 +351,14 @@ export class Controller implements TaskOwner {
     this.#stop(found, () => torn(buffer, pathOf(found.payload, buffer)!), "failed");
   }
 
-  /** Settles a task that is not wanted any more; false if it was settled. */
+  /** Settles a task that is not wanted any more; false if it was settled before. */
   #stop(
     task: Task,
     makeError: () => unknown,
     state: "cancelled" | "failed" = "cancelled",
   ): boolean {
     if (task.settled) return false;
-    // Before anything is changed: errors are made with what the program has made of `Error`.
+    // Before anything is changed: the program may have replaced `Error` or parts of it.
     const error = makeError();
     const what = this.#scheduler.cancel(task, performance.now());
     if (what === "settled") return false;

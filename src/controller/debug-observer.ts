@@ -3,7 +3,7 @@ import { isOn } from "../os/settings.ts";
 import type { Observer } from "../scheduler/observer.ts";
 import { type Connection, describe } from "./connection.ts";
 
-/** Says on standard error what becomes of workers and their tasks; null without BSYNC_DEBUG. */
+/** Reports workers and requeued tasks on standard error; null without BSYNC_DEBUG. */
 export function debugObserver(connections: readonly Connection[]): Observer | null {
   if (!isOn("BSYNC_DEBUG")) return null;
   return {

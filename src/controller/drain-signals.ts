@@ -3,9 +3,8 @@ import { whole } from "../os/whole.ts";
 import { timerDelay } from "../os/timers.ts";
 
 /**
- * The signals by which somebody says that the program is to come to its end: the first of them is
- * told, once. What comes after it within the time that was given says nothing new (a launcher and a
- * batch system may both send one) and is let pass; then the signals mean again what they meant
+ * Reports the first of the drain signals, once. Further ones within the grace period are ignored,
+ * since a launcher and a batch system may both send one. After it, the signals mean what they meant
  * before.
  */
 export class DrainSignals {
@@ -27,7 +26,7 @@ export class DrainSignals {
     for (const signal of this.#signals) own.on(signal, this.#hear);
   }
 
-  /** The pool is over: what comes now is the program's, once the time that was given is over. */
+  /** The pool is over: stops listening, once the grace period has ended. */
   rest(): void {
     if (this.#state === "off") return;
     const left = this.#state === "heard" ? this.#graceEnds - performance.now() : 0;
@@ -40,7 +39,7 @@ export class DrainSignals {
     if (this.#state !== "on") return;
     this.#state = "heard";
     this.#graceEnds = performance.now() + this.#graceMs;
-    // A task may emit it.
+    // A task may emit the signal.
     whole(() => this.#onFirst(signal));
   };
 

@@ -12,7 +12,7 @@ import type { FrameSender, InitialCall } from "./sender.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { DrainSettings } from "../options.ts";
 
-/** What the lifecycle works with: the pool's own parts. */
+/** The parts of the pool that the lifecycle uses. */
 interface LifecycleParts {
   readonly scheduler: Scheduler;
   readonly sender: FrameSender;
@@ -28,17 +28,17 @@ export interface LifecycleOwner {
   settle(task: Task, state: "failed" | "cancelled", outcome: unknown): void;
   /** The pool is broken. */
   onChanged(): void;
-  /** Every worker is let go: nothing is looked for any more. */
+  /** Every worker is released: no message is expected any more. */
   onReleased(): void;
 }
 
-/** How a pool opens, and comes to its end: by `close`, by `terminate`, or by a drain signal. */
+/** Opens a pool and ends it: by `close`, by `terminate`, or by a drain signal. */
 export class Lifecycle {
   readonly state = new PoolState();
   readonly #parts: LifecycleParts;
   readonly #owner: LifecycleOwner;
   readonly #signals: DrainSignals;
-  /** All that follows from a drain signal. */
+  /** Resolves when a drain signal has had its effect. */
   #drained: Promise<void> | null = null;
 
   constructor(parts: LifecycleParts, owner: LifecycleOwner) {
@@ -79,7 +79,7 @@ export class Lifecycle {
     );
   }
 
-  /** Waits until all that was submitted is settled, then lets the workers go. */
+  /** Waits until every submitted task is settled, then releases the workers. */
   async close(): Promise<void> {
     this.state.close();
     this.#owner.onChanged();
@@ -88,7 +88,7 @@ export class Lifecycle {
     else await this.#drained;
   }
 
-  /** Cancels what is queued and what runs, and lets the workers go at once. */
+  /** Cancels every queued and running task, and releases the workers at once. */
   async terminate(reason: unknown): Promise<void> {
     this.state.terminate();
     this.#owner.onChanged();
@@ -96,7 +96,7 @@ export class Lifecycle {
     await this.#cancelAll("its pool was terminated", options);
   }
 
-  /** A signal has come: nothing more starts, what runs has its time, the rest is cancelled. */
+  /** Starts no more tasks, gives running ones `timeout` ms, and cancels the rest. */
   async #drain(signal: string, timeout: number): Promise<void> {
     const { state } = this;
     const isDraining = state.drain(signal);
@@ -116,14 +116,14 @@ export class Lifecycle {
     await this.#cancelAll(why, { cause: signal });
   }
 
-  /** Nothing can be done any more: all that waits is settled with the reason. */
+  /** Makes the pool unusable: every unsettled task fails with `error`. */
   break(error: unknown): void {
     this.state.break(error);
     for (const task of this.#parts.scheduler.drain()) this.#owner.settle(task, "failed", error);
     this.#owner.onChanged();
   }
 
-  /** Cancels what is queued, be it again, in a pool in which nothing more starts. */
+  /** In a draining pool, cancels every queued task, requeued ones included. */
   cancelRequeued(): void {
     const signal = this.state.drained;
     if (signal === null) return;
@@ -146,7 +146,7 @@ export class Lifecycle {
     await this.#release(true);
   }
 
-  /** Lets every worker go; `now` does not wait for those that have something to do. */
+  /** Releases every worker; with `now`, without waiting for those that are busy. */
   async #release(now: boolean): Promise<void> {
     await this.#parts.supervisor.release(now);
     this.#signals.rest();

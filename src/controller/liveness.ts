@@ -5,36 +5,33 @@ import { Activity } from "../wire/task-id.ts";
 import type { ControllerEnd } from "../link/link.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
 
-/** What was seen of a connection when it was last looked at. */
+/** What the last look at a connection found. */
 interface Seen {
   /** How far it had read its link. */
   read: number | null;
-  /** How often in a row it did not begin what it was sent, nor read. */
+  /** Looks in a row at which it neither began a sent task nor read. */
   idleLooks: number;
-  /**
-   * How far it had read, and what had come of it, when that was last compared; and when it had
-   * changed.
-   */
+  /** `reading` and `received` of its link when last compared, and when either had changed. */
   reading: number | null;
   received: number;
   movedAt: number;
-  /** Which task was first in flight, 0 for none, and how often in a row it was that one. */
+  /** The order of the first task in flight, 0 for none, and at how many looks in a row it was. */
   head: number;
   headLooks: number;
-  /** The last one that it did not begin in so many looks, and was taken back from it. */
+  /** The last task recalled for not being begun, and the looks that it has the next time. */
   fruitless: number;
   looksAllowed: number;
 }
 
 /**
- * While tasks are pending, looks now and then for workers that are held.
+ * While tasks are pending, looks periodically for held workers, of two kinds.
  *
- * Those that have been sent a task and neither begin it nor take anything in: something that an
- * earlier task left behind keeps their event loop. A process is ended, and so replaced; what it had
- * not begun is queued again. From a rank, which cannot be ended, it is taken back.
+ * Some have been sent a task and neither begin it nor read: something that an earlier task left
+ * behind blocks their event loop. A process is killed, and so replaced; the tasks it had not begun
+ * are queued again. From a rank, which cannot be killed, they are recalled.
  *
- * Those that run one call for long, while others were sent behind it: these are taken back, too.
- * (Where another worker is idle that takes some ms: `recalls.ts`.)
+ * Others run one call for long while more were sent behind it: these are recalled, too. (Where
+ * another worker is idle, that takes some ms: `recalls.ts`.)
  */
 export class Liveness {
   readonly #connections: readonly Connection[];
@@ -45,8 +42,8 @@ export class Liveness {
   #timer: ReturnType<typeof setInterval> | null = null;
 
   /**
-   * It looks at what is in `connections` at the time, as long as `isNeeded`. `onHeld` is told of
-   * workers from which something is to be taken back.
+   * Looks at the current members of `connections`, as long as `isNeeded`. `onHeld` gets each worker
+   * whose unbegun calls are to be recalled.
    */
   constructor(
     connections: readonly Connection[],
@@ -58,7 +55,7 @@ export class Liveness {
     this.#onHeld = onHeld;
   }
 
-  /** Looks from now on. It never keeps the process alive. */
+  /** Starts looking. It never keeps the process alive. */
   watch(): void {
     if (this.#timer !== null) return;
     this.#lastLook = performance.now();
@@ -66,7 +63,7 @@ export class Liveness {
     this.#timer.unref();
   }
 
-  /** For callers that keep the event loop from turning: looks if it is time to. */
+  /** For callers that block the event loop: looks if a look is due. */
   lookInTime(now: number): void {
     if (this.#timer !== null && now - this.#lastLook >= LOOK_MS) this.#look();
   }
@@ -76,7 +73,7 @@ export class Liveness {
     this.#timer = null;
   }
 
-  /** Whether anything has gone to it or come from it within about a second, and since `forget`. */
+  /** Whether anything moved to it or from it within about a second, and since `resetProgress`. */
   hasProgressed(connection: Connection): boolean {
     const seen = this.#seenOf(connection);
     const { reading, received } = seen;
@@ -86,7 +83,7 @@ export class Liveness {
     return now - seen.movedAt < LOOK_MS;
   }
 
-  /** What it has moved until now says nothing. */
+  /** Starts the progress clock anew: what moved before does not count. */
   resetProgress(connection: Connection): void {
     const seen = this.#seenOf(connection);
     this.#noteProgress(connection, seen);
@@ -124,23 +121,23 @@ export class Liveness {
     return seen;
   }
 
-  /** Does it stand before what it was sent, and read nothing? */
+  /** Kills a process that neither begins a sent task nor reads, at `LOOKS` looks in a row. */
   #lookAtReading({ record, link }: Connection, seen: Seen, readsNothing: boolean): void {
-    // What it began and has answered is over, though it was kept from saying so.
-    const told = link?.currentTask;
+    // A reported task that it has answered is over, though it could not report that yet.
+    const reported = link?.currentTask;
     const begun =
-      told === Activity.Loading || record.inFlight.findIndex(({ id }) => id === told) >= 0;
-    const waits = record.inFlight.length > 0 && told !== undefined && !begun;
+      reported === Activity.Loading || record.inFlight.findIndex(({ id }) => id === reported) >= 0;
+    const waits = record.inFlight.length > 0 && reported !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
     if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) link?.kill?.();
   }
 
-  /** Is the first call in flight the one of the last look, though nothing more of it arrives? */
+  /** Counts looks at which the first call in flight is the same, and no more of it arrives. */
   #lookAtHead(connection: Connection, seen: Seen, isReading: boolean): void {
     const { record, link } = connection;
     const head = record.running;
     const order = head?.order ?? 0;
-    // What is large may take longer to arrive than a worker has to begin it.
+    // A large call may take longer to arrive than a worker has to begin it.
     const arrives = isReading && link?.currentTask === Activity.Idle;
     seen.headLooks = order === seen.head && !arrives ? seen.headLooks + 1 : 0;
     seen.head = order;
@@ -148,16 +145,16 @@ export class Liveness {
     if (head !== undefined) {
       if (this.#isHeld(record, link, seen)) this.#onHeld(connection);
     } else if (record.recalled && seen.headLooks >= LOOKS) {
-      // All it was sent was taken back, and it does not say that it knows.
+      // All its calls were reclaimed, and it does not acknowledge the recall.
       if (!link.isHeldByWrite) link.kill?.();
     }
   }
 
-  /** Whether what it has not begun is to be taken back. */
+  /** Whether the calls that it has not begun are to be recalled. */
   #isHeld(record: WorkerRecord, { currentTask, kill }: ControllerEnd, seen: Seen): boolean {
     if (record.recalled) return false;
-    // What is behind the call that it runs; and one that it does not begin, which a rank's child
-    // does not tell at once. A local process that begins nothing is ended instead.
+    // Calls behind the one that it runs; and a first call that it does not begin, which a rank's
+    // child does not report at once. A local process that begins nothing is killed instead.
     const isProcess = kill !== undefined;
     const isMany = record.inFlight.length > 1;
     if (isProcess ? currentTask === undefined : currentTask === Activity.Idle)
@@ -166,8 +163,9 @@ export class Liveness {
   }
 
   /**
-   * Whether it has had its time to begin the first one. That has twice as much whenever it is sent
-   * again: it may be large, and what held the worker may come back, as another pool's calls do.
+   * Whether it has had its looks to begin the first call. Their number doubles whenever that call
+   * is sent again: it may be large, and what held the worker, as another pool's calls, may come
+   * back.
    */
   #isFruitless(seen: Seen, isMany: boolean): boolean {
     const looks = seen.head === seen.fruitless ? seen.looksAllowed : isMany ? 1 : LOOKS;

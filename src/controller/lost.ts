@@ -5,18 +5,15 @@ import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
 import type { Task } from "../scheduler/task.ts";
 
-/**
- * What the end of a worker is for whoever waits: one error for each way in which a task, or all,
- * are lost.
- */
+/** One error for each way in which the end of a worker fails a task, or the whole pool. */
 
-/** How often in a row a worker may die in one place before it has done anything. */
+/** How many workers in a row may die in one place before they have done anything. */
 export const START_TRIES = 3;
 
-/** How many workers a task may cost that die while they load what it needs. */
+/** How many workers may die while they load one task's modules. */
 const LOAD_TRIES = 3;
 
-/** It was running the task, or held its answer. */
+/** The worker was running the task, or held its answer. */
 export function lostWhileRunning(
   task: Task,
   worker: Connection,
@@ -26,7 +23,7 @@ export function lostWhileRunning(
   return lost(`Cannot finish ${task.label}`, worker, ending, `while running it${again}`);
 }
 
-/** It is the last one that may end while it loads what the task needs. */
+/** The worker is the last that may end while it loads the task's modules. */
 export function lostWhileLoading(
   task: Task,
   worker: Connection,
@@ -36,17 +33,14 @@ export function lostWhileLoading(
   return lost(`Cannot start ${task.label}`, worker, ending, when);
 }
 
-/** It is the last one that may end in its place before it has done anything. */
+/** The worker is the last that may end in its place before it has done anything. */
 export function startsExhausted(worker: Connection, ending: ExitStatus): WorkerLostError {
   const when = `before it did anything, as the ${START_TRIES - 1} before it in its place`;
   const cause = explainExit(ending, "its initializer, or the top level of a module,");
   return lost("Cannot keep the pool going", worker, { cause, ...ending }, when);
 }
 
-/**
- * Whom the system refuses a process, or what goes with one, while a pool of `workers` workers
- * opens.
- */
+/** The system refused a process, or what one needs, while a pool of `workers` workers opened. */
 export function notStarted(workers: number, index: number, error: unknown): unknown {
   return refusedBySystem(
     `Cannot open a pool of ${workers} workers: worker ${index} could not be started`,
@@ -54,7 +48,7 @@ export function notStarted(workers: number, index: number, error: unknown): unkn
   );
 }
 
-/** The same of one that is to take the place of another. */
+/** The same for a replacement of `worker`. */
 export function notReplaced(worker: Connection, error: unknown): unknown {
   return refusedBySystem(
     `Cannot keep the pool going: no other process could be started for ${describe(worker)}`,
@@ -70,10 +64,10 @@ function refusedBySystem(what: string, error: unknown): unknown {
   return new BsyncError("BSYNC_START", `${what} (${error.message})${advice}`, { cause: error });
 }
 
-/** What raises the limits of which the system speaks. */
+/** What raises the limit that an error code stands for. */
 const LIMITS: Readonly<Record<string, string>> = { EMFILE: "ulimit -n", EAGAIN: "ulimit -u" };
 
-/** How a worker ends that is given up before it has served. */
+/** The exit status of a worker that was given up before it served. */
 export function neverServed({ greeting }: Connection, timeout: number): ExitStatus {
   const what = greeting === null ? "had not answered" : "was still in its initializer";
   const text = `${what} ${timeout} ms after its start (openTimeout), and was given up`;
@@ -81,22 +75,22 @@ export function neverServed({ greeting }: Connection, timeout: number): ExitStat
   return { ...unknownExit(text), cause };
 }
 
-/** Whether a worker that was lost without a task had done anything before. */
+/** Whether a worker that was lost without a task ended before it had done anything. */
 export function diedUnused({ hasAnswered, readyAt }: Connection, now: number): boolean {
   return !hasAnswered && now - readyAt < SETTLED_MS;
 }
 
 /**
- * Tasks whose workers died while they loaded what those need: they had not begun, and are queued
+ * Counts workers that died while they loaded a task's modules: it had not begun, and is queued
  * again.
  */
 export class LoadFailures {
-  readonly #inVain = new WeakMap<Task, number>();
+  readonly #failures = new WeakMap<Task, number>();
 
-  /** Counts one more; true if the task has cost as many as it may. */
+  /** Counts one more worker; true if the task may cost no further one. */
   cost(task: Task): boolean {
-    const count = (this.#inVain.get(task) ?? 0) + 1;
-    this.#inVain.set(task, count);
+    const count = (this.#failures.get(task) ?? 0) + 1;
+    this.#failures.set(task, count);
     return count >= LOAD_TRIES && task.state === "queued";
   }
 }

@@ -2,14 +2,14 @@ import { PoolClosedError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 
 /**
- * How far a pool has come:
+ * The state of a pool:
  *
  *   opening ──every worker serves──▶ open ──close──▶ closing ──────────────────────┐
  *      └──────────────┴───────────────┴──a drain signal──▶ draining ──time is over──┤
  *                     └──terminate────────┴──────────────────────┴──────▶ terminated
  *
- * Beside that a pool may be broken: nothing can be done any more, for a reason that every call
- * fails with. A broken pool is closed like any other.
+ * A pool may also be broken: it runs nothing, and every call fails with the reason. A broken pool
+ * is closed like any other.
  */
 export class PoolState {
   #state: "opening" | "open" | "closing" | "draining" | "terminated" = "opening";
@@ -30,12 +30,12 @@ export class PoolState {
     return this.#state === "terminated";
   }
 
-  /** Why nothing can be done any more. */
+  /** Why the pool is broken; null if it is not. */
   get broken(): { readonly error: unknown } | null {
     return this.#broken;
   }
 
-  /** The signal that has drained it, or drains it. */
+  /** The drain signal that came; null for none. */
   get drained(): string | null {
     return this.#drained;
   }
@@ -49,7 +49,7 @@ export class PoolState {
     if (this.#state === "open" || this.#state === "opening") this.#state = "closing";
   }
 
-  /** A drain signal has come to a pool that has opened; false where that changes nothing. */
+  /** Starts to drain; false where the pool is broken or terminated. */
   drain(signal: string): boolean {
     this.#drained = signal;
     if (this.#broken !== null || this.isTerminated) return false;
@@ -65,7 +65,7 @@ export class PoolState {
     this.#broken ??= { error };
   }
 
-  /** Whether a worker that is lost is to be replaced: calls come, or `pending` ones wait. */
+  /** Whether a lost worker is to be replaced: calls may come, or `pending` ones wait. */
   needsWorkers(pending: number): boolean {
     if (this.#broken !== null || this.#state === "draining") return false;
     return this.#state === "opening" || this.#state === "open" || pending > 0;

@@ -13,52 +13,52 @@ const LOOK_MS = 2;
  */
 const FAR_MS = 20;
 
-/** µs of work behind a call that are worth a recall at once: by then it has had its effect. */
+/** µs of work behind a call that are worth a recall at once: it takes effect within them. */
 const WORTH_US = 1_000;
 
-/** What was seen of a worker at the last looks. */
+/** What the last looks at a worker found. */
 interface Seen {
   /**
-   * The first in flight, what the worker told to be at, how far it had read, and since when all
-   * that is so.
+   * The first task in flight, the worker's report, how far it had read, and since when all three
+   * are the same.
    */
   head: Task | undefined;
-  told: number | undefined;
+  reported: number | undefined;
   reading: number | null;
   since: number;
   /** When it was recalled. */
   recalledAt: number;
 }
 
-/** What is to be done about a worker. */
+/** The actions that `Recalls` decides on. */
 export interface RecallDeeds {
-  /** It begins nothing more of what it was sent. */
+  /** Recalls the calls that the worker has not begun. */
   recall(connection: Connection): void;
   /**
-   * What a recalled one has not begun is queued again; false where it cannot be told yet which that
-   * is.
+   * Queues the unbegun calls of a recalled worker again; false while it is not certain which they
+   * are.
    */
   takeBack(connection: Connection): boolean;
 }
 
 /**
- * Sees to it that no call waits behind another one while a worker has nothing to do: there, what
- * others were sent and have not begun is taken back within some ms, and goes to who can begin it.
+ * Keeps calls from waiting behind another while a worker is idle: those that a busy worker was sent
+ * and has not begun are recalled within some ms, and go to workers that can begin them.
  *
- * It looks only while a worker is idle and another is not. Where the calls that wait are known to
- * be long by now, a recall follows at once. Else it takes two looks that find the worker at the
- * same call, as calls of some µs are done before a recall arrives. It has no timer: the times are
- * arguments, and `nextLook` says when it wants to be asked again.
+ * It looks only while one worker is idle and another is not. Calls that are known to be long by now
+ * are recalled at once. Otherwise two looks have to find the worker at the same call, as calls of
+ * some µs are done before a recall arrives. It has no timer: the times are arguments, and
+ * `nextLook` is when it wants to be asked again.
  */
 export class Recalls {
   readonly #scheduler: Scheduler;
   readonly #connections: readonly Connection[];
   readonly #deeds: RecallDeeds;
   readonly #seen = new WeakMap<WorkerRecord, Seen>();
-  /** Those from which something is to be taken back. */
+  /** Recalled workers whose calls are still to be reclaimed. */
   readonly #recalled = new Set<Connection>();
-  /** How often a task was taken back from a worker that had begun none. */
-  readonly #vain = new WeakMap<Task, number>();
+  /** How often a task was reclaimed from a worker that had begun none. */
+  readonly #fruitless = new WeakMap<Task, number>();
   #lastLook = -Infinity;
   #nextLook = Infinity;
   #turns = 0;
@@ -69,12 +69,12 @@ export class Recalls {
     this.#deeds = deeds;
   }
 
-  /** When it has something to look for; Infinity for never. */
+  /** When the next look is due; Infinity for never. */
   get nextLook(): number {
     return this.#nextLook;
   }
 
-  /** A worker is idle, and another may not be. */
+  /** A worker is idle, and another may be busy: looks from now on. */
   watch(now: number): void {
     const hasTurned = this.#turns !== this.#scheduler.priceEpoch;
     if (this.#nextLook !== Infinity && !hasTurned) return;
@@ -82,7 +82,7 @@ export class Recalls {
     else this.#lookAt(this.#lastLook + LOOK_MS);
   }
 
-  /** Looks if it is time to. True if something was queued again. */
+  /** Looks if a look is due. True if calls were queued again. */
   due(now: number): boolean {
     if (now < this.#nextLook) return false;
     this.#nextLook = Infinity;
@@ -91,14 +91,14 @@ export class Recalls {
     return isTaken;
   }
 
-  /** Recalls what a worker has not begun, whether another is idle or not. */
+  /** Recalls a worker's unbegun calls, whether another is idle or not. */
   recall(connection: Connection, now: number): void {
     const { record, link } = connection;
     const seen = this.#seenOf(record);
     this.#compare(connection, seen, now);
     seen.recalledAt = now;
     this.#deeds.recall(connection);
-    if (link?.currentTask === undefined) return; // the worker, or its rank, has to say
+    if (link?.currentTask === undefined) return; // the worker, or its rank, reports it
     this.#recalled.add(connection);
     this.#lookAt(now + CERTAIN_MS);
   }
@@ -109,9 +109,9 @@ export class Recalls {
     return Math.max(WORTH_US, seen === undefined ? 0 : (now - seen.since) * 1000);
   }
 
-  /** What a worker held was taken back, and it had begun none of it. */
+  /** These tasks were reclaimed from a worker that had begun none of them. */
   wasInVain(tasks: readonly Task[]): void {
-    for (const task of tasks) this.#vain.set(task, (this.#vain.get(task) ?? 0) + 1);
+    for (const task of tasks) this.#fruitless.set(task, (this.#fruitless.get(task) ?? 0) + 1);
   }
 
   rest(): void {
@@ -124,8 +124,8 @@ export class Recalls {
   }
 
   /**
-   * Takes back from recalled workers, of which it is certain by now what they have begun. True if
-   * anything was.
+   * Reclaims from recalled workers whose reports are certain by now. True if any call was
+   * reclaimed.
    */
   #takeBack(now: number): boolean {
     let isTaken = false;
@@ -148,18 +148,18 @@ export class Recalls {
     for (const connection of this.#connections) {
       const { record } = connection;
       if (record.inFlight.length === 0 || record.recalled) continue;
-      const patience = this.#patience(connection, now);
-      if (patience === Infinity) continue;
-      if (patience <= 0) this.recall(connection, now);
+      const graceMs = this.#graceMs(connection, now);
+      if (graceMs === Infinity) continue;
+      if (graceMs <= 0) this.recall(connection, now);
       else this.#lookAt(now + LOOK_MS);
     }
   }
 
   /**
-   * ms until what a worker has not begun is to be recalled, unless it moves; Infinity where there
-   * is nothing.
+   * ms until a worker's unbegun calls are to be recalled, unless it moves on; Infinity if it has
+   * none.
    */
-  #patience(connection: Connection, now: number): number {
+  #graceMs(connection: Connection, now: number): number {
     const { record, link } = connection;
     const begun = begunOf(connection);
     const us = this.#scheduler.heldBy(record, begun);
@@ -171,46 +171,43 @@ export class Recalls {
     return limit - (now - seen.since);
   }
 
-  /**
-   * ms that a worker has to begin the first one: twice as many whenever that was taken back in
-   * vain.
-   */
+  /** ms that a worker has to begin its first call, doubled each time that was reclaimed unbegun. */
   #beginMs({ record, link }: Connection): number {
-    const times = 2 ** (this.#vain.get(record.running!) ?? 0);
-    // Its rank has given it the first of them.
+    const times = 2 ** (this.#fruitless.get(record.running!) ?? 0);
+    // Its rank has waited the first `BEGIN_MS` already.
     return BEGIN_MS * (link?.isStalled ? times - 1 : times);
   }
 
   #seenOf(record: WorkerRecord): Seen {
     let seen = this.#seen.get(record);
     if (seen === undefined) {
-      seen = { head: undefined, told: undefined, reading: null, since: 0, recalledAt: 0 };
+      seen = { head: undefined, reported: undefined, reading: null, since: 0, recalledAt: 0 };
       this.#seen.set(record, seen);
     }
     return seen;
   }
 
-  /** Notes what a worker is at: its time counts from here if that has changed. */
+  /** Records what a worker is at: its time counts from here if that has changed. */
   #compare({ record, link }: Connection, seen: Seen, now: number): void {
     const head = record.running;
-    const told = link?.currentTask;
+    const reported = link?.currentTask;
     const reading = link?.reading ?? null;
-    // What is large may take longer to arrive than a worker has to begin it.
-    const arrives = told === Activity.Idle && (reading === null || reading !== seen.reading);
-    if (head !== seen.head || told !== seen.told || arrives) seen.since = now;
+    // A large call may take longer to arrive than a worker has to begin it.
+    const arrives = reported === Activity.Idle && (reading === null || reading !== seen.reading);
+    if (head !== seen.head || reported !== seen.reported || arrives) seen.since = now;
     seen.head = head;
-    seen.told = told;
+    seen.reported = reported;
     seen.reading = reading;
   }
 }
 
 /**
- * How many of a worker's calls are begun, the one that it runs among them. Where that is not seen,
- * and while it loads what it needs for it, the first one is taken for begun.
+ * How many of a worker's calls are begun, the running one included. Where its reports are not seen,
+ * and while it loads modules for the first call, that one is taken for begun.
  */
 function begunOf({ record, link }: Connection): number {
-  const told = link?.currentTask;
+  const reported = link?.currentTask;
   if (link?.isStalled) return 0;
-  if (told === undefined || told === Activity.Loading) return 1;
-  return 1 + record.indexOf(told);
+  if (reported === undefined || reported === Activity.Loading) return 1;
+  return 1 + record.indexOf(reported);
 }

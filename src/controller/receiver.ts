@@ -14,7 +14,7 @@ import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
 import { unknownExit } from "../os/exit.ts";
 
-/** What the receiver works with: the pool's own parts. */
+/** The parts of the pool that the receiver uses. */
 interface ReceiverParts {
   readonly scheduler: Scheduler;
   readonly values: ValueEncoder;
@@ -29,7 +29,7 @@ export interface ReceiverOwner {
   break(error: unknown): void;
 }
 
-/** Frames of workers, and what each leads to; `sender.ts` is the other way. */
+/** Reads the frames of workers and acts on each; `sender.ts` is the other direction. */
 export class FrameReceiver {
   readonly #parts: ReceiverParts;
   readonly #owner: ReceiverOwner;
@@ -102,7 +102,7 @@ export class FrameReceiver {
     this.#owner.break(this.#thrown(connection, frame.content));
   }
 
-  /** What a task has thrown; without one, the initializer. */
+  /** The value that a task has thrown or, without one, the initializer. */
   #thrown(connection: Connection, content: Encoded, task?: Task): unknown {
     const { values, supervisor } = this.#parts;
     const origin = (): string => {

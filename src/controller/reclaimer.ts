@@ -9,7 +9,7 @@ import { Recalls } from "./recalls.ts";
 import type { FrameSender } from "./sender.ts";
 import type { WorkerRecord } from "../scheduler/task.ts";
 
-/** What the reclaimer works with: the pool's own parts. */
+/** The parts of the pool that the reclaimer uses. */
 interface ReclaimerParts {
   readonly backend: Backend;
   readonly scheduler: Scheduler;
@@ -18,8 +18,8 @@ interface ReclaimerParts {
 }
 
 /**
- * Takes calls back that a worker was sent and has not begun, so that others may run them. When that
- * is to be done, `recalls.ts` decides, and `liveness.ts`.
+ * Reclaims calls that a worker was sent and has not begun, so that others may run them.
+ * `recalls.ts` and `liveness.ts` decide when.
  */
 export class Reclaimer {
   readonly recalls: Recalls;
@@ -33,7 +33,7 @@ export class Reclaimer {
     this.recalls = new Recalls(parts.scheduler, parts.connections, this);
   }
 
-  /** What a worker was sent and has not begun is recalled. */
+  /** Recalls the calls that a worker has not begun. */
   recall(connection: Connection): void {
     const { scheduler, sender } = this.#parts;
     const { record, link } = connection;
@@ -44,8 +44,8 @@ export class Reclaimer {
   }
 
   /**
-   * A recalled worker begins nothing more. What it has begun it tells, but not before it has sent
-   * the answers before that. False where it cannot be told yet what it has begun.
+   * Reclaims from a recalled worker all behind its reported task. It sends the answers of earlier
+   * tasks before it reports that one. False while it is not certain which task it has begun.
    */
   takeBack(connection: Connection): boolean {
     const { record, link } = connection;
@@ -60,17 +60,16 @@ export class Reclaimer {
   }
 
   /**
-   * The rank of a worker has seen that it does not move on from `at`: a recalled one begins nothing
-   * behind that.
+   * The worker's rank has seen it stay at `at`: if recalled, it begins nothing behind that task.
    */
   onStillAt({ record }: Connection, at: number): void {
     if (record.recalled) this.giveBack(record, at);
   }
 
-  /** Of what a recalled worker was sent all is queued again that lies behind what it is at. */
+  /** Queues a recalled worker's calls again that lie behind the task it is at. */
   giveBack(record: WorkerRecord, at: number): void {
     const isLoading = at === Activity.Loading;
-    // What it loads is for the first one, and would have to be loaded elsewhere, too.
+    // It loads for its first call, and any other worker would have to load the same.
     const begun = isLoading ? (record.running?.id ?? Activity.Idle) : at;
     const elapsed = isLoading ? NaN : this.recalls.heldFor(record, performance.now());
     if (record.indexOf(begun) < 0) this.recalls.wasInVain([...record.inFlight]);

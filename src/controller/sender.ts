@@ -13,8 +13,8 @@ export interface InitialCall {
 }
 
 /**
- * What a controller says to its workers. Frames gather in the writer of each connection until
- * `flush`, so that what belongs to one moment shares a message.
+ * Writes the frames from a controller to its workers. They gather in the writer of each connection
+ * until `flush`, so that frames of one moment share a message.
  */
 export class FrameSender {
   readonly #values: ValueEncoder;
@@ -29,7 +29,7 @@ export class FrameSender {
   call(connection: Connection, task: Task): void {
     const payload = task.payload!;
     // In this order: what `encodePayload` returns is good until the next value is encoded.
-    this.#tell(connection, task.fn, this.#values.functionsOf(payload));
+    this.#define(connection, task.fn, this.#values.functionsOf(payload));
     const content = this.#values.encodePayload(payload);
     const timeout = task.isPlain ? Infinity : task.options.timeout;
     const attempt = task.losses + 1;
@@ -38,7 +38,7 @@ export class FrameSender {
 
   /** Writes the call of the initializer. */
   initialize(connection: Connection, { fn, content }: InitialCall): void {
-    this.#tell(connection, fn, this.#values.functionsOf(content));
+    this.#define(connection, fn, this.#values.functionsOf(content));
     this.write(connection, Kind.Call, INITIALIZER, fn.id, content, Infinity, 1, 0);
   }
 
@@ -61,7 +61,7 @@ export class FrameSender {
     this.#unsent.push(connection);
   }
 
-  /** Sends all that was written. */
+  /** Sends all frames that were written. */
   flush(): void {
     if (this.#unsent.length === 0) return;
     for (const connection of this.#unsent) {
@@ -71,8 +71,8 @@ export class FrameSender {
     this.#unsent.length = 0;
   }
 
-  /** Tells a worker of a function, and of those among its arguments, before the first call. */
-  #tell(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
+  /** Sends a worker a function, and those among its arguments, before the first call. */
+  #define(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
     if (others.length === 0 && connection.lastCalled === fn.id) return;
     const { knownFunctions } = connection;
     if (knownFunctions.isFull) this.#forget(connection);
@@ -92,7 +92,8 @@ export class FrameSender {
   }
 
   /**
-   * A worker forgets what it was not called with for long, but for what calls in flight still name.
+   * A worker forgets functions that it was not called with for long, except those that calls in
+   * flight name.
    */
   #forget(connection: Connection): void {
     const { knownFunctions, record } = connection;

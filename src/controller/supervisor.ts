@@ -25,7 +25,7 @@ import {
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { ValueEncoder } from "./values.ts";
 
-/** What the supervisor works with: the pool's own parts. */
+/** The parts of the pool that the supervisor uses. */
 export interface SupervisorParts {
   readonly backend: Backend;
   readonly scheduler: Scheduler;
@@ -38,12 +38,12 @@ export interface SupervisorParts {
 
 /** The controller, which knows what the pool has to do. */
 export interface SupervisorOwner {
-  /** What comes over the link to a worker; see `LinkOwner`. */
+  /** The events of a worker's link; see `LinkOwner`. */
   onMessage(connection: Connection, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void;
   onPause(): void;
   onStillAt(connection: Connection, at: number): void;
   onTorn(connection: Connection, buffer: Uint8Array): void;
-  /** Whether a worker that is lost is to be replaced. */
+  /** Whether a lost worker is to be replaced. */
   needsWorkers(): boolean;
   /** Whether a task whose worker is lost may start again. */
   mayStartAgain(): boolean;
@@ -51,14 +51,14 @@ export interface SupervisorOwner {
   fail(task: Task, error: unknown): void;
   /** The state of a worker has changed. */
   onChanged(): void;
-  /** A worker is gone; what it had not begun is queued again. */
+  /** A worker is gone; the tasks it had not begun are queued again. */
   onGone(): void;
-  /** No worker can be had any more. */
+  /** A lost worker cannot be replaced. */
   break(error: unknown): void;
 }
 
 /**
- * Sees that each place of the pool has a worker: connects it, and replaces one that has ended, was
+ * Keeps a worker in each place of the pool: connects it, and replaces a worker that has ended, was
  * given up, or has had all the tasks it may have. (OTP calls this a supervisor: `START_TRIES` is
  * its restart intensity.)
  */
@@ -77,7 +77,7 @@ export class Supervisor {
     parts.scheduler.observer = debugObserver(this.connections);
   }
 
-  /** What each worker runs before anything else. */
+  /** The call that each worker runs before anything else. */
   get initializer(): InitialCall | null {
     return this.#initializer;
   }
@@ -89,7 +89,7 @@ export class Supervisor {
     for (let i = 0; i < workers; i++) this.#connect(this.#parts.scheduler.add());
   }
 
-  /** Those that do not serve yet. */
+  /** Workers that do not serve yet. */
   get unready(): Connection[] {
     return this.connections.filter((connection) => this.stateOf(connection) === "starting");
   }
@@ -152,15 +152,13 @@ export class Supervisor {
     this.#owner.onChanged();
   }
 
-  /**
-   * A worker that has had all the tasks it may have is let go, once it has answered the last one.
-   */
+  /** Closes a worker that is to be replaced, once it has answered its last task. */
   retire(connection: Connection): void {
     if (!this.#parts.scheduler.retire(connection.record, performance.now())) return;
     this.#parts.sender.write(connection, Kind.Close, 0);
   }
 
-  /** A worker has said that it goes. */
+  /** A worker has sent `Closed`. */
   onClosed(connection: Connection): void {
     connection.isDone = true;
     if (this.#owner.needsWorkers()) this.#onUnexpectedClose(connection);
@@ -168,8 +166,8 @@ export class Supervisor {
   }
 
   /**
-   * A worker goes while there is something to do: one that was not let go, or owes answers, is lost
-   * as any other.
+   * A worker has closed while the pool needs it: unless it was retiring and owes no answers, it is
+   * lost as any other.
    */
   #onUnexpectedClose(connection: Connection): void {
     const { record, rank, link } = connection;
@@ -182,7 +180,7 @@ export class Supervisor {
     this.lose(connection, rank === null ? unknownExit("said goodbye") : PROGRAM_OVER);
   }
 
-  /** Another worker in its place has as much time to come to serve as the first ones had. */
+  /** Starts a replacement, which has as much time to serve as the first workers had. */
   #replace(connection: Connection, failedStarts = 0): void {
     const { scheduler } = this.#parts;
     const lateAt = performance.now() + this.#openTimeout;
@@ -195,7 +193,7 @@ export class Supervisor {
     }
   }
 
-  /** A worker has ended: what it ran fails, or starts again, and another one takes its place. */
+  /** A worker has ended: its running task fails, or starts again, and a replacement is started. */
   lose(connection: Connection, status: ExitStatus): void {
     const { scheduler } = this.#parts;
     const { record } = connection;
@@ -226,27 +224,27 @@ export class Supervisor {
     this.#owner.onGone();
   }
 
-  /** A worker that does not move on from a call that was settled without it: a process is ended. */
+  /** Ends a process that does not move on from a call that was settled without it. */
   endStuck(connection: Connection): void {
     const { record, link } = connection;
     const at = link?.currentTask;
-    // One that runs a call behind the settled one has gone on: the answer is on its way.
+    // A worker that runs a call behind the settled one has moved on: the answer is on its way.
     const begun = record.inFlight.findIndex(({ id }) => id === at);
     if (begun <= 0) link?.kill?.(record.running?.id);
   }
 
-  /** A worker has not come to serve in its time. */
+  /** Gives up a worker that did not serve in its time. */
   giveUp(connection: Connection): void {
     connection.link?.kill?.();
     this.lose(connection, neverServed(connection, this.#openTimeout));
   }
 
-  /** Lets every worker go; `now` does not wait for those that have something to do. */
+  /** Releases every worker; with `now`, without waiting for those that are busy. */
   async release(now: boolean): Promise<void> {
     const { scheduler, sender, condition } = this.#parts;
     const left = this.connections.filter((connection) => !connection.isDone);
     for (const connection of left) {
-      // One that does nothing goes by itself, and so does what it has written.
+      // An idle worker exits by itself, once its output is written.
       if (now && this.stateOf(connection) !== "idle") connection.link?.kill?.();
       sender.write(connection, Kind.Close, 0);
     }
@@ -254,8 +252,7 @@ export class Supervisor {
     const wait = now ? GOODBYE_MS / 10 : GOODBYE_MS;
     const isGone = (connection: Connection) =>
       connection.isDone || this.stateOf(connection) === "overdue";
-    // Asked at each goodbye: it goes on with the one that it waited for, and all are looked at in
-    // the end.
+    // Checked at each `Closed`: goes on from the worker it waited for, and checks all in the end.
     let next = 0;
     const areGone = () => {
       while (next < left.length && isGone(left[next]!)) next++;

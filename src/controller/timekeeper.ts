@@ -11,12 +11,10 @@ import type { Reclaimer } from "./reclaimer.ts";
 import type { FrameSender } from "./sender.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-/**
- * ms between two looks at whether workers live, for callers that keep the event loop from telling.
- */
+/** ms between two checks whether workers live, for callers that block the event loop. */
 const CHECK_ALIVE_MS = 50;
 
-/** What the timekeeper works with: the pool's own parts. */
+/** The parts of the pool that the timekeeper uses. */
 interface TimekeeperParts {
   readonly backend: Backend;
   readonly scheduler: Scheduler;
@@ -34,8 +32,8 @@ export interface TimekeeperOwner {
 }
 
 /**
- * What is due in a pool, and when: deadlines of tasks, workers that are stuck or late, recalls. The
- * scheduler says what is due, the program's event loop rings.
+ * Acts on what is due in a pool: deadlines of tasks, stuck or late workers, recalls. The scheduler
+ * says what is due, a timer of the event loop when.
  */
 export class Timekeeper {
   readonly #parts: TimekeeperParts;
@@ -48,14 +46,14 @@ export class Timekeeper {
     this.#parts = parts;
     this.#owner = owner;
     const { connections } = parts.supervisor;
-    // A worker that does not say that it knows of a recall is replaced, though nobody waits for it.
+    // A worker that does not acknowledge a recall is replaced, though no task is pending.
     const isNeeded = () => !owner.isIdle() || connections.some(({ record }) => record.recalled);
     this.#liveness = new Liveness(connections, isNeeded, (connection) =>
       this.#onHolding(connection),
     );
   }
 
-  /** Tasks are pending: looks now and then for workers that are held. */
+  /** Tasks are pending: looks periodically for held workers. */
   watch(): void {
     this.#liveness.watch();
   }
@@ -71,10 +69,7 @@ export class Timekeeper {
     else this.setAlarm(now);
   }
 
-  /**
-   * For callers that keep the event loop from turning: looks for workers that are held or gone, if
-   * it is time to.
-   */
+  /** For callers that block the event loop: looks for held or gone workers, if a look is due. */
   lookInTime(now: number): void {
     this.#liveness.lookInTime(now);
     if (now - this.#checkedAlive < CHECK_ALIVE_MS) return;
@@ -82,13 +77,13 @@ export class Timekeeper {
     this.#parts.backend.checkAlive();
   }
 
-  /** Tasks were sent, or settled: the next thing that is due may be another one. */
+  /** Tasks were sent, or settled: the next deadline may be another one. */
   setAlarm(now: number): void {
     const { scheduler, reclaimer } = this.#parts;
     this.#alarm.set(Math.min(scheduler.nextDeadline, reclaimer.recalls.nextLook), now);
   }
 
-  /** A worker is told to end a task: it is stuck if it moves nothing from here on. */
+  /** A worker was sent `Cancel`: it is stuck if nothing moves from here on. */
   onInterrupted(connection: Connection): void {
     this.#liveness.resetProgress(connection);
   }
@@ -124,9 +119,7 @@ export class Timekeeper {
     this.#owner.fail(task, new TimeoutError(`Cannot finish ${task.label}: ${message}`));
   }
 
-  /**
-   * A worker is at one call for long, or does not begin any: others do what it was sent besides.
-   */
+  /** A worker is held by one call, or begins none: its other calls go to other workers. */
   #onHolding(connection: Connection): void {
     const now = performance.now();
     this.#parts.reclaimer.recalls.recall(connection, now);

@@ -21,7 +21,7 @@ type Classes = typeof import("../function/classes.ts");
 
 let loaded: Classes | null = null;
 
-/** The classes of errors, which few programs need; null where they cannot be loaded just now. */
+/** The classes of errors, which few programs need; null with too little stack to load them. */
 function classes(): Classes | null {
   if (loaded === null && hasStackToLoad()) {
     loaded = require("../function/classes.ts") as Classes;
@@ -35,12 +35,12 @@ interface EncodedCall extends Encoded {
 }
 
 /**
- * The controller's values on their way out and in.
+ * Encodes the controller's arguments, and decodes its results.
  *
- * Arguments are those of the moment of the call, as in a local one. Where all of them are
- * immutable they are kept as they are and encoded when the task is sent; others are encoded at
- * once. Only the content of large buffers is read later, when it is sent: to copy them would
- * cost the memory once more for every task that waits.
+ * Arguments are taken as they are at the call, as in a local call. Where all of them are immutable
+ * they are kept as they are and encoded when the task is sent; others are encoded at once. Only the
+ * content of large buffers is read later, when it is sent: to copy them would cost the memory once
+ * more for every task that waits.
  */
 export class ValueEncoder {
   /** The list that a single argument is encoded in. */
@@ -71,17 +71,16 @@ export class ValueEncoder {
     return recordOf(fn);
   }
 
-  /** What a task keeps of its arguments until it is sent; throws for what cannot travel. */
+  /** The arguments as a task keeps them until it is sent; throws for values that cannot travel. */
   keep(args: unknown[]): Payload {
-    // Most calls have one argument, a number or a text: without the list it is one object less a
-    // task.
+    // Most calls have one argument, a number or a string: without the list, one object less a task.
     if (args.length === 1 && isPrimitive(args[0])) return args[0];
     if (args.every(isImmutable)) return args;
-    // What the program has among them runs now, as getters do: there a task's time may be over.
+    // The getters of arguments run now. They are the program's code: a task's timeout may end them.
     return isWatched ? aside(() => this.encodeKept(args, "args")) : this.encodeKept(args, "args");
   }
 
-  /** What `keep` kept, as it is sent. */
+  /** Encodes what `keep` returned, to be sent. */
   encodePayload(payload: Payload): Encoded {
     if (typeof payload !== "object") {
       this.#single[0] = payload;
@@ -93,7 +92,7 @@ export class ValueEncoder {
 
   /** Encodes into memory of its own. */
   encodeKept(args: unknown[], root: string): EncodedCall {
-    // A getter among them may submit a call of its own.
+    // A getter among the arguments may submit a call of its own.
     const outer = this.#met;
     const functions: FunctionRecord[] = [];
     this.#met = functions;
@@ -106,7 +105,7 @@ export class ValueEncoder {
     }
   }
 
-  /** Encodes what is written at once: the body is good until the next one is encoded. */
+  /** Encodes a value that is written at once: the body is valid until the next one is encoded. */
   encode(value: unknown, root: string): Encoded {
     return encodeValue(value, root, this.#encoding);
   }
@@ -136,12 +135,12 @@ export class ValueEncoder {
       });
       return shortArguments(args as unknown[]);
     } catch {
-      // As where a buffer's memory is gone by now.
+      // A buffer's memory may be gone by now.
       return "…";
     }
   }
 
-  /** The functions among what `keep` kept. */
+  /** The functions among the arguments that `keep` returned. */
   functionsOf(payload: Payload): readonly FunctionRecord[] {
     if (typeof payload !== "object" || isList(payload)) return NO_FUNCTIONS;
     return (payload as Partial<EncodedCall>).functions ?? NO_FUNCTIONS;
@@ -149,9 +148,8 @@ export class ValueEncoder {
 }
 
 /**
- * Throws for a value whose buffers are not what they were when the call was made: a view of memory
- * that is gone, or was made too small for it, has no length. What may yet become smaller is sent as
- * a copy.
+ * Throws if a buffer is not what it was at the call: a view of memory that is gone, or too small
+ * for it, has no length. Memory that may yet become smaller is sent as a copy.
  */
 function whole(encoded: Encoded, paths: readonly string[]): Encoded {
   const { format, body } = encoded;
@@ -162,7 +160,7 @@ function whole(encoded: Encoded, paths: readonly string[]): Encoded {
   return { format, body, buffers };
 }
 
-/** The memory of a buffer that was to be sent is not there any more. */
+/** The error for a buffer whose memory was gone before it was sent. */
 export function torn(bytes: Uint8Array, path: string): ValueError {
   const isGone = (bytes.buffer as ArrayBuffer).detached;
   const what = isGone ? "transferred elsewhere" : "made smaller";
@@ -172,16 +170,16 @@ export function torn(bytes: Uint8Array, path: string): ValueError {
   );
 }
 
-/** Where a buffer stands among the arguments; null if it is none of theirs. */
+/** The path of a buffer in the arguments; null if it is not among them. */
 export function pathOf(payload: Payload | null, buffer: Uint8Array): string | null {
   if (payload === null || typeof payload !== "object" || isList(payload)) return null;
   return payload.paths?.[payload.buffers.indexOf(buffer)] ?? null;
 }
 
-/** Bytes of arguments that are looked at once more to show them. */
+/** Bytes of encoded arguments that are decoded at most to show them. */
 const MOST_SHOWN = 64 * 1024;
 
-/** A name, and no text of a function. */
+/** Matches the name of a function, not its text. */
 const NAME = /^[^\s()=>]+$/;
 
 const NO_FUNCTIONS: readonly FunctionRecord[] = [];

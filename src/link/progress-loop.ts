@@ -10,16 +10,16 @@ import {
 import { stackIsFresh } from "../os/stack.ts";
 import { LONGEST_MS } from "../os/timers.ts";
 
-/** What a progress loop moves on. */
+/** The source of the messages that a progress loop looks for. */
 export interface ProgressSource {
-  /** Takes in what has come; true if anything did, or moved. */
+  /** Receives what has come; true if anything has, or moved. */
   poll(): boolean;
   /** Whether anything more is expected. */
   isExpecting(): boolean;
-  /** Lets another process have this core, if one wants it: it may be the one that is waited for. */
+  /** Yields this core to another process that wants it: it may be the one that is waited for. */
   yieldCore(): void;
   /**
-   * `sleep` lets the other side know; else it counts on this one being awake for all of its spin.
+   * `arm` lets the other side know; else that counts on this side being awake for all of its spin.
    */
   readonly peerSeesSleep: boolean;
   /** This side is about to sleep; false if there is something to do after all. */
@@ -36,10 +36,7 @@ export interface ProgressSource {
 /** Looks at one turn: a turn of the event loop takes 0.8 µs, a look 0.02 (MPI: 0.2). */
 const LOOKS = 10;
 
-/**
- * µs of a spin after which the core is offered to others: what two sides take for a short call is
- * over.
- */
+/** µs of a spin after which the core is yielded: by then a short call between two sides is over. */
 export const YIELD_US = 20;
 
 /** A sleep of no more than so many spins was short: a spin might have found what ended it. */
@@ -48,7 +45,7 @@ const SHORT = 2;
 /** Sleeps have to be short for so many times the length of a spin before one is tried. */
 const SHORT_SLEEPS = 2;
 
-/** A spin grows up to so many times its length while it is in vain. */
+/** A spin grows up to so many times its length while it is fruitless. */
 const GROWTH = 16;
 
 /** ms of sleep after which nothing is known of how long the next wait will be. */
@@ -60,13 +57,13 @@ const FORGET_MS = 1;
  * nothing has come for the time of a spin it sleeps, to be woken by a doorbell, or by a timer where
  * there are none.
  *
- * To spin in vain is worse than to sleep at once. The kernel likes to wake a process on the core of
- * the one that woke it: there the sleeper answers within 13 µs, and a spin only keeps it from
+ * A fruitless spin is worse than sleeping at once. The kernel likes to wake a process on the core
+ * of the one that woke it: there the sleeper answers within 13 µs, and a spin only keeps it from
  * answering. A spin is worth its while with two cores, and two that spin for long enough are given
- * two. So where the other side can see that it sleeps (`announces`):
+ * two. So where the other side can see that it sleeps (`peerSeesSleep`):
  *
- * - after a spin in vain it sleeps at once, and so it does after a silence;
- * - once its sleeps have been short for a while, it spins again; each time in vain for twice as
+ * - after a fruitless spin it sleeps at once, and so it does after a silence;
+ * - once its sleeps have been short for a while, it spins again; each fruitless time for twice as
  *   long, up to a few ticks of the kernel's clock, as that is when processes are moved to other
  *   cores.
  *
@@ -159,7 +156,7 @@ export class ProgressLoop {
     return false;
   }
 
-  /** It has slept for so many ms. */
+  /** Adapts the spin to a sleep of `ms`. */
   #learn(ms: number): void {
     if (!this.#source.peerSeesSleep) return;
     if (ms > FORGET_MS) {
@@ -180,7 +177,7 @@ export class ProgressLoop {
     if (!this.#source.isExpecting()) return this.unref();
     const nap = this.#source.sleepMs(quiet);
     if (nap !== Infinity) this.#timer = setTimeout(this.#turn, nap);
-    // Timers hold 31 bits of ms; this one is there to be there.
+    // Timers hold 31 bits of ms; this one only keeps the process alive.
     else this.#keepAlive ??= setInterval(() => {}, LONGEST_MS);
   }
 }

@@ -4,22 +4,22 @@ import { type KnownFunction, LONG_US } from "./estimates.ts";
 /** What calls cost, in µs, and so how many of them may be sent to a worker at a time. */
 
 /**
- * µs of work that may be in flight to a worker besides what an idle one gets at once. It has to
- * cover the way of an answer and of the next message (some µs), and bounds by how much an urgent
- * task may have to wait behind less urgent ones.
+ * µs of work that may be in flight to a worker besides the call that an idle one gets at once. It
+ * has to cover the travel of an answer and of the next message (some µs), and bounds how long an
+ * urgent task may have to wait behind less urgent ones.
  */
 export const IN_FLIGHT_US = LONG_US;
 
-/** The least that one call is taken to last, since sending and answering it takes that too. */
+/** The least that a call is taken to last: sending and answering it takes that, too. */
 const SHORTEST_US = 0.25;
 
 /**
- * µs that are won by calls that are sent ahead to another machine: those of an answer's way, and of
- * the next message's.
+ * µs won by sending a call ahead to another machine: the travel of an answer, and of the next
+ * message.
  */
 const AHEAD_US = 100;
 
-/** µs that a call is feared to take, of a function that was never long. */
+/** µs that a long call is feared to take, of a function that had none. */
 const SURPRISE_US = 10_000;
 
 /** A call, as far as its cost goes. */
@@ -35,9 +35,9 @@ export function mayWaitBehind(call: Call): boolean {
 }
 
 /**
- * Whether a call may be sent behind `inFlight` others from where it cannot be taken back: as long
- * as what is lost if one of them is long (the time it may take, by how likely it is among so many)
- * is less than what is won.
+ * Whether a call may be sent behind `inFlight` others to a worker from which it cannot be
+ * reclaimed: as long as the loss if one of them is long (the time it may take, by how likely it is
+ * among so many) is less than the gain.
  */
 export function mayGoAhead({ fn }: Call, inFlight: number): boolean {
   return inFlight * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;

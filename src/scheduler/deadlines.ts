@@ -2,9 +2,9 @@ import { Heap } from "../collections/heap.ts";
 import type { Task, WorkerRecord } from "./task.ts";
 
 /**
- * For a task: when it is given up; for a worker alone: when it is taken for stuck or late. One that
- * was overtaken stays for a while: it names its task, whose result may be large, and does not hold
- * it.
+ * When a task is given up or, without a task, a worker is taken for stuck or late. An overtaken
+ * deadline stays for a while: it holds the number of its task, and not the task, whose result may
+ * be large.
  */
 export interface Deadline {
   /** The task's `order`; null for none. */
@@ -22,7 +22,7 @@ export class Deadlines {
   #count = 0;
   readonly #gone: ReadonlySet<WorkerRecord>;
 
-  /** Of a worker nothing is due once its set is `gone`, nor after another one has its place. */
+  /** A worker's deadlines end once its set is `gone`, also when a replacement has its place. */
   constructor(gone: ReadonlySet<WorkerRecord>) {
     this.#gone = gone;
   }
@@ -32,19 +32,19 @@ export class Deadlines {
     return this.#heap.peekKey();
   }
 
-  /** A task is to be given up at that time, and no other. */
+  /** A task is to be given up at `time`, and at no other. */
   setFor(task: Task, worker: WorkerRecord, time: number): void {
     task.deadline = time;
     this.#push({ order: task.order, worker, time });
   }
 
-  /** A worker is to be looked at at that time, and no other. */
+  /** A worker is stuck or late at `time`, and at no other. */
   setForWorker(worker: WorkerRecord, time: number): void {
     worker.stuckAt = time;
     if (time !== Infinity) this.#push({ order: null, worker, time });
   }
 
-  /** Takes the next one that is due; undefined where none is. */
+  /** Takes the next deadline that is due; undefined for none. */
   take(now: number): Deadline | undefined {
     while (this.#heap.peekKey() <= now) {
       const deadline = this.#heap.pop()!;
@@ -53,15 +53,15 @@ export class Deadlines {
     return undefined;
   }
 
-  /** Those that have been overtaken are swept out where they pile up. */
+  /** Sweeps out overtaken deadlines where they pile up. */
   #push(deadline: Deadline): void {
     this.#heap.push(deadline, deadline.time, this.#count++);
-    // No worker has more than one that is live: a task with a deadline is the first in flight.
+    // No worker has two that are live: a task with a deadline is the first in flight.
     if (this.#heap.size < SWEEP_AT + 4 * (deadline.worker.index + 1)) return;
     this.#heap.keep((deadline) => this.#isLive(deadline));
   }
 
-  /** Whether a deadline has not been overtaken by what happened since it was set. */
+  /** Whether a deadline has not been overtaken since it was set. */
   #isLive(deadline: Deadline): boolean {
     const { order, worker, time } = deadline;
     if (order !== null) return taskOf(deadline) !== undefined;
@@ -69,7 +69,7 @@ export class Deadlines {
   }
 }
 
-/** The task that a deadline is for, if it runs still, and has no other deadline by now. */
+/** The task of a deadline, if it still runs, and has no other deadline by now. */
 export function taskOf({ order, worker, time }: Deadline): Task | undefined {
   const task = worker.inFlight.find((task) => task.order === order);
   return task?.state === "running" && task.deadline === time ? task : undefined;

@@ -9,8 +9,8 @@ export interface KnownFunction extends FunctionRecord {
   /** µs of its longest call, halved by each long one since; 0 before there was a long one. */
   longest: number;
   /**
-   * How many of its calls were short; each long one halves that. One in about so many is likely to
-   * be long.
+   * How many of its calls were short, halved by each long one: about one in so many is likely to be
+   * long.
    */
   trust: number;
 }
@@ -20,7 +20,7 @@ export const LONG_US = 50;
 
 /**
  * What one pool has learned of its functions. Pools that share a function call it with arguments of
- * their own, on workers of their own: what one of them sees says nothing of another's calls.
+ * their own, on workers of their own: the times that one measures say nothing of another's calls.
  */
 export class Estimates {
   readonly #known = new WeakMap<FunctionRecord, KnownFunction>();

@@ -1,15 +1,15 @@
 import type { Task, TaskState, WorkerRecord } from "./task.ts";
 
-/** How a worker is, as `pool.workers` says it. */
+/** The state of a worker, as in `pool.workers`. */
 export type WorkerState = "starting" | "idle" | "busy" | "overdue" | "gone";
 
 /**
- * Hears of each step of the tasks and workers of a pool, after it was made. It may not throw, nor
- * call the pool. A pool without one pays a comparison with null for each step.
+ * Called after each step of a pool's tasks and workers. It may not throw, nor call the pool. A pool
+ * without one pays a comparison with null for each step.
  */
 export interface Observer {
   /** `task` was `from`. A task that is done may fail after all, if its result cannot be read. */
   onTask(task: Task, from: TaskState): void;
-  /** A worker was `from`. */
+  /** A worker was `from`, and is `to`. */
   onWorker(worker: WorkerRecord, from: WorkerState, to: WorkerState): void;
 }

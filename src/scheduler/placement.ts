@@ -4,17 +4,17 @@ import type { Task, WorkerRecord } from "./task.ts";
 import type { WorkerSets } from "./worker-sets.ts";
 
 /**
- * In which set a worker belongs by what it has in flight, and so which of those that are not idle
- * takes one more short call behind its others.
+ * Decides in which set a worker belongs, by its tasks in flight, and so which busy worker takes one
+ * more short call behind its others.
  */
 export class Placement {
   readonly #sets: WorkerSets;
   /** How often a function turned out to be long after all. */
   #priceEpoch = 0;
   /**
-   * For each worker, at which of those counts the costs of what it has in flight were looked up;
-   * the complement of that for one out of sight: a single comparison finds whether it may be sent
-   * more without further questions.
+   * For each worker, the epoch at which the costs of its tasks in flight were looked up; its
+   * complement for a worker whose reports are not seen: a single comparison finds whether it may be
+   * sent more without further checks.
    */
   readonly #pricedEpoch: number[] = [];
 
@@ -23,8 +23,8 @@ export class Placement {
   }
 
   /**
-   * Changes when a function turns out to be long: workers that hold calls of it hold more than was
-   * thought.
+   * Changes when a function turns out to be long: workers that hold calls of it hold more work than
+   * was thought.
    */
   get priceEpoch(): number {
     return this.#priceEpoch;
@@ -36,7 +36,7 @@ export class Placement {
     if (observe(fn, elapsed)) this.#priceEpoch++;
   }
 
-  /** What is in flight costs what such calls are known to take by now. */
+  /** Looks up the costs of a worker's tasks in flight anew. */
   reprice(worker: WorkerRecord): void {
     this.#pricedEpoch[worker.index] = worker.isSeen ? this.#priceEpoch : ~this.#priceEpoch;
     worker.reprice();
@@ -49,15 +49,14 @@ export class Placement {
     if (worker.quota <= 0) return sets.move(worker, sets.retiring);
     const pricedAt = this.#pricedEpoch[worker.index];
     if (pricedAt !== this.#priceEpoch && pricedAt !== ~this.#priceEpoch) this.reprice(worker);
-    // One that was full is filled again when half of it is done: that makes for fewer, longer
-    // messages.
+    // A full worker is filled again when half is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === sets.full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) sets.move(worker, sets.idle);
     else if (worker.load < roomBelow && worker.pinned.length === 0) sets.move(worker, sets.open);
     else sets.move(worker, sets.full);
   }
 
-  /** A worker that may be sent this behind what it has. */
+  /** A worker that may be sent `task` behind its others. */
   openWorker(task: Task): WorkerRecord | undefined {
     const sets = this.#sets;
     for (;;) {
@@ -67,11 +66,11 @@ export class Placement {
       if (this.#pricedEpoch[worker.index] !== ~this.#priceEpoch) {
         this.settle(worker);
       } else if (mayGoAhead(task, worker.inFlight.length)) {
-        // Each in turn, so that calls that turn out to be long are spread.
+        // The workers take turns, so that calls that turn out to be long are spread.
         sets.firstOpen.pass();
         return worker;
       } else {
-        // Until it has answered something.
+        // Full until it has answered something.
         sets.move(worker, sets.full);
       }
     }

@@ -38,7 +38,7 @@ export class ReadyQueue<T extends Ready> {
     return this.#heapIsNext() ? this.#heap.pop() : this.#run.shift();
   }
 
-  /** Drops every task that `wanted` says no to. O(n). */
+  /** Drops every task that is not `wanted`. O(n). */
   keep(wanted: (task: T) => boolean): void {
     this.#heap.keep(wanted);
     this.#run.keep(wanted);

@@ -8,9 +8,9 @@ import { costOf, mayWaitBehind } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
 
 /**
- * Who runs what, and when. Pure: the time is an argument, what is to be done is returned, and
- * nothing here knows of processes, links or promises. Times are ms of `performance.now()`,
- * lengths of tasks are µs.
+ * Decides which worker runs which task, and when. Pure: the time is an argument, decisions are
+ * returned, and nothing here knows of processes, links or promises. Times are ms of
+ * `performance.now()`, lengths of tasks are µs.
  *
  * Its workers are in sets (`worker-sets.ts`), its tasks wait in a queue (`task-queue.ts`).
  */
@@ -19,15 +19,14 @@ import { START_MS, STUCK_MS } from "../os/waits.ts";
 export const VERDICT_MS = 25;
 
 /**
- * Bytes of its arguments that arrive in a ms at the least, which is a network of 100 Mbit/s: what
- * they take comes on top.
+ * Bytes of a task's arguments that arrive in a ms at the least, which is a network of 100 Mbit/s:
+ * the time for all of them is added to `START_MS`.
  */
 export const BYTES_PER_MS = 10_000;
 
 /**
- * What `due` says is to be done: a task has had its time; a worker goes on with what was settled
- * without it, or does not go when it is let go; one that was put in another's place does not come
- * to serve.
+ * What `due` decides. `expired`: a task's time is over. `stuck`: a worker goes on with a settled
+ * task, or has not exited after `Close`. `late`: a replacement does not serve in its time.
  */
 export type Verdict =
   | {
@@ -42,13 +41,13 @@ export type Verdict =
 export class Scheduler {
   #observer: Observer | null = null;
   readonly sets = new WorkerSets();
-  /** By their indices. */
+  /** In the places of their indices. */
   readonly workers: readonly WorkerRecord[] = this.sets.workers;
   readonly #queue = new TaskQueue(this.workers);
   readonly #placement = new Placement(this.sets);
   readonly #deadlines = new Deadlines(this.sets.gone);
 
-  /** Hears of each step; null, as a rule. */
+  /** Called at each step; null, as a rule. */
   set observer(observer: Observer | null) {
     this.#observer = observer;
     this.sets.observer = observer;
@@ -68,19 +67,19 @@ export class Scheduler {
   }
 
   /**
-   * Changes when a function turns out to be long: those who hold calls of it hold more than was
-   * thought.
+   * Changes when a function turns out to be long: workers that hold calls of it hold more work than
+   * was thought.
    */
   get priceEpoch(): number {
     return this.#placement.priceEpoch;
   }
 
-  /** The earliest time at which `due` may have something to say; Infinity for never. */
+  /** The earliest time at which `due` may return anything; Infinity for never. */
   get nextDeadline(): number {
     return this.#deadlines.next;
   }
 
-  /** Adds a worker that takes nothing before `ready` is said of it. */
+  /** Adds a worker that takes no task before `ready` is called for it. */
   add(): WorkerRecord {
     return this.sets.add();
   }
@@ -107,15 +106,15 @@ export class Scheduler {
     worker.quota = tasks;
   }
 
-  /** A worker that serves is to be replaced, once it has answered what it was sent. */
+  /** A serving worker is to be replaced, once it has answered all it was sent. */
   spend(worker: WorkerRecord): void {
     if (worker.set === this.sets.starting || worker.set === this.sets.gone) return;
-    worker.quota = -Infinity; // what is taken back is no reason to send it more
+    worker.quota = -Infinity; // so that reclaimed calls, which count it up, do not make it positive
     this.#placement.settle(worker);
   }
 
   /**
-   * True, once, if a worker is spent and has answered all it was sent: it can be let go. It is
+   * True, once, if a worker is retiring and has answered all it was sent: it can be closed. It is
    * taken for stuck if it is not lost or replaced soon.
    */
   retire(worker: WorkerRecord, now: number): boolean {
@@ -138,7 +137,7 @@ export class Scheduler {
     this.#queue.push(task);
   }
 
-  /** Queues a task whose worker was lost while running it, in its old place. */
+  /** Queues a task again that a worker was sent, in its old place. */
   submitAgain(task: Task): void {
     this.moveTask(task, "queued");
     task.record = null;
@@ -146,7 +145,7 @@ export class Scheduler {
     this.#queue.pushAgain(task);
   }
 
-  /** Queues a task for one worker: before everything that any worker could take. */
+  /** Queues a task for one worker: before all tasks that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     this.#queue.pushFor(worker, task);
     if (worker.set === this.sets.idle) this.sets.pinnedIdle.add(worker);
@@ -154,8 +153,8 @@ export class Scheduler {
   }
 
   /**
-   * The next task to send, its `record` set; null when there is none, or nobody to take it.
-   * The most urgent task waits for an idle worker if it must, and nothing overtakes it.
+   * The next task to send, its `record` set; null when there is none, or no worker to take it. The
+   * most urgent task waits for an idle worker if it must, and nothing overtakes it.
    */
   next(now: number): Task | null {
     const called = this.sets.firstPinned.peek();
@@ -170,7 +169,7 @@ export class Scheduler {
     return this.#start(worker, task, now);
   }
 
-  /** A task that `next` has returned cannot be sent: its worker has never heard of it. */
+  /** A task that `next` has returned cannot be sent: its worker does not know of it. */
   withdraw(task: Task): void {
     const worker = task.record!;
     worker.removeAt(worker.indexOf(task.id));
@@ -180,7 +179,7 @@ export class Scheduler {
     this.#placement.settle(worker);
   }
 
-  /** A worker has said that it began a task: its time counts from here. */
+  /** A worker has sent `Started` for a task: its timeout counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = timedTask(worker, id);
     if (task === null) return;
@@ -188,7 +187,7 @@ export class Scheduler {
     this.#deadlines.setFor(task, worker, now + task.options.timeout + VERDICT_MS);
   }
 
-  /** A worker has said that a task has ended in time: its answer follows, and may be large. */
+  /** A worker has sent `Finished`: the task's answer follows, and may be large. */
   finished(worker: WorkerRecord, id: number, now: number): void {
     const task = timedTask(worker, id);
     if (task === null) return;
@@ -197,9 +196,9 @@ export class Scheduler {
   }
 
   /**
-   * A worker has answered, after `elapsed` µs: a task is `to`. The task, for the caller to settle;
-   * null when it
-   * was settled before (timed out, or cancelled), or the worker was never sent any such task.
+   * A worker has answered a task after `elapsed` µs: it is `to`. Returns the task, for the caller
+   * to settle; null if it was settled before (timed out, or cancelled), or the worker was never
+   * sent it.
    */
   answered(
     worker: WorkerRecord,
@@ -211,7 +210,7 @@ export class Scheduler {
     const index = worker.indexOf(id);
     if (index < 0) return null;
     const task = worker.removeAt(index);
-    // A call that was given up was not finished early: it says only that such calls may be longer.
+    // A call that was given up may have ended early: a short time of it says nothing.
     if (!task.settled || elapsed > task.fn.expected) this.#placement.observe(task.fn, elapsed);
     worker.stuckAt = Infinity;
     if (worker.running?.settled) this.#markOverdue(worker, now);
@@ -222,8 +221,8 @@ export class Scheduler {
   }
 
   /**
-   * The caller settles a task before its worker did: it was "dropped" from the queue, or runs on
-   * and its worker is to "interrupt" it; or it was "settled" before, and nothing is changed.
+   * Cancels a task: it is "dropped" from the queue, or its worker is to "interrupt" it; or it was
+   * "settled" before, and nothing is changed.
    */
   cancel(task: Task, now: number): "dropped" | "interrupt" | "settled" {
     if (task.state === "queued") {
@@ -242,8 +241,8 @@ export class Scheduler {
   }
 
   /**
-   * Tasks whose time is over, and workers that stay stuck. Each is returned once. A worker that
-   * `moves` what is on its way to it or from it has more time for that.
+   * Tasks whose time is over, and workers that are stuck or late, each returned once. A worker that
+   * `moves`, as it still receives or sends something, has more time for that.
    */
   due(now: number, moves: (worker: WorkerRecord) => boolean = () => false): Verdict[] {
     const verdicts: Verdict[] = [];
@@ -274,11 +273,11 @@ export class Scheduler {
   }
 
   /**
-   * A worker is gone. What it had not begun is queued again, in its old place. What it ran, and
-   * those before it whose answers are lost with it, is returned, without what was settled before:
-   * it is the caller's to settle. `begun` is the number of the last task it had begun, 0 if it had
-   * begun none; where that is not known it is undefined, and the first in flight is taken for the
-   * one it ran.
+   * A worker is gone. Tasks that it had not begun are queued again, in their old places. The task
+   * it ran, and those before it whose answers are lost with it, are returned for the caller to
+   * settle, without those settled before. `begun` is the number of the last task it had begun, 0
+   * for none; undefined where that is not known: then the first in flight is taken for the one it
+   * ran.
    */
   lose(worker: WorkerRecord, begun?: number): Task[] {
     if (worker.set === this.sets.gone) return [];
@@ -297,18 +296,15 @@ export class Scheduler {
   }
 
   /**
-   * A worker with something in flight is told to begin nothing more: it is sent nothing until it
-   * has said that it knows (`resume`).
+   * A worker with tasks in flight is recalled: it is sent nothing until it has acknowledged that
+   * (`resume`).
    */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
     this.sets.move(worker, this.sets.overdue);
   }
 
-  /**
-   * µs of work that a worker holds behind its first calls, as many as it has `begun`, and that
-   * another could do; 0 for none.
-   */
+  /** µs of work behind a worker's first `begun` calls that another worker could do; 0 for none. */
   heldBy({ inFlight }: WorkerRecord, begun: number): number {
     let us = 0;
     for (let i = begun; i < inFlight.length; i++) {
@@ -319,9 +315,9 @@ export class Scheduler {
   }
 
   /**
-   * Of what a recalled worker was sent it is certain that it begins nothing behind `begun` (the
-   * number of a task, which takes `elapsed` µs at least; 0 for none): that is queued again, in the
-   * old places. What lies before `begun` is done, and its answers are on their way.
+   * A recalled worker certainly begins nothing behind `begun` (the number of a task, which takes
+   * `elapsed` µs at least; 0 for none): tasks behind it are queued again, in their old places.
+   * Those before `begun` are done, and their answers are on their way.
    */
   reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.takeAll();
@@ -336,7 +332,7 @@ export class Scheduler {
     }
   }
 
-  /** A worker knows that it was recalled, and has dropped what it had not begun. */
+  /** A worker has acknowledged a recall, and dropped the calls it had not begun. */
   resume(worker: WorkerRecord): void {
     if (!worker.recalled) return;
     worker.recalled = false;
@@ -380,8 +376,8 @@ export class Scheduler {
   }
 
   /**
-   * From now on the worker is overdue, if what it runs was settled without it. A settled call that
-   * lies behind another one is left alone until its turn: the one before it is not to blame.
+   * Makes a worker overdue if the task it runs was settled without it. A settled call that lies
+   * behind another one waits for its turn: the one before it is not to blame.
    */
   #markOverdue(worker: WorkerRecord, now: number): void {
     if (worker.set === this.sets.gone || !worker.running?.settled) return;

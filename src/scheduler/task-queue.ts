@@ -12,14 +12,14 @@ const SWEEP_AT = 1024;
 export class TaskQueue {
   readonly #workers: readonly WorkerRecord[];
   readonly #ready = new ReadyQueue<Task>();
-  /** Tasks in `#ready` that were cancelled there. */
+  /** How many tasks in `#ready` are cancelled. */
   #dropped = 0;
   /** Tasks that wait for one worker, and its index. */
   readonly #pinned = new Map<Task, number>();
-  /** The same for all such tasks, sent ones too: what is queued again is for that worker still. */
+  /** The same with tasks that were sent: one that is queued again is still for that worker. */
   readonly #pins = new WeakMap<Task, number>();
 
-  /** `workers` are in their places by their indices. */
+  /** `workers` are in the places of their indices. */
   constructor(workers: readonly WorkerRecord[]) {
     this.#workers = workers;
   }
@@ -44,14 +44,14 @@ export class TaskQueue {
   pushAgain(task: Task): void {
     const index = this.#pins.get(task);
     if (index === undefined) return this.#ready.push(task);
-    // Its worker, or the one that takes its place, takes this first.
+    // Its worker, or the replacement, takes it before those submitted later.
     const { pinned } = this.#workers[index]!;
     const at = pinned.findIndex(({ order }) => order > task.order);
     pinned.splice(at < 0 ? pinned.length : at, 0, task);
     this.#pinned.set(task, index);
   }
 
-  /** Whether a task is for one worker only, be it sent by now. */
+  /** Whether a task is for one worker only, queued or sent. */
   isPinned(task: Task): boolean {
     return this.#pins.has(task);
   }
@@ -78,7 +78,7 @@ export class TaskQueue {
     return task;
   }
 
-  /** A task that waits was cancelled. The worker that it was for, null if for any. */
+  /** A queued task was cancelled. Returns the worker that it was for, null if for any. */
   drop(task: Task): WorkerRecord | null {
     const index = this.#pinned.get(task);
     if (index === undefined) {
@@ -92,7 +92,7 @@ export class TaskQueue {
     return worker;
   }
 
-  /** Takes all of them. */
+  /** Takes all tasks that wait. */
   takeAll(): Task[] {
     const tasks = this.#workers.flatMap(({ pinned }) => pinned.splice(0));
     for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {

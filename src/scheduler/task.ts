@@ -24,7 +24,7 @@ export interface TaskOptions {
  */
 export type Payload = Encoded | readonly unknown[] | string | number | boolean | bigint;
 
-/** Bytes that are to be sent of a payload, where it is one that can be large: of an encoded one. */
+/** Bytes to be sent of an encoded payload; 0 of any other, which has no buffers. */
 export function bytesOf(payload: Payload | null): number {
   if (payload === null || typeof payload !== "object" || !("buffers" in payload)) return 0;
   return payload.buffers.reduce((sum, { byteLength }) => sum + byteLength, payload.body.byteLength);
@@ -58,7 +58,7 @@ export class Task {
   record: WorkerRecord | null = null;
   /** @internal It has no timeout, retries or signal: of its options only the priority matters. */
   readonly isPlain: boolean;
-  /** @internal How many workers it has cost. */
+  /** @internal How many workers were lost while they ran it. */
   losses = 0;
   /**
    * @internal When the controller gives the task up, on `performance.now()`; the worker should do
@@ -66,14 +66,11 @@ export class Task {
    */
   deadline = Infinity;
   /**
-   * @internal The result of a task that is done, what to throw for one that failed or was
+   * @internal The result of a task that is done, the value to throw for one that failed or was
    * cancelled.
    */
   outcome: unknown = undefined;
-  /**
-   * @internal Made when somebody first asks: a task nobody looks at has no promise, and rejects
-   * nothing.
-   */
+  /** @internal Made on first use: a task nobody looks at has no promise, and rejects nothing. */
   waiter: Waiter | null = null;
 
   /** @internal */
@@ -81,12 +78,12 @@ export class Task {
     this.order = order;
     this.fn = fn;
     this.options = options;
-    // Asked often, and of a million tasks that wait none is in the cache: not one object more for
-    // each.
+    // Read often: of a million tasks that wait none is in the cache, and `options` would be one
+    // object more to fetch for each.
     this.isPlain = options.timeout === Infinity && options.retries === 0 && options.signal === null;
   }
 
-  /** @internal The task's number on the wire; none of those that mean something else. */
+  /** @internal The task's number on the wire; never a reserved one. */
   get id(): number {
     return idOf(this.order);
   }
@@ -115,8 +112,8 @@ export const DEFAULT_TASK: TaskOptions = Object.freeze({
 });
 
 /**
- * The timeout of a call counts while it is begun; its arguments may take their time to arrive, and
- * its result.
+ * The timeout of a call counts only while it is `begun`: its arguments may take their time to
+ * arrive, and so may its result.
  */
 export type WorkerStage = "sent" | "begun" | "returned";
 
@@ -131,18 +128,18 @@ export class WorkerRecord {
   readonly costs = new Fifo<number>();
   load = 0;
   set: Set<WorkerRecord>;
-  /** When to replace it unless it has answered by then; Infinity when nothing is overdue of it. */
+  /** When to replace it unless it has answered; Infinity when it owes nothing overdue. */
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   quota = Infinity;
-  /** How far it has come with a call that has a timeout, as it has told. */
+  /** How far it has come with a call that has a timeout, as it has reported. */
   stage: WorkerStage = "sent";
   /**
-   * What it has begun can be seen, so that the rest can be taken back while a call holds its
-   * thread. Known before it serves.
+   * Its reports can be seen, so that unbegun calls can be reclaimed while a call holds its thread.
+   * Known before it serves.
    */
   isSeen = true;
-  /** What it had not begun was taken back, and it has not said yet that it knows. */
+  /** Its unbegun calls were recalled, and it has not acknowledged that yet. */
   recalled = false;
 
   constructor(index: number, set: Set<WorkerRecord>) {
@@ -150,7 +147,7 @@ export class WorkerRecord {
     this.set = set;
   }
 
-  /** The task that it runs, as far as is known without a look at it: the first in flight. */
+  /** The task that it runs, as far as is known without its reports: the first in flight. */
   get running(): Task | undefined {
     return this.inFlight.at(0);
   }
@@ -160,7 +157,7 @@ export class WorkerRecord {
     return this.running?.settled === false;
   }
 
-  /** Whether it has to answer before it is sent anything. */
+  /** Whether it has to answer before it is sent more. */
   get isOwing(): boolean {
     return this.recalled || (this.running?.settled ?? false);
   }
@@ -207,7 +204,7 @@ export class WorkerRecord {
     this.load = sum(this.costs);
   }
 
-  /** Looks up anew what is in flight costs. */
+  /** Looks up the costs of the tasks in flight anew. */
   reprice(): void {
     for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, costOf(this.inFlight.at(i)!));
     this.load = sum(this.costs);

@@ -12,13 +12,13 @@ import { WorkerRecord } from "./task.ts";
  *
  * `idle` has nothing in flight; `open` has, but only calls known to be short, and may be sent more
  * behind them; `full` may not, or has a pinned task to come to first; `overdue` still runs
- * something that was already settled (timed out, or cancelled), or has not said yet that it knows
- * of a recall, and is sent nothing until it answers; `retiring` has had all the tasks it may have,
- * and is to be replaced once it has answered them.
+ * something that was already settled (timed out, or cancelled), or has not acknowledged a recall,
+ * and is sent nothing until it answers; `retiring` has had all the tasks it may have, and is to be
+ * replaced once it has answered them.
  */
 export class WorkerSets {
   observer: Observer | null = null;
-  /** Those that are, by their indices. */
+  /** The current workers, by index. */
   readonly workers: WorkerRecord[] = [];
   readonly starting = new Set<WorkerRecord>();
   readonly idle = new Set<WorkerRecord>();
@@ -27,7 +27,7 @@ export class WorkerSets {
   readonly overdue = new Set<WorkerRecord>();
   readonly retiring = new Set<WorkerRecord>();
   readonly gone = new Set<WorkerRecord>();
-  /** Idle workers that a task waits for which no other may take. */
+  /** Idle workers that have pinned tasks. */
   readonly pinnedIdle = new Set<WorkerRecord>();
 
   readonly firstIdle = new FirstOfSet(this.idle);
@@ -49,7 +49,7 @@ export class WorkerSets {
     return this.idle.size + this.open.size > 0;
   }
 
-  /** A worker in a place of its own, which is starting. */
+  /** A starting worker in a new place. */
   add(): WorkerRecord {
     return this.#start(this.workers.length);
   }
@@ -93,7 +93,7 @@ export class WorkerSets {
   stateOf(worker: WorkerRecord): WorkerState {
     if (worker.set === this.starting) return "starting";
     if (worker.set === this.idle) return "idle";
-    // One that is held by a task that is still wanted is simply busy with that.
+    // A recalled worker whose task is still wanted is simply busy with that.
     if (worker.set === this.overdue) return worker.runsWanted ? "busy" : "overdue";
     if (worker.set === this.retiring && worker.inFlight.length === 0) return "starting";
     return worker.set === this.gone ? "gone" : "busy";

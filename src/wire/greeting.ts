@@ -3,7 +3,7 @@ import { malformed } from "./layout.ts";
 
 /** How the two sides introduce themselves. */
 export interface Greeting extends Identity {
-  /** µs after its last message that it may fall asleep. */
+  /** µs after its last message from which on it may sleep. */
   readonly spinUs: number;
   /**
    * Of a rank that serves a controller of its machine: where its status page is
@@ -12,7 +12,7 @@ export interface Greeting extends Identity {
   readonly statusPage?: { readonly fd: number; readonly key: number } | undefined;
 }
 
-/** How the other side introduced itself: nothing that it sent is trusted. */
+/** The other side's greeting, checked: nothing that it sent is trusted. */
 export function readGreeting(value: unknown): Greeting {
   if (typeof value === "object" && value !== null) {
     const { pid, host, pidSpace, spinUs } = value as Partial<Greeting>;
@@ -23,7 +23,7 @@ export function readGreeting(value: unknown): Greeting {
       return { pid: pid!, host, pidSpace, spinUs, statusPage };
     }
   }
-  throw malformed("it greets with what is no greeting");
+  throw malformed("its greeting is malformed");
 }
 
 function readStatusPage(value: unknown): Greeting["statusPage"] {

@@ -7,10 +7,10 @@ import { BsyncError, ValueError } from "../errors.ts";
  *   frame    = u8 kind, u8 format, u16 flags, u32 task, f32 number, u32 body, u32 buffers, body…
  *
  * A message is at most `MESSAGE_BYTES` long, so that every link can receive it into memory that is
- * ready for it. What is larger (arrays of 64 KiB and more, and bodies of that size) travels behind
- * the message as `buffers`, each in memory of its own, in the order of the frames they belong to.
- * `session` tells a pool from an earlier one that used the same tag: what a late worker still
- * sends to that one is recognized, and dropped.
+ * ready for it. Larger parts (arrays of 64 KiB and more, and bodies of that size) travel behind the
+ * message as `buffers`, each in memory of its own, in the order of the frames they belong to.
+ * `session` tells a pool from an earlier one that used the same tag: a late worker's message to the
+ * earlier one is recognized, and dropped.
  */
 
 /** Bits of a frame's `flags`. */
@@ -19,11 +19,11 @@ export const Flag = {
   BodyBehind: 1,
   /** Call: run under a deadline, given as f64 ms at the end of the body. */
   Deadline: 2,
-  /** Call: not the first attempt; which one stands after the body, as f64, before any deadline. */
+  /** Call: not the first attempt; its number stands after the body, as f64, before any deadline. */
   Again: 4,
   /**
-   * Call: the numbers of task and function stand after the body, as f64, before all else: one is
-   * too large for its field.
+   * Call: the numbers of task and function stand after the body, as f64, before all else: one of
+   * them is too large for its field.
    */
   Far: 8,
 } as const;
@@ -59,7 +59,7 @@ export function checkBuffers(count: number, what: string): void {
   );
 }
 
-/** An error about what came over a link: the link is of no use any more. */
+/** An error about bytes that came over a link, which is of no use any more. */
 export function malformed(what: string): BsyncError {
   return new BsyncError("BSYNC_FRAME", `Cannot read a message of a worker link: ${what}`);
 }

@@ -2,7 +2,7 @@ import type { FunctionReference } from "../function/record.ts";
 import type { ExitStatus } from "../os/exit.ts";
 import type { Greeting } from "./greeting.ts";
 
-/** The kinds of frames: what controller and worker say to each other. */
+/** The kinds of frames; `FRAMES` has the direction of each. */
 export const Kind = {
   Open: 1,
   Function: 2,
@@ -36,16 +36,16 @@ export const Kind = {
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 /**
- * Who speaks. The two ends of a pool are its controller and a worker; between them may be the
- * worker's rank, which has it as a child, and speaks for itself. Members are the processes of an
- * MPI job, whichever pools they serve.
+ * The senders and receivers. The two ends of a pool are its controller and a worker; between them
+ * may be the worker's rank, which has the worker as a child, and sends frames of its own. Members
+ * are the processes of an MPI job, whichever pools they serve.
  */
 export type End = "controller" | "worker" | "rank" | "member";
 
 interface Direction {
   readonly from: End;
   readonly to: End;
-  /** Whether the worker has got on if such a frame comes, which `controller/liveness.ts` asks. */
+  /** Whether such a frame shows progress of the worker, for `controller/liveness.ts`. */
   readonly isProgress: boolean;
 }
 
@@ -55,7 +55,7 @@ const OF_WORKER: Direction = { from: "worker", to: "controller", isProgress: tru
 const OF_RANK: Direction = { from: "rank", to: "controller", isProgress: false };
 const OF_JOB: Direction = { from: "member", to: "member", isProgress: false };
 
-/** The way of each kind. */
+/** The direction of each kind. */
 export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Open]: TO_WORKER,
   [Kind.Function]: TO_WORKER,
@@ -86,7 +86,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Release]: OF_JOB,
 };
 
-/** The way of a frame that has come; null where there is no such kind. */
+/** The direction of a frame that has come; null where there is no such kind. */
 export function directionOf(kind: number): Direction | null {
   return (FRAMES as Readonly<Record<number, Direction | undefined>>)[kind] ?? null;
 }
@@ -99,7 +99,7 @@ export interface Frames {
   [Kind.Open]: Opening & Rules;
   /** What the worker needs to find a function. */
   [Kind.Function]: FunctionTold;
-  /** Numbers of functions that no call names any more, unless they are told of again. */
+  /** Numbers of functions that no call names any more, unless they are sent again. */
   [Kind.Forget]: readonly number[];
   /** `task`; `number` is the function; the body the arguments. */
   [Kind.Call]: unknown[];
@@ -107,22 +107,25 @@ export interface Frames {
   [Kind.Cancel]: undefined;
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
-  /** The program is over: does the rank hear? */
+  /** The program is over: the rank is to answer `ShutdownAck`. */
   [Kind.Shutdown]: undefined;
-  /** They do, and leave MPI together. */
+  /** All have answered, and leave MPI together. */
   [Kind.Dismiss]: undefined;
-  /** The rank is to start a child for this session; the body says whose. A message of its own. */
+  /**
+   * The rank is to start a child for this session; the body introduces the controller. A message of
+   * its own.
+   */
   [Kind.Spawn]: Greeting;
   /**
-   * The rank is to end its child; with `task`, only if that is what keeps it. A message of its own.
+   * The rank is to end its child; with `task`, only if that task keeps it. A message of its own.
    */
   [Kind.Kill]: undefined;
   /**
-   * What was sent before and is not begun is not to be begun. `task` counts these, on a link that
-   * has a note. The first of its message.
+   * Drop every earlier call that has not begun. `task` is the recall's serial number, 0 on a link
+   * without a task word. The first of its message.
    */
   [Kind.Recall]: undefined;
-  /** The pool of that call of `open` is over: the rank's own call resolves. */
+  /** The pool of that `open` is over: the rank's own call of it resolves. */
   [Kind.Release]: Released;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
@@ -135,28 +138,25 @@ export interface Frames {
   [Kind.Finished]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;
-  /** `task`; `number` is µs it ran; the body what it threw. */
+  /** `task`; `number` is µs it ran; the body the value that it threw. */
   [Kind.Failure]: unknown;
-  /** All that was sent before is answered or dropped, but for `task`, which runs; 0 for none. */
+  /** All earlier calls are answered or dropped, but for `task`, which runs; 0 for none. */
   [Kind.Recalled]: undefined;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
-  /** The rank waits in `open`, and serves until `Leave`; or until it says `Left`. */
+  /** The rank waits in `open`, and serves until `Dismiss`; or until it sends `Depart`. */
   [Kind.Join]: undefined;
   /** The rank goes on with its program, and looks for messages no more. */
   [Kind.Depart]: undefined;
-  /** The rank has received `End`, and waits for `Leave`. */
+  /** The rank has received `Shutdown`, and waits for `Dismiss`. */
   [Kind.ShutdownAck]: undefined;
-  /** The worker is past its limit of memory: it does what it was sent, and is to be replaced. */
+  /** The worker is past its limit of memory: it runs the calls it has, and is to be replaced. */
   [Kind.OverMemory]: undefined;
   /** The rank has started a child, its process being `task`; the body introduces the rank. */
   [Kind.Spawned]: Greeting;
-  /** The rank's child takes nothing in, and told last that it had begun `task`: is that over? */
+  /** The rank's child reads nothing, and has reported `task` last: has it answered that? */
   [Kind.Stalled]: undefined;
-  /**
-   * The rank's child was recalled, `number` times in all, and has told since then that it is at
-   * `task`.
-   */
+  /** The rank's child, recalled `number` times in all, has reported `task` since then. */
   [Kind.StillAt]: undefined;
   /** The rank's child is gone. The last message of its session. */
   [Kind.Lost]: LostChild;
@@ -181,29 +181,29 @@ export interface Released extends OpenId {
   readonly before: number;
 }
 
-/** What a rank says of its child that is gone. */
+/** How a rank's child has ended. */
 export interface LostChild extends ExitStatus {
-  /** What it was at (`Link.told`); null where that is not known. */
+  /** The child's last report; null where that is not known. */
   readonly currentTask: number | null;
 }
 
-/** What a worker is told of the pool it serves. */
+/** What a worker is sent about the pool it serves. */
 export interface Opening extends Greeting {
   /** The main script, for functions that are given as a text. */
   readonly main: string;
-  /** The text of one that was given by `bun -e`, else null. */
+  /** The text of a script that was given by `bun -e`, else null. */
   readonly text: string | null;
 }
 
-/** What a worker is told to keep to. */
+/** The rules that a worker has to keep. */
 export interface Rules {
-  /** Bytes resident past which it says `Spent`; Infinity for no limit. */
+  /** Resident bytes above which it sends `OverMemory`; Infinity for no limit. */
   readonly maxMemory: number;
   /** Signals that it leaves to the controller. */
   readonly drainSignals: readonly string[];
 }
 
-/** What a worker is told of a function, before the first call of it. */
+/** What a worker is sent about a function, before the first call of it. */
 export interface FunctionTold {
   /** Its number in calls. */
   readonly id: number;

@@ -3,7 +3,7 @@
  * mean no task; tasks have the others, again and again, in the order of their submission.
  */
 
-/** What a worker is at when it runs no task: it waits for one, or loads a module for one. */
+/** The report of a worker that runs no task: it waits for one, or loads a module for one. */
 export const Activity = { Idle: 0, Loading: 0xffff_fffe } as const;
 
 /** The number of the initializer, which is called as a task is, before any of them. */

@@ -13,7 +13,7 @@ import type { Kind } from "./messages.ts";
 
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };
 
-/** Frames on their way into one message. */
+/** Gathers frames into one message. */
 export class MessageWriter {
   #session: number;
   #bytes: Uint8Array;
@@ -40,7 +40,7 @@ export class MessageWriter {
 
   /**
    * Adds a frame. The body is copied, the buffers are not: they are read when the link sends them.
-   * `order` is the task's number in its pool, of a call; 0 of one that is no task's.
+   * Of a call, `order` is the task's number in its pool; 0 of the initializer.
    */
   write(
     kind: Kind,
@@ -116,7 +116,7 @@ export class MessageWriter {
     return { bytes: this.#bytes, length, buffers };
   }
 
-  /** Writes into other memory from now on: whoever took the last message keeps what it lies in. */
+  /** Writes into other memory from now on: the taker of the last message keeps its memory. */
   renew(bytes: Uint8Array = new Uint8Array(new ArrayBuffer(this.#bytes.length))): void {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -23,7 +23,7 @@ export interface Timed {
   readonly deadline: number;
 }
 
-/** What a session says to its controller: the answer of each call, once, and what goes with it. */
+/** The frames of a session to its controller: the answer of each call, once, and others. */
 export class Answers {
   readonly #writer: MessageWriter;
   readonly #reportIdle: () => void;
@@ -31,12 +31,10 @@ export class Answers {
   #isClosed = false;
   /** On `performance.now()`: when answers were last sent. */
   flushedAt = 0;
-  /**
-   * The call that is being started, or answered: should that fail, it is answered with the failure.
-   */
+  /** The call that is being started, or answered: should that fail, its answer is the failure. */
   unanswered: number | null = null;
 
-  /** `reportIdle` is called whenever all that was to be said is sent. */
+  /** `reportIdle` is called whenever all answers are sent. */
   constructor(session: number, reportIdle: () => void) {
     this.#writer = new MessageWriter(session);
     this.#reportIdle = reportIdle;
@@ -56,14 +54,14 @@ export class Answers {
     if (this.#isClosed) return;
     if (outcome.threw) {
       const content = this.#encodeThrown(outcome.value);
-      // What the program's own getters take counts, too.
+      // The time of the program's own getters counts, too.
       if (timed !== null && !outcome.isLate && isOver(timed.running))
         return this.#answerLate(task, timed);
       return this.write(Kind.Failure, task, elapsed, content);
     }
     let content: Encoded;
     try {
-      // What an initializer returns is for nobody.
+      // The value that an initializer returns is for nobody.
       content = this.encode(task === INITIALIZER ? undefined : outcome.value);
     } catch (error) {
       const refused = error instanceof ValueError ? withoutFrames(error) : error;
@@ -81,7 +79,7 @@ export class Answers {
     this.answer(task, 0, DROPPED);
   }
 
-  /** Its time was over when what it has come to was encoded. */
+  /** Its time was over when its result was encoded. */
   #answerLate(task: number, { running, deadline }: Timed): void {
     const { value } = late(running, deadline);
     this.write(Kind.Failure, task, deadline * 1000, this.#encodeThrown(value));
@@ -90,8 +88,8 @@ export class Answers {
   }
 
   /**
-   * A timeout is for the function, and for what of the program's runs when its result is encoded;
-   * what it takes to send that does not count.
+   * A timeout covers the function, and the program's code that runs when its result is encoded; the
+   * time to send that does not count.
    */
   #sayFinished(task: number, content: Encoded): void {
     if (bytesOf(content) < OUT_OF_BAND_BYTES) return;
@@ -114,7 +112,7 @@ export class Answers {
 
   /**
    * Sends the answers that were batched: before a call that may take long, and when a task ends its
-   * process. What this worker has reported to be at stays.
+   * process. The reported task stays.
    */
   send(): void {
     if (!this.#writer.empty) this.#link?.send(this.#writer);
@@ -137,9 +135,7 @@ export class Answers {
     try {
       return encodeThrown(thrown, encoding);
     } catch {
-      const error = new ValueError(
-        "Cannot send what the task threw: it does not let itself be read",
-      );
+      const error = new ValueError("Cannot send the value that the task threw: reading it throws");
       return encodeThrown(error, encoding);
     }
   }

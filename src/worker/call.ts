@@ -12,17 +12,17 @@ export interface Outcome {
   readonly threw: boolean;
   /** What it returned, or threw. */
   readonly value: unknown;
-  /** Its time was over: `value` says so. What it has begun is to be told. */
+  /** Its time was over: `value` says so, and the call's signal is still to abort. */
   readonly isLate: boolean;
 }
 
 /**
- * A call that is not over. No promise stands for its outcome: one asks what it is given for a
+ * A call that is not over. No promise is resolved with its outcome, which would be asked for a
  * `then`.
  */
 export class Pending {
   readonly promise: Promise<unknown>;
-  /** How it has ended, when `promise` is kept; null if that is what it comes to. */
+  /** How the call ends when `promise` is settled; null if that is its outcome. */
   readonly outcome: Outcome | null;
 
   constructor(promise: Promise<unknown>, outcome: Outcome | null = null) {
@@ -34,9 +34,9 @@ export class Pending {
 type AnyFunction = (...args: unknown[]) => unknown;
 
 /**
- * Calls a function under a deadline of `timeout` ms, Infinity for none: to be done in the context
- * of `running`, which is told when the time will be over. Synchronous code that runs past it is
- * interrupted. What has come back later has timed out all the same, by the clock. Never throws.
+ * Calls a function under a deadline of `timeout` ms, Infinity for none; in the context of
+ * `running`, whose `dueAt` is set. Synchronous code that runs past it is interrupted. A call that
+ * comes back later has timed out all the same, by the clock. Never throws.
  */
 export function call(
   { fn, inline }: Resolved,
@@ -52,8 +52,8 @@ export function call(
 }
 
 /**
- * What stands below the program's own frames in a stack. By these names stack.ts knows it, in
- * bundles too.
+ * The frames below the program's own in a stack. By these names stack.ts knows them, in bundles
+ * too.
  */
 const { "bsync: call": invoke, "bsync: wait": listen } = {
   "bsync: call"(fn: AnyFunction, args: unknown[]): Outcome {
@@ -64,7 +64,7 @@ const { "bsync: call": invoke, "bsync: wait": listen } = {
     }
   },
 
-  /** Calls one of the two, later. `await` asks a promise for no `then`, which may be anybody's. */
+  /** Calls one of the two, later. `await` reads no `then` of a promise, which may be anybody's. */
   async "bsync: wait"(
     promise: Promise<unknown>,
     onDone: (value: unknown) => void,
@@ -95,13 +95,13 @@ function invokeWithin(
   const interruption = runWithin(timeout, running, () => {
     outcome = invoke(fn, args);
   });
-  // Written in a function that may not have come so far.
+  // Assigned in a function that may not have come so far.
   const found = outcome as Outcome | null;
   if (!isOver(running)) {
     if (interruption === "signal") return thrown(stopped(running));
     if (found !== null) return found;
   }
-  // Nobody waits for what it has promised, nor hears of its failure.
+  // Nobody waits for its promise, nor for a rejection of it.
   if (found !== null && !found.threw && isThenable(found.value)) ignore(found.value);
   return late(running, timeout);
 }
@@ -132,7 +132,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   }
 }
 
-/** Here, in the context of the call: one that is no promise is asked for what it comes to. */
+/** Here, in the context of the call: a thenable's own `then` is called. */
 function awaited(value: PromiseLike<unknown>): Outcome | Pending {
   try {
     return new Pending(toPromise(value));
@@ -149,9 +149,9 @@ function ignore(value: PromiseLike<unknown>): void {
 function nothing(): void {}
 
 /**
- * Waits for the end of a call, outside of its context; `settled` is told of it, once and later, and
- * throws nothing. A promise that is still pending when the time is over is abandoned: its function
- * may go on, and nobody listens.
+ * Waits for the end of a call, outside of its context; `settled` is called with it, once and later,
+ * and throws nothing. A promise that is still pending when the time is over is abandoned: its
+ * function may go on, and nobody listens.
  */
 export function follow(
   pending: Pending,
@@ -188,13 +188,13 @@ export function follow(
   );
 }
 
-/** Of a call whose outcome is known: until what else there is to be found is. */
+/** Of a call whose outcome is known: waits until its inline lines are found. */
 function wait({ promise, outcome }: Pending, settle: (outcome: Outcome) => void): void {
   const end = () => settle(outcome!);
   void listen(promise, end, end);
 }
 
-/** Never fails: what it meets there is thrown in the place of what was. */
+/** Never throws: its own error takes the place of the call's. */
 function explain(
   outcome: Outcome,
   inline: Resolved["inline"],
@@ -208,9 +208,9 @@ function explain(
 }
 
 /**
- * A function that has thrown. One that lacks a variable of the main script, or, if it is inline, of
- * the function it was written in says which; of an inline one the lines of its stack are found, the
- * first time.
+ * A function that has thrown. If it lacks a variable of the main script, or, being inline, of the
+ * function it was written in, the error says which; the lines of an inline function's stack are
+ * found, the first time.
  */
 function explained(
   outcome: Outcome,

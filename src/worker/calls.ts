@@ -16,9 +16,9 @@ export interface QueuedCall {
 export class Calls {
   /** In their order. */
   readonly queue = new Fifo<QueuedCall>();
-  /** Those that have begun, and are not over; a worker begins one at a time. */
+  /** Calls that have begun, and are not over; a worker begins one at a time. */
   readonly #begun = new Fifo<RunningCall>();
-  /** How the call goes on that is flushing. */
+  /** Goes on with the call that is flushing. */
   #resume: (() => void) | null = null;
 
   /** Whether a call has begun, and is not over. */
@@ -51,13 +51,13 @@ export class Calls {
     call.stage = to;
   }
 
-  /** A call begins, which `resume` goes on with once earlier answers have left. */
+  /** A call begins, and goes on by `resume` once earlier answers have left. */
   flush(call: RunningCall, resume: () => void): void {
     this.move(call, "flushing");
     this.#resume = resume;
   }
 
-  /** Earlier answers have left: the call that waited for that, and how it goes on. */
+  /** Earlier answers have left: the call that waited for that, and its `resume`. */
   takeFlushed(): { readonly call: RunningCall; readonly resume: () => void } | null {
     const call = this.#begun.find(({ stage }) => stage === "flushing");
     const resume = this.#resume;
@@ -66,7 +66,7 @@ export class Calls {
   }
 
   /**
-   * The pool is over: nothing begins any more, and what awaits is returned, to be abandoned. A
+   * The pool is over: nothing begins any more, and awaiting calls are returned, to be abandoned. A
    * function on the stack runs to its end.
    */
   takeAll(): RunningCall[] {

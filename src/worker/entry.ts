@@ -1,6 +1,6 @@
 /**
- * What a local worker process runs: the mirror of `link/local.ts`. Serves the one pool of the
- * process that started it, over its IPC channel, until that lets it go or goes itself.
+ * The entry of a local worker process, the other end of `link/local/process.ts`. Serves the one
+ * pool of the process that started it until that closes it, or is gone itself.
  */
 import { serveParent } from "./local.ts";
 

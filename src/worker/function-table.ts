@@ -7,21 +7,19 @@ import type { Frame } from "../wire/reader.ts";
 import { functions, loadFunctions } from "./functions.ts";
 import { guarded } from "./ignored-signals.ts";
 
-/**
- * A function the controller has told of: found, or why not; null while its module is being loaded.
- */
+/** A function that the controller has sent: found, or why not; null while its module is loaded. */
 interface Known {
   readonly label: string;
   found: Resolved | FunctionError | null;
 }
 
-/** The functions that a session's controller has told of, by their numbers. */
+/** The functions that a session's controller has sent, by their numbers. */
 export class FunctionTable {
   readonly #known = new Map<number, Known>();
   readonly #onFound: () => void;
   #loading = 0;
 
-  /** `onFound` is called when one was found, or was not. */
+  /** `onFound` is called when a function was found, or was not. */
   constructor(onFound: () => void) {
     this.#onFound = onFound;
   }
@@ -42,8 +40,8 @@ export class FunctionTable {
   };
 
   /**
-   * A function is told of, in a program whose main script is `main`. `onLoading` is called before
-   * any module is loaded.
+   * A function was sent, in a program whose main script is `main`. `onLoading` is called before any
+   * module is loaded.
    */
   define(frame: Frame, main: string, onLoading: () => void): void {
     const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionTold;
@@ -69,7 +67,7 @@ export class FunctionTable {
     });
   }
 
-  /** No call that is not begun names these, nor will one before they are told of anew. */
+  /** No unbegun call names these, nor will one before they are sent anew. */
   forget(frame: Frame): void {
     for (const id of decodeAt(frame, this.decoding) as number[]) {
       const found = this.#known.get(id)?.found;
@@ -83,7 +81,7 @@ export class FunctionTable {
   find(id: number): Resolved | FunctionError {
     return (
       this.#known.get(id)?.found ??
-      new FunctionError(`Cannot find function ${id} on this worker: it was never told of it`)
+      new FunctionError(`Cannot find function ${id} on this worker: it was never sent there`)
     );
   }
 
@@ -98,7 +96,7 @@ function unfound(label: string, error: unknown): FunctionError {
   try {
     text = String(error);
   } catch {
-    // It throws, and so does what it has thrown.
+    // It throws, and its error throws as well.
   }
   return new FunctionError(`Cannot find ${label} on this worker: ${text}`, { cause: error });
 }

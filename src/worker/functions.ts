@@ -5,9 +5,8 @@ import type * as ClassesModule from "../function/worker-classes.ts";
 import type * as OwnPoolModule from "./own-pool.ts";
 
 /**
- * What a worker needs to find functions, and to tell of what they have thrown. It is loaded with
- * the first function that the controller tells of, and so before any task runs: a pool is open the
- * sooner.
+ * The modules that find functions, and explain the errors they throw. They are loaded with the
+ * first function that the controller sends, and so before any task runs: a pool is open the sooner.
  */
 interface Functions {
   readonly resolve: typeof ResolveModule;
@@ -19,7 +18,7 @@ interface Functions {
 
 let loaded: Functions | null = null;
 
-/** Loads it, once. */
+/** Loads them, once. */
 export async function loadFunctions(): Promise<void> {
   loaded ??= {
     resolve: await import("../function/resolve.ts"),
@@ -30,7 +29,7 @@ export async function loadFunctions(): Promise<void> {
   };
 }
 
-/** Null as long as no function was told of. */
+/** Null as long as no function was sent. */
 export function functions(): Functions | null {
   return loaded;
 }

@@ -7,9 +7,9 @@ import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
 import { isMalformed } from "../wire/layout.ts";
 
 /**
- * What a task leaves behind must not end its worker: a rejection nobody handles, a timer that
- * throws. It is told on stderr, and the worker goes on. A program with handlers of its own is left
- * to them, and to what its flag says of rejections; it does not see those that listen here. `what`:
+ * Errors that a task leaves behind must not end its worker: a rejection nobody handles, a timer
+ * that throws. They are reported on stderr, and the worker goes on. A program's own handlers have
+ * precedence, and so has its flag for rejections; it does not see the listeners made here. `what`:
  * this process, for people. Returns what makes it end by such an error again.
  */
 export function surviveStrayErrors(what: string): () => void {
@@ -37,11 +37,10 @@ export function surviveStrayErrors(what: string): () => void {
 }
 
 /**
- * Calls what is bsync's own part in this process, where nobody else would catch what it throws.
- * That can be anything, as where a task has changed what all code is made of; then nothing can be
- * relied on here any more, and the process ends: its controller knows what to do about that, while
- * it would wait for ever for one that lives. What a peer has sent that makes no sense is for its
- * link to judge.
+ * Calls bsync's own part in this process, where nobody else would catch its errors. One can come
+ * from anywhere, as where a task has changed a builtin; then nothing can be relied on here any
+ * more, and the process ends: its controller can handle that, while it would wait for ever for a
+ * process that lives. Malformed messages of a peer are for its link to judge.
  */
 export function guarded<T>(deed: () => T): T {
   try {
@@ -55,11 +54,10 @@ export function guarded<T>(deed: () => T): T {
 /** Ends this process, since bsync's own part in it has failed. */
 export function endWorker(error: unknown): never {
   try {
-    const who =
-      `bsync: ${whoAmI()} ends${whence()}, since something that it needs ` + "itself has thrown";
+    const who = `bsync: ${whoAmI()} ends${whence()}, since bsync's own code there has thrown`;
     writeSync(2, `${who} (has a task changed a builtin?): ${textOf(error)}\n`);
   } catch {
-    // That could not be told, either.
+    // That could not be written, either.
   }
   return exitProcess(1);
 }
@@ -69,9 +67,9 @@ const left = new Set<string>();
 function ignore(): void {}
 
 /**
- * Signals that are for the controller to understand: this process ignores them from now on. A
- * program sees who listens there: what it, or a library, does where nobody else handles a signal is
- * not to be done, for the worker goes on.
+ * This process ignores these signals from now on: the controller handles them. The listeners are
+ * visible, so that a program or a library with a default for unhandled signals does not run it: the
+ * worker goes on.
  */
 export function ignoreSignals(signals: readonly string[]): void {
   for (const signal of signals) {
@@ -81,7 +79,7 @@ export function ignoreSignals(signals: readonly string[]): void {
   }
 }
 
-/** They mean again what they meant before. */
+/** The signals mean again what they meant before. */
 export function restoreSignals(): void {
   for (const signal of left) own.off(signal, ignore);
   left.clear();

@@ -28,8 +28,8 @@ export function serveParent(start: WorkerStart | null = takeStart()): void {
   takeNames(start);
   if (cwd !== null) process.chdir(cwd);
   surviveStrayErrors(servedRank === null ? "local" : `process of rank ${servedRank.rank}`);
-  // Ctrl-C reaches the whole process group: what it means is for the parent to say. It is seen that
-  // somebody listens: a library would not end a process for that which goes on.
+  // Ctrl-C reaches the whole process group: the parent handles it. This listener is visible: a
+  // library would end a process without one, and it is to go on.
   own.on("SIGINT", ignore);
   listenUnseen("disconnect", end);
   process.exit = (code) => exitOnceWritten(Number(code ?? process.exitCode ?? 0));
@@ -37,24 +37,21 @@ export function serveParent(start: WorkerStart | null = takeStart()): void {
   serveMemory(start.parent);
 }
 
-/** What this process runs, and how it was started, is what its program was. */
+/** The names and arguments of this process are those of its program. */
 function takeNames({ main, argv, execArgv }: WorkerStart): void {
   (Bun as { main: string }).main = main;
   process.argv.splice(1, Infinity, ...argv);
   process.execArgv = [...execArgv];
 }
 
-/** Until the parent lets this process go, or goes itself. */
+/** Until the parent closes this process, or goes itself. */
 let isServing = true;
-/** Takes back what holds this process for its parent. */
+/** Frees what keeps this process running for its parent. */
 let letGo: () => void = () => {};
 
 function ignore(): void {}
 
-/**
- * What the parent waits for no longer comes. The process ends as any does: once nothing is left to
- * do or to write.
- */
+/** Nothing comes any more. The process ends as any does: once nothing is left to do or to write. */
 function end(): void {
   if (!isServing) return;
   isServing = false;
@@ -67,8 +64,8 @@ function end(): void {
 
 function serveMemory(parent: number): void {
   const memory = mapMemory(MEMORY_FD, SHARED_BYTES);
-  // From here on nobody can make it shorter, which would be fatal to either side: it has no name,
-  // either.
+  // From here on no process can make it shorter, which would be fatal to either side: it has no
+  // name, either.
   closeSync(MEMORY_FD);
   const link: SharedLink = new SharedLink(
     memory,
@@ -97,8 +94,7 @@ function serveMemory(parent: number): void {
     doorbell.close();
     progress.unref();
   };
-  // The IPC channel carries nothing here, but listening to it is what tells when the parent is
-  // gone.
+  // The IPC channel carries nothing here, but only a listener learns when the parent is gone.
   listenUnseen("message", ignore);
   progress.wake();
 }
@@ -110,7 +106,7 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
     try {
       session?.sendAnswers();
     } catch {
-      // What has ended it may keep it from that, too.
+      // Whatever has ended the process may prevent that, too.
     }
   };
   return {
@@ -134,14 +130,13 @@ function ownerOf(link: () => SharedLink, parent: number): LinkOwner {
 }
 
 /**
- * From now on this process ends when its parent does, however that goes, even if a task holds the
- * thread. It comes after the first answer, as it takes a millisecond, and before any call.
+ * From now on this process ends when its parent does, in any way, even if a task holds the thread.
+ * It comes after the first answer, as it takes a millisecond, and before any call.
  */
 function tieTo(parent: number): void {
   const { endWith } = require("../os/libc.ts") as typeof import("../os/libc.ts");
   endWith(LIFE_FD);
   if (process.ppid !== parent) end();
-  // What has left its group to live on would hold what it has inherited, a launcher's pipes among
-  // that.
+  // Programs that have left its group would hold open inherited files, as a launcher's pipes.
   listenUnseen("exit", () => killDescendants(process.pid));
 }

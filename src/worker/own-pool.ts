@@ -4,11 +4,11 @@ import { endOfMain, mainScript } from "../function/main-script.ts";
 import { scopeOf } from "../function/scope.ts";
 import { isError } from "../os/natives.ts";
 
-/** What a variable may be another name for, at most so many times over. */
+/** A variable may be another name for another, at most so many times over. */
 const MOST_NAMES = 3;
 
 /**
- * Whether a variable of that name holds a pool: by what the main script says of it, or by its name
+ * Whether a variable of that name holds a pool: by the text of the main script, or by its name
  * alone.
  */
 export function holdsPool(name: string): boolean {
@@ -30,8 +30,8 @@ function saysPool(name: string, script: string, mostNames: number): boolean {
 }
 
 /**
- * The main script's variable that is to hold a pool, and of which a method was asked before it
- * does; else null.
+ * The main script's variable that is to hold a pool, and whose method was called before it does;
+ * else null.
  */
 export function unsetPool(error: unknown): string | null {
   if (endOfMain() === null || !isError(error) || !(error instanceof TypeError)) return null;
@@ -50,7 +50,7 @@ export function unsetPool(error: unknown): string | null {
 const UNSET =
   /^(?:undefined|null) is not an object \(evaluating '([\p{ID_Start}$_][\p{ID_Continue}$]*)\.(?:async|with|each|close|terminate|size|workers)/u;
 
-/** What is to be said of it, after a name for the task. */
+/** The advice on such a variable, after a name for the task. */
 export function adviceOnPool(name: string): string {
   return (
     `it uses "${name}", a pool, which is there on the controller alone: a worker's run of ` +

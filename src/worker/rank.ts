@@ -25,10 +25,10 @@ import { endWorker, surviveStrayErrors, restoreSignals } from "./ignored-signals
 import { PoolServices } from "./service.ts";
 
 /**
- * A rank that waits in `open`, and serves meanwhile: any pool that is opened on it, several at
- * once, until the pool is over that it waits for, or the job is. Its thread is the pools' as long
- * as it waits, and the program's own before and after: then nothing of a pool is left on it, and
- * what comes is kept.
+ * A rank that waits in `open`, and serves meanwhile any pool that is opened on it, several at once,
+ * until the pool it waits for is over, or the job is. Its thread is the pools' as long as it waits,
+ * and the program's own before and after: then nothing of a pool is left on it, and messages that
+ * come are kept.
  */
 
 /**
@@ -43,7 +43,7 @@ const NAPS: readonly { readonly quietMs: number; readonly near: number; readonly
 ];
 
 /**
- * ms that the rank may nap in C before its event loop gets a turn, for timers its tasks have left.
+ * ms that the rank may nap in C before its event loop turns, for timers that its tasks have left.
  */
 const TURN_MS = 5;
 
@@ -60,7 +60,7 @@ const SLEEP_MS = { near: 100, far: 5 };
  */
 const SILENCE_MS = 500;
 
-/** The last words of a rank that ends by itself: nobody else knows why. */
+/** Written by a rank that ends by itself: no other process knows why. */
 function reportDesertion(rank: number, code: number): void {
   const call = currentCall();
   const where = call === null ? "outside of any task" : `in ${call.label}`;
@@ -78,27 +78,27 @@ function reportDesertion(rank: number, code: number): void {
 
 /** A call of `open` that waits on this rank. */
 interface Wait {
-  /** Of whose pool: a rank of the job. */
+  /** The controller of the pool: a rank of the job. */
   readonly controller: number;
-  /** Null: not for the end of one pool, but for all that come. */
+  /** Null for a wait not for one pool, but for all that come. */
   readonly id: OpenId | null;
   resolve(): void;
   reject(reason: unknown): void;
 }
 
-/** Those whose pools are not over. */
+/** Waits for pools that are not over. */
 const waits = new Set<Wait>();
 /** Controllers that have opened a pool here since the latest wait for one of theirs began. */
 const met = new Set<number>();
 /** Pools that are over, and on which this rank has not waited yet. */
 const released = new Map<string, Released>();
-/** Waits for pools that are over: something of these may be left here for a moment. */
+/** Waits for pools that are over: some child of theirs may be left here for a moment. */
 const leaving = new Map<Wait, Released>();
 /** A controller whose pools this rank has waited for is gone: the process ends when all are. */
 let isOrphan = false;
-/** Nobody wants anything more of this rank, which ends once it has written all. */
+/** No controller wants anything more of this rank, which ends once it has written all. */
 let isEnding = false;
-/** Takes back what this rank has done to its process in order to serve. */
+/** Undoes what this rank has done to its process in order to serve. */
 let stopServing: (() => void) | null = null;
 
 let job: Job | null = null;
@@ -117,8 +117,7 @@ export function join(initTimeout: number): Job {
     get isParting() {
       return waits.size === 0 && leaving.size > 0 && !isOrphan;
     },
-    // Half of its spin is what the other side may count on: their clocks start at different
-    // moments.
+    // Half of its spin is promised to the other side: their clocks start at different moments.
     spinUs: { session: SPIN_US, relay: spinOf(mpi, true) / 2 },
     onPool(controller) {
       met.add(controller);
@@ -133,8 +132,8 @@ export function join(initTimeout: number): Job {
 }
 
 /**
- * Serves; resolves when the pool of that call of `open` is over. Without one it never does: the
- * process ends when its controller has. `isWanted`: unless it is known to be for other ranks.
+ * Serves; resolves when the pool of that call of `open` is over. Without `id` it never does: the
+ * process ends when its controller has. `isWanted`: unless the pool is known to be for other ranks.
  */
 export function serve(
   job: Job,
@@ -151,7 +150,7 @@ export function serve(
   if (over === undefined) waits.add(wait);
   else leaving.set(wait, over);
   met.delete(controller);
-  if (isWanted) setTimeout(() => tellAwaited(job, wait), AWAITED_MS).unref();
+  if (isWanted) setTimeout(() => reportAwaited(job, wait), AWAITED_MS).unref();
   job.membership.join(controller);
   if (stopServing === null) {
     stopServing = startServing(job);
@@ -160,8 +159,8 @@ export function serve(
   return promise;
 }
 
-/** Says for whom this rank waits that has not come for long; one of each host does. */
-function tellAwaited({ mpi }: Job, wait: Wait): void {
+/** Reports a controller that has not come for long; one rank of each host does. */
+function reportAwaited({ mpi }: Job, wait: Wait): void {
   const { controller } = wait;
   if (!waits.has(wait) || met.has(controller)) return;
   const host = mpi.hostOf(mpi.rank);
@@ -192,7 +191,7 @@ function onReleased(controller: number, over: Released): void {
   released.set(name, over);
 }
 
-/** What the rank waits for of that controller will not come. */
+/** The pools of that controller that this rank waits for will not come. */
 function onDismissed(controller: number): void {
   for (const wait of waits) {
     if (wait.controller !== controller) continue;
@@ -203,13 +202,13 @@ function onDismissed(controller: number): void {
   isEnding = true;
   job!.membership.onDesertion = null;
   services!.dismiss();
-  // Whoever opens a pool meanwhile is told that this rank has come to its end. It goes on to look
-  // for messages.
+  // A controller that opens a pool meanwhile is sent that this rank has come to its end. It goes on
+  // to look for messages.
   services!.leave();
   void written().then(endServing);
 }
 
-/** What tasks have written here has left. */
+/** All output of tasks here has left. */
 function endServing(): void {
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes,
   // and so the job.
@@ -218,7 +217,7 @@ function endServing(): void {
   exitProcess(0);
 }
 
-/** What a process does to itself in order to serve; returns what takes it back. */
+/** Changes to this process in order to serve; returns a function that undoes them. */
 function startServing({ mpi, membership, onDoorbell }: Job): () => void {
   const onRing = () => ring?.();
   const [, script] = process.argv;
@@ -236,25 +235,25 @@ function startServing({ mpi, membership, onDoorbell }: Job): () => void {
     process.argv[1] = script!;
     process.exit = exit;
     endAfterStop();
-    // What tasks have set is theirs.
+    // An exit code that tasks have set is theirs.
     setExitCode(exitCode);
     membership.depart();
   };
 }
 
-/** MPI has failed. All else is this rank's own. */
+/** MPI has failed. Any other error is a fault of this rank. */
 function failWaits(error: unknown): void {
   if (!(error instanceof BsyncError)) endWorker(error);
   for (const wait of [...waits, ...leaving.keys()]) wait.reject(error);
   waits.clear();
   leaving.clear();
-  // The last: it says so to others, over what has failed.
+  // Last: it sends messages to others, over the MPI that has failed.
   const stop = stopServing;
   stopServing = null;
   stop?.();
 }
 
-/** Lets those go on whose pools have left nothing behind; true if nobody waits any more. */
+/** Resolves each wait whose pool has no child left here; true if that was the last. */
 function resolveReleased(): boolean {
   // A module that is loaded for a task would see the program's own next `open` as its own.
   if (isLoading()) return false;
@@ -299,7 +298,7 @@ async function serveWhileWaiting(job: Job): Promise<void> {
       continue;
     }
     if (isEnding) {
-      // What is left to write wants the event loop.
+      // The remaining output needs the event loop.
       await turn(1);
       continue;
     }

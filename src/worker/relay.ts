@@ -16,14 +16,14 @@ import { firstKind, readFrames } from "../wire/reader.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { RankLink } from "../link/mpi/rank.ts";
 
-/** ms in which a child that reads what it was sent has read some of it. */
+/** ms in which a child that reads a message has read some of it. */
 const READ_MS = 2;
 
 /**
  * A rank's part in an isolated pool: it runs the session in a child process, and passes messages on
  * between its two links, as they are. Of each it looks at the first frame's kind alone, to find
- * what is said to itself. When the child is gone, so is this: the controller, which is told how
- * that came, asks for another one in a session of its own.
+ * messages for itself. When the child is gone, so is this: the controller, which is sent the exit
+ * status, asks for another child in a session of its own.
  */
 export class ChildRelay {
   readonly #up: RankLink;
@@ -33,9 +33,9 @@ export class ChildRelay {
   readonly #downward: MessageWriter;
   #child: ProcessLink | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
-  /** The child has said something. */
+  /** The child has sent a message. */
   #answered = false;
-  /** How far it had read when that was last seen, and how often in a row it was seen there. */
+  /** How far it had read at the last look, and at how many looks in a row it had read no more. */
   #read: number | null = null;
   #looks = 0;
   #recalls = 0;
@@ -47,8 +47,8 @@ export class ChildRelay {
   #recallRead: number | null = null;
   #recallTimer: ReturnType<typeof setTimeout> | null = null;
   /**
-   * Looks whether the child begins what it was last sent; and how far it had read when it was found
-   * to begin nothing.
+   * Looks whether the child begins the calls it was last sent; and how far it had read when it was
+   * found to begin none.
    */
   #glance: ReturnType<typeof setTimeout> | null = null;
   #stood: number | null = null;
@@ -110,7 +110,7 @@ export class ChildRelay {
     this.#passDown(child, bytes, length, buffers);
   }
 
-  /** What came was passed on as it came. */
+  /** Messages were passed on as they came. */
   answer(): void {}
 
   /** It starts no calls. */
@@ -129,9 +129,7 @@ export class ChildRelay {
     this.#child?.disarm();
   }
 
-  /**
-   * Nobody wants to hear of the child any more, which was let go: it has a moment to end by itself.
-   */
+  /** The controller is done with the child, which was closed: it has a moment to end by itself. */
   end(): void {
     const child = this.#child;
     this.#leave();
@@ -143,9 +141,9 @@ export class ChildRelay {
     this.#child?.endWithin(CHILD_LINGER_MS);
   }
 
-  /** The rank has come to its end, though the pool has not let it go. */
+  /** The rank has come to its end, though the pool has not closed it. */
   leave(): void {
-    // Before the child hears of its end: from then on it has nothing begun.
+    // Read before the child learns of its end: from then on it has begun nothing.
     const currentTask = this.#currentTask;
     this.#child?.dismiss();
     this.#lose(PROGRAM_OVER, currentTask);
@@ -163,9 +161,7 @@ export class ChildRelay {
     return timer;
   }
 
-  /**
-   * A child that has not begun what it was sent, nor read on, is told of: another one may be idle.
-   */
+  /** Reports a child that has neither begun a call nor read on: another worker may be idle. */
   #lookAtStart(read: number | null): void {
     this.#glance = null;
     const child = this.#child;
@@ -173,7 +169,7 @@ export class ChildRelay {
     const { currentTask, unread, reading } = child;
     this.#stood = null;
     if (currentTask !== Activity.Idle || !unread || !this.#answered) return;
-    // What it has answered goes before what is said of it.
+    // Its answers go before a report about it.
     takeIn(child);
     if (reading === null || reading !== read || !child.isCaughtUp) {
       this.#glance = this.#glanceSoon(reading);
@@ -184,8 +180,8 @@ export class ChildRelay {
   }
 
   /**
-   * Passes on the recall that is due, unless the child still reads: of that it would begin nothing,
-   * and have to get it again.
+   * Forwards a pending recall once the child has read everything: a call that it is still receiving
+   * would be dropped and sent again.
    */
   #recall(child: ProcessLink): void {
     const message = this.#recallDue!;
@@ -198,19 +194,19 @@ export class ChildRelay {
     this.#recallDue = null;
     this.#recalls = child.recall();
     this.#passDown(child, message, message.length, []);
-    if (currentTask !== undefined) this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
+    if (currentTask !== undefined) this.#after(CERTAIN_MS, (child) => this.#reportHeld(child));
   }
 
-  /** Says what the child has begun, since it begins nothing more of what it was sent. */
-  #tellHeld(child: ProcessLink): void {
+  /** Reports which task the child has begun, since it begins no other that it was sent. */
+  #reportHeld(child: ProcessLink): void {
     const { currentTask } = child;
     takeIn(child);
     const isCertain = currentTask !== Activity.Idle || child.isCaughtUp;
     if (isCertain) this.#send(Kind.StillAt, currentTask!, this.#recalls);
-    else this.#after(CERTAIN_MS, (child) => this.#tellHeld(child));
+    else this.#after(CERTAIN_MS, (child) => this.#reportHeld(child));
   }
 
-  /** What is to be done next about a recall, unless there is another one by then, or no child. */
+  /** Goes on with a recall later, unless there is another one by then, or no child. */
   #after(ms: number, deed: (child: ProcessLink) => void): void {
     if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
     this.#recallTimer = setTimeout(() => {
@@ -226,10 +222,7 @@ export class ChildRelay {
     this.#up.send(this.#upward);
   }
 
-  /**
-   * The controller takes it that `task` (0: whatever it is) keeps the child. It may have gone on
-   * since.
-   */
+  /** The controller holds that `task` (0: any) keeps the child. It may have moved on since. */
   #kill(child: ProcessLink, task: number): void {
     const { currentTask } = child;
     const hasGoneOn =
@@ -243,9 +236,8 @@ export class ChildRelay {
   }
 
   /**
-   * What `liveness.ts` is for local workers: something that a task left behind keeps the child's
-   * thread. Whether the task that it told of last is over, it may have had no time to tell, and the
-   * controller knows.
+   * As `liveness.ts` for local workers: something that a task left behind may keep the child's
+   * thread. It may have had no time to report that its last task is over: the controller knows.
    */
   #look(): void {
     const child = this.#child;
@@ -266,7 +258,7 @@ export class ChildRelay {
     this.#up.send(message);
   }
 
-  /** What the child is at, as far as that is known. */
+  /** The child's report, as far as that is known. */
   get #currentTask(): number | null {
     return this.#child === null ? Activity.Idle : (this.#child.currentTask ?? null);
   }
@@ -274,7 +266,7 @@ export class ChildRelay {
   #lose(ending: ExitStatus, currentTask = this.#currentTask): void {
     const lost: LostChild = { ...ending, currentTask };
     sendFrame(this.#up, Kind.Lost, 0, lost);
-    // It may expect nothing, and so not look.
+    // The controller may expect nothing, and so not look.
     this.#up.ring();
     this.#child?.close();
     this.#leave();

@@ -15,19 +15,19 @@ import type { RankLink } from "../link/mpi/rank.ts";
 export interface RankHost {
   readonly hub: MpiHub;
   /**
-   * True while the rank waits in `open`: else its thread is the program's, and what comes is kept.
+   * True while the rank waits in `open`: else its thread is the program's, and messages are kept.
    */
   readonly isServing: boolean;
   /**
-   * True while it still waits, but only for what is left of pools that are over: it is about to go
+   * True while it still waits, but only for the remains of pools that are over: it is about to go
    * on.
    */
   readonly isParting: boolean;
-  /** µs for which a session, or a relay, says that it looks for messages before it sleeps. */
+  /** µs for which a session, or a relay, announces that it looks for messages before it sleeps. */
   readonly spinUs: { readonly session: number; readonly relay: number };
   /** Called with the controller when a pool has come to this rank. */
   onPool(controller: number): void;
-  /** Wakes the rank: a child has something to say, or has ended. */
+  /** Wakes the rank: a child has sent something, or has ended. */
   wake(): void;
 }
 
@@ -37,15 +37,15 @@ interface Message {
 }
 
 /**
- * What a rank does for one pool: it runs its session, or relays for that of a child where the pool
- * is isolated. The first message says which.
+ * A rank's part in one pool: it runs the session itself, or relays for a child's where the pool is
+ * isolated. The first message says which.
  */
 class PoolService {
   readonly link: RankLink;
   served: Session | ChildRelay | null = null;
   readonly #host: RankHost;
   readonly #services: PoolServices;
-  /** What came while the rank did not serve. */
+  /** Messages that came while the rank did not serve. */
   #kept: Message[] = [];
 
   constructor(
@@ -76,13 +76,13 @@ class PoolService {
     this.served?.answer();
   }
 
-  /** Ends it without a word. A child has a moment to end by itself. */
+  /** Ends it without a message. A child has a moment to end by itself. */
   end(): void {
     if (this.served === null) this.over();
     else this.served.end();
   }
 
-  /** This process is at its end: the controller is told. */
+  /** This process is at its end: the controller is sent that. */
   leave(): void {
     if (this.served === null) this.resume();
     else this.served.leave();
@@ -106,7 +106,7 @@ class PoolService {
       if (this.#services.isOver) this.#refuse(kind);
       else if (kind === Kind.Spawn) this.#relay(bytes, length);
       else if (kind === Kind.Open) this.#serve(bytes, length, buffers);
-      // What comes late for a child that is gone.
+      // A late message for a child that is gone.
       else this.over();
     }
   }
@@ -120,7 +120,7 @@ class PoolService {
     served.receive(bytes, length, buffers);
   }
 
-  /** Whoever opens a pool here comes too late. */
+  /** A controller that opens a pool here comes too late. */
   #refuse(kind: number): void {
     if (kind === Kind.Spawn) {
       sendFrame(this.link, Kind.Lost, 0, { ...PROGRAM_OVER, currentTask: Activity.Idle });
@@ -143,9 +143,9 @@ class PoolService {
   }
 }
 
-/** All that a rank does for pools, told apart by their controllers and tags. */
+/** A rank's part in all pools, which differ by their controllers and tags. */
 export class PoolServices {
-  /** For the pools that are isolated. */
+  /** Those of isolated pools. */
   readonly relays = new Set<ChildRelay>();
   readonly #host: RankHost;
   readonly #all = new Set<PoolService>();
@@ -155,10 +155,7 @@ export class PoolServices {
     this.#host = host;
   }
 
-  /**
-   * Makes the link for a message of a session that is new; null for what comes late for one that is
-   * over.
-   */
+  /** Makes the link for a message of a new session; null for a late message of one that is over. */
   accept(source: number, tag: number, session: number): RankLink | null {
     if (!isForWorker(source, this.#host.hub.mpi.rank, tag)) return null;
     this.#find(source, tag)?.end();
@@ -172,24 +169,24 @@ export class PoolServices {
     return this.#isOver;
   }
 
-  /** The same, from now on: controllers that still count on this rank are told. */
+  /** Ends all: controllers that still count on this rank are sent that. */
   leave(): void {
     this.#isOver = true;
     for (const service of [...this.#all]) service.leave();
   }
 
-  /** No controller wants anything more of this rank, nor to hear of it. */
+  /** No controller wants anything more of this rank, nor any message. */
   dismiss(): void {
     for (const service of [...this.#all]) service.end();
   }
 
-  /** One has come to its end. */
+  /** A service has come to its end. */
   forget(service: PoolService): void {
     this.#all.delete(service);
     if (service.served instanceof ChildRelay) this.relays.delete(service.served);
   }
 
-  /** A pool is over: whatever is left of it here ends. */
+  /** A pool is over: its remains here end. */
   end(source: number, { tag, before }: Released): void {
     const service = this.#ofPool(source, tag);
     if (service === undefined || service.link.session >= before) return;
@@ -203,7 +200,7 @@ export class PoolServices {
     return service?.served instanceof ChildRelay && service.link.session < before;
   }
 
-  /** The rank serves again: what was kept is taken in. */
+  /** The rank serves again: kept messages are handled. */
   resume(): void {
     for (const service of [...this.#all]) {
       this.#host.onPool(service.link.rank);
@@ -211,21 +208,21 @@ export class PoolServices {
     }
   }
 
-  /** True if whoever has opened a pool here can wake this rank. */
+  /** True if every controller with a pool here can wake this rank. */
   get areNear(): boolean {
     if (this.#all.size === 0) return false;
     for (const { link } of this.#all) if (!link.isNear) return false;
     return true;
   }
 
-  /** Whether something asynchronous runs, for which the event loop has to turn. */
+  /** Whether an asynchronous call runs, for which the event loop has to turn. */
   get waiting(): boolean {
     for (const { served } of this.#all)
       if (served instanceof Session && served.waiting) return true;
     return false;
   }
 
-  /** Takes in what the children say; true if anything came. */
+  /** Receives the children's messages; true if any came. */
   pollChildren(): boolean {
     let moved = false;
     for (const relay of this.relays) if (relay.poll()) moved = true;

@@ -17,15 +17,15 @@ import { prepareWatchdog } from "./watchdog.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
 
-/** ms for which answers are held back for company: by then the controller can send more calls. */
+/** ms for which answers are batched: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
 
 /** ms between two looks at the memory that is used, at least: one takes 3 µs. */
 const MEMORY_LOOK_MS = 0.5;
 
 /**
- * One pool, as its worker sees it: the mirror of `controller.ts`. Takes in what the controller
- * sends, calls one function at a time, and answers each call once.
+ * One pool, as its worker sees it: the mirror of `controller.ts`. Receives the controller's frames,
+ * calls one function at a time, and answers each call once.
  *
  *   Open → Ready     Function, Call → (Started) Result | Failure     Cancel     Close → Closed
  */
@@ -38,27 +38,24 @@ export class Session {
   #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace = { index: 0, rank: null };
-  /** Calls that wait are being started. */
+  /** Queued calls are being started. */
   #isContinuing = false;
-  /**
-   * How often this worker was recalled, and how often it had been when the message came that is
-   * being read.
-   */
+  /** How often this worker was recalled by now, and before the message that is being read. */
   #recalls = 0;
   #recallsBefore = 0;
   /**
-   * Calls of that message that were cancelled before it was read so far: by one of them, which took
-   * in messages.
+   * Calls of that message that were cancelled before it was read so far: an earlier one of them has
+   * received messages.
    */
   readonly #cancelled = new Set<number>();
   #closed = false;
-  /** Bytes resident past which this worker is to be replaced; Infinity once that was said. */
+  /** Resident bytes above which this worker is to be replaced; Infinity once that was sent. */
   #maxMemory = Infinity;
   #memoryLook = 0;
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
-   * the pool has let this worker go.
+   * the session is over.
    */
   constructor(session: number, spinUs: number, onClosed: () => void) {
     this.#answers = new Answers(session, () => this.#reportIdle());
@@ -76,7 +73,7 @@ export class Session {
     this.#answers.serve(link);
   }
 
-  /** A message of the controller's. What makes no sense is dropped; calls in it are answered. */
+  /** A message of the controller's. Senseless frames are dropped; calls in it are answered. */
   receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const outer = this.#recallsBefore;
     this.#recallsBefore = this.#recalls;
@@ -88,7 +85,7 @@ export class Session {
     }
   }
 
-  /** No more messages are there: the answers that were batched are sent. */
+  /** No more messages have come: the answers that were batched are sent. */
   answer(): void {
     this.#answers.flush();
   }
@@ -98,7 +95,7 @@ export class Session {
     this.#answers.send();
   }
 
-  /** What was sent has left: a call that has waited for that runs. */
+  /** All messages have left: a call that has waited for that runs. */
   onFlushed(): void {
     const flushed = this.#calls.takeFlushed();
     if (flushed !== null) this.#attempt(flushed.call.id, flushed.resume);
@@ -115,7 +112,7 @@ export class Session {
       case Kind.Forget:
         return this.#functions.forget(frame);
       case Kind.Call: {
-        // An earlier call of this message has taken in a Recall: this call is another worker's now.
+        // An earlier call of this message has received a Recall: this one is another worker's now.
         if (this.#recallsBefore !== this.#recalls) return;
         const { task, order, number, deadline, attempt } = frame;
         if (this.#cancelled.delete(task)) return this.#answers.drop(task);
@@ -149,7 +146,7 @@ export class Session {
 
   #define(frame: Frame): void {
     this.#functions.define(frame, this.#main, () => {
-      // A call that awaits is what this worker is at, whatever is loaded meanwhile.
+      // A call that awaits stays reported, whatever is loaded meanwhile.
       if (!this.#calls.isBusy) this.#link?.report(Activity.Loading);
     });
   }
@@ -158,7 +155,7 @@ export class Session {
     return !this.#calls.isBusy && !this.#functions.isLoading && this.#calls.queue.length === 0;
   }
 
-  /** Starts what waits, as far as it can be. */
+  /** Starts queued calls, as far as they can start. */
   #continue(): void {
     if (this.#isContinuing) return;
     this.#isContinuing = true;
@@ -180,7 +177,7 @@ export class Session {
     encoded: EncodedAt,
   ): void {
     // Reported until its answer is on its way: should this process end, be it by the arguments, it
-    // is known what it had begun. What was taken back meanwhile is another worker's.
+    // is known which task it had begun. A call that was recalled meanwhile is another worker's.
     if (this.#link?.report(task) === false) return;
     this.#answers.unanswered = task;
     try {
@@ -190,7 +187,7 @@ export class Session {
     }
   }
 
-  /** Does something about a call; should that fail, the call is answered with the failure. */
+  /** Goes on with a call; should that fail, the call is answered with the failure. */
   #attempt(task: number, deed: () => void): void {
     this.#answers.unanswered = task;
     try {
@@ -200,10 +197,7 @@ export class Session {
     }
   }
 
-  /**
-   * Something of this worker's own has failed, as where a task has changed what everything is made
-   * of.
-   */
+  /** bsync's own part has failed, as where a task has changed a builtin. */
   #fail(task: number, error: unknown): void {
     if (this.#answers.unanswered !== task) throw error;
     const begun = this.#calls.find(task);
@@ -243,7 +237,7 @@ export class Session {
     const start = performance.now();
     this.#calls.move(running, "called");
     const outcome = running.run(call, found, args, deadline, running);
-    // It has ended the process, which is as good as gone: what was reported stays.
+    // It has ended the process, which is as good as gone: its report stays.
     if (isLeaving()) return;
     if (outcome instanceof Pending) {
       this.#calls.move(running, "awaiting");
@@ -256,13 +250,13 @@ export class Session {
     const end = performance.now();
     this.#finish(running, end - start, outcome, deadline);
     if (end - this.#answers.flushedAt > FLUSH_MS) this.#answers.flush(end);
-    // What came during the call.
+    // Calls that came during this one.
     if (this.#calls.queue.length > 0) this.#continue();
   }
 
   /** An asynchronous call is over. */
   #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
-    // It was cancelled, and answered then.
+    // It was cancelled, and answered at that time.
     if (running.stage !== "awaiting" || isLeaving()) return;
     this.#calls.move(running, "over");
     this.#attempt(running.id, () =>
@@ -277,12 +271,12 @@ export class Session {
     this.#answers.answer(running.id, ms * 1000, outcome, timed);
     if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
     if (!outcome.isLate) return;
-    // What listens may take its time: the answer goes before.
+    // Listeners may take their time: the answer goes before.
     this.#answers.flush();
     running.abandon(outcome.value as TimeoutError);
   }
 
-  /** After a task: is there more memory in use than there may be? */
+  /** After a task: has this worker to be replaced, for the memory it uses? */
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
@@ -297,7 +291,7 @@ export class Session {
     const begun = this.#calls.find(task);
     const isBegun = begun?.stage === "flushing" || begun?.stage === "awaiting";
     if (waiting < 0 && !isBegun) {
-      // It has been answered; or lies behind the call that takes this in, or is that call.
+      // It has been answered; or lies behind the call that has received this, or is that call.
       if (this.#calls.hasCalled) this.#cancelled.add(task);
       return;
     }
@@ -307,14 +301,14 @@ export class Session {
     this.#answers.drop(task);
     if (isAwaiting) {
       this.#calls.move(begun!, "over");
-      // What listens may take its time: the answer goes before.
+      // Listeners may take their time: the answer goes before.
       this.#answers.flush();
       begun!.abandon();
     }
     this.#continue();
   }
 
-  /** All that was sent before, and is not begun, is taken back. What it runs it still answers. */
+  /** All earlier calls that have not begun are dropped. The running one is still answered. */
   #recall(recall: number): void {
     this.#recallsBefore = ++this.#recalls;
     this.#calls.queue.takeAll();
@@ -330,7 +324,7 @@ export class Session {
   }
 
   /**
-   * Its process has come to its end, though the pool has not let it go: what it has begun stays
+   * Its process has come to its end, though the pool has not closed it: the task it has begun stays
    * reported.
    */
   leave(): void {
@@ -339,7 +333,7 @@ export class Session {
     this.#end();
   }
 
-  /** The pool is over, and has not said goodbye. */
+  /** The pool is over, and has sent no `Close`. */
   end(): void {
     this.#end();
   }
@@ -355,13 +349,13 @@ export class Session {
     if (!this.#calls.isBusy) this.#link?.report(this.#idleAt);
   }
 
-  /** What it is at when it runs nothing. */
+  /** The report of a worker that runs no call. */
   get #idleAt(): number {
     return this.#functions.isLoading ? Activity.Loading : Activity.Idle;
   }
 }
 
-/** A copy: what was received lies in memory that will be used again. */
+/** A copy: received bytes lie in memory that will be used again. */
 function keep({ format, body, buffers }: Encoded): EncodedAt {
   const bytes = body.slice();
   return { format, bytes, start: 0, end: bytes.length, content: { format, body: bytes, buffers } };

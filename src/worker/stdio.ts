@@ -1,8 +1,8 @@
 /**
- * `process.stdout` and `process.stderr` of a worker process. Bun's own keep what a pipe has no room
- * for in memory, where an end of the process loses it, and write it in pieces, between which other
- * workers of the pipe write theirs. Here a write has been done when it returns, as console.log's
- * has: whatever becomes of the process.
+ * `process.stdout` and `process.stderr` of a worker process. Bun's own keep in memory the bytes
+ * that a pipe has no room for, where an end of the process loses them, and write them in pieces,
+ * between which other workers of the pipe write theirs. Here a write is complete when it returns,
+ * as console.log's is, even if the process ends then.
  */
 import { own, performance } from "../os/natives.ts";
 import {
@@ -17,10 +17,10 @@ import { sayHeld, tellUnread } from "../os/output.ts";
 import { procOf } from "../os/proc.ts";
 import { WRITING_MS } from "../os/waits.ts";
 
-/** What the kernel writes to a pipe in one piece (pipe(7)). */
+/** Bytes that the kernel writes to a pipe in one piece (pipe(7)). */
 const PIPE_BYTES = 4096;
 
-/** ms between two tries to write to a pipe that has no room: they grow up to that. */
+/** ms between two tries to write to a pipe that has no room: they grow up to this. */
 const LONGEST_NAP_MS = 10;
 
 const NEWLINE = 0x0a;
@@ -30,9 +30,9 @@ type Done = (error?: Error | null) => void;
 /** A standard output, or error, of this process. */
 class Output {
   readonly #number: number;
-  /** Another one for the same, if that can be. */
+  /** Another descriptor for the same pipe, if there can be one. */
   readonly #fd: number;
-  /** Its reader has taken in nothing for longer than anybody waits for it. */
+  /** Its reader has read nothing for `WRITING_MS`. */
   #isStopped = false;
 
   constructor(fd: number) {
@@ -42,7 +42,7 @@ class Output {
 
   /**
    * Writes all, in pieces of whole lines where they are short enough for that, and waits for the
-   * reader. What one that has stopped does not take in is dropped.
+   * reader. Bytes that a reader who has stopped does not take are dropped.
    */
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
@@ -94,9 +94,9 @@ class Output {
 }
 
 /**
- * A descriptor for the same pipe that does not hold its writer. It is opened anew: the flag of a
- * descriptor that is inherited is that of all who share it, and programs that tasks start expect to
- * be held.
+ * A descriptor for the same pipe that does not block its writer. It is opened anew: the flag of an
+ * inherited descriptor is shared with all its holders, and programs that tasks start expect to be
+ * blocked.
  */
 function unheld(fd: number): number {
   const folder = procOf(process.pid);
@@ -117,7 +117,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Uint8Array | null {
   return chunk instanceof Uint8Array ? chunk : null;
 }
 
-/** A stream as Bun makes it, but for what it does with a write. */
+/** A stream as Bun makes it, except for its `write`. */
 function makeStream(fd: number): WriteStream {
   const stream = createWriteStream("", { fd, autoClose: false });
   const original = stream.write;
@@ -125,7 +125,7 @@ function makeStream(fd: number): WriteStream {
   const write = (chunk: unknown, second?: unknown, third?: unknown): boolean => {
     const done = (typeof second === "function" ? second : third) as Done | undefined;
     const bytes = stream.destroyed || stream.writableEnded ? null : bytesOf(chunk, second);
-    // What is wrong with it the stream says in its own words.
+    // The stream itself reports a wrong chunk, in its own words.
     if (bytes === null) return Reflect.apply(original, stream, [chunk, second, third]);
     try {
       output.write(bytes);
@@ -140,7 +140,7 @@ function makeStream(fd: number): WriteStream {
   return Object.assign(stream, { write, fd, _isStdio: true });
 }
 
-/** From now on, and where it is no terminal: to that Bun writes at once. */
+/** Replaces both from now on, where they are no terminal: to that Bun writes at once. */
 export function writeAtOnce(): void {
   define("stdout", 1);
   define("stderr", 2);
@@ -152,7 +152,7 @@ function isTerminal(fd: number): boolean {
   } catch {
     return false; // It is closed.
   }
-  // It brings along streams and sockets, a tenth of a worker's start; few need it.
+  // It loads streams and sockets, a tenth of a worker's start; few need it.
   const { isatty } = require("node:tty") as typeof import("node:tty");
   return isatty(fd);
 }
@@ -160,7 +160,7 @@ function isTerminal(fd: number): boolean {
 function define(name: "stdout" | "stderr", fd: number): void {
   if (isTerminal(fd)) return;
   let stream: WriteStream | null = null;
-  // To be assigned to keeps Bun from making its own, which would change the descriptor for all that
+  // An assignment keeps Bun from making its own, which would change the descriptor for all that
   // share it.
   Reflect.set(process, name, null);
   Object.defineProperty(process, name, {

@@ -1,6 +1,4 @@
-/**
- * What is told on stderr of an error on a worker that nobody has caught: who, in which task, where.
- */
+/** Reports uncaught errors of a worker on stderr: who, in which task, where. */
 import { writeSync } from "node:fs";
 import { INLINE } from "../function/paths.ts";
 import { isLeave } from "../os/output.ts";
@@ -21,34 +19,31 @@ interface Stray {
   readonly error: unknown;
 }
 
-/** Those that wait for the lines of an inline function, and what came after them. */
-const untold: Stray[] = [];
+/** Errors that wait for the lines of an inline function, and those that came after them. */
+const waiting: Stray[] = [];
 
-/**
- * Tells of an error: at once, unless it has to be found first where the lines of an inline function
- * stand.
- */
+/** Reports an error: at once, unless the lines of an inline function have to be found first. */
 export function tellStray(error: unknown): void {
   if (isStop(error) || isLeave(error)) return;
   const stray = { head: `bsync: ${whoAmI()}: an error that nobody caught${whence()}`, error };
-  if (untold.length === 0 && inlinesIn(error).length === 0) return tell(stray);
-  if (untold.push(stray) > 1) return;
-  listenUnseen("exit", tellAll);
+  if (waiting.length === 0 && inlinesIn(error).length === 0) return report(stray);
+  if (waiting.push(stray) > 1) return;
+  listenUnseen("exit", reportAll);
   void findAllLines();
 }
 
 async function findAllLines(): Promise<void> {
-  for (let next = untold[0]; next !== undefined; next = untold[0]) {
+  for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
     for (const id of inlinesIn(next.error)) await functions()?.lines.findLines(id);
-    // It may have been told meanwhile, at the end of the process.
-    if (untold.shift() !== undefined) tell(next);
+    // It may have been reported meanwhile, at the end of the process.
+    if (waiting.shift() !== undefined) report(next);
   }
-  endUnseen("exit", tellAll);
+  endUnseen("exit", reportAll);
 }
 
-/** The process ends: with lines as they are. */
-function tellAll(): void {
-  for (const stray of untold.splice(0)) tell(stray);
+/** The process ends: reports all, with lines as they are. */
+function reportAll(): void {
+  for (const stray of waiting.splice(0)) report(stray);
 }
 
 /** Numbers of the inline functions in its stack whose lines are to be found yet. */
@@ -67,12 +62,12 @@ function inlinesIn(error: unknown): number[] {
 
 const INLINE_PLACE = RegExp(`${INLINE.replace("?", "\\?")}(\\d+):`, "g");
 
-function tell({ head, error }: Stray): void {
+function report({ head, error }: Stray): void {
   const text = `${head}: ${textOf(error)}\n`;
   try {
     process.stderr.write(text);
   } catch {
-    // Whatever a task has made of that stream.
+    // A task may have changed that stream.
     writeSync(2, text);
   }
 }
@@ -82,7 +77,7 @@ export function whoAmI(): string {
   return `${call === undefined ? "a worker" : `worker ${call.worker}`} (${role})`;
 }
 
-/** What is known of the task that it comes from: of a rejection the engine does not say. */
+/** The task that it comes from, as far as is known: of a rejection the engine does not say. */
 export function whence(): string {
   const own = currentCall();
   if (own !== null) return `, in what ${own.label} has begun`;

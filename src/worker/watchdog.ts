@@ -26,9 +26,9 @@ import { exitProcess } from "../os/processes.ts";
 import { timerDelay } from "../os/timers.ts";
 
 /**
- * ms after which the thread strikes a second time, and twice as long after that a third. One is
- * lost where what it hits was called by a native function that takes it for an error of its own, as
- * a listener of an `EventTarget` is.
+ * ms after which the thread strikes a second time, and twice as long after that a third. A strike
+ * is lost if it hits code called by a native function that takes it for an error of its own, as a
+ * listener of an `EventTarget` is.
  */
 const AGAIN_MS = 20;
 
@@ -44,7 +44,7 @@ const SLOT = `bsync.call.${process.pid}.${performance.now()}`;
 let pending: (() => void) | null = null;
 let script: Script | null = null;
 
-/** What this process ends with, once it has come to that. */
+/** The exit code of this process, once it ends. */
 let exitCode: number | null = null;
 
 /** Undefined before it is needed; null where there can be none. */
@@ -53,7 +53,7 @@ let thread: Memory | null | undefined;
 /** How a deed was interrupted: by its time, or by a SIGINT that somebody else has sent. */
 export type Interruption = "time" | "signal";
 
-/** To be called before a call's time begins: what it takes to watch it is made. */
+/** To be called before a call's time begins: makes the thread, if it is needed. */
 export function prepareWatchdog(): void {
   if (!isOccupied() || thread !== undefined) return;
   prepareWhole();
@@ -61,8 +61,8 @@ export function prepareWatchdog(): void {
 }
 
 /**
- * Calls `deed`, which throws nothing, and tells `clock` when its time is over: before anything
- * counts it, so that nothing is interrupted earlier. Null when it has come to its end.
+ * Calls `deed`, which throws nothing, and sets the `dueAt` of `clock`: before any timer counts it,
+ * so that nothing is interrupted earlier. Null when it has come to its end.
  */
 export function runWithin(
   timeout: number,
@@ -98,8 +98,7 @@ export function runWithin(
     const isOurs =
       shared === null || (Atomics.load(shared.words, Word.State) & 3) === State.Striking;
     if (shared !== null && !course.hasEnded && stopStrikes()) absorb();
-    // It was at its end, and what ends with it was cut off: once more, where nothing is
-    // interrupted.
+    // The process was at its end, and its end was cut off: once more, where nothing is interrupted.
     if (exitCode !== null) exitProcess(exitCode);
     if (!course.hasEnded) return isOurs ? "time" : "signal";
   } finally {
@@ -151,7 +150,7 @@ function absorb(): void {
   }
 }
 
-/** A text, for that is what there is of this file in a bundled program. */
+/** A text, since a bundled program does not have this file. */
 const STRIKER = `
   const { workerData } = require("node:worker_threads");
   const words = new Int32Array(workerData);

@@ -37,10 +37,12 @@ describe("what is drawn", () => {
     for (const kind of [{ isolated: true }, { mixed: true }] as const) {
       test(`${mode}, ${JSON.stringify(kind)}: each second run`, () => {
         const counts = draws.map((draw) => casesFor({ mode, ranks: 3, ...kind }, draw).length);
-        const [first, second] = counts;
-        expect(counts).toEqual(draws.map((_, i) => (i % 2 === 0 ? first! : second!)));
-        expect(Math.min(first!, second!)).toBe(0);
-        expect(Math.max(first!, second!)).toBeGreaterThan(30);
+        // Halves of an odd number differ by one.
+        const isPlayed = counts.map((count) => count > 0);
+        expect(isPlayed).toEqual(draws.map((_, i) => isPlayed[i % 2]!));
+        const [first = 0, second = 0] = counts;
+        expect(Math.min(first, second)).toBe(0);
+        expect(Math.max(first, second)).toBeGreaterThan(30);
       });
     }
 

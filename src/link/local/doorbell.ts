@@ -1,9 +1,9 @@
 import { writeSync } from "node:fs";
 
 /**
- * What wakes a sleeping process: a socket between two, and a byte that is written to it at once. (A
- * message of Bun's IPC would be written when the event loop next polls, which may be after a long
- * spin.) A round trip of two doorbells takes some 30 µs.
+ * Wakes a sleeping process: a byte is written at once to a socket between the two. (A message of
+ * Bun's IPC would be written when the event loop next polls, which may be after a long spin.) A
+ * round trip of two doorbells takes some 30 µs.
  */
 export class Doorbell {
   readonly #fd: number;
@@ -12,13 +12,13 @@ export class Doorbell {
 
   /**
    * `fd` is this process's end of a socket pair; `onRing` is called after one or more rings,
-   * `onToll` when the other side has come to its end.
+   * `onLastRing` when the other side has come to its end.
    */
-  constructor(fd: number, onRing: () => void, onToll: () => void = () => {}) {
+  constructor(fd: number, onRing: () => void, onLastRing: () => void = () => {}) {
     this.#fd = fd;
     const socket = {
-      data: (_: Bun.Socket, strokes: Uint8Array) => {
-        if (strokes.includes(LAST_RING[0]!)) onToll();
+      data: (_: Bun.Socket, bytes: Uint8Array) => {
+        if (bytes.includes(LAST_RING[0]!)) onLastRing();
         else onRing();
       },
       open: () => {},
@@ -34,7 +34,7 @@ export class Doorbell {
       socket.unref();
       if (this.#closed) socket.terminate();
     };
-    // The other side may be gone by now: whoever watches the process knows.
+    // The other side may be gone by now: the watcher of the process reports that.
     void connect({ fd, socket }).then(opened, () => {
       this.#closed = true;
     });
@@ -45,17 +45,17 @@ export class Doorbell {
     this.#write(RING);
   }
 
-  /** Tells the other side that this one has come to its end, where no event loop turns any more. */
+  /** Lets the other side know of this one's end, where no event loop turns any more. */
   ringLast(): void {
     this.#write(LAST_RING);
   }
 
-  #write(stroke: Uint8Array): void {
+  #write(bytes: Uint8Array): void {
     if (this.#closed) return;
     try {
-      writeSync(this.#fd, stroke);
+      writeSync(this.#fd, bytes);
     } catch {
-      // It is full, or the other side is gone: then whoever watches the process knows.
+      // It is full, or the other side is gone: the watcher of the process reports that.
     }
   }
 

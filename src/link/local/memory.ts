@@ -29,7 +29,7 @@ export interface SharedMemory {
   readonly memory: Uint8Array;
 }
 
-/** There is none to be had: what each folder says, and what to do about it. */
+/** No shared memory can be had: the error of each folder, and its cure. */
 export class NoMemoryError extends Error {
   readonly cure: string;
 
@@ -43,8 +43,8 @@ export class NoMemoryError extends Error {
 }
 
 /**
- * Makes `bytes` bytes of it, all zero, wherever there is room; throws a `NoMemoryError` where there
- * is none. `tail` is to be read from the descriptor: it lies behind the memory.
+ * Makes `bytes` bytes of shared memory, all zero, wherever there is room; throws a `NoMemoryError`
+ * where there is none. `tail` is to be read from the descriptor: it lies behind the memory.
  */
 export function createMemory(bytes: number, tail?: Uint8Array): SharedMemory {
   const refusals: string[] = [];
@@ -60,7 +60,7 @@ export function createMemory(bytes: number, tail?: Uint8Array): SharedMemory {
   throw new NoMemoryError(bytes, refusals);
 }
 
-/** The same in one folder; throws what the system says. */
+/** The same in one folder; throws the system's error. */
 export function createMemoryIn(folder: string, bytes: number, tail?: Uint8Array): SharedMemory {
   const fd = openNameless(folder);
   try {

@@ -45,19 +45,16 @@ export interface ProcessOptions {
 const alive = new Set<ProcessLink>();
 let watching = false;
 
-/** ms between two looks at whether they have gone. */
+/** ms between two looks whether the workers have ended. */
 const SEE_OFF_MS = 2;
 
 /**
- * ms in which one that runs a task hears that the program is over, unless the task holds its
+ * ms in which a worker that runs a task learns that the program is over, unless the task holds its
  * thread.
  */
 const HEARS_MS = 100;
 
-/**
- * Workers go with the program, whatever they are doing, but for what they have written and nobody
- * has read yet.
- */
+/** Workers end with the program, whatever they are doing, once their output has been read. */
 function endAtExit(link: ProcessLink): void {
   alive.add(link);
   if (watching) return;
@@ -78,7 +75,7 @@ function endAll(): void {
 /**
  * A link to a process on this machine, started here: the same Bun, with bsync's own entry as its
  * script (in a bundled program, where no such file is, with the program itself). Messages go
- * through shared memory. Bun's IPC channel carries none: it tells either side when the other is
+ * through shared memory. Bun's IPC channel carries none: it shows either side when the other is
  * gone.
  */
 export class ProcessLink implements ControllerEnd {
@@ -86,17 +83,17 @@ export class ProcessLink implements ControllerEnd {
   readonly #process: Bun.Subprocess;
   readonly #channel: SharedLink;
   readonly #doorbell: Doorbell;
-  /** Open as long as the worker may live: the system ends it when this end is closed. */
+  /** Open as long as the worker may live: the system ends the worker when this end is closed. */
   #life: number | null = null;
   #owner: LinkOwner;
   #gone = false;
-  /** Kills a process that was let go and does not end. */
+  /** Kills a process that was closed and does not end. */
   #lastResort: ReturnType<typeof setInterval> | null = null;
-  /** When it is killed that was let go, unless it writes. */
+  /** When it is killed after it was closed, unless it writes. */
   #lateAt = Infinity;
-  /** When it is killed if it has not heard that it is to go. */
+  /** When it is killed if it has not seen that it has to end. */
   #deafAt = Infinity;
-  /** From then on. */
+  /** Its output from the close on. */
   #writing: Writing | null = null;
   readonly #heldWrite: HeldWrite;
 
@@ -128,7 +125,7 @@ export class ProcessLink implements ControllerEnd {
       this.#life = this.#process.stdio[LIFE_FD] as number;
       this.#channel = new SharedLink(memory, 0, handOver, () => doorbell.ring(), onBacklog);
     } catch (error) {
-      // Nobody will ever have this link.
+      // No caller will ever have this link.
       this.#gone = true;
       child?.kill("SIGKILL");
       throw error;
@@ -192,13 +189,13 @@ export class ProcessLink implements ControllerEnd {
   }
 
   kill(): void {
-    // The number of one that is gone may be another one's by now.
+    // The pid of a process that is gone may be another one's by now.
     if (this.#gone) return;
     this.#process.kill("SIGKILL");
     killGroup(this.#process.pid);
   }
 
-  /** It has so many ms to end, unless what its tasks have written before is still on its way. */
+  /** It has so many ms to end, unless earlier output of its tasks is still on its way. */
   endWithin(ms: number): void {
     if (this.#gone || this.#lastResort !== null) return;
     this.#lateAt = performance.now() + ms;
@@ -210,13 +207,13 @@ export class ProcessLink implements ControllerEnd {
     this.#lastResort.unref();
   }
 
-  /** Whether it cannot go on just now, since it writes: not, if it is a loop that does. */
+  /** Whether a write keeps it from going on just now; not, if a loop writes. */
   get isHeldByWrite(): boolean {
     return !this.#gone && this.#heldWrite.goesOn;
   }
 
   /**
-   * This process has come to its end: it is to end, too, once what its tasks have written has left.
+   * This process has come to its end: the worker is to end, too, once its tasks' output has left.
    */
   dismiss(): void {
     if (this.#gone || this.#lateAt !== Infinity) return;
@@ -228,7 +225,7 @@ export class ProcessLink implements ControllerEnd {
     else this.#process.disconnect();
   }
 
-  /** Whether it has ended, without the event loop, which would tell; one that is late is killed. */
+  /** Whether it has ended, found without the event loop; a process that is late is killed. */
   isOver(): boolean {
     if (this.#gone) return true;
     if (endOf(this.#process.pid) === null && this.#mayStay(performance.now())) return false;
@@ -252,8 +249,8 @@ export class ProcessLink implements ControllerEnd {
   }
 
   /**
-   * Looks whether the process is still there, for callers that block the event loop, which would
-   * tell. What it said before it went is taken in first.
+   * Looks whether the process is still there, for callers that block the event loop. Its last
+   * messages are received first.
    */
   checkAlive(): void {
     if (this.#gone) return;
@@ -274,12 +271,12 @@ export class ProcessLink implements ControllerEnd {
       stdio: ["ignore", "inherit", "inherit", "pipe", memory, "pipe"],
       argv0: process.argv0,
       serialization: "advanced",
-      // A session and a group of its own: a Ctrl-C at the terminal is for the parent to understand.
+      // A session and a group of its own: a Ctrl-C at the terminal is for the parent to handle.
       detached: true,
-      // Nothing is said on it: that it is there tells the worker when this process is gone.
+      // It carries nothing: its end shows the worker that this process is gone.
       ipc: () => {},
       onExit: (_, exitCode) => {
-        // What it said before it went counts.
+        // Its last messages count.
         if (!this.#gone) while (this.#channel.poll());
         this.#lose(ending(exitCode, this.#process.signalCode));
       },
@@ -298,7 +295,7 @@ export class ProcessLink implements ControllerEnd {
     if (this.#lastResort !== null) clearInterval(this.#lastResort);
     if (this.#gone) return;
     this.#gone = true;
-    // What its tasks have started would hold what it has inherited, a launcher's pipes among that.
+    // Programs that its tasks have started would hold open inherited files, as a launcher's pipes.
     killGroup(this.#process.pid);
     this.#doorbell.close();
     this.#owner.onLost(ending);
@@ -316,8 +313,8 @@ const SIGNAL_NAMES = new Map(
 const STATUS_FIELD = 52 - 3;
 
 /**
- * How a child of this process has ended that was not waited for, as /proc/pid/stat tells of it;
- * null if it runs. The status is that of wait(2): exit code << 8, or the signal.
+ * The exit status of a child that was not waited for, from /proc/pid/stat; null if it runs. The
+ * status is that of wait(2): exit code << 8, or the signal.
  */
 function endOf(pid: number): ExitStatus | null {
   const fields = statOf(pid);
@@ -328,7 +325,7 @@ function endOf(pid: number): ExitStatus | null {
   return signal === undefined ? ending((status >> 8) & 0xff, null) : ending(null, signal);
 }
 
-/** Whether there is such a process, for where nothing else tells. */
+/** Whether there is such a process, where /proc does not show it. */
 function isThere(pid: number): boolean {
   try {
     return own.kill(pid, 0);
@@ -354,7 +351,7 @@ function startFor({ cwd, servedRank }: ProcessOptions): Uint8Array {
   });
 }
 
-/** The folder that a worker's tasks find themselves in; null: the one it is started in. */
+/** The working folder of a worker's tasks; null for the one it is started in. */
 function folderFor(cwd: string | undefined): string | null {
   if (cwd === undefined) return currentFolder() ?? null;
   const folder = resolve(cwd);
@@ -364,7 +361,7 @@ function folderFor(cwd: string | undefined): string | null {
 
 /** Whether this process is a rank among others, or works for one. */
 function isInJob(): boolean {
-  // Some launchers do not tell how many there are.
+  // Some launchers do not pass the number of ranks.
   const { size = 1 } = launcherHere() ?? {};
   return size !== 1 || worksInJob() || servedRank() !== null;
 }

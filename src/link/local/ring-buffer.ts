@@ -3,7 +3,7 @@ import { TaskWord } from "../task-word.ts";
 import { malformed } from "../../wire/layout.ts";
 
 /**
- * A ring of records in shared memory: one process writes, one other reads, neither waits.
+ * A ring buffer of records in shared memory: one process writes, one other reads, neither waits.
  *
  *   u32 written │ u32 read │ u32 reader asleep │ u32 writer waits │ task word │ records …
  *   (each on a cache line of its own)
@@ -30,7 +30,7 @@ const RECORD_HEADER = 8;
 /** One end of a ring. `memory` is its header and a number of bytes that is a power of two. */
 export class RingBuffer {
   readonly capacity: number;
-  /** What the writer is at. */
+  /** The reports of the writer. */
   readonly taskWord: TaskWord;
   readonly #header: Int32Array;
   readonly #words: Uint32Array;
@@ -52,8 +52,8 @@ export class RingBuffer {
   }
 
   /**
-   * Writes one record; false if there is no room for it now. Throws a `BsyncError` where the reader
-   * cannot be.
+   * Writes one record; false if there is no room for it now. Throws a `BsyncError` if the position
+   * of the reader is impossible.
    */
   write(kind: number, bytes: Uint8Array, start: number, length: number): boolean {
     const written = this.#own;
@@ -95,10 +95,10 @@ export class RingBuffer {
 
   /**
    * Hands over the next record where it lies, good until `take` returns; false if there is none.
-   * Throws a `BsyncError` for one that cannot be.
+   * Throws a `BsyncError` if the record is impossible.
    */
   read(take: (kind: number, bytes: Uint8Array, start: number, length: number) => void): boolean {
-    // A gap comes once in a lap: whoever writes one after the other does not keep the reader here.
+    // A gap comes once in a lap: a side that writes gap after gap does not keep the reader here.
     for (let gaps = 0; gaps < 2; gaps++) {
       const read = this.#own;
       if (read === this.#seen) {

@@ -8,11 +8,11 @@ import type { MessageWriter } from "../../wire/writer.ts";
 
 /**
  * A link through memory that two processes of one machine share: a ring each way. Buffers that
- * follow a message go through the same ring, in pieces. What finds no room waits here, in order.
+ * follow a message go through the same ring, in pieces. Records without room wait here, in order.
  *
- * A side that has nothing to do says so in the memory, looks once more, and sleeps; whoever writes
- * and finds the other side asleep rings its doorbell. Both are sequentially consistent, so that
- * either the sleeper's last look finds what was written, or the writer finds it asleep.
+ * A side that has nothing to do says so in the memory, looks once more, and sleeps; a writer that
+ * finds the other side asleep rings its doorbell. Both are sequentially consistent, so that either
+ * the sleeper's last look finds what was written, or the writer finds it asleep.
  */
 
 /** Bytes of a ring: some messages of full length, and little enough to stay in a core's cache. */
@@ -35,7 +35,7 @@ interface OutgoingMessage {
   done: number;
 }
 
-/** What takes the place of memory that is gone. */
+/** Sent in the place of memory that is gone. */
 const ZEROS = new Uint8Array(PIECE_BYTES);
 
 /** A message whose buffers are on their way. */
@@ -59,28 +59,28 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
   readonly #outbox: OutgoingMessage[] = [];
   #incoming: IncomingMessage | null = null;
   #closed = false;
-  /** What is wrong with the memory, found while writing; whoever polls is told of it. */
+  /** An error in the memory, found while writing; the next poll reports it. */
   #broken: BsyncError | null = null;
   /**
-   * What is being sent though its memory is gone: of which the owner is to be told, and the last
-   * one.
+   * Buffers that are being sent though their memory is gone: the one to be reported to the owner,
+   * and the last one.
    */
   #torn: OutgoingMessage | null = null;
   #lastTorn: OutgoingMessage | null = null;
-  /** To be told once nothing is left here. */
-  #nothingNext = false;
+  /** The worker is idle, to be reported once the outbox is empty. */
+  #idleNext = false;
   /** The owner waits for all of the outbox to leave. */
   #holds = false;
 
   /**
-   * `side` 0 is the controller's, 1 the worker's. `ringBell` wakes the other one; `onBacklog` is
-   * called when something had to be left for later: this side has to be awake then.
+   * `side` 0 is the controller's, 1 the worker's. `ringDoorbell` wakes the other one; `onBacklog`
+   * is called when something had to be left for later: this side has to be awake then.
    */
   constructor(
     memory: Uint8Array,
     side: 0 | 1,
     owner: LinkOwner,
-    ringBell: () => void,
+    ringDoorbell: () => void,
     onBacklog: () => void,
   ) {
     const half = memory.length / 2;
@@ -91,7 +91,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     this.#out = rings[side];
     this.#in = rings[side === 0 ? 1 : 0];
     this.#owner = owner;
-    this.#ringDoorbell = ringBell;
+    this.#ringDoorbell = ringDoorbell;
     this.#onBacklog = onBacklog;
   }
 
@@ -113,7 +113,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     this.#outbox.push({ kind, bytes, size: bytes.length, done: 0 });
   }
 
-  /** One that wakes and finds nothing sleeps again at once: it is woken when something is there. */
+  /** Needless: a side that wakes early finds nothing, and a record wakes it anyway. */
   prewake(): void {}
 
   poll(): boolean {
@@ -157,9 +157,9 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
   }
 
   report(at: number): boolean {
-    // Not before its answer is in the ring: should this process end now, it was begun and is lost.
-    this.#nothingNext = at === Activity.Idle && this.#outbox.length > 0;
-    return this.#nothingNext || this.#out.taskWord.report(at);
+    // Not before its answer is in the ring: should this process end now, the task is lost with it.
+    this.#idleNext = at === Activity.Idle && this.#outbox.length > 0;
+    return this.#idleNext || this.#out.taskWord.report(at);
   }
 
   resume(recall: number): void {
@@ -182,12 +182,12 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     return this.#in.position;
   }
 
-  /** Whether there is something that the other side has not read. */
+  /** Whether there is anything that the other side has not read. */
   get unread(): boolean {
     return this.#outbox.length > 0 || !this.#out.drained;
   }
 
-  /** Whether all is taken in that the other side has written until now. */
+  /** Whether all was read that the other side has written until now. */
   get isCaughtUp(): boolean {
     return !this.#in.readable && this.#incoming === null;
   }
@@ -208,7 +208,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
   arm(): boolean {
     this.#in.sleep(true);
     if (this.#outbox.length > 0) this.#out.wait(true);
-    // What was held may go when nothing is left here, and only a poll tells it so.
+    // A held call may go on once the outbox is empty, and only a poll resumes it.
     const moved = this.#outbox.length > 0 ? this.#push() : this.#holds;
     if (!moved && !this.#in.readable && this.#broken === null) return true;
     this.disarm();
@@ -220,7 +220,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     this.#in.sleep(false);
   }
 
-  /** Writes what waits, as far as there is room; true if anything was. */
+  /** Writes records that wait, as far as there is room; true if any were written. */
   #push(): boolean {
     let moved = false;
     for (let next = this.#outbox[0]; next !== undefined; next = this.#outbox[0]) {
@@ -238,11 +238,11 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
       if (next.done === next.size) this.#outbox.shift();
     }
     if (moved && this.#out.takeAsleep()) this.#ringDoorbell();
-    if (this.#nothingNext && this.#outbox.length === 0) this.report(Activity.Idle);
+    if (this.#idleNext && this.#outbox.length === 0) this.report(Activity.Idle);
     return moved;
   }
 
-  /** Memory is gone; false while the owner was not told of it, which a poll does. */
+  /** Its memory is gone; false until a poll has reported that to the owner. */
   #tear(next: OutgoingMessage): boolean {
     if (this.#lastTorn === next) return this.#torn === null;
     this.#lastTorn = next;
@@ -267,7 +267,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     }
   }
 
-  /** To tell of it at once would call back whoever is about to send. */
+  /** Not reported at once: that would call back a caller that is about to send. */
   #break(error: unknown): false {
     if (!isMalformed(error)) throw error;
     this.#broken = error;
@@ -318,7 +318,7 @@ export class SharedLink implements WorkerEnd, ControllerEnd {
     this.#owner.onLost({
       exitCode: null,
       signal: null,
-      text: `sent what no worker sends (${what})`,
+      text: `sent a malformed message (${what})`,
     });
   }
 }

@@ -4,15 +4,13 @@ import { allocate } from "../../wire/reader.ts";
 /** Receives of one message's buffers that are posted at once; MPI looks through them one by one. */
 const RECEIVES = 64;
 
-/** A message whose buffers are on their way, or that came after such a one. */
+/** A message whose buffers are on their way, or that came after such a message. */
 interface Arrival {
   readonly bytes: Uint8Array;
   readonly buffers: Uint8Array[];
-  /** Of receives that are posted, the last one first. */
+  /** Requests of posted receives, the last one first. */
   readonly requests: number[];
-  /**
-   * Pieces that no receive was posted for: they are received when they show, the last one first.
-   */
+  /** Pieces without a posted receive: they are received when they show, the last one first. */
   readonly later: Uint8Array[];
 }
 
@@ -25,7 +23,7 @@ interface Source {
   readonly tag: number;
 }
 
-/** The messages of one link that are on their way in, in their order, each with its buffers. */
+/** Incoming messages of one link, in their order, each with its buffers. */
 export class Arrivals {
   readonly #queue: Arrival[] = [];
   readonly #source: Source;
@@ -49,7 +47,7 @@ export class Arrivals {
     const requests: number[] = [];
     const later: Uint8Array[] = [];
     const { chunkBytes } = this.#source;
-    // All of them before the first receive: if there is no memory, none is left open.
+    // Allocated before the first receive: if there is no memory, no receive is left open.
     const buffers = sizes.map((size) => allocate(size));
     for (const buffer of buffers) {
       for (let at = 0; at < buffer.length; at += chunkBytes) {
@@ -62,9 +60,8 @@ export class Arrivals {
   }
 
   /**
-   * A message that no posted receive took, while pieces of a buffer are due without one: it is the
-   * next of them, for messages do not overtake. A `large` one lies at its sender still. False if
-   * none is due.
+   * A message that no posted receive took, while pieces without one are due: it is the next of
+   * them, for messages do not overtake. A `large` one is still at its sender. False if none is due.
    */
   takePiece(memory: Uint8Array, length: number, large: boolean): boolean {
     const arrival = this.#queue.find(({ later }) => later.length > 0);

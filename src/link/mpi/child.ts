@@ -12,25 +12,25 @@ import type { RankLink } from "./rank.ts";
 
 /**
  * A link to the child of a rank, by way of that rank (`worker/relay.ts` is its counterpart there).
- * Each child has a session of its own: what is still on its way from or to an earlier one is
- * dropped at either end, as what belongs to an earlier pool is.
+ * Each child has a session of its own: messages still on their way from or to an earlier one are
+ * dropped at either end, as those of an earlier pool are.
  */
 export class ChildLink implements ControllerEnd {
   readonly rank: number;
   readonly session: number;
   readonly reading = null;
-  /** Its rank sees it. */
+  /** Its rank sees its reports. */
   readonly isSeen = true;
   readonly #link: RankLink;
   readonly #owner: LinkOwner;
   #pid = 0;
   #currentTask: number | undefined;
   #recalls = 0;
-  /** Messages that came although the child did not get on. */
+  /** Messages that came without progress of the child. */
   #withoutProgress = 0;
   #isStalled = false;
 
-  /** Has the rank start a child. `us` is how this side introduces itself. */
+  /** Has the rank start a child. `us` is the greeting of this side. */
   constructor(
     hub: MpiHub,
     rank: number,
@@ -69,12 +69,12 @@ export class ChildLink implements ControllerEnd {
     return this.#link.poll();
   }
 
-  /** Known only once the child is gone: then the rank has seen it. */
+  /** Known only once the child is gone: then the rank has sent it. */
   get currentTask(): number | undefined {
     return this.#currentTask;
   }
 
-  /** As its rank has told since it last said something. */
+  /** As its rank has reported since the child's last message. */
   get isStalled(): boolean {
     return this.#isStalled;
   }
@@ -84,7 +84,7 @@ export class ChildLink implements ControllerEnd {
     return this.#link.received - this.#withoutProgress;
   }
 
-  /** It is the rank that has to be woken, which has introduced itself. */
+  /** The rank has to be woken in its place, and has sent a greeting of its own. */
   meet(): void {}
 
   close(): void {
@@ -114,7 +114,7 @@ export class ChildLink implements ControllerEnd {
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       this.kill();
-      this.#owner.onLost(unknownExit(`sent what no rank sends: ${error.message}`));
+      this.#owner.onLost(unknownExit(`sent a malformed message: ${error.message}`));
     }
   }
 
@@ -125,7 +125,7 @@ export class ChildLink implements ControllerEnd {
       return;
     }
     if (frame.kind === Kind.StillAt) {
-      // One that was recalled once more since was asked anew.
+      // A child that was recalled once more since is reported anew.
       if (frame.number !== this.#recalls) return;
       this.#isStalled = frame.task === Activity.Idle;
       return this.#owner.onStillAt?.(frame.task);

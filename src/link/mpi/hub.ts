@@ -22,19 +22,19 @@ export class MpiHub implements RankHub {
   readonly #links = new Map<number, RankLink>();
   readonly #status = new Int32Array(new ArrayBuffer(12));
   /**
-   * Those that are under way, outermost first: a task that a message has started may poll in turn
+   * Polls under way, outermost first: a task that a message has started may poll in turn
    * (`getSync`).
    */
   readonly #polls: Poll[] = [];
   #depth = 0;
   /**
-   * Where something is on its way out, by the keys of their links: a link that takes another one's
-   * place goes on behind it.
+   * Outboxes with something on its way out, by the keys of their links: a link that takes another
+   * one's place sends behind it.
    */
   readonly #sending = new Map<number, MpiOutbox>();
   /** Since when something has been on its way out without a break. */
   #sendingSince = 0;
-  /** Links whose owners wait for that to leave. */
+  /** Links whose owners wait for earlier messages to leave. */
   readonly #holding = new Set<RankLink>();
   /** Memory of sent messages, for the next ones. */
   readonly #spare: Uint8Array[] = [];
@@ -43,7 +43,7 @@ export class MpiHub implements RankHub {
   /** The last look found a message. */
   #flows = false;
 
-  /** `accept` is asked for a link when a message comes for a session there is none of. */
+  /** `accept` is asked for a link when a message of a session without one comes. */
   constructor(
     mpi: Mpi,
     chunkBytes: number,
@@ -54,7 +54,7 @@ export class MpiHub implements RankHub {
     this.#accept = accept;
   }
 
-  /** A link to `peer` on `tag`; the one that was there before is closed. */
+  /** A link to `peer` on `tag`; an earlier one in its place is closed. */
   connect(peer: number, tag: number, session: number, owner: LinkOwner): RankLink {
     const key = this.#key(peer, tag);
     this.#links.get(key)?.close();
@@ -84,8 +84,8 @@ export class MpiHub implements RankHub {
   }
 
   /**
-   * Whether a call on that link is to wait until what was sent has left: all of its own, for its
-   * controller waits for that; and for some time that of others, which may be asleep, or not look
+   * Whether a call on that link is to wait until earlier messages have left: all of its own, as its
+   * controller waits for them; and for some time those of others, which may be asleep, or not look
    * for messages.
    */
   mustFlush({ outbox }: RankLink): boolean {
@@ -93,12 +93,12 @@ export class MpiHub implements RankHub {
     return this.#sending.size > 0 && performance.now() - this.#sendingSince < HOLD_MS;
   }
 
-  /** Tells a link, when it is not to wait any more. */
+  /** Calls `go` of a link once it is not to wait any more. */
   hold(link: RankLink): void {
     this.#holding.add(link);
   }
 
-  /** Takes in all that has come, and moves what is on its way. True if anything did. */
+  /** Receives all that has come, and moves all that is on its way. True if anything did. */
   poll(): boolean {
     const poll = (this.#polls[this.#depth++] ??= newPoll());
     try {
@@ -127,8 +127,8 @@ export class MpiHub implements RankHub {
         if (!link.receiving) this.#receiving.delete(link);
       }
     }
-    // After a pause one message is taken alone: another one seldom comes with it, and to look for
-    // it takes as long as to answer. The bound is there so that a flood does not keep the caller
+    // After a pause one message is taken alone: a second one seldom comes with it, and a look for
+    // it takes as long as an answer. The bound is there so that a flood does not keep the caller
     // from its event loop.
     const most = this.#flows ? 64 : 1;
     this.#flows = true;
@@ -175,16 +175,16 @@ export class MpiHub implements RankHub {
     const source = this.#status[0]!;
     const tag = this.#status[1]!;
     const length = this.#status[2]!;
-    // Pieces are due to a link that was closed, too, and before those of the one in its place.
+    // A closed link still receives its pieces, and before the link in its place.
     for (const link of this.#receiving) {
       const isIts = link.rank === source && link.tag === tag;
       if (isIts && link.takePiece(buffer, length, large)) return;
     }
     if (large) {
-      // One that is longer than any message has to be taken all the same, or it stays the next one.
+      // A message that is too long has to be received all the same, or it stays the next one.
       const memory = length > MESSAGE_BYTES ? new Uint8Array(length) : buffer;
       const request = this.mpi.receive(memory, length, source, tag);
-      // The sender has posted it and keeps MPI going until it is taken: some µs.
+      // The sender has posted it and keeps MPI going until it is received: some µs.
       while (!this.mpi.test(request));
     }
     let link = this.#links.get(this.#key(source, tag));
@@ -198,7 +198,7 @@ export class MpiHub implements RankHub {
     try {
       link.arrive(buffer, length, sizes);
     } catch (error) {
-      // There is no memory for what it announces.
+      // There is no memory for the buffers that it announces.
       if (!isMalformed(error)) throw error;
       link.fail();
     }
@@ -227,7 +227,7 @@ const HOLD_MS = 50;
 interface Poll {
   /** What messages are received into. */
   readonly buffer: Uint8Array;
-  /** Links that have handed over a message, and are to be told when that was all. */
+  /** Links that have handed over a message: `pause` is called when that was all. */
   readonly deliveredTo: RankLink[];
 }
 

@@ -2,9 +2,7 @@ import { Fifo } from "../../collections/fifo.ts";
 import type { Mpi } from "../../mpi/mpi.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
 
-/**
- * Sends of one link that MPI has at a time; the others wait here, so that none is tested in vain.
- */
+/** Sends of one link that MPI has at a time; the others wait here, where none is tested. */
 const IN_FLIGHT = 16;
 
 /** Memory of sent messages that is kept for the next ones, in all. */
@@ -13,13 +11,13 @@ const SPARE = 64;
 interface Send {
   readonly bytes: Uint8Array;
   readonly size: number;
-  /** Of a piece of a buffer: that, whose memory the program may have taken away since. */
+  /** Of a piece of a buffer: the buffer, whose memory the program may have taken away since. */
   readonly buffer: Uint8Array | null;
-  /** The bytes are a message's, whose memory is written again once they are sent. */
+  /** The bytes are a message's, whose memory is used again once they are sent. */
   readonly ours: boolean;
 }
 
-/** What is on its way from here to one rank under one tag, in order. */
+/** Messages on their way from here to one rank under one tag, in order. */
 export class MpiOutbox {
   readonly #mpi: Mpi;
   readonly #rank: number;
@@ -41,7 +39,7 @@ export class MpiOutbox {
     this.#spare = spare;
   }
 
-  /** Nothing that was sent lies in this process any more. */
+  /** True if no sent bytes lie in this process any more. */
   get empty(): boolean {
     return this.#inFlight.length === 0 && this.#waiting.length === 0;
   }
@@ -67,13 +65,13 @@ export class MpiOutbox {
     if (buffers.length > 0) this.advance();
   }
 
-  /** Lets go of what has been sent, and sends on; true if anything was done. */
+  /** Frees finished sends, and starts waiting ones; true if there were any. */
   advance(): boolean {
     let moved = false;
-    // In order: MPI may finish a later one before, but it is not missed when it is found later.
+    // In order: MPI may finish a later send before, which is then found a little later.
     for (let first = this.#inFlight[0]; first && this.#mpi.test(first.request);) {
       this.#inFlight.shift();
-      // What MPI has read of it meanwhile may be anything.
+      // The bytes that MPI has read of it meanwhile may be anything.
       if (first.buffer !== null) this.#isTorn(first);
       if (first.ours && this.#spare.length < SPARE) this.#spare.push(first.bytes);
       first = this.#inFlight[0];
@@ -91,7 +89,7 @@ export class MpiOutbox {
     return moved;
   }
 
-  /** Whether somebody is to be told first that its memory is gone. */
+  /** Whether it has to be reported first that its memory is gone. */
   #isTorn({ bytes, buffer, size }: Send): boolean {
     if (buffer === null || bytes.length === size) return false;
     if (this.#lastTorn !== buffer) this.torn.push(buffer);
@@ -100,7 +98,7 @@ export class MpiOutbox {
   }
 }
 
-/** The other side has to get what was announced; zeros, if need be. */
+/** The other side has to get the bytes that were announced: zeros, if need be. */
 function whole(send: Send): Send {
   const { bytes, size, buffer } = send;
   return buffer === null || bytes.length === size ? send : sendOf(new Uint8Array(size));

@@ -31,7 +31,7 @@ function ring(pid: number): void {
   }
 }
 
-/** What has no owner any more is received all the same, and dropped. */
+/** The owner of a closed link: messages are received all the same, and dropped. */
 export const NO_OWNER: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };
 
 /** What all links of a rank share: see `hub.ts`. */
@@ -47,7 +47,7 @@ export interface RankHub {
   onDelivered(link: RankLink): void;
   /** Whether a call on that link is to wait until earlier messages have left. */
   mustFlush(link: RankLink): boolean;
-  /** Tells the link when it is not to wait any more. */
+  /** Calls `go` of the link once it is not to wait any more. */
   hold(link: RankLink): void;
   disconnect(link: RankLink): void;
 }
@@ -64,10 +64,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
 
   /** How to wake the other side, where it is a process of this machine. */
   #ringsDoorbell: { readonly pid: number; readonly spinMs: number } | null = null;
-  /**
-   * Where this rank, as a worker, tells what it is at, and where another one tells this; null
-   * between machines.
-   */
+  /** Where this rank reports as a worker, and where the other side does; null between machines. */
   #statusPage: StatusPage | null = null;
   #peerStatus: StatusPage | null = null;
   /** The memory of `#statusPage`, while the other side may not have found it. */
@@ -76,8 +73,8 @@ export class RankLink implements WorkerEnd, ControllerEnd {
   /** Messages that were sent, and that were handed over. */
   #sent = 0;
   #handedOver = 0;
-  /** To be told once all has been sent. */
-  #nothingNext = false;
+  /** The worker is idle, to be reported once all has been sent. */
+  #idleNext = false;
   /** False between a message and the end of its poll. */
   #paused = true;
   #lastMessage = 0;
@@ -125,11 +122,11 @@ export class RankLink implements WorkerEnd, ControllerEnd {
 
   report(at: number): boolean {
     if (this.#statusPage === null) return true;
-    // Who sends a task has found it.
+    // A controller that sends a task has found it.
     if (this.#offer !== null && at < Activity.Loading && at !== Activity.Idle) this.#closeOffer();
-    // Not before its answer has left: should something hold this rank now, it was begun.
-    this.#nothingNext = at === Activity.Idle && !this.outbox.empty;
-    return this.#nothingNext || this.#statusPage.taskWord.report(at);
+    // Not before the task's answer has left: should this rank be held now, the task was begun.
+    this.#idleNext = at === Activity.Idle && !this.outbox.empty;
+    return this.#idleNext || this.#statusPage.taskWord.report(at);
   }
 
   /** The memory of a buffer that is being sent is gone. */
@@ -139,7 +136,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
 
   /** All that was on its way out has left. */
   sent(): void {
-    if (this.#nothingNext) this.report(Activity.Idle);
+    if (this.#idleNext) this.report(Activity.Idle);
   }
 
   resume(recall: number): void {
@@ -197,7 +194,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
     return true;
   }
 
-  /** Nothing is to be waited for any more. */
+  /** The call need not wait any more. */
   go(): void {
     this.#owner.onFlushed?.();
   }
@@ -218,11 +215,11 @@ export class RankLink implements WorkerEnd, ControllerEnd {
     this.#lastMessage = now;
   }
 
-  /** What came makes no sense: this link is of no use any more. */
+  /** A message makes no sense: this link is of no use any more. */
   fail(): void {
     const owner = this.#owner;
     this.close();
-    owner.onLost(unknownExit("sent what no worker sends"));
+    owner.onLost(unknownExit("sent a malformed message"));
   }
 
   /** The hub has received a message, in memory that it will use again. */
@@ -240,7 +237,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
     return isPiece;
   }
 
-  /** Hands over what is complete, in order; true if anything has come. */
+  /** Hands over complete messages, in order; true if anything has come. */
   receive(): boolean {
     this.#statusPage?.read();
     let moved = false;

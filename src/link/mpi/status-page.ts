@@ -6,7 +6,7 @@ import { Atomics, crypto } from "../../os/natives.ts";
 
 const BYTES = 64;
 /**
- * Where the two numbers of the task word are, the key, and the counts of readings and of messages
+ * Where the two numbers of the task word are, the key, and the counts of reads and of messages
  * sent.
  */
 const TASK_WORD = 0;
@@ -15,9 +15,9 @@ const READ = 3;
 const SENT = 4;
 
 /**
- * What a rank that serves tells without a message: some bytes that it shares with its controller,
- * where both are processes of one machine. Their way from one to the other is the rank's
- * descriptor, which the controller finds under /proc; the key says that it has found the right one.
+ * Reports of a serving rank without a message: some bytes that it shares with its controller, where
+ * both are processes of one machine. The controller finds them by the rank's descriptor under
+ * /proc; the key shows that it has found the right ones.
  */
 export class StatusPage {
   readonly taskWord: TaskWord;
@@ -28,39 +28,36 @@ export class StatusPage {
     this.taskWord = new TaskWord(words.subarray(TASK_WORD, TASK_WORD + 2));
   }
 
-  /** The rank looks for what is missing of a message that comes in parts. */
+  /** The rank looks for missing parts of a message. */
   read(): void {
     this.#words[READ]!++;
   }
 
-  /** The rank has sent so many messages on this link: told before it tells anything else. */
+  /** The rank has sent so many messages on this link: written before any further report. */
   tellSent(messages: number): void {
     Atomics.store(this.#words, SENT, messages | 0);
   }
 
-  /**
-   * How many messages are, or will be, to be found by the controller. MPI may take its time to show
-   * them.
-   */
+  /** How many messages the controller has received or will: MPI may take its time to show them. */
   get sent(): number {
     return Atomics.load(this.#words, SENT) >>> 0;
   }
 
-  /** While this changes, the rank takes in a message that comes in parts. */
+  /** While this changes, the rank receives a message that comes in parts. */
   get reading(): number {
     return Atomics.load(this.#words, READ);
   }
 }
 
-/** How a rank tells of the memory that it has made. */
+/** How a controller finds the memory that a rank has made. */
 export interface StatusPageOffer {
   readonly fd: number;
   readonly key: number;
 }
 
 /**
- * Made by a rank; null where there is no such memory. The descriptor is its to close once it was
- * found.
+ * Makes the page of a rank; null where there is no such memory. The descriptor is the rank's to
+ * close once the controller has found the page.
  */
 export function createStatusPage(): {
   readonly statusPage: StatusPage;
@@ -80,7 +77,7 @@ export function createStatusPage(): {
   return { statusPage: new StatusPage(words), offer: { fd, key } };
 }
 
-/** Found by the controller; null where it is not to be had. */
+/** Finds the page of a rank, on the controller; null where it cannot be had. */
 export function findStatusPage(pid: number, { fd, key }: StatusPageOffer): StatusPage | null {
   const folder = procOf(pid);
   if (folder === null) return null;
@@ -92,7 +89,7 @@ export function findStatusPage(pid: number, { fd, key }: StatusPageOffer): Statu
     const words = wordsOf(Bun.mmap(path, { shared: true }));
     return words[KEY]! >>> 0 === key ? new StatusPage(words) : null;
   } catch {
-    // Another user's, or in a container of its own: then nothing can be taken back.
+    // Another user's, or in a container of its own: then no call can be reclaimed.
     return null;
   }
 }
