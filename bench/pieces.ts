@@ -6,7 +6,7 @@ import { type KnownFunction, unmeasured } from "../src/scheduler/estimates.ts";
 import { Heap } from "../src/collections/heap.ts";
 import { ReadyQueue } from "../src/scheduler/ready-queue.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
-import { Kind } from "../src/wire/messages.ts";
+import { Kind } from "../src/wire/frames.ts";
 import { readFrames } from "../src/wire/reader.ts";
 import { MessageWriter } from "../src/wire/writer.ts";
 

@@ -2,10 +2,10 @@ import { BsyncError } from "./errors.ts";
 import { calledByMain, calledByProgram, moduleRunAgain } from "./function/callers.ts";
 import { isLoading, mayRunAgain, reachedOpen } from "./function/main-script.ts";
 import { mpiJob } from "./job/environment.ts";
-import { refuseStrayTask } from "./job/stray.ts";
+import { refuseStrayTask } from "./job/stray-task.ts";
 import type { Launcher } from "./mpi/launcher/launcher.ts";
 import { type Opened, withoutCalls } from "./open/opened.ts";
-import { OpenOptions } from "./open/options.ts";
+import { OpenOptions } from "./open/checked-options.ts";
 import { type PoolOptions, type PoolSettings, readPoolOptions } from "./options.ts";
 import { isCompiled, Promise } from "./os/natives.ts";
 import { takeStart, takeStartAtOnce, type WorkerStart } from "./os/worker-env.ts";
@@ -50,8 +50,8 @@ export async function openPool(
   const id = nextOpen(among);
   const open =
     among.rank === 0
-      ? (await import("./open/job.ts")).openInJob
-      : (await import("./open/rank.ts")).joinPool;
+      ? (await import("./open/in-job.ts")).openInJob
+      : (await import("./open/as-rank.ts")).joinPool;
   return await open(workers, options, among, isReleased, id);
 }
 

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { hasMembers, type Members } from "./job/members.ts";
+import { hasMembers, type Members } from "./job/communicator-members.ts";
 import { numberOf, settingOf } from "./os/settings.ts";
 import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
 import { show } from "./errors.ts";

@@ -5,7 +5,7 @@ import { PoolClosedError } from "./errors.ts";
 import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
 import { unmeasured } from "./scheduler/estimates.ts";
-import { recordOf } from "./function/naming.ts";
+import { recordOf } from "./function/reference-lazy.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { openPool } from "./open.ts";
 import type { Opened, PoolRole } from "./open/opened.ts";

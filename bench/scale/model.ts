@@ -6,7 +6,7 @@ import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/job/job.ts";
 import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
 import type { Backend } from "../../src/backend/backend.ts";
-import { Kind, type Opening } from "../../src/wire/messages.ts";
+import { Kind, type Opening } from "../../src/wire/frames.ts";
 import { readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
 import { newSession } from "../../src/wire/session.ts";

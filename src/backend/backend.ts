@@ -1,5 +1,5 @@
 import type { Link, LinkOwner, ControllerEnd } from "../link/link.ts";
-import type { Opening } from "../wire/messages.ts";
+import type { Opening } from "../wire/frames.ts";
 
 /** Where a pool's workers come from: `local.ts` has processes, `mpi.ts` ranks, `mixed.ts` both. */
 export interface Backend {

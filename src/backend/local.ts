@@ -2,7 +2,7 @@ import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { ProcessLink, type ProcessOptions } from "../link/local/process.ts";
 import { ProgressLoop } from "../link/progress-loop.ts";
-import type { Opening } from "../wire/messages.ts";
+import type { Opening } from "../wire/frames.ts";
 import type { BackendOwner, Backend } from "./backend.ts";
 import { introduce } from "../wire/greeting.ts";
 import { newSession } from "../wire/session.ts";

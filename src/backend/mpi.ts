@@ -6,7 +6,7 @@ import { ProgressLoop } from "../link/progress-loop.ts";
 import { JOB_TAG, wireTag } from "../job/membership.ts";
 import { MpiError } from "../errors.ts";
 import { jobRank, type Ranks } from "../job/ranks.ts";
-import type { OpenId, Opening } from "../wire/messages.ts";
+import type { OpenId, Opening } from "../wire/frames.ts";
 import type { BackendOwner, Backend } from "./backend.ts";
 import { introduce } from "../wire/greeting.ts";
 import { newSession } from "../wire/session.ts";

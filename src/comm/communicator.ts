@@ -4,7 +4,7 @@ import type { Counts } from "./collective-arguments.ts";
 import { Collectives } from "./collectives.ts";
 import { ObjectMessages } from "./object-messages.ts";
 import { CommunicatorBase, isInt, Mistake } from "./base.ts";
-import { MEMBERS } from "../job/members.ts";
+import { MEMBERS } from "../job/communicator-members.ts";
 import { Messages } from "./messages.ts";
 import { Request } from "./request.ts";
 import { RootedCollectives } from "./rooted-collectives.ts";

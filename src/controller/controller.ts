@@ -24,7 +24,7 @@ import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
 import { pathOf, torn, ValueEncoder } from "./values.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import { firstOrder } from "../wire/task-id.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */

@@ -2,7 +2,7 @@ import { CancelledError, TimeoutError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import type { Condition } from "./condition.ts";
 import { describe } from "./connection.ts";
 import { DrainSignals } from "./drain-signals.ts";

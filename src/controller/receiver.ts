@@ -5,7 +5,7 @@ import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
 import { readGreeting } from "../wire/greeting.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import { type Connection, describe } from "./connection.ts";

@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import { takeIn } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { Connection } from "./connection.ts";
 import { Recalls } from "./recalls.ts";

@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { ValueEncoder } from "./values.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 
 /** A function and its encoded arguments, to be called on each worker before anything else. */

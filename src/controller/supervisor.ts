@@ -7,7 +7,7 @@ import { GOODBYE_MS } from "../os/waits.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task, WorkerRecord } from "../scheduler/task.ts";
 import type { Greeting } from "../wire/greeting.ts";
-import { Kind, type Rules } from "../wire/messages.ts";
+import { Kind, type Rules } from "../wire/frames.ts";
 import { Activity } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { Condition } from "./condition.ts";

@@ -3,7 +3,7 @@ import { TimeoutError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler, Verdict } from "../scheduler/scheduler.ts";
 import type { Task, WorkerRecord } from "../scheduler/task.ts";
-import { Kind } from "../wire/messages.ts";
+import { Kind } from "../wire/frames.ts";
 import { Alarm } from "./alarm.ts";
 import { type Connection, describe } from "./connection.ts";
 import { Liveness } from "./liveness.ts";

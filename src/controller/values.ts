@@ -9,12 +9,12 @@ import {
   encodeValue,
 } from "../codec/value.ts";
 import { ValueError } from "../errors.ts";
-import { recordOf } from "../function/naming.ts";
+import { recordOf } from "../function/reference-lazy.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
 import { aside, isWatched } from "../os/whole.ts";
 import type { Payload } from "../scheduler/task.ts";
-import { checkBuffers } from "../wire/layout.ts";
+import { checkBuffers } from "../wire/frame-layout.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 type Classes = typeof import("../function/classes.ts");

@@ -2,7 +2,7 @@ import { hostCores } from "../os/cores.ts";
 import { MpiError } from "../errors.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { runningMpi, startMpi } from "../mpi/start.ts";
-import { refuseStrayTask } from "./stray.ts";
+import { refuseStrayTask } from "./stray-task.ts";
 import { callExitListeners } from "../os/test-run.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { FOREVER_MS, LET_GO_MS } from "../os/waits.ts";
@@ -10,7 +10,8 @@ import { numberOf, settingOf } from "../os/settings.ts";
 import { MpiHub } from "../link/mpi/hub.ts";
 import { exitCodeFor, watchUncaught } from "../os/uncaught.ts";
 import { JOB_TAG, Membership } from "./membership.ts";
-import { DOORBELL_SIGNAL, type RankLink } from "../link/mpi/rank.ts";
+import type { RankLink } from "../link/mpi/rank.ts";
+import { DOORBELL_SIGNAL } from "../link/mpi/doorbell.ts";
 
 /**
  * How this process joins its MPI job, and the state it then has. `job/environment.ts` tells whether

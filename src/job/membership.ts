@@ -1,8 +1,8 @@
 import type { Mpi } from "../mpi/mpi.ts";
 import { performance } from "../os/natives.ts";
 import { FAREWELL_MS } from "../os/waits.ts";
-import { Kind, type Released } from "../wire/messages.ts";
-import { readContent, sendFrame } from "../link/mpi/frames.ts";
+import { Kind, type Released } from "../wire/frames.ts";
+import { readContent, sendFrame } from "../link/mpi/rank-frames.ts";
 import type { LinkOwner } from "../link/link.ts";
 import type { MpiHub } from "../link/mpi/hub.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";

@@ -1,6 +1,6 @@
-import { MEMBERS, type Members } from "./members.ts";
+import { MEMBERS, type Members } from "./communicator-members.ts";
 import type { Launcher } from "../mpi/launcher/launcher.ts";
-import type { OpenId } from "../wire/messages.ts";
+import type { OpenId } from "../wire/frames.ts";
 
 /**
  * The ranks among which a pool is opened, the first being its controller: the job's, or a

@@ -6,7 +6,7 @@ import { hostname } from "node:os";
 import { debug } from "../os/debug.ts";
 import { MpiError } from "../errors.ts";
 import { isStartedByRank, launcherHere, ownEnvironment } from "./launcher/ancestry.ts";
-import { familyName } from "./shim/compiler.ts";
+import { familyName } from "./shim/find-mpicc.ts";
 import { fetchConnection } from "./launcher/pmi.ts";
 import { AWAITED_MS } from "../os/waits.ts";
 import { numberOf, settingOf } from "../os/settings.ts";

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { PoolSettings } from "../options.ts";
 import { LocalBackend } from "../backend/local.ts";
-import { openOn } from "./controller.ts";
+import { openOn } from "./on-backend.ts";
 import type { Opened } from "./opened.ts";
 import { readCount, type WorkerList } from "../worker-list.ts";
 

@@ -1,5 +1,5 @@
 import { type Identity, ownIdentity } from "../os/identity.ts";
-import { malformed } from "./layout.ts";
+import { malformed } from "./frame-layout.ts";
 
 /** How the two sides introduce themselves. */
 export interface Greeting extends Identity {

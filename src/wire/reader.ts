@@ -1,5 +1,5 @@
 import type { Encoded } from "../codec/value.ts";
-import { Flag, BUFFER_BYTES, MESSAGE_HEADER, FRAME_HEADER, malformed } from "./layout.ts";
+import { Flag, BUFFER_BYTES, MESSAGE_HEADER, FRAME_HEADER, malformed } from "./frame-layout.ts";
 
 /**
  * One frame as it was received: a view of the message, good until the receiver returns. There is

@@ -8,8 +8,8 @@ import {
   AFTER_BODY,
   MESSAGE_HEADER,
   FRAME_HEADER,
-} from "./layout.ts";
-import type { Kind } from "./messages.ts";
+} from "./frame-layout.ts";
+import type { Kind } from "./frames.ts";
 
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };
 

@@ -10,12 +10,12 @@ import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
 import { bytesOf } from "../scheduler/task.ts";
-import { checkBuffers } from "../wire/layout.ts";
-import { Kind } from "../wire/messages.ts";
+import { checkBuffers } from "../wire/frame-layout.ts";
+import { Kind } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
-import { functions } from "./functions.ts";
+import { functions } from "./functions-lazy.ts";
 
 /** A call under a deadline, in ms. */
 export interface Timed {

@@ -3,7 +3,7 @@ import type { Resolved } from "../function/resolve.ts";
 import { endOfMain, mainScript } from "../function/main-script.ts";
 import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os/natives.ts";
 import type { RunningCall } from "../context.ts";
-import { functions } from "./functions.ts";
+import { functions } from "./functions-lazy.ts";
 import { runWithin } from "./watchdog.ts";
 import { timerDelay } from "../os/timers.ts";
 

@@ -2,9 +2,9 @@ import { type DecodeContext, decodeAt } from "../codec/value.ts";
 import { FunctionError } from "../errors.ts";
 import type { FunctionReference } from "../function/record.ts";
 import type { Resolved } from "../function/resolve.ts";
-import type { FunctionTold } from "../wire/messages.ts";
+import type { FunctionTold } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
-import { functions, loadFunctions } from "./functions.ts";
+import { functions, loadFunctions } from "./functions-lazy.ts";
 import { guarded } from "./ignored-signals.ts";
 
 /** A function that the controller has sent: found, or why not; null while its module is loaded. */

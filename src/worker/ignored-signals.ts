@@ -3,8 +3,8 @@ import { rejectionMode } from "../os/failure.ts";
 import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
-import { setRole, tellStray, textOf, whence, whoAmI } from "./stray.ts";
-import { isMalformed } from "../wire/layout.ts";
+import { setRole, tellStray, textOf, whence, whoAmI } from "./stray-errors.ts";
+import { isMalformed } from "../wire/frame-layout.ts";
 
 /**
  * Errors that a task leaves behind must not end its worker: a rejection nobody handles, a timer

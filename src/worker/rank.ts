@@ -19,7 +19,7 @@ import {
 import { exitOnceWritten, written } from "../os/output.ts";
 import { AWAITED_MS, EXIT_MS } from "../os/waits.ts";
 import { exitProcess, killDescendants, setExitCode } from "../os/processes.ts";
-import type { OpenId, Released } from "../wire/messages.ts";
+import type { OpenId, Released } from "../wire/frames.ts";
 import { currentCall } from "../context.ts";
 import { endWorker, surviveStrayErrors, restoreSignals } from "./ignored-signals.ts";
 import { PoolServices } from "./service.ts";

@@ -1,6 +1,6 @@
 import { PROGRAM_OVER, type ExitStatus, unknownExit } from "../os/exit.ts";
 import { textOf } from "../errors.ts";
-import { readContent, sendFrame } from "../link/mpi/frames.ts";
+import { readContent, sendFrame } from "../link/mpi/rank-frames.ts";
 import { takeIn } from "../link/link.ts";
 import { ProcessLink } from "../link/local/process.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
@@ -8,7 +8,7 @@ import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/natives.ts";
 import { CHILD_LINGER_MS, LOOK_MS, LOOKS } from "../os/waits.ts";
 import type { ServedRank } from "../os/worker-env.ts";
-import { Kind, type LostChild } from "../wire/messages.ts";
+import { Kind, type LostChild } from "../wire/frames.ts";
 import { Activity, INITIALIZER } from "../wire/task-id.ts";
 import { guarded } from "./ignored-signals.ts";
 import { type Greeting, readGreeting, introduce } from "../wire/greeting.ts";

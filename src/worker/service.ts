@@ -1,8 +1,8 @@
 import type { MpiHub } from "../link/mpi/hub.ts";
 import { isForWorker, wireTag } from "../job/membership.ts";
 import { PROGRAM_OVER } from "../os/exit.ts";
-import { sendFrame } from "../link/mpi/frames.ts";
-import { Kind, type Released } from "../wire/messages.ts";
+import { sendFrame } from "../link/mpi/rank-frames.ts";
+import { Kind, type Released } from "../wire/frames.ts";
 import { exitProcess } from "../os/processes.ts";
 import { guarded } from "./ignored-signals.ts";
 import { ChildRelay } from "./relay.ts";

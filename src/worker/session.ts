@@ -8,7 +8,7 @@ import type { Resolved } from "../function/resolve.ts";
 import { setMainScript } from "../function/main-script.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
-import { Kind, type Opening, type Rules } from "../wire/messages.ts";
+import { Kind, type Opening, type Rules } from "../wire/frames.ts";
 import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
 import { RunningCall, type Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";

@@ -13,7 +13,7 @@ import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
 import { Piece, RingBuffer, RING_HEADER } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES, SharedLink } from "../../src/link/local/shared.ts";
 import type { BackendOwner, Backend } from "../../src/backend/backend.ts";
-import { FRAMES, Kind } from "../../src/wire/messages.ts";
+import { FRAMES, Kind } from "../../src/wire/frames.ts";
 import { Known, received } from "../codec/trip.ts";
 import { mutate, type Random } from "./random.ts";
 import { type Frame, readFrames, readHead } from "../../src/wire/reader.ts";

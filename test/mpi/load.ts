@@ -1,6 +1,6 @@
 /** Loads the shim as a rank would, without MPI's launcher: `load.ts <deed> <family> [folder]`. */
 import { Cache, publish } from "../../src/mpi/shim/cache.ts";
-import { findCompiler } from "../../src/mpi/shim/compiler.ts";
+import { findCompiler } from "../../src/mpi/shim/find-mpicc.ts";
 import type { Family } from "../../src/mpi/launcher/launcher.ts";
 import { exclusively } from "../../src/mpi/shim/lock.ts";
 import { loadShim } from "../../src/mpi/shim/load.ts";

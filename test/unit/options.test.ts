@@ -6,9 +6,9 @@ import {
   readCallOptions,
   readPoolOptions,
 } from "../../src/options.ts";
-import { OpenOptions } from "../../src/open/options.ts";
+import { OpenOptions } from "../../src/open/checked-options.ts";
 import { readCount, readRanks, type WorkerList } from "../../src/worker-list.ts";
-import { MEMBERS } from "../../src/job/members.ts";
+import { MEMBERS } from "../../src/job/communicator-members.ts";
 import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 
 /** What no type checker saw. */

@@ -6,7 +6,7 @@ import { setMainScript } from "../../src/function/main-script.ts";
 import type { WorkerEnd } from "../../src/link/link.ts";
 import { TaskWord } from "../../src/link/task-word.ts";
 import { Session } from "../../src/worker/session.ts";
-import { Kind } from "../../src/wire/messages.ts";
+import { Kind } from "../../src/wire/frames.ts";
 import { introduce } from "../../src/wire/greeting.ts";
 import { readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";

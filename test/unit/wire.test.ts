@@ -4,9 +4,9 @@ import type { Encoded } from "../../src/codec/value.ts";
 import { BsyncError } from "../../src/errors.ts";
 import { Estimates } from "../../src/scheduler/estimates.ts";
 import { DEFAULT_TASK, Task } from "../../src/scheduler/task.ts";
-import { Kind } from "../../src/wire/messages.ts";
+import { Kind } from "../../src/wire/frames.ts";
 import { Activity, idOf, INITIALIZER } from "../../src/wire/task-id.ts";
-import { Flag, MESSAGE_BYTES } from "../../src/wire/layout.ts";
+import { Flag, MESSAGE_BYTES } from "../../src/wire/frame-layout.ts";
 import { firstKind, type Frame, readFrames, readHead } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
 

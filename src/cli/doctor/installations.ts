@@ -12,7 +12,7 @@ import {
   findCompiler,
   headerVersion,
   type Rejected,
-} from "../../mpi/shim/compiler.ts";
+} from "../../mpi/shim/find-mpicc.ts";
 import type { Family } from "../../mpi/launcher/launcher.ts";
 import { findMpiruns, type Mpirun } from "../../mpi/launcher/mpirun.ts";
 import type { MpiccFacts } from "./report.ts";

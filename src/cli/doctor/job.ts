@@ -7,7 +7,7 @@ import { coreQuota, hostCores } from "../../os/cores.ts";
 import { textOf } from "../../errors.ts";
 import { Cache } from "../../mpi/shim/cache.ts";
 import { abortByLauncher } from "../../mpi/launcher/pmi.ts";
-import { findCompiler } from "../../mpi/shim/compiler.ts";
+import { findCompiler } from "../../mpi/shim/find-mpicc.ts";
 import { isOther, type Launcher, setting } from "../../mpi/launcher/launcher.ts";
 import type { Mpi } from "../../mpi/mpi.ts";
 import { startMpi } from "../../mpi/start.ts";

@@ -1,5 +1,5 @@
 /** What is wrong, and what to do about it: pure functions of what was found. */
-import { familyName } from "../../mpi/shim/compiler.ts";
+import { familyName } from "../../mpi/shim/find-mpicc.ts";
 import { packagesOf } from "../../mpi/shim/load.ts";
 import { readSwitch } from "../../os/settings.ts";
 import { ofJob } from "./job-problems.ts";

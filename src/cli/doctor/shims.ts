@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { cachedShims, type CachedShim, isShim } from "../../mpi/shim/build.ts";
 import type { Cache } from "../../mpi/shim/cache.ts";
-import type { Compiler } from "../../mpi/shim/compiler.ts";
+import type { Compiler } from "../../mpi/shim/find-mpicc.ts";
 import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
 import type { ShimFacts } from "./report.ts";
 import { run } from "./run.ts";

@@ -1,6 +1,6 @@
 /** The report as text: a pure function of the report. */
 import { basename } from "node:path";
-import { familyName } from "../../mpi/shim/compiler.ts";
+import { familyName } from "../../mpi/shim/find-mpicc.ts";
 import type { Style } from "../output.ts";
 import type {
   CacheFacts,

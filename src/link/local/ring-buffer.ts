@@ -1,6 +1,6 @@
 import { Atomics } from "../../os/natives.ts";
 import { TaskWord } from "../task-word.ts";
-import { malformed } from "../../wire/layout.ts";
+import { malformed } from "../../wire/frame-layout.ts";
 
 /**
  * A ring buffer of records in shared memory: one process writes, one other reads, neither waits.

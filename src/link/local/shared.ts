@@ -2,7 +2,7 @@ import type { BsyncError } from "../../errors.ts";
 import type { LinkOwner, ControllerEnd, WorkerEnd } from "../link.ts";
 import { Piece, RingBuffer, RING_HEADER } from "./ring-buffer.ts";
 import { Activity } from "../../wire/task-id.ts";
-import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
+import { isMalformed, MESSAGE_BYTES } from "../../wire/frame-layout.ts";
 import { allocate, readHead } from "../../wire/reader.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
 

@@ -1,7 +1,7 @@
 import { BsyncError } from "../../errors.ts";
 import { unknownExit } from "../../os/exit.ts";
-import { directionOf, Kind, type LostChild } from "../../wire/messages.ts";
-import { readContent, sendFrame } from "./frames.ts";
+import { directionOf, Kind, type LostChild } from "../../wire/frames.ts";
+import { readContent, sendFrame } from "./rank-frames.ts";
 import { Activity } from "../../wire/task-id.ts";
 import type { LinkOwner, ControllerEnd } from "../link.ts";
 import type { MpiHub } from "./hub.ts";

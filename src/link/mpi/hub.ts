@@ -3,7 +3,7 @@ import type { Mpi } from "../../mpi/mpi.ts";
 import { performance } from "../../os/natives.ts";
 import type { LinkOwner } from "../link.ts";
 import { MpiOutbox } from "./outbox.ts";
-import { isMalformed, MESSAGE_BYTES } from "../../wire/layout.ts";
+import { isMalformed, MESSAGE_BYTES } from "../../wire/frame-layout.ts";
 import { readHead } from "../../wire/reader.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { Mpi } from "../../mpi/mpi.ts";
 import { sharesPids } from "../../os/identity.ts";
-import { own, performance } from "../../os/natives.ts";
+import { performance } from "../../os/natives.ts";
 import type { Greeting } from "../../wire/greeting.ts";
-import { isMalformed } from "../../wire/layout.ts";
+import { isMalformed } from "../../wire/frame-layout.ts";
 import { Activity } from "../../wire/task-id.ts";
 import type { MessageWriter } from "../../wire/writer.ts";
 import type { ControllerEnd, LinkOwner, WorkerEnd } from "../link.ts";
@@ -16,20 +16,7 @@ import {
   findStatusPage,
 } from "./status-page.ts";
 import { unknownExit } from "../../os/exit.ts";
-
-/**
- * The signal that wakes a rank of the same machine: MPI has no descriptor to sleep on. It cuts a
- * nap short, and turns an event loop; a process that does not listen ignores it (signal(7)).
- */
-export const DOORBELL_SIGNAL = "SIGURG";
-
-function ring(pid: number): void {
-  try {
-    own.kill(pid, DOORBELL_SIGNAL);
-  } catch {
-    // It is gone, or not ours to wake: it will look for itself, if it is there.
-  }
-}
+import { ring } from "./doorbell.ts";
 
 /** The owner of a closed link: messages are received all the same, and dropped. */
 export const NO_OWNER: LinkOwner = { onMessage() {}, onPause() {}, onLost() {} };

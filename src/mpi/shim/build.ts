@@ -48,7 +48,7 @@ import watchdogHeader from "../../../c/bsync_watchdog.h" with { type: "text" };
 import { textOf } from "../../errors.ts";
 import { ask, type Answer } from "../../os/ask.ts";
 import { digest, isWhole, publish, type Cache } from "./cache.ts";
-import { flagged, type Compiler } from "./compiler.ts";
+import { flagged, type Compiler } from "./find-mpicc.ts";
 import type { Family } from "../launcher/launcher.ts";
 import { exclusively } from "./lock.ts";
 import { Date } from "../../os/natives.ts";

@@ -6,7 +6,7 @@ import { debug } from "../../os/debug.ts";
 import { MpiError, textOf } from "../../errors.ts";
 import { buildShim, type Built } from "./build.ts";
 import { Cache } from "./cache.ts";
-import { familyName, findCompiler, type Compiler, type Search } from "./compiler.ts";
+import { familyName, findCompiler, type Compiler, type Search } from "./find-mpicc.ts";
 import { isOther, type Family, type Launcher } from "../launcher/launcher.ts";
 import { performance } from "../../os/natives.ts";
 import { open, type Shim } from "./symbols.ts";

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cc } from "bun:ffi";
 import { writeSource } from "./build.ts";
-import { flagged, type Compiler } from "./compiler.ts";
+import { flagged, type Compiler } from "./find-mpicc.ts";
 import type { Family } from "../launcher/launcher.ts";
 import { exclusively } from "./lock.ts";
 import { check, COMM_SYMBOLS, SYMBOLS, type Shim, keepSignals } from "./symbols.ts";

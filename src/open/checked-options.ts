@@ -1,5 +1,5 @@
 import { getRank } from "../job/environment.ts";
-import type { Members } from "../job/members.ts";
+import type { Members } from "../job/communicator-members.ts";
 import {
   DEFAULT_OPEN_TIMEOUT_MS,
   ownOption,

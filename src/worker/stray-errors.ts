@@ -4,7 +4,7 @@ import { INLINE } from "../function/paths.ts";
 import { isLeave } from "../os/output.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { currentCall, latestCalls } from "../context.ts";
-import { functions } from "./functions.ts";
+import { functions } from "./functions-lazy.ts";
 import { isStop } from "../os/failure.ts";
 
 /** What this process is, for people. */

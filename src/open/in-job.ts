@@ -5,11 +5,11 @@ import { MpiBackend, Release, returnTag, takeTag } from "../backend/mpi.ts";
 import { LocalBackend } from "../backend/local.ts";
 import { MixedBackend } from "../backend/mixed.ts";
 import type { Backend } from "../backend/backend.ts";
-import type { OpenId } from "../wire/messages.ts";
+import type { OpenId } from "../wire/frames.ts";
 import { join } from "../worker/rank.ts";
-import { openOn } from "./controller.ts";
+import { openOn } from "./on-backend.ts";
 import type { Opened } from "./opened.ts";
-import type { OpenOptions } from "./options.ts";
+import type { OpenOptions } from "./checked-options.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
 
 /**

@@ -9,7 +9,7 @@ import {
   encodeValue,
 } from "../../codec/value.ts";
 import { ValueError } from "../../errors.ts";
-import type { Frames, Kind } from "../../wire/messages.ts";
+import type { Frames, Kind } from "../../wire/frames.ts";
 import type { Frame } from "../../wire/reader.ts";
 import { MessageWriter } from "../../wire/writer.ts";
 import type { RankLink } from "./rank.ts";

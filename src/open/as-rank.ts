@@ -1,9 +1,9 @@
 import { jobRank, type Ranks } from "../job/ranks.ts";
-import type { OpenId } from "../wire/messages.ts";
+import type { OpenId } from "../wire/frames.ts";
 import { ignoreSignals } from "../worker/ignored-signals.ts";
 import { join, serve } from "../worker/rank.ts";
 import { type Opened, withoutCalls } from "./opened.ts";
-import type { OpenOptions } from "./options.ts";
+import type { OpenOptions } from "./checked-options.ts";
 import { readRanks, type WorkerList } from "../worker-list.ts";
 import { DEFAULT_TASK } from "../scheduler/task.ts";
 
