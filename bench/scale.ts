@@ -46,7 +46,7 @@ for (const workers of WORKERS) {
       points.push(await model.run(lengthUs, network, costs));
     }
   }
-  await model.close();
+  await model.terminate();
 }
 for (const { network, points } of results) console.log(`\n${table(network, points)}`);
 const path = join(import.meta.dir, "scale.svg");

@@ -35,7 +35,7 @@ export interface Mode {
   command(workers: number, program: string, ...args: string[]): readonly string[];
 }
 
-export interface Surroundings {
+export interface Machine {
   readonly families: readonly Family[];
   readonly python: string | null;
   readonly compiled: Compiled;
@@ -73,7 +73,7 @@ export function findModes(families: readonly Family[]): Mode[] {
   return [local, ...mpi];
 }
 
-export function planRound(modes: readonly Mode[], surroundings: Surroundings): Step[] {
+export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
   /** The same program in every mode; `args` may depend on the place of the mode. */
   const each = (
     program: string,
@@ -94,8 +94,8 @@ export function planRound(modes: readonly Mode[], surroundings: Surroundings): S
     }));
   return [
     ...each("round-trip", { us: "trip", p99: "trip99" }),
-    ...references(surroundings),
-    ...comm(surroundings),
+    ...references(machine),
+    ...comm(machine),
     ...each("bandwidth", { gbps: "large" }),
     ...each("rate", {
       us1000: "cost3",
@@ -154,7 +154,7 @@ export function planOnce(modes: readonly Mode[]): Step[] {
 }
 
 /** bsync/mpi and the same in C, in turn. */
-function comm({ families, compiled }: Surroundings): Step[] {
+function comm({ families, compiled }: Machine): Step[] {
   const steps: Step[] = [];
   for (const family of families) {
     const inC = compiled.get("comm")?.get(family.name);
@@ -177,7 +177,7 @@ function comm({ families, compiled }: Surroundings): Step[] {
   return steps;
 }
 
-function references({ families, python, compiled }: Surroundings): Step[] {
+function references({ families, python, compiled }: Machine): Step[] {
   const jobs: Job[] = [];
   const add = (who: string, command: readonly string[], yields: Job["yields"]) =>
     jobs.push({ who, name: "references", command, seconds: SECONDS, yields });

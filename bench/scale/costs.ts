@@ -33,7 +33,7 @@ export async function callCost(): Promise<number> {
   await model.open(FEW);
   for (let i = 0; i < 5; i++) await timed(model, LONG_US, CALLS);
   const us = await timed(model, SHORT_US, SHORT_CALLS);
-  await model.close();
+  await model.terminate();
   return us;
 }
 

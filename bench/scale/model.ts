@@ -163,7 +163,7 @@ export class Model implements Backend {
     await opened;
   }
 
-  async close(): Promise<void> {
+  async terminate(): Promise<void> {
     const closed = this.controller.terminate(undefined);
     this.#reply(Kind.Close, Kind.Closed);
     await closed;
@@ -340,7 +340,7 @@ export class Model implements Backend {
   wait(): void {}
   wake(): void {}
   unref(): void {}
-  leave(): void {}
+  close(): void {}
   poll(): boolean {
     return false;
   }

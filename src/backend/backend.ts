@@ -24,7 +24,7 @@ export interface Backend {
   /** Nothing is expected any more. */
   unref(): void;
   /** The pool is over. */
-  leave(): void;
+  close(): void;
   /** A number that no other pool of this process has. */
   readonly session: number;
   /** What its workers are sent about it. */

@@ -93,5 +93,5 @@ export class LocalBackend implements Backend {
     this.#progress.unref();
   }
 
-  leave(): void {}
+  close(): void {}
 }

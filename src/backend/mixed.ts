@@ -72,8 +72,8 @@ export class MixedBackend implements Backend {
     this.#local.unref();
   }
 
-  leave(): void {
-    this.#job.leave();
-    this.#local.leave();
+  close(): void {
+    this.#job.close();
+    this.#local.close();
   }
 }

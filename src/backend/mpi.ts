@@ -30,7 +30,7 @@ export class Release {
   }
 
   /** Messages sent under `tag` until now are out of date. Without a tag there never was a pool. */
-  tell(tag = JOB_TAG): void {
+  send(tag = JOB_TAG): void {
     if (this.#isSent) return;
     this.#isSent = true;
     this.#job.membership.release(this.ranks, { ...this.#id, tag, before: newSession() });
@@ -141,13 +141,13 @@ export class MpiBackend implements Backend {
     this.#progress.unref();
   }
 
-  leave(): void {
+  close(): void {
     // After that the tag may be another pool's.
     if (this.#isOver) return;
     this.#isOver = true;
     this.#job.onDoorbell.delete(this.#onDoorbell);
     tagsInUse.delete(this.#tag);
-    this.#release?.tell(this.#tag);
+    this.#release?.send(this.#tag);
   }
 }
 

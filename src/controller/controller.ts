@@ -111,8 +111,8 @@ export class Controller implements TaskOwner {
         this.#dispatch();
       },
       onReleased: () => {
-        this.#timekeeper.rest();
-        this.#backend.leave();
+        this.#timekeeper.stop();
+        this.#backend.close();
       },
     };
   }

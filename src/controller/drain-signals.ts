@@ -27,7 +27,7 @@ export class DrainSignals {
   }
 
   /** The pool is over: stops listening, once the grace period has ended. */
-  rest(): void {
+  stop(): void {
     if (this.#state === "off") return;
     const left = this.#state === "heard" ? this.#graceEnds - performance.now() : 0;
     this.#state = "off";

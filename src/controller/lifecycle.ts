@@ -149,7 +149,7 @@ export class Lifecycle {
   /** Releases every worker; with `now`, without waiting for those that are busy. */
   async #release(now: boolean): Promise<void> {
     await this.#parts.supervisor.release(now);
-    this.#signals.rest();
+    this.#signals.stop();
     this.#owner.onReleased();
   }
 }

@@ -68,7 +68,7 @@ export class Liveness {
     if (this.#timer !== null && now - this.#lastLook >= LOOK_MS) this.#look();
   }
 
-  rest(): void {
+  stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
   }
@@ -96,7 +96,7 @@ export class Liveness {
   }
 
   #look(): void {
-    if (!this.#isNeeded()) return this.rest();
+    if (!this.#isNeeded()) return this.stop();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
       this.hasProgressed(connection);

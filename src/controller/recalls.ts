@@ -110,11 +110,11 @@ export class Recalls {
   }
 
   /** These tasks were reclaimed from a worker that had begun none of them. */
-  wasInVain(tasks: readonly Task[]): void {
+  wasFruitless(tasks: readonly Task[]): void {
     for (const task of tasks) this.#fruitless.set(task, (this.#fruitless.get(task) ?? 0) + 1);
   }
 
-  rest(): void {
+  stop(): void {
     this.#nextLook = Infinity;
     this.#recalled.clear();
   }

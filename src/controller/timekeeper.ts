@@ -88,10 +88,10 @@ export class Timekeeper {
     this.#liveness.resetProgress(connection);
   }
 
-  rest(): void {
+  stop(): void {
     this.#alarm.clear();
-    this.#liveness.rest();
-    this.#parts.reclaimer.recalls.rest();
+    this.#liveness.stop();
+    this.#parts.reclaimer.recalls.stop();
   }
 
   readonly #hasProgressed = (worker: WorkerRecord): boolean => {

@@ -51,7 +51,7 @@ export function letGoAtEnd(): void {
   listenUnseen("exit", (code: number) => {
     if (code !== 0 || runningMpi() !== null) return;
     try {
-      joinJob(LET_GO_MS, () => null).membership.end(code);
+      joinJob(LET_GO_MS, () => null).membership.shutDown(code);
     } catch {
       // No MPI can be loaded: then nobody waits in it.
     }
@@ -81,7 +81,7 @@ function end(code: number): void {
   if (mpi === null || mpi.finalized) return;
   // This program has no pool, but others may be waiting for it to open one.
   joined ??= makeJob(mpi, () => null);
-  joined.membership.end(exitCodeFor(code));
+  joined.membership.shutDown(exitCodeFor(code));
 }
 
 /**

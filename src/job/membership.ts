@@ -56,7 +56,7 @@ export class Membership {
   /** Called when a controller reports that a pool is over, even before this rank waits for it. */
   onReleased: (controller: number, released: Released) => void = () => {};
   /** Called when this process reaches its end, while it still communicates. */
-  onEnd: () => void = () => {};
+  onShutDown: () => void = () => {};
   /** Called when all processes have reached their ends, and MPI has ended here. */
   onOver: () => void = () => {};
   /** While this rank serves: called before its process ends undismissed. */
@@ -124,7 +124,7 @@ export class Membership {
   /**
    * This process's part in the end of the job, in its `exit` event. Does not return if it aborts.
    */
-  end(code: number): void {
+  shutDown(code: number): void {
     if (this.#state !== "running") return;
     this.#state = "parting";
     if (this.onDesertion !== null) {
@@ -132,7 +132,7 @@ export class Membership {
       // Results are lost even with code 0; and MPICH's launcher would report another code.
       this.#mpi.abort(code === 0 ? 1 : code);
     }
-    this.onEnd();
+    this.onShutDown();
     this.#hub.closeAllBut(JOB_TAG);
     const giveUp = performance.now() + TAKE_IN_MS;
     while (this.#hub.poll() && performance.now() < giveUp);

@@ -41,7 +41,7 @@ export async function openInJob(
   try {
     return await openAmong(workers, options.check(), among, release);
   } catch (error) {
-    release.tell();
+    release.send();
     throw error;
   }
 }

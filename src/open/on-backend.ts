@@ -13,7 +13,7 @@ export async function openOn(
   try {
     await controller.open(workers, initializer, openTimeout);
   } catch (error) {
-    outside.leave();
+    outside.close();
     throw error;
   }
   return { role: "controller", controller, whose: "", task };

@@ -19,7 +19,7 @@ export function rejectionMode(flags: readonly string[] = process.execArgv): Reje
  */
 export let hasFailed = false;
 
-export function tellFailed(): void {
+export function noteFailed(): void {
   hasFailed = true;
 }
 

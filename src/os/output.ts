@@ -215,14 +215,14 @@ export async function written(holds = true): Promise<void> {
     quiet = goesOn ? 0 : quiet + 1;
     before = now;
   }
-  if (unwritten(process.pid).size > 0) tellUnread();
+  if (unwritten(process.pid).size > 0) reportUnread();
 }
 
 /**
  * Reports, where possible, output that is lost because its reader has taken in nothing for too
  * long.
  */
-export function tellUnread(): void {
+export function reportUnread(): void {
   const error = linkOfProc(process.pid, "fd/2");
   if (error === null || unwritten(process.pid).has(error)) return;
   const text =

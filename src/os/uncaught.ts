@@ -1,4 +1,4 @@
-import { hasFailed, rejectionMode, tellFailed, isStop } from "./failure.ts";
+import { hasFailed, rejectionMode, noteFailed, isStop } from "./failure.ts";
 import { mainAtLoad, newPromise, setTimeout } from "./natives.ts";
 import { countAll, endUnseen, listenUnseen } from "./unseen.ts";
 import { FAILED_MS } from "./waits.ts";
@@ -68,7 +68,7 @@ function onRejection(error: unknown): void {
 
 function fail(): void {
   if (hasFailed) return;
-  tellFailed();
+  noteFailed();
   setTimeout(giveUp, FAILED_MS).unref();
 }
 

@@ -98,7 +98,7 @@ export interface Frames {
   /** `task` is the worker's index, `number` its rank, -1 for a local process. */
   [Kind.Open]: Opening & Rules;
   /** What the worker needs to find a function. */
-  [Kind.Function]: FunctionTold;
+  [Kind.Function]: FunctionDefinition;
   /** Numbers of functions that no call names any more, unless they are sent again. */
   [Kind.Forget]: readonly number[];
   /** `task`; `number` is the function; the body the arguments. */
@@ -204,7 +204,7 @@ export interface Rules {
 }
 
 /** What a worker is sent about a function, before the first call of it. */
-export interface FunctionTold {
+export interface FunctionDefinition {
   /** Its number in calls. */
   readonly id: number;
   readonly reference: FunctionReference;

@@ -2,7 +2,7 @@ import { type DecodeContext, decodeAt } from "../codec/value.ts";
 import { FunctionError } from "../errors.ts";
 import type { FunctionReference } from "../function/record.ts";
 import type { Resolved } from "../function/resolve.ts";
-import type { FunctionTold } from "../wire/frames.ts";
+import type { FunctionDefinition } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
 import { functions, loadFunctions } from "./functions-lazy.ts";
 import { guarded } from "./ignored-signals.ts";
@@ -44,7 +44,7 @@ export class FunctionTable {
    * module is loaded.
    */
   define(frame: Frame, main: string, onLoading: () => void): void {
-    const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionTold;
+    const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionDefinition;
     const known: Known = { label, found: null };
     this.#known.set(id, known);
     this.#loading++;

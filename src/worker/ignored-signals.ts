@@ -3,7 +3,7 @@ import { rejectionMode } from "../os/failure.ts";
 import { own } from "../os/natives.ts";
 import { countSeen, endUnseen, listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
-import { setRole, tellStray, textOf, whence, whoAmI } from "./stray-errors.ts";
+import { setRole, reportStray, textOf, whence, whoAmI } from "./stray-errors.ts";
 import { isMalformed } from "../wire/frame-layout.ts";
 
 /**
@@ -18,7 +18,7 @@ export function surviveStrayErrors(what: string): () => void {
   const onException = (error: unknown, origin: string) => {
     if (countSeen("uncaughtException") > 0) return;
     if (origin !== "unhandledRejection" || mode === "strict" || mode === "throw") {
-      return tellStray(error);
+      return reportStray(error);
     }
     // Any other rejection has a listener, or comes to nothing: this is that of the main module. A
     // rank may be a controller, too, and have a program that fails.
@@ -26,7 +26,7 @@ export function surviveStrayErrors(what: string): () => void {
     exitProcess(1);
   };
   const onRejection = (error: unknown) => {
-    if (countSeen("unhandledRejection") === 0) tellStray(error);
+    if (countSeen("unhandledRejection") === 0) reportStray(error);
   };
   listenUnseen("uncaughtException", onException, true);
   if (mode === "bun") listenUnseen("unhandledRejection", onRejection, true);

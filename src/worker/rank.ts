@@ -125,7 +125,7 @@ export function join(initTimeout: number): Job {
     },
     wake: () => ring?.(),
   });
-  membership.onEnd = () => services!.leave();
+  membership.onShutDown = () => services!.shutDown();
   membership.onReleased = onReleased;
   membership.onDismissed = onDismissed;
   return job;
@@ -180,7 +180,7 @@ function nameOf({ group, number }: OpenId): string {
 }
 
 function onReleased(controller: number, over: Released): void {
-  services!.end(controller, over);
+  services!.release(controller, over);
   const name = nameOf(over);
   for (const wait of waits) {
     if (wait.id === null || nameOf(wait.id) !== name) continue;
@@ -201,10 +201,10 @@ function onDismissed(controller: number): void {
   if (!isOrphan || waits.size > 0 || leaving.size > 0 || job!.membership.isWanted) return;
   isEnding = true;
   job!.membership.onDesertion = null;
-  services!.dismiss();
+  services!.abandonAll();
   // A controller that opens a pool meanwhile is sent that this rank has come to its end. It goes on
   // to look for messages.
-  services!.leave();
+  services!.shutDown();
   void written().then(endServing);
 }
 

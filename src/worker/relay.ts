@@ -130,22 +130,22 @@ export class ChildRelay {
   }
 
   /** The controller is done with the child, which was closed: it has a moment to end by itself. */
-  end(): void {
+  abandon(): void {
     const child = this.#child;
-    this.#leave();
+    this.#release();
     child?.close();
   }
 
   /** The pool is over: a child that does not end by itself is ended. */
-  finish(): void {
+  endChild(): void {
     this.#child?.endWithin(CHILD_LINGER_MS);
   }
 
   /** The rank has come to its end, though the pool has not closed it. */
-  leave(): void {
+  shutDown(): void {
     // Read before the child learns of its end: from then on it has begun nothing.
     const currentTask = this.#currentTask;
-    this.#child?.dismiss();
+    this.#child?.shutDown();
     this.#lose(PROGRAM_OVER, currentTask);
   }
 
@@ -269,10 +269,10 @@ export class ChildRelay {
     // The controller may expect nothing, and so not look.
     this.#up.ring();
     this.#child?.close();
-    this.#leave();
+    this.#release();
   }
 
-  #leave(): void {
+  #release(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     if (this.#recallTimer !== null) clearTimeout(this.#recallTimer);
     if (this.#glance !== null) clearTimeout(this.#glance);

@@ -77,20 +77,20 @@ class PoolService {
   }
 
   /** Ends it without a message. A child has a moment to end by itself. */
-  end(): void {
-    if (this.served === null) this.over();
-    else this.served.end();
+  abandon(): void {
+    if (this.served === null) this.detach();
+    else this.served.abandon();
   }
 
   /** This process is at its end: the controller is sent that. */
-  leave(): void {
+  shutDown(): void {
     if (this.served === null) this.resume();
-    else this.served.leave();
+    else this.served.shutDown();
   }
 
-  over(): void {
+  detach(): void {
     this.link.close();
-    this.#services.forget(this);
+    this.#services.remove(this);
   }
 
   #receive(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
@@ -107,13 +107,13 @@ class PoolService {
       else if (kind === Kind.Spawn) this.#relay(bytes, length);
       else if (kind === Kind.Open) this.#serve(bytes, length, buffers);
       // A late message for a child that is gone.
-      else this.over();
+      else this.detach();
     }
   }
 
   #serve(bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     const { session, rank } = this.link;
-    const served = new Session(session, this.#host.spinUs.session, () => this.over());
+    const served = new Session(session, this.#host.spinUs.session, () => this.detach());
     this.served = served;
     served.serve(this.link);
     this.#host.onPool(rank);
@@ -127,13 +127,13 @@ class PoolService {
     } else if (kind === Kind.Open) {
       sendFrame(this.link, Kind.Closed, 0);
     }
-    this.over();
+    this.detach();
   }
 
   #relay(bytes: Uint8Array, length: number): void {
     const { rank, size } = this.#host.hub.mpi;
     const relay = new ChildRelay(this.link, this.#host.spinUs.relay, () => {
-      this.over();
+      this.detach();
       this.#host.wake();
     });
     this.served = relay;
@@ -158,7 +158,7 @@ export class PoolServices {
   /** Makes the link for a message of a new session; null for a late message of one that is over. */
   accept(source: number, tag: number, session: number): RankLink | null {
     if (!isForWorker(source, this.#host.hub.mpi.rank, tag)) return null;
-    this.#find(source, tag)?.end();
+    this.#find(source, tag)?.abandon();
     const service = new PoolService(this.#host, this, source, tag, session);
     this.#all.add(service);
     return service.link;
@@ -170,28 +170,28 @@ export class PoolServices {
   }
 
   /** Ends all: controllers that still count on this rank are sent that. */
-  leave(): void {
+  shutDown(): void {
     this.#isOver = true;
-    for (const service of [...this.#all]) service.leave();
+    for (const service of [...this.#all]) service.shutDown();
   }
 
   /** No controller wants anything more of this rank, nor any message. */
-  dismiss(): void {
-    for (const service of [...this.#all]) service.end();
+  abandonAll(): void {
+    for (const service of [...this.#all]) service.abandon();
   }
 
   /** A service has come to its end. */
-  forget(service: PoolService): void {
+  remove(service: PoolService): void {
     this.#all.delete(service);
     if (service.served instanceof ChildRelay) this.relays.delete(service.served);
   }
 
   /** A pool is over: its remains here end. */
-  end(source: number, { tag, before }: Released): void {
+  release(source: number, { tag, before }: Released): void {
     const service = this.#ofPool(source, tag);
     if (service === undefined || service.link.session >= before) return;
-    if (service.served instanceof ChildRelay) service.served.finish();
-    else service.end();
+    if (service.served instanceof ChildRelay) service.served.endChild();
+    else service.abandon();
   }
 
   /** Whether a child still works for that pool. */

@@ -327,14 +327,14 @@ export class Session {
    * Its process has come to its end, though the pool has not closed it: the task it has begun stays
    * reported.
    */
-  leave(): void {
+  shutDown(): void {
     this.#answers.say(Kind.Closed, 0);
     this.#answers.send();
     this.#end();
   }
 
   /** The pool is over, and has sent no `Close`. */
-  end(): void {
+  abandon(): void {
     this.#end();
   }
 

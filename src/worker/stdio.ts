@@ -13,7 +13,7 @@ import {
   type WriteStream,
   writeSync,
 } from "node:fs";
-import { sayHeld, tellUnread } from "../os/output.ts";
+import { sayHeld, reportUnread } from "../os/output.ts";
 import { procOf } from "../os/proc.ts";
 import { WRITING_MS } from "../os/waits.ts";
 
@@ -64,7 +64,7 @@ class Output {
     try {
       return this.#writeInTime(bytes, at, length);
     } finally {
-      if (this.#isStopped) tellUnread();
+      if (this.#isStopped) reportUnread();
       takeBack();
     }
   }

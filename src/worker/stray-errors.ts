@@ -23,7 +23,7 @@ interface Stray {
 const waiting: Stray[] = [];
 
 /** Reports an error: at once, unless the lines of an inline function have to be found first. */
-export function tellStray(error: unknown): void {
+export function reportStray(error: unknown): void {
   if (isStop(error) || isLeave(error)) return;
   const stray = { head: `bsync: ${whoAmI()}: an error that nobody caught${whence()}`, error };
   if (waiting.length === 0 && inlinesIn(error).length === 0) return report(stray);

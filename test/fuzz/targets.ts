@@ -230,7 +230,7 @@ class Hostile implements Backend {
   wait(): void {}
   wake(): void {}
   unref(): void {}
-  leave(): void {}
+  close(): void {}
 
   connect(index: number, owner: LinkOwner): ControllerEnd {
     this.#owners.set(index, owner);

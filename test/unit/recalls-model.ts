@@ -192,7 +192,7 @@ export class Rig {
 
   #giveBack(record: WorkerRecord, at: number): boolean {
     const { inFlight } = record;
-    if (inFlight.findIndex(({ id }) => id === at) < 0) this.recalls.wasInVain([...inFlight]);
+    if (inFlight.findIndex(({ id }) => id === at) < 0) this.recalls.wasFruitless([...inFlight]);
     this.scheduler.reclaim(record, at, this.recalls.heldFor(record, this.now));
     return true;
   }

@@ -64,7 +64,7 @@ function endAtExit(link: ProcessLink): void {
 }
 
 function endAll(): void {
-  for (const link of alive) link.dismiss();
+  for (const link of alive) link.shutDown();
   for (;;) {
     for (const link of alive) if (link.isOver()) alive.delete(link);
     if (alive.size === 0) return;
@@ -215,7 +215,7 @@ export class ProcessLink implements ControllerEnd {
   /**
    * This process has come to its end: the worker is to end, too, once its tasks' output has left.
    */
-  dismiss(): void {
+  shutDown(): void {
     if (this.#gone || this.#lateAt !== Infinity) return;
     const now = performance.now();
     this.#lateAt = now + CHILD_LINGER_MS;

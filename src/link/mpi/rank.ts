@@ -85,7 +85,7 @@ export class RankLink implements WorkerEnd, ControllerEnd {
 
   send(message: MessageWriter): void {
     if (this.#owner === NO_OWNER) return;
-    this.#statusPage?.tellSent(++this.#sent);
+    this.#statusPage?.reportSent(++this.#sent);
     this.outbox.send(message);
     if (!this.outbox.empty) this.#hub.isSending(this);
     this.prewake();

@@ -34,7 +34,7 @@ export class StatusPage {
   }
 
   /** The rank has sent so many messages on this link: written before any further report. */
-  tellSent(messages: number): void {
+  reportSent(messages: number): void {
     Atomics.store(this.#words, SENT, messages | 0);
   }
 
