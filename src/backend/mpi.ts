@@ -72,7 +72,7 @@ export class MpiBackend implements Backend {
     this.opening = { main: mainScript(), text: mainText(), ...introduce(spinUs) };
     const source = {
       poll: () => this.poll(),
-      yieldCore: () => void job.mpi.wait(0, 1, 0, 1),
+      yieldCore: () => job.mpi.yieldCore(),
       isExpecting: () => this.#owner?.isExpecting ?? false,
       arm: () => !job.hub.busy,
       disarm: () => {},
@@ -130,7 +130,7 @@ export class MpiBackend implements Backend {
   checkAlive(): void {}
 
   wait(ms: number): void {
-    if (!this.#job.hub.busy) this.#job.mpi.wait(0, 0, 100, Math.ceil(ms * 1000));
+    if (!this.#job.hub.busy) this.#job.mpi.wait({ napUs: 100, totalUs: Math.ceil(ms * 1000) });
   }
 
   wake(): void {

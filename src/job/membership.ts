@@ -1,4 +1,4 @@
-import type { Mpi } from "../mpi/mpi.ts";
+import type { Mpi, WaitPlan } from "../mpi/mpi.ts";
 import { performance } from "../os/natives.ts";
 import { FAREWELL_MS } from "../os/waits.ts";
 import { Kind, type Released } from "../wire/frames.ts";
@@ -42,6 +42,9 @@ const JOB_SESSION = 0;
 
 /** ms for receiving earlier messages: pools may be sent messages without end. */
 const TAKE_IN_MS = 100;
+
+/** For the answers of ranks, which look for messages: within µs, or when they are woken. */
+const FOR_ANSWERS: WaitPlan = { spinUs: 20, yieldUs: 200, napUs: 200, totalUs: 2_000 };
 
 /** The naps of a process that waits for the others to end, by how long it has waited. */
 const NAPS: readonly { readonly waitedMs: number; readonly napUs: number }[] = [
@@ -153,7 +156,7 @@ export class Membership {
     }
     const giveUp = performance.now() + FAREWELL_MS;
     while (this.#absent.size > 0 && performance.now() < giveUp) {
-      if (!this.#hub.poll()) this.#mpi.wait(20, 200, 200, 2_000);
+      if (!this.#hub.poll()) this.#mpi.wait(FOR_ANSWERS);
     }
     // A stuck rank must not hold the others. A rank that does not serve may wait, in a program that
     // has failed, for a message that this one has not sent.
@@ -172,7 +175,7 @@ export class Membership {
       if (moved || isOver) continue;
       const waited = performance.now() - start;
       const { napUs } = NAPS.find(({ waitedMs }) => waited >= waitedMs)!;
-      this.#mpi.wait(0, 0, napUs, napUs);
+      this.#mpi.wait({ napUs, totalUs: napUs });
     }
     while (this.#hub.poll());
   }

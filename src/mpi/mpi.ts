@@ -23,6 +23,21 @@ export interface Explanation {
   readonly line: string;
 }
 
+/**
+ * How to wait for a message, in µs: first looks follow each other without a pause, then the core is
+ * yielded between two of them, then there are naps.
+ */
+export interface WaitPlan {
+  readonly spinUs?: number;
+  readonly yieldUs?: number;
+  readonly napUs?: number;
+  /** The time of all three. */
+  readonly totalUs: number;
+}
+
+/** One look, and the core is another process's for a moment. */
+const YIELD_ONCE: WaitPlan = { yieldUs: 1, totalUs: 1 };
+
 /** MPI in this process. Every method throws an `MpiError` when MPI reports one. */
 export interface Mpi {
   readonly rank: number;
@@ -69,10 +84,12 @@ export interface Mpi {
   test(request: number): boolean;
 
   /**
-   * Blocks until there is a message (true), `totalUs` are over, or a signal came (false): looks
-   * without a pause for `spinUs`, yielding the core for `yieldUs`, then with naps of `napUs`.
+   * Blocks until there is a message (true), or the plan's time is over or a signal came (false).
    */
-  wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean;
+  wait(plan: WaitPlan): boolean;
+
+  /** Lets another process have this core, if one wants it: it may be the one that is to send. */
+  yieldCore(): void;
 
   /** Ends the whole job with this exit code, once the launcher has read what was said. */
   abort(code: number): never;
@@ -223,7 +240,11 @@ export class ShimMpi implements Mpi {
     return true;
   }
 
-  wait(spinUs: number, yieldUs: number, napUs: number, totalUs: number): boolean {
+  yieldCore(): void {
+    this.wait(YIELD_ONCE);
+  }
+
+  wait({ spinUs = 0, yieldUs = 0, napUs = 0, totalUs }: WaitPlan): boolean {
     const code = this.#symbols.bsync_mpi_wait(spinUs, yieldUs, napUs, totalUs);
     if (code < 0) throw failure(this.#symbols, "wait for a message", code);
     return code === 1;

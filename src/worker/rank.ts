@@ -316,9 +316,10 @@ async function serveWhileWaiting(job: Job): Promise<void> {
     }
     const nap = NAPS.find(({ quietMs }) => quiet >= quietMs)!;
     const napUs = services!.areNear ? nap.near : nap.far;
-    const spin = quiet * 1000 <= spinUs ? spinUs : 0;
-    const alone = Math.min(spin, YIELD_US);
-    if (mpi.wait(alone, 2 * spin - alone, napUs, TURN_MS * 1000)) continue;
+    const lookUs = quiet * 1000 <= spinUs ? 2 * spinUs : 0;
+    const aloneUs = Math.min(lookUs / 2, YIELD_US);
+    const totalUs = TURN_MS * 1000;
+    if (mpi.wait({ spinUs: aloneUs, yieldUs: lookUs - aloneUs, napUs, totalUs })) continue;
     // A nap that was cut short was so by a neighbour: its message may take some looks to be found.
     if (performance.now() - last < quiet + TURN_MS) last = performance.now();
     await turn(0);

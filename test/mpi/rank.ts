@@ -5,6 +5,8 @@ import { ANY, type Mpi } from "../../src/mpi/mpi.ts";
 import { startMpi } from "../../src/mpi/start.ts";
 import { AS_ROOT } from "./launch.ts";
 
+const LOOKS = { spinUs: 10, yieldUs: 10, napUs: 100 };
+
 const status = new Int32Array(3);
 const TAG = 5;
 
@@ -105,10 +107,10 @@ function moving(mpi: Mpi): unknown {
 function looks(mpi: Mpi): unknown {
   const answers: unknown[] = [];
   if (mpi.rank === 0) {
-    answers.push(mpi.wait(10, 10, 100, 2000), mpi.probe(1, 7, status));
+    answers.push(mpi.wait({ ...LOOKS, totalUs: 2_000 }), mpi.probe(1, 7, status));
     // Only now may rank 1 send: an answer of true above would be a mistake.
     mpi.send(new Uint8Array(1), 1, 1, 1);
-    while (!mpi.wait(10, 10, 100, 1_000_000));
+    while (!mpi.wait({ ...LOOKS, totalUs: 1_000_000 }));
     answers.push(mpi.probe(1, 8, status), mpi.probe(1, 7, status), Array.from(status));
     answers.push(mpi.probe(ANY, ANY, status));
     // Too large for this buffer, small as it is: it stays.
@@ -149,7 +151,7 @@ function afterEnd(mpi: Mpi): unknown {
     () => mpi.send(block, 1, 0, 0),
     () => mpi.receive(block, 1, 0, 0),
     () => mpi.test(1),
-    () => mpi.wait(0, 0, 0, 0),
+    () => mpi.wait({ totalUs: 0 }),
   ];
   const same = startMpi({ initTimeout: 0 }) === mpi;
   return { same, finalized: mpi.finalized, failures: calls.map(failure) };
@@ -160,7 +162,7 @@ function interrupted(mpi: Mpi): unknown {
   const begin = performance.now();
   process.on("SIGUSR2", () => {});
   const child = Bun.spawn(["sh", "-c", `sleep 0.3; kill -USR2 ${process.pid}`]);
-  const found = mpi.wait(0, 0, 60_000_000, 60_000_000);
+  const found = mpi.wait({ napUs: 60_000_000, totalUs: 60_000_000 });
   child.kill();
   return { found, early: performance.now() - begin < 30_000 };
 }

@@ -194,7 +194,7 @@ function next(mpi: Mpi, until: number): Message | null {
       return finish(mpi, request, until) ? { source, tag, body } : null;
     }
     if (performance.now() > until) return null;
-    mpi.wait(spinUs, 100, 100, 5_000);
+    mpi.wait({ spinUs, yieldUs: 100, napUs: 100, totalUs: 5_000 });
   }
 }
 
@@ -291,7 +291,7 @@ function leave(mpi: Mpi, { timeoutMs, code }: { timeoutMs: number; code: number 
 function part(mpi: Mpi, until: number): boolean {
   while (!mpi.leave()) {
     if (performance.now() > until) return false;
-    mpi.wait(0, 100, 100, 2_000);
+    mpi.wait({ yieldUs: 100, napUs: 100, totalUs: 2_000 });
   }
   mpi.finalize();
   return true;
