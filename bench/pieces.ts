@@ -84,7 +84,7 @@ function stepper(workers: number, queued: number, us: number, random: boolean): 
   start();
   return () => {
     const task = flying[head++ & 0xf_ffff]!;
-    scheduler.answered(task.record!, task.id, us, ++now);
+    scheduler.answered(scheduler.workers[task.record!.index]!, task.id, us, ++now);
     submit();
     start();
   };

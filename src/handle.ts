@@ -4,7 +4,7 @@ import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
 import { Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
-import { timerDelay } from "./os/timers.ts";
+import { timerDelay } from "./os/waits.ts";
 
 /** What a handle asks of its pool. */
 export interface TaskOwner {

@@ -160,7 +160,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/context.ts": "src/errors.ts",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
-    "src/link/local src/link/mpi src/os src/scheduler src/wire",
+    "src/link/local src/link/mpi src/os src/wire",
   "src/open":
     "src/backend src/controller src/job src/options.ts src/os src/scheduler src/wire src/worker " +
     "src/worker-list.ts",

@@ -105,3 +105,8 @@ export function decodeAt(encoded: EncodedAt, context: DecodeContext): unknown {
   }
   return decodeValue(encoded.content, context);
 }
+
+/** Bytes to be sent of an encoded value. */
+export function bytesOf({ body, buffers }: Encoded): number {
+  return buffers.reduce((sum, { byteLength }) => sum + byteLength, body.byteLength);
+}

@@ -1,5 +1,5 @@
 import { clearTimeout, performance, setTimeout } from "../os/natives.ts";
-import { timerDelay } from "../os/timers.ts";
+import { timerDelay } from "../os/waits.ts";
 
 /**
  * The pool's one timer. It rings once, at the earliest time it was given and never before; what is

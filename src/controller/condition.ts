@@ -1,5 +1,5 @@
 import { clearTimeout, performance, Promise, setTimeout } from "../os/natives.ts";
-import { timerDelay } from "../os/timers.ts";
+import { timerDelay } from "../os/waits.ts";
 
 /** A condition variable: each waiter checks its own predicate again after every `notify`. */
 export class Condition {

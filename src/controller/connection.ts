@@ -3,7 +3,7 @@ import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import type { MessageWriter } from "../wire/writer.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** After so many new functions a worker forgets those that it was not called with meanwhile. */
 const RECENT_FUNCTIONS = 2048;

@@ -4,9 +4,8 @@ import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Supervisor, type SupervisorOwner } from "./supervisor.ts";
 import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
-import { AllSettled } from "./settled.ts";
 import { QueueLimit } from "./queue-limit.ts";
-import { notifyWaiter, promiseOf } from "./settlement.ts";
+import { notifyWaiter, promiseOf, AllSettled } from "./settlement.ts";
 import { Condition } from "./condition.ts";
 import type { Connection } from "./connection.ts";
 import { CancelledError } from "../errors.ts";
@@ -22,10 +21,11 @@ import { type InitialCall, FrameSender } from "./sender.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
-import type { Task, TaskOptions, WorkerRecord } from "../scheduler/task.ts";
+import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { pathOf, torn, ValueEncoder } from "./values.ts";
 import { Kind } from "../wire/frames.ts";
 import { firstOrder } from "../wire/task-id.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** A function and its arguments, to be run on each worker before anything else. */
 type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];

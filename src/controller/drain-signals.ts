@@ -1,6 +1,6 @@
 import { own, performance, setTimeout } from "../os/natives.ts";
 import { whole } from "../os/whole.ts";
-import { timerDelay } from "../os/timers.ts";
+import { timerDelay } from "../os/waits.ts";
 
 /**
  * Reports the first of the drain signals, once. Further ones within the grace period are ignored,

@@ -3,7 +3,7 @@ import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { LOOK_MS, LOOKS } from "../os/waits.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { ControllerEnd } from "../link/link.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** What the last look at a connection found. */
 interface Seen {

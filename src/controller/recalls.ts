@@ -2,7 +2,8 @@ import type { Connection } from "./connection.ts";
 import { Activity } from "../wire/task-id.ts";
 import { BEGIN_MS, CERTAIN_MS } from "../link/task-word.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import type { Task, WorkerRecord } from "../scheduler/task.ts";
+import type { Task } from "../scheduler/task.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** ms between two looks. */
 const LOOK_MS = 2;

@@ -7,7 +7,7 @@ import { Activity } from "../wire/task-id.ts";
 import type { Connection } from "./connection.ts";
 import { Recalls } from "./recalls.ts";
 import type { FrameSender } from "./sender.ts";
-import type { WorkerRecord } from "../scheduler/task.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** The parts of the pool that the reclaimer uses. */
 interface ReclaimerParts {

@@ -5,13 +5,13 @@ import { type ExitStatus, PROGRAM_OVER, unknownExit } from "../os/exit.ts";
 import { performance } from "../os/natives.ts";
 import { GOODBYE_MS } from "../os/waits.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
-import type { Task, WorkerRecord } from "../scheduler/task.ts";
+import type { Task } from "../scheduler/task.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import { Kind, type Rules } from "../wire/frames.ts";
 import { Activity } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { Condition } from "./condition.ts";
-import { type Connection, describe, newConnection } from "./connection.ts";
+import { type Connection, newConnection } from "./connection.ts";
 import {
   diedUnused,
   LoadFailures,
@@ -24,6 +24,7 @@ import {
 } from "./lost.ts";
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { ValueEncoder } from "./values.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** The parts of the pool that the supervisor uses. */
 export interface SupervisorParts {

@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import { TimeoutError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler, Verdict } from "../scheduler/scheduler.ts";
-import type { Task, WorkerRecord } from "../scheduler/task.ts";
+import type { Task } from "../scheduler/task.ts";
 import { Kind } from "../wire/frames.ts";
 import { Alarm } from "./alarm.ts";
 import { type Connection, describe } from "./connection.ts";
@@ -10,6 +10,7 @@ import { Liveness } from "./liveness.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { FrameSender } from "./sender.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** ms between two checks whether workers live, for callers that block the event loop. */
 const CHECK_ALIVE_MS = 50;

@@ -8,7 +8,7 @@ import {
   setTimeout,
 } from "../os/natives.ts";
 import { stackIsFresh } from "../os/stack.ts";
-import { LONGEST_MS } from "../os/timers.ts";
+import { LONGEST_MS } from "../os/waits.ts";
 
 /** The source of the messages that a progress loop looks for. */
 export interface ProgressSource {

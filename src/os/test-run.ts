@@ -3,7 +3,7 @@
  * and itself.
  */
 import { mainAtLoad } from "./natives.ts";
-import { LONGEST_MS } from "./timers.ts";
+import { LONGEST_MS } from "./waits.ts";
 
 /** The module of `bun test`; null if this is no run of a test file. */
 export function testRunner(): typeof import("bun:test") | null {

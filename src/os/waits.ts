@@ -4,8 +4,6 @@
  * order.
  */
 
-import { LONGEST_MS } from "./timers.ts";
-
 /** A factor for tests only, from above 0 to 1. */
 const VARIABLE = "BSYNC_TEST_CLOCK";
 
@@ -22,6 +20,17 @@ function readFactor(text: string | undefined): number {
 
 function scaled(ms: number): number {
   return ms * factor;
+}
+
+/**
+ * The longest delay of a timer, in ms: timers hold 31 bits, and a longer delay fires at once.
+ * (MPI's `int` holds as much.)
+ */
+export const LONGEST_MS = 2 ** 31 - 1;
+
+/** The delay of a timer for `ms`: as long as a timer can wait, and not below 0. */
+export function timerDelay(ms: number): number {
+  return Math.min(Math.max(0, ms), LONGEST_MS);
 }
 
 /** Practically for ever. */

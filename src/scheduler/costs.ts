@@ -1,5 +1,7 @@
 import type { Fifo } from "../collections/fifo.ts";
 import { type KnownFunction, LONG_US } from "./estimates.ts";
+import type { Payload } from "./task.ts";
+import { bytesOf } from "../codec/value.ts";
 
 /** What calls cost, in µs, and so how many of them may be sent to a worker at a time. */
 
@@ -51,4 +53,10 @@ export function sum(numbers: Fifo<number>): number {
   let total = 0;
   for (let i = 0; i < numbers.length; i++) total += numbers.at(i)!;
   return total;
+}
+
+/** Bytes to be sent of a payload, where it is one that can be large: of an encoded one. */
+export function bytesOfPayload(payload: Payload | null): number {
+  if (payload === null || typeof payload !== "object" || !("buffers" in payload)) return 0;
+  return bytesOf(payload);
 }

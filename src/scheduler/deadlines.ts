@@ -1,5 +1,6 @@
 import { Heap } from "../collections/heap.ts";
-import type { Task, WorkerRecord } from "./task.ts";
+import type { Task } from "./task.ts";
+import type { WorkerRecord } from "./worker-record.ts";
 
 /**
  * When a task is given up or, without a task, a worker is taken for stuck or late. An overtaken

@@ -1,4 +1,5 @@
-import type { Task, TaskState, WorkerRecord } from "./task.ts";
+import type { Task, TaskState } from "./task.ts";
+import type { WorkerRecord } from "./worker-record.ts";
 
 /** The state of a worker, as in `pool.workers`. */
 export type WorkerState = "starting" | "idle" | "busy" | "overdue" | "gone";

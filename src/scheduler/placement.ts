@@ -1,7 +1,8 @@
 import { IN_FLIGHT_US, mayGoAhead } from "./costs.ts";
 import { type KnownFunction, observe } from "./estimates.ts";
-import type { Task, WorkerRecord } from "./task.ts";
+import type { Task } from "./task.ts";
 import type { WorkerSets } from "./worker-sets.ts";
+import type { WorkerRecord } from "./worker-record.ts";
 
 /**
  * Decides in which set a worker belongs, by its tasks in flight, and so which busy worker takes one

@@ -1,11 +1,12 @@
 import type { Observer, WorkerState } from "./observer.ts";
-import { type TaskState, bytesOf, type Task, type WorkerStage, WorkerRecord } from "./task.ts";
+import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
-import { costOf, mayWaitBehind } from "./costs.ts";
+import { costOf, mayWaitBehind, bytesOfPayload } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
+import { type WorkerStage, WorkerRecord } from "./worker-record.ts";
 
 /**
  * Decides which worker runs which task, and when. Pure: the time is an argument, decisions are
@@ -171,7 +172,7 @@ export class Scheduler {
 
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
   withdraw(task: Task): void {
-    const worker = task.record!;
+    const worker = this.workers[task.record!.index]!;
     worker.removeAt(worker.indexOf(task.id));
     worker.quota++;
     task.record = null;
@@ -236,7 +237,8 @@ export class Scheduler {
     }
     if (task.state !== "running") return "settled";
     this.moveTask(task, "cancelled");
-    if (task.record!.running === task) this.#markOverdue(task.record!, now);
+    const worker = this.workers[task.record!.index]!;
+    if (worker.running === task) this.#markOverdue(worker, now);
     return "interrupt";
   }
 
@@ -368,7 +370,7 @@ export class Scheduler {
     worker.push(task);
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";
-      const startMs = START_MS + bytesOf(task.payload) / BYTES_PER_MS;
+      const startMs = START_MS + bytesOfPayload(task.payload) / BYTES_PER_MS;
       this.#deadlines.setFor(task, worker, now + task.options.timeout + startMs);
     }
     this.#placement.settle(worker);

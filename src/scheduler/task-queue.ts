@@ -1,5 +1,6 @@
 import { ReadyQueue } from "./ready-queue.ts";
-import type { Task, WorkerRecord } from "./task.ts";
+import type { Task } from "./task.ts";
+import type { WorkerRecord } from "./worker-record.ts";
 
 /** Cancelled tasks that are left in the queue at least, before they are swept out. */
 const SWEEP_AT = 1024;

@@ -1,6 +1,6 @@
 import { FirstOfSet } from "../collections/first-of-set.ts";
 import type { Observer, WorkerState } from "./observer.ts";
-import { WorkerRecord } from "./task.ts";
+import { WorkerRecord } from "./worker-record.ts";
 
 /**
  * The workers of a pool. Each is in exactly one set at a time, and `move` alone changes that:

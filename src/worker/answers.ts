@@ -4,12 +4,12 @@ import {
   type Encoded,
   encodeValue,
   OUT_OF_BAND_BYTES,
+  bytesOf,
 } from "../codec/value.ts";
 import type { RunningCall } from "../context.ts";
 import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
-import { bytesOf } from "../scheduler/task.ts";
 import { checkBuffers } from "../wire/frame-layout.ts";
 import { Kind } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";

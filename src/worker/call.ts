@@ -5,7 +5,7 @@ import { clearTimeout, performance, Promise, setTimeout, toPromise } from "../os
 import type { RunningCall } from "../context.ts";
 import { functions } from "./functions-lazy.ts";
 import { runWithin } from "./watchdog.ts";
-import { timerDelay } from "../os/timers.ts";
+import { timerDelay } from "../os/waits.ts";
 
 /** How a call ended. */
 export interface Outcome {

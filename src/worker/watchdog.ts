@@ -23,7 +23,7 @@ import {
 } from "../os/whole.ts";
 import { listenUnseen } from "../os/unseen.ts";
 import { exitProcess } from "../os/processes.ts";
-import { timerDelay } from "../os/timers.ts";
+import { timerDelay } from "../os/waits.ts";
 
 /**
  * ms after which the thread strikes a second time, and twice as long after that a third. A strike

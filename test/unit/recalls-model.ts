@@ -1,4 +1,4 @@
-import { DEFAULT_TASK, Task, type WorkerRecord } from "../../src/scheduler/task.ts";
+import { DEFAULT_TASK, Task } from "../../src/scheduler/task.ts";
 import type { Connection } from "../../src/controller/connection.ts";
 import type { KnownFunction } from "../../src/scheduler/estimates.ts";
 import { Heap } from "../../src/collections/heap.ts";
@@ -6,6 +6,7 @@ import { Activity } from "../../src/wire/task-id.ts";
 import { Recalls } from "../../src/controller/recalls.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import type { ControllerEnd } from "../../src/link/link.ts";
+import type { WorkerRecord } from "../../src/scheduler/worker-record.ts";
 
 /** ms that a message takes from one side to the other. */
 const WAY_MS = 0.01;

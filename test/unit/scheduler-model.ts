@@ -1,8 +1,9 @@
-import { Task, type TaskOptions, type WorkerRecord } from "../../src/scheduler/task.ts";
+import { Task, type TaskOptions } from "../../src/scheduler/task.ts";
 import { expect } from "bun:test";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
 import { Scheduler, VERDICT_MS, type Verdict } from "../../src/scheduler/scheduler.ts";
 import { type KnownFunction, unmeasured } from "../../src/scheduler/estimates.ts";
+import type { WorkerRecord } from "../../src/scheduler/worker-record.ts";
 
 /** µs: what `IN_FLIGHT_US` of the scheduler is; functions below it are short. */
 export const SHORT_US = 50;
