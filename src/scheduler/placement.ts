@@ -1,5 +1,4 @@
 import { IN_FLIGHT_US, mayGoAhead } from "./costs.ts";
-import { type KnownFunction, observe } from "./estimates.ts";
 import type { Task } from "./task.ts";
 import type { WorkerSets } from "./worker-sets.ts";
 import type { WorkerRecord } from "./worker-record.ts";
@@ -31,10 +30,9 @@ export class Placement {
     return this.#priceEpoch;
   }
 
-  /** A call has taken `elapsed` µs. */
-  observe(fn: KnownFunction, elapsed: number): void {
-    // A worker that has such calls in flight is not to be sent more behind them.
-    if (observe(fn, elapsed)) this.#priceEpoch++;
+  /** A function has turned out to be long: a worker with its calls in flight is sent no more. */
+  onLong(): void {
+    this.#priceEpoch++;
   }
 
   /** Looks up the costs of a worker's tasks in flight anew. */

@@ -1,3 +1,4 @@
+import { observe } from "./estimates.ts";
 import type { Observer, WorkerState } from "./observer.ts";
 import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
@@ -64,7 +65,7 @@ export class Scheduler {
 
   /** Tasks that wait for a worker. */
   get queued(): number {
-    return this.#queue.size;
+    return this.#queue.waiting;
   }
 
   /**
@@ -160,7 +161,7 @@ export class Scheduler {
   next(now: number): Task | null {
     const called = this.sets.firstPinned.peek();
     if (called !== undefined) return this.#start(called, this.#queue.takeFor(called), now);
-    const task = this.#queue.peek();
+    const task = this.#queue.next();
     if (task === undefined) return null;
     const worker =
       this.sets.firstIdle.peek() ??
@@ -212,7 +213,8 @@ export class Scheduler {
     if (index < 0) return null;
     const task = worker.removeAt(index);
     // A call that was given up may have ended early: a short time of it says nothing.
-    if (!task.settled || elapsed > task.fn.expected) this.#placement.observe(task.fn, elapsed);
+    const counts = !task.settled || elapsed > task.fn.expected;
+    if (counts && observe(task.fn, elapsed)) this.#placement.onLong();
     worker.stuckAt = Infinity;
     if (worker.running?.settled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
@@ -326,7 +328,7 @@ export class Scheduler {
     const kept = inFlight.splice(0, 1 + inFlight.findIndex(({ id }) => id === begun));
     const last = kept.at(-1);
     if (last === undefined) worker.stuckAt = Infinity;
-    else if (!last.settled) this.#placement.observe(last.fn, elapsed);
+    else if (!last.settled && observe(last.fn, elapsed)) this.#placement.onLong();
     worker.keep(kept);
     for (const task of inFlight) {
       worker.quota++;

@@ -10,10 +10,9 @@ const SWEEP_AT = 1024;
  * which come before all others there. A task that is cancelled while it waits is skipped when it
  * comes up.
  */
-export class TaskQueue {
+export class TaskQueue extends ReadyQueue<Task> {
   readonly #workers: readonly WorkerRecord[];
-  readonly #ready = new ReadyQueue<Task>();
-  /** How many tasks in `#ready` are cancelled. */
+  /** How many tasks in the queue are cancelled. */
   #dropped = 0;
   /** Tasks that wait for one worker, and its index. */
   readonly #pinned = new Map<Task, number>();
@@ -22,16 +21,13 @@ export class TaskQueue {
 
   /** `workers` are in the places of their indices. */
   constructor(workers: readonly WorkerRecord[]) {
+    super();
     this.#workers = workers;
   }
 
   /** Tasks that wait. */
-  get size(): number {
-    return this.#ready.size - this.#dropped + this.#pinned.size;
-  }
-
-  push(task: Task): void {
-    this.#ready.push(task);
+  get waiting(): number {
+    return this.size - this.#dropped + this.#pinned.size;
   }
 
   /** Queues a task for one worker. */
@@ -44,7 +40,7 @@ export class TaskQueue {
   /** Queues a task that was sent before, in its old place. */
   pushAgain(task: Task): void {
     const index = this.#pins.get(task);
-    if (index === undefined) return this.#ready.push(task);
+    if (index === undefined) return this.push(task);
     // Its worker, or the replacement, takes it before those submitted later.
     const { pinned } = this.#workers[index]!;
     const at = pinned.findIndex(({ order }) => order > task.order);
@@ -58,18 +54,13 @@ export class TaskQueue {
   }
 
   /** The most urgent task that any worker may take. */
-  peek(): Task | undefined {
+  next(): Task | undefined {
     for (;;) {
-      const task = this.#ready.peek();
+      const task = this.peek();
       if (task === undefined || task.state === "queued") return task;
-      this.#ready.pop();
+      this.pop();
       this.#dropped--;
     }
-  }
-
-  /** Takes the task that `peek` has returned. */
-  pop(): void {
-    this.#ready.pop();
   }
 
   /** Takes the first task that waits for this worker only. */
@@ -96,7 +87,7 @@ export class TaskQueue {
   /** Takes all tasks that wait. */
   takeAll(): Task[] {
     const tasks = this.#workers.flatMap(({ pinned }) => pinned.splice(0));
-    for (let task = this.#ready.pop(); task !== undefined; task = this.#ready.pop()) {
+    for (let task = this.pop(); task !== undefined; task = this.pop()) {
       if (task.state === "queued") tasks.push(task);
     }
     this.#dropped = 0;
@@ -105,8 +96,8 @@ export class TaskQueue {
   }
 
   #sweep(): void {
-    if (this.#dropped < SWEEP_AT || this.#dropped * 2 < this.#ready.size) return;
-    this.#ready.keep((task) => task.state === "queued");
+    if (this.#dropped < SWEEP_AT || this.#dropped * 2 < this.size) return;
+    this.keep((task) => task.state === "queued");
     this.#dropped = 0;
   }
 }

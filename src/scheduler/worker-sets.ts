@@ -70,24 +70,20 @@ export class WorkerSets {
   }
 
   move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
-    if (worker.set === to) return;
-    if (this.observer !== null) return this.#moveObserved(worker, to);
-    this.#move(worker, to);
-  }
-
-  #moveObserved(worker: WorkerRecord, to: Set<WorkerRecord>): void {
-    const from = this.stateOf(worker);
-    this.#move(worker, to);
-    const state = this.stateOf(worker);
-    if (state !== from) this.observer!.onWorker(worker, from, state);
-  }
-
-  #move(worker: WorkerRecord, to: Set<WorkerRecord>): void {
-    if (worker.set === this.idle) this.pinnedIdle.delete(worker);
+    const { set } = worker;
+    if (set === to) return;
+    const from = this.observer === null ? null : this.stateOf(worker);
+    if (set === this.idle) this.pinnedIdle.delete(worker);
     else if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
-    worker.set.delete(worker);
+    set.delete(worker);
     to.add(worker);
     worker.set = to;
+    if (from !== null) this.#report(worker, from);
+  }
+
+  #report(worker: WorkerRecord, from: WorkerState): void {
+    const state = this.stateOf(worker);
+    if (state !== from) this.observer!.onWorker(worker, from, state);
   }
 
   stateOf(worker: WorkerRecord): WorkerState {
