@@ -64,6 +64,8 @@ export class RunningCall {
   isOver = false;
   /** `worker/calls.ts` moves it. */
   stage: CallStage = "over";
+  /** The call that has begun before it, and is not over; `worker/calls.ts` links them. */
+  previous: RunningCall | null = null;
   readonly #attempt: number;
   readonly #place: Workplace;
   readonly #fn: string;

@@ -316,13 +316,13 @@ export class Controller implements TaskOwner {
   };
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
-    this.#scheduler.moveTask(task, state);
+    if (task.state !== state) this.#scheduler.moveTask(task, state);
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
     // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
-    notifyWaiter(task);
+    if (task.waiter !== null) notifyWaiter(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
   }

@@ -169,6 +169,8 @@ export class PoolState {
   #hasOpened = false;
   #broken: { readonly error: unknown } | null = null;
   #drained: string | null = null;
+  /** Whether calls are not refused: asked at each of them, and so kept beside the state. */
+  #takesCalls = true;
 
   /** Every worker has served once. */
   get hasOpened(): boolean {
@@ -200,11 +202,13 @@ export class PoolState {
 
   close(): void {
     if (this.#state === "open" || this.#state === "opening") this.#state = "closing";
+    this.#takesCalls = false;
   }
 
   /** Starts to drain; false where the pool is broken or terminated. */
   drain(signal: string): boolean {
     this.#drained = signal;
+    this.#takesCalls = false;
     if (this.#broken !== null || this.isTerminated) return false;
     this.#state = "draining";
     return true;
@@ -212,10 +216,12 @@ export class PoolState {
 
   terminate(): void {
     this.#state = "terminated";
+    this.#takesCalls = false;
   }
 
   break(error: unknown): void {
     this.#broken ??= { error };
+    this.#takesCalls = false;
   }
 
   /** Whether a lost worker is to be replaced: calls may come, or `pending` ones wait. */
@@ -226,13 +232,13 @@ export class PoolState {
 
   /** Whether calls are not refused. */
   get takesCalls(): boolean {
-    return this.#broken === null && (this.#state === "open" || this.#state === "opening");
+    return this.#takesCalls;
   }
 
   /** Why a call of `fn` is refused; null where it is not. */
   refusal(fn: FunctionRecord): { readonly error: unknown } | null {
+    if (this.#takesCalls) return null;
     if (this.#broken !== null) return this.#broken;
-    if (this.takesCalls) return null;
     return { error: new PoolClosedError(`Cannot call ${fn.label}: the pool was ${this.#how}`) };
   }
 

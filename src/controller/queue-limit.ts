@@ -28,7 +28,7 @@ export class QueueLimit {
 
   /** `calls` more: each waits in the queue that no idle worker can take. */
   refuseIfFull(fn: FunctionRecord, calls = 1): void {
-    if (this.#scheduler.queued + calls <= this.#limit) return;
+    if (this.#limit === Infinity || this.#scheduler.queued + calls <= this.#limit) return;
     // Workers with short calls in flight may be about to be sent more.
     needStack();
     this.#owner.dispatch();

@@ -51,9 +51,12 @@ export class FrameReceiver {
   }
 
   #take(connection: Connection, frame: Frame, now: number): void {
+    const { kind } = frame;
+    if (kind === Kind.Result) return this.#answer(connection, frame, now, "done");
+    if (kind === Kind.Failure) return this.#answer(connection, frame, now, "failed");
     const { scheduler, values, supervisor, reclaimer } = this.#parts;
     const { record } = connection;
-    switch (frame.kind) {
+    switch (kind) {
       case Kind.Ready:
         return supervisor.onReady(connection, readGreeting(values.decode(frame)));
       case Kind.Started:
@@ -70,16 +73,17 @@ export class FrameReceiver {
       case Kind.OverMemory:
         scheduler.spend(record);
         return supervisor.retire(connection);
-      case Kind.Result:
-      case Kind.Failure: {
-        const to = frame.kind === Kind.Result ? "done" : "failed";
-        if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
-        const task = scheduler.answered(record, frame.task, frame.number, now, to);
-        if (task !== null) this.#settleBy(connection, task, frame, to);
-        connection.hasAnswered = true;
-        if (record.quota <= 0) supervisor.retire(connection);
-      }
     }
+  }
+
+  /** The answer of a call; most frames are. */
+  #answer(connection: Connection, frame: Frame, now: number, to: "done" | "failed"): void {
+    if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
+    const { record } = connection;
+    const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
+    if (task !== null) this.#settleBy(connection, task, frame, to);
+    connection.hasAnswered = true;
+    if (record.quota <= 0) this.#parts.supervisor.retire(connection);
   }
 
   #settleBy(connection: Connection, task: Task, frame: Frame, to: "done" | "failed"): void {

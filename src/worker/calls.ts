@@ -16,39 +16,56 @@ export interface QueuedCall {
 export class Calls {
   /** In their order. */
   readonly queue = new Fifo<QueuedCall>();
-  /** Calls that have begun, and are not over; a worker begins one at a time. */
-  readonly #begun = new Fifo<RunningCall>();
+  /**
+   * The call that has begun last, and is not over; the ones before it follow by `previous`. As a
+   * rule there is one, and a list that needs no memory of its own costs it nothing.
+   */
+  #last: RunningCall | null = null;
   /** Goes on with the call that is flushing. */
   #resume: (() => void) | null = null;
 
   /** Whether a call has begun, and is not over. */
   get isBusy(): boolean {
-    return this.#begun.length > 0;
+    return this.#last !== null;
   }
 
   /** The number of the call that has begun last; 0 for none. */
   get begun(): number {
-    return this.#begun.last?.id ?? 0;
+    return this.#last?.id ?? 0;
   }
 
   /** Whether the function of a call is on the stack. */
   get hasCalled(): boolean {
-    return this.#begun.findIndex(({ stage }) => stage === "called") >= 0;
+    return this.#find(({ stage }) => stage === "called") !== null;
   }
 
   /** The call of that number, if it has begun, and is not over. */
-  find(task: number): RunningCall | undefined {
-    return this.#begun.find(({ id }) => id === task);
+  find(task: number): RunningCall | null {
+    return this.#find(({ id }) => id === task);
+  }
+
+  #find(wanted: (call: RunningCall) => boolean): RunningCall | null {
+    for (let call = this.#last; call !== null; call = call.previous) if (wanted(call)) return call;
+    return null;
   }
 
   /** Moves a call that begins, or has begun: nothing else does. */
   move(call: RunningCall, to: CallStage): void {
     if (call.stage === "over") {
-      if (to !== "over") this.#begun.push(call);
-    } else if (to === "over") {
-      this.#begun.remove(this.#begun.findIndex((other) => other === call));
-    }
+      if (to === "over") return;
+      call.previous = this.#last;
+      this.#last = call;
+    } else if (to === "over") this.#remove(call);
     call.stage = to;
+  }
+
+  #remove(call: RunningCall): void {
+    if (this.#last === call) this.#last = call.previous;
+    else {
+      const next = this.#find(({ previous }) => previous === call);
+      if (next !== null) next.previous = call.previous;
+    }
+    call.previous = null;
   }
 
   /** A call begins, and goes on by `resume` once earlier answers have left. */
@@ -59,10 +76,10 @@ export class Calls {
 
   /** Earlier answers have left: the call that waited for that, and its `resume`. */
   takeFlushed(): { readonly call: RunningCall; readonly resume: () => void } | null {
-    const call = this.#begun.find(({ stage }) => stage === "flushing");
+    const call = this.#find(({ stage }) => stage === "flushing");
     const resume = this.#resume;
     this.#resume = null;
-    return call === undefined || resume === null ? null : { call, resume };
+    return call === null || resume === null ? null : { call, resume };
   }
 
   /**
@@ -72,15 +89,11 @@ export class Calls {
   takeAll(): RunningCall[] {
     this.queue.takeAll();
     const abandoned: RunningCall[] = [];
-    const begun = this.#begun.takeAll();
-    // By index: a task may have changed how arrays are iterated.
-    for (let i = 0; i < begun.length; i++) {
-      const call = begun[i]!;
-      if (call.stage === "called") this.#begun.push(call);
-      else {
-        if (call.stage === "awaiting") abandoned.push(call);
-        call.stage = "over";
-      }
+    for (let call = this.#last; call !== null;) {
+      const { previous, stage } = call;
+      if (stage === "awaiting") abandoned.push(call);
+      if (stage !== "called") this.move(call, "over");
+      call = previous;
     }
     return abandoned;
   }

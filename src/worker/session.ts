@@ -201,7 +201,7 @@ export class Session {
   #fail(task: number, error: unknown): void {
     if (this.#answers.unanswered !== task) throw error;
     const begun = this.#calls.find(task);
-    if (begun !== undefined) this.#calls.move(begun, "over");
+    if (begun !== null) this.#calls.move(begun, "over");
     this.#answers.answer(task, 0, thrown(error));
   }
 
