@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { AsyncPool, TimeoutError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { MPI, Subject } from "../case.ts";
@@ -29,9 +31,10 @@ function devour(): never {
   for (;;) held = { held };
 }
 
-/** Leaves something behind that takes the thread for ever, soon after it has returned. */
-function leaveLoop(): string {
+/** Leaves a loop behind that takes the thread for ever, and is reached at the gate of `path`. */
+function leaveLoop(path: string): string {
   setTimeout(() => {
+    writeFileSync(join(path, "reached-0"), "");
     for (;;);
   }, 1);
   return "left";
@@ -147,8 +150,9 @@ isolation.it(
   async () => {
     await using pool = await AsyncPool.open(1, ISOLATED);
     const { pid } = pool.workers[0]!;
-    assert.equal(await pool.async(leaveLoop), "left");
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    using gate = new Gate();
+    assert.equal(await pool.async(leaveLoop, gate.path), "left");
+    await gate.reached();
     assert.notEqual(await pool.async(() => process.pid), pid);
   },
   { processes: true },
