@@ -202,6 +202,7 @@ export class Controller implements TaskOwner {
       throw error;
     }
     this.#pending++;
+    if (this.#allSettled.isAwaited) this.#allSettled.add(task);
     try {
       if (!this.#scheduler.sets.hasIdle) return this.#dispatchSoon();
       const now = performance.now();
@@ -322,7 +323,7 @@ export class Controller implements TaskOwner {
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
     // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
-    if (task.waiter !== null) notifyWaiter(task);
+    if (task.waiter !== null) notifyWaiter(task.waiter, task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
   }

@@ -1,3 +1,4 @@
+import { Fifo } from "../collections/fifo.ts";
 import { QueueFullError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { newPromise, type Promise, setImmediate } from "../os/natives.ts";
@@ -12,13 +13,14 @@ interface QueueOwner {
   isClosed(): boolean;
 }
 
-/** How many tasks may wait for a worker (`queueLimit`), and callers that wait until one more may. */
+/** How many tasks may wait for a worker (`queueLimit`), and the callers that wait for room. */
 export class QueueLimit {
   readonly #limit: number;
   readonly #scheduler: Scheduler;
   readonly #owner: QueueOwner;
-  #waiters: PromiseWithResolvers<void>[] = [];
-  #isDue = false;
+  readonly #waiters = new Fifo<PromiseWithResolvers<void>>();
+  /** Places of callers that have gone on, and may not have submitted their task yet. */
+  #granted = 0;
 
   constructor(limit: number, scheduler: Scheduler, owner: QueueOwner) {
     this.#limit = limit;
@@ -28,7 +30,9 @@ export class QueueLimit {
 
   /** `calls` more: each waits in the queue that no idle worker can take. */
   refuseIfFull(fn: FunctionRecord, calls = 1): void {
-    if (this.#limit === Infinity || this.#scheduler.queued + calls <= this.#limit) return;
+    if (this.#limit === Infinity) return;
+    if (this.#granted > 0) this.#granted = Math.max(0, this.#granted - calls);
+    if (this.#scheduler.queued + calls <= this.#limit) return;
     // Workers with short calls in flight may be about to be sent more.
     needStack();
     this.#owner.dispatch();
@@ -60,19 +64,23 @@ export class QueueLimit {
   check(): void {
     const free = this.isAwaited ? this.#free() : 0;
     if (free <= 0) return;
-    for (const waiter of this.#waiters.splice(0, free)) waiter.resolve();
-    // Callers that have gone on may submit nothing after all: then there is room for others.
-    if (this.#isDue || !this.isAwaited) return;
-    this.#isDue = true;
-    setImmediate(() => {
-      this.#isDue = false;
-      this.check();
-    });
+    // Their tasks come before the next turn of the event loop. Callers that have gone on may
+    // submit nothing after all: then there is room for others.
+    if (this.#granted === 0) setImmediate(this.#onTurn);
+    for (let i = 0; i < free && this.isAwaited; i++) {
+      this.#granted++;
+      this.#waiters.shift()!.resolve();
+    }
   }
+
+  readonly #onTurn = (): void => {
+    this.#granted = 0;
+    this.check();
+  };
 
   #free(): number {
     if (this.#owner.isClosed()) return Infinity;
     const { queued, sets } = this.#scheduler;
-    return this.#limit - queued + sets.idle.size;
+    return this.#limit - queued + sets.idle.size - this.#granted;
   }
 }

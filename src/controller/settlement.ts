@@ -1,5 +1,6 @@
 import { newPromise, Promise } from "../os/natives.ts";
-import type { Task } from "../scheduler/task.ts";
+import { Fifo } from "../collections/fifo.ts";
+import type { Task, Waiter } from "../scheduler/task.ts";
 
 /**
  * The ends of tasks, for those that wait for them. A task has a promise only if somebody has asked
@@ -27,41 +28,81 @@ export function whenSettled(task: Task, deed: () => void): void {
   else void promiseOf(task).then(deed, deed);
 }
 
-/** Tells those that wait for a task that it is settled. */
-export function notifyWaiter({ waiter, state, outcome }: Task): void {
-  if (waiter === null) return;
+/** Tells the one that waits for a task that it is settled. */
+export function notifyWaiter(waiter: Waiter, { state, outcome }: Task): void {
   if (state === "done") waiter.resolve(outcome);
   else waiter.reject(outcome);
 }
 
-/** A caller that waits for all tasks below a number. */
-interface Waiter {
+/** A caller of `idle`, and the tasks that only it and later callers wait for. */
+interface Stage {
+  /** Tasks of lower orders are waited for. */
   readonly before: number;
+  /** Tasks of this stage that are not settled: their orders are not below the stage before. */
   left: number;
   readonly resolve: () => void;
 }
 
-/** Callers that wait until all is settled that was submitted so far. */
+/**
+ * Callers that wait until all is settled that was submitted before they asked. Each task counts for
+ * the first of them that waits for it, so that a task costs the same however many wait: a caller
+ * goes on when its own tasks and those of all callers before it are settled.
+ */
 export class AllSettled {
-  #waiters: Waiter[] = [];
+  /** In the order of their calls, and so of `before`. */
+  readonly #stages = new Fifo<Stage>();
+  /** The sum of `left`. */
+  #awaited = 0;
 
   get isAwaited(): boolean {
-    return this.#waiters.length > 0;
+    return this.#stages.length > 0;
   }
 
   /** Resolves when the `pending` tasks are settled, whose orders are below `before`. */
   wait(before: number, pending: number): Promise<void> {
     const { promise, resolve } = newPromise<void>();
-    if (pending === 0) resolve();
-    else this.#waiters.push({ before, left: pending, resolve });
+    this.#stages.push({ before, left: pending - this.#awaited, resolve });
+    this.#awaited = pending;
+    this.#goOn();
     return promise;
   }
 
+  /**
+   * A task becomes pending. As a rule it comes after all callers; one whose arguments have asked
+   * when they were read was numbered before.
+   */
+  add(task: Task): void {
+    const stage = this.#stageOf(task);
+    if (stage === undefined) return;
+    stage.left++;
+    this.#awaited++;
+  }
+
   /** A task is settled. */
-  settle({ order }: Task): void {
-    for (const waiter of this.#waiters) if (order < waiter.before) waiter.left--;
-    const isOver = ({ left }: Waiter) => left === 0;
-    for (const { resolve } of this.#waiters.filter(isOver)) resolve();
-    this.#waiters = this.#waiters.filter((waiter) => !isOver(waiter));
+  settle(task: Task): void {
+    const stage = this.#stageOf(task);
+    if (stage === undefined) return;
+    stage.left--;
+    this.#awaited--;
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    for (let first = this.#stages.at(0); first?.left === 0; first = this.#stages.at(0)) {
+      this.#stages.shift();
+      first.resolve();
+    }
+  }
+
+  /** The first stage that waits for a task: by halves, since there may be as many as tasks. */
+  #stageOf({ order }: Task): Stage | undefined {
+    let low = 0;
+    let high = this.#stages.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (order < this.#stages.at(middle)!.before) high = middle;
+      else low = middle + 1;
+    }
+    return this.#stages.at(low);
   }
 }

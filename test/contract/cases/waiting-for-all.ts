@@ -56,6 +56,52 @@ waitingForAll.it("idle: many callers, each for what was there", async () => {
   await Promise.all(waits);
 });
 
+waitingForAll.it(
+  "idle: asked for while a call is being made, it waits for that call, too",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(1);
+    const before = pool.async(passGate, gate.path, "before");
+    await gate.reached();
+    let idle = Promise.resolve();
+    const asking = {
+      get value() {
+        idle = pool.idle();
+        return 3;
+      },
+    };
+    const handle = pool.async(({ value }: { value: number }) => value, asking);
+    // A call that is made later, and settled before.
+    const other = pool.async(square, 2);
+    other.cancel();
+    handle.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    assert.equal(await isSettled(idle), false);
+    gate.open();
+    await idle;
+    assert.equal(before.state, "done");
+  },
+);
+
+waitingForAll.it(
+  "idle: callers beyond number, each a task behind the last, cost no more each",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const count = 20_000;
+    const handles = numbers(count, 0).map((x) => pool.async(square, x));
+    let last = -1;
+    const waits = numbers(count, 0).map((i) => {
+      handles.push(pool.async(square, i));
+      return pool.idle().then(() => {
+        assert.ok(i > last);
+        last = i;
+      });
+    });
+    await Promise.all(waits);
+    assert.ok(handles.every(({ state }) => state === "done"));
+  },
+);
+
 waitingForAll.it("idle: a pool that is terminated", async () => {
   using gate = new Gate();
   const pool = await AsyncPool.open(1);
@@ -100,6 +146,27 @@ waitingForAll.it("room: as many go on as there are places, in their order", asyn
   assert.deepEqual(await Promise.all(submitted), numbers(10, 0).map(square));
   assert.deepEqual(order, numbers(10, 0));
 });
+
+waitingForAll.it(
+  "room: places that come one after another are given to as many callers",
+  async () => {
+    using gate = new Gate();
+    await using pool = await AsyncPool.open(1, { queueLimit: 3 });
+    const running = pool.async(passGate, gate.path);
+    await gate.reached();
+    const queued = numbers(3, 0).map((x) => pool.async(square, x));
+    const submitted = numbers(9, 0).map(async (i) => {
+      await pool.room();
+      return await pool.async(square, i);
+    });
+    // Nobody who was let go on has submitted by the next one.
+    for (const handle of queued) handle.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    gate.open();
+    await running;
+    assert.deepEqual(await Promise.all(submitted), numbers(9, 0).map(square));
+  },
+);
 
 waitingForAll.it("room: callers that submit nothing keep nobody waiting", async () => {
   using gate = new Gate();
