@@ -1,7 +1,7 @@
 /**
  * Runs the suite in one of its lanes (`lane.ts`), and tells where the time went.
  *
- *   bun test/run.ts [quick|middle|full] [--seed N] [--keep] [FILE ...]
+ *   bun test/run.ts [quick|middle|full] [--seed N] [--keep] [FILE ...]      FILE: from here, or from `test/`
  *
  * Without a lane it is the middle one. `--keep` makes this run's times the ones that later runs are compared with.
  */
@@ -73,7 +73,11 @@ async function run(): Promise<number> {
     [
       ...[process.execPath, "test", `--parallel=${AT_ONCE}`],
       ...[`--max-concurrency=${TESTS_AT_ONCE}`, `--timeout=${TEST_MS}`],
-      ...[`--timings=${times}`, "--update-timings", ...files.map((file) => `test/${file}`)],
+      ...[
+        `--timings=${times}`,
+        "--update-timings",
+        ...files.map((file) => (file.startsWith("test/") ? file : `test/${file}`)),
+      ],
     ],
     {
       cwd: join(import.meta.dir, ".."),
@@ -89,6 +93,7 @@ async function run(): Promise<number> {
 
 /** Says where the time went, and what has grown. */
 async function tell(seconds: number): Promise<void> {
+  if (!existsSync(times)) return; // bun test has found nothing to run, and says so
   const now = await readTimes(times);
   const before = existsSync(kept) ? await readTimes(kept) : new Map<string, number>();
   console.log(`\n${seconds.toFixed(0)} s in the ${lane} lane, seed ${seed}; the longest files:`);
