@@ -58,7 +58,7 @@ const WORKER_MESSAGE_US = 0.5;
 /** As in `worker/session.ts`: answers are held back for company for so long. */
 const HELD_BACK_US = 15;
 
-/** As in `link/mpi.ts`: messages taken in before the event loop turns. */
+/** As in `link/mpi/hub.ts`: messages taken in before the event loop turns. */
 const MOST_AT_ONCE = 64;
 
 /** As in `scheduler.ts`: work that is sent to one worker at a time, where calls are short. */
@@ -431,7 +431,7 @@ function wakes(from: number, at: number, nap: (quietUs: number) => number): numb
 
 const LONGEST_NAP_US = 5_000;
 
-/** As in `surroundings/job.ts`. */
+/** As in `backend/mpi.ts`. */
 function controllerNap(quietUs: number): number {
   return Math.min(1_000 + quietUs / 10, LONGEST_NAP_US);
 }

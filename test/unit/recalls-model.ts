@@ -17,7 +17,7 @@ type Sent = Task | number;
 /** How much of a worker is seen: what it has begun; that by its rank alone; or nothing. */
 export type Sight = "seen" | "isolated" | "far";
 
-/** A worker that runs one call at a time, and tells what it begins as `link/note.ts` has it. */
+/** A worker that runs one call at a time, and reports the call that it begins as `link/task-word.ts` has it. */
 class ModelledWorker {
   readonly queue: Sent[] = [];
   told: number = Activity.Idle;
