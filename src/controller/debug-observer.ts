@@ -7,8 +7,8 @@ import { type Connection, describe } from "./connection.ts";
 export function debugObserver(connections: readonly Connection[]): Observer | null {
   if (!isOn("BSYNC_DEBUG")) return null;
   return {
-    onTask({ state, label }, from) {
-      if (from === "running" && state === "queued") debug(`${label} is queued again`);
+    onTask({ state, label }) {
+      if (state === "queued") debug(`${label} is queued again`);
     },
     onWorker({ index }, from, to) {
       const isAnswering = from === "idle" || from === "busy";

@@ -9,7 +9,10 @@ export type WorkerState = "starting" | "idle" | "busy" | "overdue" | "gone";
  * without one pays a comparison with null for each step.
  */
 export interface Observer {
-  /** `task` was `from`. A task that is done may fail after all, if its result cannot be read. */
+  /**
+   * `task` was `from`. A done task fails after all if its result cannot be read. A task fails with
+   * its worker, and is queued again where it may start again: then `from` is running, or failed.
+   */
   onTask(task: Task, from: TaskState): void;
   /** A worker was `from`, and is `to`. */
   onWorker(worker: WorkerRecord, from: WorkerState, to: WorkerState): void;
