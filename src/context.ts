@@ -58,6 +58,8 @@ export class RunningCall {
   readonly id: number;
   /** The task's number in its pool; 0 for an initializer. */
   readonly task: number;
+  /** The number on the wire of the first call of its list; its own if it has come alone. */
+  readonly first: number;
   /** When its time is over, on `performance.now()`; not before its function is called. */
   dueAt = Infinity;
   /** It has been answered, or is to be answered with a `TimeoutError`. */
@@ -73,9 +75,17 @@ export class RunningCall {
   #context: TaskContext | null = null;
   #reason: TimeoutError | CancelledError | null = null;
 
-  constructor(id: number, task: number, attempt: number, place: Workplace, fn: string) {
+  constructor(
+    id: number,
+    task: number,
+    attempt: number,
+    place: Workplace,
+    fn: string,
+    first: number = id,
+  ) {
     this.id = id;
     this.task = task;
+    this.first = first;
     this.#attempt = attempt;
     this.#place = place;
     this.#fn = fn;

@@ -18,6 +18,8 @@ import {
 import { newPromise, Promise } from "./os/natives.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
+import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
+import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
 import type { WorkerList } from "./worker-list.ts";
 
@@ -38,31 +40,6 @@ export interface WorkerInfo {
 }
 
 /**
- * The arguments for `F`; for a text any. The second form is that for a text, and takes functions
- * too: else TypeScript would say of a function whose argument is missing that it is no string.
- */
-export type ArgumentsOf<F> = [F] extends [string]
-  ? unknown[]
-  : F extends TaskFunction
-    ? Parameters<F>
-    : unknown[];
-
-/**
- * `pool.with(options)`: the pool, with other options for the calls made through it; can be kept.
- */
-export interface PoolView {
-  /** Queues one call under the view's options; all else as with `AsyncPool.async`. */
-  async<F extends TaskFunction>(
-    fn: F,
-    ...args: Parameters<F>
-  ): MessageHandle<Awaited<ReturnType<F>>>;
-  async<T = unknown, F extends TaskFunction | string = string>(
-    fn: F,
-    ...args: ArgumentsOf<F>
-  ): MessageHandle<T>;
-}
-
-/**
  * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
  *
  * Waiting tasks start by priority, then in the order of their submission; each worker runs one at a
@@ -77,12 +54,15 @@ export interface PoolView {
  * const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
  * console.log(await Promise.all(handles.map((h) => h.get()))); // [0, 1, 4, … 361]
  */
-export class AsyncPool implements PoolView, AsyncDisposable {
+export class AsyncPool extends PoolCalls implements AsyncDisposable {
   /** What this process is in it: `"controller"`, where `open` without `keepUnused` resolves. */
   readonly role: PoolRole;
   readonly #controller: Controller | null;
   readonly #whose: string;
+  readonly #caller: Caller;
   readonly #options: TaskOptions;
+  /** Maps that are under way. */
+  readonly #maps: MapRuns = new Set();
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
   /** Undoes `occupy`: the pool is over. */
@@ -92,6 +72,15 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     if (typeof opened !== "object") {
       throw new TypeError("Cannot make a pool with `new`: await AsyncPool.open(workers, options)");
     }
+    const caller: Caller = {
+      submit: (fn, args, options) => this.#submit(fn, args, options),
+      map: (fn, items, isStar, options, base) => {
+        const { items: calls } = this.#requireController("map");
+        return mapOver(calls, this.#maps, { fn, items, isStar }, options, base);
+      },
+    };
+    super(caller, opened.task);
+    this.#caller = caller;
     this.role = opened.role;
     this.#controller = opened.controller;
     this.#whose = opened.whose;
@@ -135,36 +124,6 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 
   /**
-   * Queues one call and returns at once. `fn` is a function of a module, an inline function that
-   * uses nothing but its arguments and its module's top-level names, or a text that yields a
-   * function among the main script's top-level names and the globals.
-   *
-   * Throws `FunctionError` for a function that cannot travel, `PoolClosedError` after `close` or
-   * `terminate`, `QueueFullError` past the pool's `queueLimit`. All else comes from the handle:
-   * `ValueError` for an argument or a result that cannot travel, `FunctionError` for a function
-   * that turns out to need a variable of an enclosing one, and whatever the function threw.
-   *
-   * Arguments are copied at the call, except the content of buffers of 64 KiB and more, which is
-   * read when the task is sent: leave those unchanged until the task is settled.
-   *
-   * @example
-   * const power = pool.async((base: number, exponent: number) => base ** exponent, 2, 10);
-   * const hypot = pool.async<number>("Math.hypot", 3, 4);
-   * console.log(await power, await hypot); // 1024 5
-   */
-  async<F extends TaskFunction>(
-    fn: F,
-    ...args: Parameters<F>
-  ): MessageHandle<Awaited<ReturnType<F>>>;
-  async<T = unknown, F extends TaskFunction | string = string>(
-    fn: F,
-    ...args: ArgumentsOf<F>
-  ): MessageHandle<T>;
-  async(fn: TaskFunction | string, ...args: unknown[]): MessageHandle<unknown> {
-    return this.#submit(fn, args, this.#options);
-  }
-
-  /**
    * The same pool with other options for the calls made through it; the view can be kept. Options
    * left out are those the pool was opened with. Throws `TypeError` for an option that is unknown
    * or wrong.
@@ -174,7 +133,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    * console.log(await urgent.async("Math.hypot", 3, 4)); // 5, before all that is queued
    */
   with(options: CallOptions): PoolView {
-    return new View(this.#submit, readCallOptions(options, this.#options)) as PoolView;
+    return new PoolCalls(this.#caller, readCallOptions(options, this.#options));
   }
 
   /**
@@ -276,6 +235,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    */
   close(): Promise<void> {
     needStack();
+    stopMaps(this.#maps);
     this.#closing ??= this.#over(this.#controller?.close());
     return this.#terminating === null
       ? this.#closing
@@ -298,6 +258,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
    */
   terminate(reason?: unknown): Promise<void> {
     needStack();
+    stopMaps(this.#maps);
     this.#terminating ??= this.#over(this.#controller?.terminate(reason));
     return this.#terminating;
   }
@@ -312,7 +273,11 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     return this.close();
   }
 
-  readonly #submit: Submit = (fn, args, options) => {
+  #submit(
+    fn: TaskFunction | string,
+    args: unknown[],
+    options: TaskOptions,
+  ): MessageHandle<unknown> {
     if (this.#controller === null && isLoading()) {
       // A module that is being loaded for its functions uses a pool: it has come far enough.
       const module = callers().at(-1)?.module ?? mainScript();
@@ -323,7 +288,7 @@ export class AsyncPool implements PoolView, AsyncDisposable {
     const controller = this.#requireController("call a function");
     if (!isWatched) return controller.submit(recordOf(fn), args, options);
     return whole(() => controller.submit(recordOf(fn), args, options));
-  };
+  }
 
   #requireController(deed: string): Controller {
     if (this.#controller !== null) return this.#controller;
@@ -334,32 +299,10 @@ export class AsyncPool implements PoolView, AsyncDisposable {
   }
 }
 
-type Submit = (
-  fn: TaskFunction | string,
-  args: unknown[],
-  options: TaskOptions,
-) => MessageHandle<unknown>;
-
-/** A pool as `with` shows it. */
-class View {
-  readonly #submit: Submit;
-  readonly #options: TaskOptions;
-
-  constructor(submit: Submit, options: TaskOptions) {
-    this.#submit = submit;
-    this.#options = options;
-  }
-
-  async(fn: TaskFunction | string, ...args: unknown[]): MessageHandle<unknown> {
-    return this.#submit(fn, args, this.#options);
-  }
-}
-
 // Except the calls, which come by the million.
-keepWhole([AsyncPool.prototype], ["async", "with"]);
+keepWhole([AsyncPool.prototype], ["with"]);
 
 bindToProcess(AsyncPool, "call its methods where it was opened");
-bindToProcess(View, "call its methods where its pool was opened");
 
 /** The owner of a handle that is never settled. */
 const NOBODY: TaskOwner = {

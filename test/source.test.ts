@@ -167,15 +167,18 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/open.ts":
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",
+  "src/map":
+    "src/codec src/collections src/errors.ts src/function src/options.ts src/os src/scheduler",
+  "src/pool-calls.ts": "src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
-    "src/codec src/controller src/errors.ts src/function src/handle.ts src/open src/open.ts " +
-    "src/options.ts src/os src/scheduler src/worker-list.ts",
+    "src/codec src/controller src/errors.ts src/function src/handle.ts src/map src/open " +
+    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-list.ts",
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
-    "src/context.ts src/errors.ts src/function src/handle.ts src/job src/open src/options.ts " +
-    "src/pool.ts src/scheduler src/worker-list.ts",
+    "src/context.ts src/errors.ts src/function src/handle.ts src/job src/map src/open " +
+    "src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };
 

@@ -5,7 +5,7 @@
  * first. `buffers` are views on the sender's own memory, sent beside the body as they are.
  */
 export interface Encoded {
-  /** 0: scalars; 1: a plain tree; 2: a graph. */
+  /** 0: scalars; 1: a plain tree; 2: a graph; 3 and 4: lists (`lists.ts`). */
   readonly format: number;
   readonly body: Uint8Array;
   readonly buffers: readonly Uint8Array[];
@@ -47,6 +47,6 @@ export interface DecodeContext {
 /** Byte ranges of this length and more travel beside the body, not in it. */
 export const OUT_OF_BAND_BYTES = 64 * 1024;
 
-export const Format = { Scalars: 0, Plain: 1, Graph: 2 } as const;
+export const Format = { Scalars: 0, Plain: 1, Graph: 2, Ints: 3, Doubles: 4 } as const;
 
 export const NO_BUFFERS: readonly Uint8Array[] = Object.freeze([]);

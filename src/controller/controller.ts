@@ -7,8 +7,10 @@ import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
 import { QueueLimit } from "./queue-limit.ts";
 import { notifyWaiter, promiseOf, AllSettled } from "./settlement.ts";
 import { Condition } from "./condition.ts";
+import { BlockingWait } from "./blocking-wait.ts";
 import type { Connection } from "./connection.ts";
 import { CancelledError } from "../errors.ts";
+import { ItemCalls, type ItemsOwner } from "./item-calls.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
@@ -16,13 +18,12 @@ import { sharesPids } from "../os/identity.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
 import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
-import { isWatched, whole } from "../os/whole.ts";
 import { type InitialCall, FrameSender } from "./sender.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions } from "../scheduler/task.ts";
-import { pathOf, torn, ValueEncoder } from "./values.ts";
+import { tornIn, ValueEncoder } from "./values.ts";
 import { Kind } from "../wire/frames.ts";
 import { firstOrder } from "../wire/task-id.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
@@ -50,6 +51,7 @@ export class Controller implements TaskOwner {
   readonly #receiver: FrameReceiver;
   readonly #timekeeper: Timekeeper;
   readonly #lifecycle: Lifecycle;
+  readonly #blockingWait: BlockingWait;
   #order = firstOrder();
   #pending = 0;
   /** A dispatch is due, in a microtask. */
@@ -60,6 +62,8 @@ export class Controller implements TaskOwner {
   readonly #condition = new Condition(() => this.#backend.wake());
   readonly #queueLimit: QueueLimit;
   readonly #allSettled = new AllSettled();
+  /** The calls of maps. */
+  readonly items: ItemCalls;
 
   constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
     this.#backend = backend;
@@ -83,6 +87,17 @@ export class Controller implements TaskOwner {
     this.#receiver = new FrameReceiver(parts, owner);
     this.#timekeeper = new Timekeeper(parts, owner);
     this.#lifecycle = new Lifecycle(parts, owner);
+    this.#blockingWait = new BlockingWait(
+      { backend, reclaimer, timekeeper: this.#timekeeper },
+      () => {
+        // The dispatch due in a microtask: this turn may not end before the result is there.
+        if (this.#mayStart) this.#dispatch();
+      },
+    );
+    this.items = new ItemCalls(
+      { ...parts, estimates: this.#estimates, queueLimit: this.#queueLimit },
+      this.#ownerOfItems(),
+    );
     backend.attach(this);
   }
 
@@ -96,7 +111,10 @@ export class Controller implements TaskOwner {
         this.#reclaimer.onStillAt(connection, at);
         this.#dispatch();
       },
-      onTorn: (connection, buffer) => this.#onTorn(connection, buffer),
+      onTorn: (connection, buffer) => {
+        const task = this.#reclaimer.recallTorn(connection, buffer);
+        if (task !== undefined) this.#stop(task, () => tornIn(task.payload, buffer), "failed");
+      },
       isIdle: () => this.#pending === 0,
       needsWorkers: () => this.#lifecycle.state.needsWorkers(this.#pending),
       mayStartAgain: () => this.#lifecycle.state.drained === null,
@@ -114,6 +132,17 @@ export class Controller implements TaskOwner {
         this.#timekeeper.stop();
         this.#backend.close();
       },
+    };
+  }
+
+  #ownerOfItems(): ItemsOwner {
+    return {
+      takeOrders: (count) => (this.#order += count) - count,
+      refusal: (fn) => this.#lifecycle.state.refusal(fn),
+      admit: (chunk) => this.#admit(chunk),
+      count: (part) => this.#count(part),
+      cancel: (task, reason) => this.cancel(task, reason),
+      settle: (task) => this.#settle(task, "done", undefined),
     };
   }
 
@@ -183,7 +212,7 @@ export class Controller implements TaskOwner {
    * aborted its signal: the handle is then settled with that. From here on none of the program's
    * code runs.
    */
-  #admit(task: MessageHandle<unknown>, worker?: WorkerRecord): void {
+  #admit(task: Task, worker?: WorkerRecord): void {
     const refusal = this.#lifecycle.state.refusal(task.fn);
     if (refusal !== null) return this.#refuse(task, "failed", refusal.error);
     const { signal } = task.options;
@@ -201,8 +230,7 @@ export class Controller implements TaskOwner {
       task.payload = null;
       throw error;
     }
-    this.#pending++;
-    if (this.#allSettled.isAwaited) this.#allSettled.add(task);
+    this.#count(task);
     try {
       if (!this.#scheduler.sets.hasIdle) return this.#dispatchSoon();
       const now = performance.now();
@@ -214,32 +242,18 @@ export class Controller implements TaskOwner {
     }
   }
 
-  progress(): void {
-    if (hasStack()) this.#lookAround();
+  /** One more task is pending. */
+  #count(task: Task): void {
+    this.#pending++;
+    if (this.#allSettled.isAwaited) this.#allSettled.add(task);
   }
 
-  readonly #lookAround = (): void => {
-    // The dispatch due in a microtask: this turn may not end before the result is there.
-    if (this.#mayStart) this.#dispatch();
-    this.#backend.poll();
-    this.#timekeeper.ring();
-    this.#timekeeper.lookInTime(performance.now());
-  };
+  progress(): void {
+    this.#blockingWait.progress();
+  }
 
   waitFor(task: Task, deadline: number): void {
-    needStack();
-    // Answers of short calls come within µs; for others, naps that grow to 5 ms cost little.
-    const start = performance.now();
-    for (;;) {
-      if (isWatched) whole(this.#lookAround);
-      else this.#lookAround();
-      const now = performance.now();
-      if (task.settled || now >= deadline) return;
-      const waited = now - start;
-      if (waited <= 0.2) continue;
-      const next = Math.min(deadline, this.#reclaimer.recalls.nextLook);
-      this.#backend.wait(Math.min(Math.max(0, next - now), waited / 8, 5));
-    }
+    this.#blockingWait.waitFor(task, deadline);
   }
 
   promise(task: Task): Promise<unknown> {
@@ -337,19 +351,6 @@ export class Controller implements TaskOwner {
 
   #abort(task: Task, reason: unknown): void {
     this.#stop(task, () => reason);
-  }
-
-  /**
-   * Fails a task whose memory is gone while it is being sent. Its worker receives zeros in the
-   * place of the missing bytes; the recall keeps it from beginning the task, where it can see
-   * recalls.
-   */
-  #onTorn(connection: Connection, buffer: Uint8Array): void {
-    const { record } = connection;
-    const found = record.inFlight.find(({ payload }) => pathOf(payload, buffer) !== null);
-    if (found === undefined) return;
-    if (!record.recalled) this.#reclaimer.recall(connection);
-    this.#stop(found, () => torn(buffer, pathOf(found.payload, buffer)!), "failed");
   }
 
   /** Settles a task that is not wanted any more; false if it was settled before. */

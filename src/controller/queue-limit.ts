@@ -44,6 +44,11 @@ export class QueueLimit {
     );
   }
 
+  /** Whether another task may be submitted. */
+  get hasRoom(): boolean {
+    return this.#limit === Infinity || this.#free() > 0;
+  }
+
   /** Whether somebody waits for room. */
   get isAwaited(): boolean {
     return this.#waiters.length > 0;

@@ -163,7 +163,7 @@ export class Recalls {
   #graceMs(connection: Connection, now: number): number {
     const { record, link } = connection;
     const begun = begunOf(connection);
-    const us = this.#scheduler.heldBy(record, begun);
+    const us = this.#scheduler.requeue.heldBy(record, begun, link?.currentTask);
     if (us === 0 || link === null) return Infinity;
     const seen = this.#seenOf(record);
     this.#compare(connection, seen, now);

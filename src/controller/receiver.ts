@@ -1,8 +1,10 @@
+import { decodeList } from "../codec/lists.ts";
 import { decodeThrown } from "../codec/thrown.ts";
 import type { Encoded } from "../codec/value.ts";
 import { BsyncError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
+import { Chunk, type ShownCall } from "../scheduler/chunk.ts";
 import type { Task } from "../scheduler/task.ts";
 import { readGreeting } from "../wire/greeting.ts";
 import { Kind } from "../wire/frames.ts";
@@ -54,6 +56,7 @@ export class FrameReceiver {
     const { kind } = frame;
     if (kind === Kind.Result) return this.#answer(connection, frame, now, "done");
     if (kind === Kind.Failure) return this.#answer(connection, frame, now, "failed");
+    if (kind === Kind.Results) return this.#answers(connection, frame, now);
     const { scheduler, values, supervisor, reclaimer } = this.#parts;
     const { record } = connection;
     switch (kind) {
@@ -81,9 +84,42 @@ export class FrameReceiver {
     if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
     const { record } = connection;
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
-    if (task !== null) this.#settleBy(connection, task, frame, to);
+    if (task instanceof Chunk) task.sink.took(1, frame.number);
+    if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
+    else if (task !== null) this.#settleCall(connection, task as Chunk, frame, to);
     connection.hasAnswered = true;
     if (record.quota <= 0) this.#parts.supervisor.retire(connection);
+  }
+
+  /** The values of consecutive calls of a chunk. */
+  #answers({ record }: Connection, frame: Frame, now: number): void {
+    const { format, bytes, start, end, task: id, number: elapsed } = frame;
+    const { scheduler } = this.#parts;
+    const values = decodeList(format, bytes, start, end);
+    const task = scheduler.answered(record, id, elapsed, now, "done", values.length);
+    if (!(task instanceof Chunk)) return;
+    const { sink, index } = task;
+    const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
+    sink.took(values.length, elapsed);
+    // A task whose values were given to its sink settles into nothing more.
+    if (task.settled) task.waiter = null;
+    for (let i = 0; i < values.length; i++) sink.done(from + i, values[i]);
+    if (task.settled) this.#owner.settle(task, "done", undefined);
+  }
+
+  /** The answer of one call of a chunk. */
+  #settleCall(connection: Connection, chunk: Chunk, frame: Frame, to: "done" | "failed"): void {
+    const offset = chunk.offsetOf(frame.task);
+    const at = chunk.index + offset;
+    if (chunk.settled) chunk.waiter = null;
+    try {
+      if (to === "failed")
+        chunk.sink.failed(at, 1, this.#thrown(connection, frame.content, chunk.callAt(offset)));
+      else chunk.sink.done(at, this.#parts.values.decode(frame));
+    } catch (error) {
+      chunk.sink.failed(at, 1, error);
+    }
+    if (chunk.settled) this.#owner.settle(chunk, "done", undefined);
   }
 
   #settleBy(connection: Connection, task: Task, frame: Frame, to: "done" | "failed"): void {
@@ -107,7 +143,7 @@ export class FrameReceiver {
   }
 
   /** The value that a task has thrown or, without one, the initializer. */
-  #thrown(connection: Connection, content: Encoded, task?: Task): unknown {
+  #thrown(connection: Connection, content: Encoded, task?: ShownCall): unknown {
     const { values, supervisor } = this.#parts;
     const origin = (): string => {
       const { fn, content } = supervisor.initializer ?? {};

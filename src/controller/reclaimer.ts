@@ -7,6 +7,8 @@ import { Activity } from "../wire/task-id.ts";
 import type { Connection } from "./connection.ts";
 import { Recalls } from "./recalls.ts";
 import type { FrameSender } from "./sender.ts";
+import type { Task } from "../scheduler/task.ts";
+import { pathOf } from "./values.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** The parts of the pool that the reclaimer uses. */
@@ -44,6 +46,18 @@ export class Reclaimer {
   }
 
   /**
+   * The memory of a buffer is gone while it is being sent. The worker of its task receives zeros in
+   * the place of the missing bytes; the recall keeps it from beginning the task, where it can see
+   * recalls. Undefined where no task has the buffer.
+   */
+  recallTorn(connection: Connection, buffer: Uint8Array): Task | undefined {
+    const { record } = connection;
+    const found = record.inFlight.find(({ payload }) => pathOf(payload, buffer) !== null);
+    if (found !== undefined && !record.recalled) this.recall(connection);
+    return found;
+  }
+
+  /**
    * Reclaims from a recalled worker all behind its reported task. It sends the answers of earlier
    * tasks before it reports that one. False while it is not certain which task it has begun.
    */
@@ -73,7 +87,7 @@ export class Reclaimer {
     const begun = isLoading ? (record.running?.id ?? Activity.Idle) : at;
     const elapsed = isLoading ? NaN : this.recalls.heldFor(record, performance.now());
     if (record.indexOf(begun) < 0) this.recalls.wasFruitless([...record.inFlight]);
-    this.#parts.scheduler.reclaim(record, begun, elapsed);
+    this.#parts.scheduler.requeue.reclaim(record, begun, elapsed);
     this.#onReclaimed();
   }
 }

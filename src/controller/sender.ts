@@ -1,10 +1,12 @@
+import { encodeList } from "../codec/lists.ts";
 import type { Encoded } from "../codec/value.ts";
 import type { Connection } from "./connection.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
+import { type Chunk, payloadsOf } from "../scheduler/chunk.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { ValueEncoder } from "./values.ts";
 import { Kind } from "../wire/frames.ts";
-import { INITIALIZER } from "../wire/task-id.ts";
+import { idOf, INITIALIZER } from "../wire/task-id.ts";
 
 /** A function and its encoded arguments, to be called on each worker before anything else. */
 export interface InitialCall {
@@ -27,6 +29,7 @@ export class FrameSender {
 
   /** Writes the call of a task that the scheduler has given to this worker. */
   call(connection: Connection, task: Task): void {
+    if (task.count > 1) return this.#calls(connection, task as Chunk);
     const payload = task.payload!;
     // In this order: what `encodePayload` returns is good until the next value is encoded.
     this.#define(connection, task.fn, this.#values.functionsOf(payload));
@@ -34,6 +37,23 @@ export class FrameSender {
     const timeout = task.isPlain ? Infinity : task.options.timeout;
     const attempt = task.losses + 1;
     this.write(connection, Kind.Call, task.id, task.fn.id, content, timeout, attempt, task.order);
+  }
+
+  /** Writes the calls of a chunk. */
+  #calls(connection: Connection, chunk: Chunk): void {
+    const { fn, order, index, items } = chunk;
+    if (items.payloads === null) {
+      this.#define(connection, fn, []);
+      const content = encodeList(items.values);
+      this.write(connection, Kind.Calls, chunk.id, fn.id, content, Infinity, 1, order, index);
+      return;
+    }
+    for (const [i, payload] of items.payloads.entries()) {
+      this.#define(connection, fn, this.#values.functionsOf(payload));
+      const content = this.#values.encodePayload(payload);
+      const id = idOf(order + i);
+      this.write(connection, Kind.Call, id, fn.id, content, Infinity, 1, order + i);
+    }
   }
 
   /** Writes the call of the initializer. */
@@ -52,10 +72,11 @@ export class FrameSender {
     deadline = Infinity,
     attempt = 1,
     order = -1,
+    index = -1,
   ): void {
     const { writer, link } = connection;
     if (!writer.fits(content)) link?.send(writer);
-    writer.write(kind, task, number, content, deadline, attempt, order);
+    writer.write(kind, task, number, content, deadline, attempt, order, index);
     if (connection.hasUnsent) return;
     connection.hasUnsent = true;
     this.#unsent.push(connection);
@@ -103,9 +124,9 @@ export class FrameSender {
       if (gone.delete(fn.id)) knownFunctions.set(fn.id, fn);
     };
     for (const fn of gone.values()) if (textWeight(fn) === 0) keep(fn);
-    for (const { fn, payload } of record.inFlight) {
-      keep(fn);
-      if (payload !== null) this.#values.functionsOf(payload).forEach(keep);
+    for (const task of record.inFlight) {
+      keep(task.fn);
+      for (const payload of payloadsOf(task)) this.#values.functionsOf(payload).forEach(keep);
     }
     connection.lastCalled = 0;
     const numbers = [...gone.keys()];

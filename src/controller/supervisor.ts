@@ -173,7 +173,7 @@ export class Supervisor {
   #onUnexpectedClose(connection: Connection): void {
     const { record, rank, link } = connection;
     if (record.inFlight.length === 0 && this.#parts.scheduler.isRetiring(record)) {
-      this.#parts.scheduler.lose(record);
+      this.#parts.scheduler.requeue.lose(record);
       this.#disconnect(connection);
       return this.#replace(connection);
     }
@@ -189,7 +189,7 @@ export class Supervisor {
     try {
       this.#connect(record, failedStarts);
     } catch (error) {
-      scheduler.lose(record);
+      scheduler.requeue.lose(record);
       this.#owner.break(notReplaced(connection, error));
     }
   }
@@ -202,7 +202,7 @@ export class Supervisor {
     const at = connection.link?.currentTask;
     const loading =
       at === Activity.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
-    const lost = scheduler.lose(record, at);
+    const lost = scheduler.requeue.lose(record, at);
     connection.isDone = true;
     this.#disconnect(connection);
     for (const task of lost) {
@@ -266,7 +266,7 @@ export class Supervisor {
       if (!connection.isDone && !connection.link?.isHeldByWrite) connection.link?.kill?.();
       this.#disconnect(connection);
     }
-    for (const { record } of this.connections) scheduler.lose(record);
+    for (const { record } of this.connections) scheduler.requeue.lose(record);
   }
 
   #disconnect({ link }: Connection): void {

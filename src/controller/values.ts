@@ -160,8 +160,12 @@ function whole(encoded: Encoded, paths: readonly string[]): Encoded {
   return { format, body, buffers };
 }
 
-/** The error for a buffer whose memory was gone before it was sent. */
-export function torn(bytes: Uint8Array, path: string): ValueError {
+/** The error for a buffer of a payload whose memory was gone before it was sent. */
+export function tornIn(payload: Payload | null, buffer: Uint8Array): ValueError {
+  return torn(buffer, pathOf(payload, buffer) ?? "a buffer");
+}
+
+function torn(bytes: Uint8Array, path: string): ValueError {
   const isGone = (bytes.buffer as ArrayBuffer).detached;
   const what = isGone ? "transferred elsewhere" : "made smaller";
   return new ValueError(

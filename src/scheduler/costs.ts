@@ -15,6 +15,9 @@ export const IN_FLIGHT_US = LONG_US;
 /** The least that a call is taken to last: sending and answering it takes that, too. */
 const SHORTEST_US = 0.25;
 
+/** See `loadOf`. */
+const CHUNK_LOAD_US = 0.4 * IN_FLIGHT_US;
+
 /**
  * µs won by sending a call ahead to another machine: the travel of an answer, and of the next
  * message.
@@ -29,6 +32,8 @@ interface Call {
   readonly fn: KnownFunction;
   /** It has no timeout, retries or signal. */
   readonly isPlain: boolean;
+  /** How many calls it stands for. */
+  readonly count: number;
 }
 
 /** Only short calls without conditions of their own are sent to a worker that is not idle yet. */
@@ -45,8 +50,18 @@ export function mayGoAhead({ fn }: Call, inFlight: number): boolean {
   return inFlight * Math.max(fn.longest, SURPRISE_US) <= AHEAD_US * fn.trust;
 }
 
-export function costOf({ fn }: Call): number {
-  return Math.max(fn.expected, SHORTEST_US);
+/** µs that a task takes, for which others behind it wait. */
+export function costOf({ fn, count }: Call): number {
+  return count * Math.max(fn.expected, SHORTEST_US);
+}
+
+/**
+ * µs that a task counts for among those in flight to a worker. A chunk of short calls takes far
+ * longer than a worker may have in flight, and counts for little: so a worker has two or three.
+ */
+export function loadOf(call: Call): number {
+  const cost = costOf(call);
+  return call.count > 1 && call.fn.expected < LONG_US ? Math.min(cost, CHUNK_LOAD_US) : cost;
 }
 
 export function sum(numbers: Fifo<number>): number {

@@ -4,8 +4,10 @@ import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
+import { Chunk } from "./chunk.ts";
+import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
-import { costOf, mayWaitBehind, bytesOfPayload } from "./costs.ts";
+import { mayWaitBehind, bytesOfPayload } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
 import { type WorkerStage, WorkerRecord } from "./worker-record.ts";
 
@@ -48,6 +50,7 @@ export class Scheduler {
   readonly #queue = new TaskQueue(this.workers);
   readonly #placement = new Placement(this.sets);
   readonly #deadlines = new Deadlines(this.sets.gone);
+  readonly requeue = new Requeue(this, this.#queue, this.#placement);
 
   /** Called at each step; null, as a rule. */
   set observer(observer: Observer | null) {
@@ -200,7 +203,8 @@ export class Scheduler {
   /**
    * A worker has answered a task after `elapsed` µs: it is `to`. Returns the task, for the caller
    * to settle; null if it was settled before (timed out, or cancelled), or the worker was never
-   * sent it.
+   * sent it. Of a chunk these are the answers of `calls` of its calls, from `id` on: it is running
+   * until the last.
    */
   answered(
     worker: WorkerRecord,
@@ -208,13 +212,16 @@ export class Scheduler {
     elapsed: number,
     now: number,
     to: TaskState = "done",
+    calls = 1,
   ): Task | null {
     const index = worker.indexOf(id);
     if (index < 0) return null;
-    const task = worker.removeAt(index);
+    const task = worker.inFlight.at(index)!;
     // A call that was given up may have ended early: a short time of it says nothing.
     const counts = !task.settled || elapsed > task.fn.expected;
-    if (counts && observe(task.fn, elapsed)) this.#placement.onLong();
+    if (counts && observe(task.fn, elapsed / calls)) this.#placement.onLong();
+    if (task instanceof Chunk && !task.answer(id, calls)) return task.settled ? null : task;
+    worker.removeAt(index);
     worker.stuckAt = Infinity;
     if (worker.running?.settled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
@@ -277,63 +284,12 @@ export class Scheduler {
   }
 
   /**
-   * A worker is gone. Tasks that it had not begun are queued again, in their old places. The task
-   * it ran, and those before it whose answers are lost with it, are returned for the caller to
-   * settle, without those settled before. `begun` is the number of the last task it had begun, 0
-   * for none; undefined where that is not known: then the first in flight is taken for the one it
-   * ran.
-   */
-  lose(worker: WorkerRecord, begun?: number): Task[] {
-    if (worker.set === this.sets.gone) return [];
-    this.sets.move(worker, this.sets.gone);
-    worker.recalled = false;
-    const inFlight = worker.takeAll();
-    const last = begun === undefined ? 0 : inFlight.findIndex((task) => task.id === begun);
-    const lost: Task[] = [];
-    inFlight.forEach((task, i) => {
-      if (task.state !== "running") return;
-      if (i > last) return this.submitAgain(task);
-      this.moveTask(task, "failed");
-      lost.push(task);
-    });
-    return lost;
-  }
-
-  /**
    * A worker with tasks in flight is recalled: it is sent nothing until it has acknowledged that
    * (`resume`).
    */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
     this.sets.move(worker, this.sets.overdue);
-  }
-
-  /** µs of work behind a worker's first `begun` calls that another worker could do; 0 for none. */
-  heldBy({ inFlight }: WorkerRecord, begun: number): number {
-    let us = 0;
-    for (let i = begun; i < inFlight.length; i++) {
-      const task = inFlight.at(i)!;
-      if (task.state === "running" && !this.#queue.isPinned(task)) us += costOf(task);
-    }
-    return us;
-  }
-
-  /**
-   * A recalled worker certainly begins nothing behind `begun` (the number of a task, which takes
-   * `elapsed` µs at least; 0 for none): tasks behind it are queued again, in their old places.
-   * Those before `begun` are done, and their answers are on their way.
-   */
-  reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
-    const inFlight = worker.takeAll();
-    const kept = inFlight.splice(0, 1 + inFlight.findIndex(({ id }) => id === begun));
-    const last = kept.at(-1);
-    if (last === undefined) worker.stuckAt = Infinity;
-    else if (!last.settled && observe(last.fn, elapsed)) this.#placement.onLong();
-    worker.keep(kept);
-    for (const task of inFlight) {
-      worker.quota++;
-      if (task.state === "running") this.submitAgain(task);
-    }
   }
 
   /** A worker has acknowledged a recall, and dropped the calls it had not begun. */

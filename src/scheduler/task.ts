@@ -85,6 +85,16 @@ export class Task {
     return idOf(this.order);
   }
 
+  /** @internal How many calls it stands for; see `chunk.ts`. */
+  get count(): number {
+    return 1;
+  }
+
+  /** @internal The place of that number's call among its calls; -1 where it is none of them. */
+  offsetOf(id: number): number {
+    return id === this.id ? 0 : -1;
+  }
+
   /** @internal */
   get priority(): number {
     return this.options.priority;

@@ -1,5 +1,5 @@
 import { Fifo } from "../collections/fifo.ts";
-import { costOf, IN_FLIGHT_US, sum } from "./costs.ts";
+import { loadOf, IN_FLIGHT_US, sum } from "./costs.ts";
 import { Task } from "./task.ts";
 
 /**
@@ -56,13 +56,13 @@ export class WorkerRecord {
   /** Where a task is among those in flight; -1 where it is not. */
   indexOf(id: number): number {
     if (this.running?.id === id) return 0;
-    return this.inFlight.findIndex((task) => task.id === id);
+    return this.inFlight.findIndex((task) => task.offsetOf(id) >= 0);
   }
 
   /** A task is sent to it. */
   push(task: Task): void {
-    const cost = costOf(task);
-    this.quota--;
+    const cost = loadOf(task);
+    this.quota -= task.count;
     this.inFlight.push(task);
     this.costs.push(cost);
     this.load += cost;
@@ -90,14 +90,14 @@ export class WorkerRecord {
   keep(tasks: readonly Task[]): void {
     for (const task of tasks) {
       this.inFlight.push(task);
-      this.costs.push(costOf(task));
+      this.costs.push(loadOf(task));
     }
     this.load = sum(this.costs);
   }
 
   /** Looks up the costs of the tasks in flight anew. */
   reprice(): void {
-    for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, costOf(this.inFlight.at(i)!));
+    for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, loadOf(this.inFlight.at(i)!));
     this.load = sum(this.costs);
   }
 }

@@ -26,6 +26,8 @@ export const Flag = {
    * them is too large for its field.
    */
   Far: 8,
+  /** Calls: the place of the first item stands at the end, as f64, where a deadline would. */
+  Index: 16,
 } as const;
 
 /** The longest message; see the head of this file. */

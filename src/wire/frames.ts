@@ -31,6 +31,8 @@ export const Kind = {
   StillAt: 28,
   Depart: 29,
   Finished: 30,
+  Calls: 31,
+  Results: 32,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -61,6 +63,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Function]: TO_WORKER,
   [Kind.Forget]: TO_WORKER,
   [Kind.Call]: TO_WORKER,
+  [Kind.Calls]: TO_WORKER,
   [Kind.Cancel]: TO_WORKER,
   [Kind.Recall]: TO_WORKER,
   [Kind.Close]: TO_WORKER,
@@ -70,6 +73,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Started]: OF_WORKER,
   [Kind.Finished]: OF_WORKER,
   [Kind.Result]: OF_WORKER,
+  [Kind.Results]: OF_WORKER,
   [Kind.Failure]: OF_WORKER,
   [Kind.Recalled]: OF_WORKER,
   [Kind.OverMemory]: OF_WORKER,
@@ -103,7 +107,13 @@ export interface Frames {
   [Kind.Forget]: readonly number[];
   /** `task`; `number` is the function; the body the arguments. */
   [Kind.Call]: unknown[];
-  /** `task` was settled without the worker: drop it, or abandon it. */
+  /**
+   * Calls of one function, on an item each of a map: `task` is the first, the others have the
+   * numbers that follow; `number` is the function, `index` the place of the first item; the body
+   * the list of items, which are primitive values.
+   */
+  [Kind.Calls]: unknown[];
+  /** `task` was settled without the worker: drop it, or abandon it; a chunk, by its first call. */
   [Kind.Cancel]: undefined;
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
@@ -138,6 +148,8 @@ export interface Frames {
   [Kind.Finished]: undefined;
   /** `task`; `number` is µs it ran; the body its value. */
   [Kind.Result]: unknown;
+  /** Of `Calls`: `task` is the first; `number` is µs that all ran; the body the list of values. */
+  [Kind.Results]: unknown[];
   /** `task`; `number` is µs it ran; the body the value that it threw. */
   [Kind.Failure]: unknown;
   /** All earlier calls are answered or dropped, but for `task`, which runs; 0 for none. */

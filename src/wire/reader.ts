@@ -13,6 +13,8 @@ export class Frame {
   order = 0;
   number = 0;
   deadline = Infinity;
+  /** Of `Calls`: the place of the first item; -1 of other frames. */
+  index = -1;
   attempt = 1;
   format = 0;
   /** Where the body lies. */
@@ -89,10 +91,11 @@ export function readFrames(
     const bufferCount = view.getUint32(at + 16, true);
     const body = at + FRAME_HEADER;
     const timed = (flags & Flag.Deadline) !== 0;
+    const indexed = (flags & Flag.Index) !== 0;
     const again = (flags & Flag.Again) !== 0;
     const behind = (flags & Flag.BodyBehind) !== 0;
     const far = (flags & Flag.Far) !== 0;
-    const last = body + bodyBytes - (timed ? 8 : 0);
+    const last = body + bodyBytes - (timed || indexed ? 8 : 0);
     const bodyEnd = last - (again ? 8 : 0) - (far ? 16 : 0);
     if (body + bodyBytes > end) throw malformed("a body runs past its end");
     if (next + bufferCount > buffers.length) throw malformed("a frame lacks buffers");
@@ -105,6 +108,7 @@ export function readFrames(
     frame.order = far ? view.getFloat64(bodyEnd, true) : frame.task;
     frame.number = far ? view.getFloat64(bodyEnd + 8, true) : view.getFloat32(at + 8, true);
     frame.deadline = timed ? view.getFloat64(last, true) : Infinity;
+    frame.index = indexed ? view.getFloat64(last, true) : -1;
     frame.attempt = again ? view.getFloat64(last - 8, true) : 1;
     frame.bytes = behind ? buffers[next]! : bytes;
     frame.start = behind ? 0 : body;

@@ -40,7 +40,8 @@ export class MessageWriter {
 
   /**
    * Adds a frame. The body is copied, the buffers are not: they are read when the link sends them.
-   * Of a call, `order` is the task's number in its pool; 0 of the initializer.
+   * Of a call, `order` is the task's number in its pool; 0 of the initializer. Of `Calls`, which
+   * have no deadline and no attempt, `index` is the place of the first item.
    */
   write(
     kind: Kind,
@@ -50,12 +51,14 @@ export class MessageWriter {
     deadline = Infinity,
     attempt = 1,
     order = -1,
+    index = -1,
   ): void {
     const behind = content.body.length >= BODY_BYTES;
+    const indexed = index >= 0;
     const timed = deadline !== Infinity;
     const again = attempt > 1;
     const far = order > LAST_ID || (number > EXACT && order >= 0);
-    const after = (timed ? 8 : 0) + (again ? 8 : 0) + (far ? 16 : 0);
+    const after = (timed || indexed ? 8 : 0) + (again ? 8 : 0) + (far ? 16 : 0);
     const bodyBytes = (behind ? 0 : content.body.length) + after;
     const bufferCount = content.buffers.length + (behind ? 1 : 0);
     this.#reserve(FRAME_HEADER + bodyBytes + 8 * (this.#buffers.length + bufferCount));
@@ -66,6 +69,7 @@ export class MessageWriter {
     const bits =
       (behind ? Flag.BodyBehind : 0) |
       (timed ? Flag.Deadline : 0) |
+      (indexed ? Flag.Index : 0) |
       (again ? Flag.Again : 0) |
       (far ? Flag.Far : 0);
     view.setUint16(at + 2, bits, true);
@@ -76,7 +80,7 @@ export class MessageWriter {
     const body = at + FRAME_HEADER;
     if (behind) this.#buffers.push(content.body.slice());
     else copy(content.body, this.#bytes, body);
-    if (timed) view.setFloat64(body + bodyBytes - 8, deadline, true);
+    if (timed || indexed) view.setFloat64(body + bodyBytes - 8, timed ? deadline : index, true);
     if (again) view.setFloat64(body + bodyBytes - (timed ? 16 : 8), attempt, true);
     if (far) {
       view.setFloat64(body + bodyBytes - after, order, true);

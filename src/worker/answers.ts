@@ -1,3 +1,5 @@
+import { encodeList } from "../codec/lists.ts";
+import { append, lookAbove } from "../codec/own.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import {
   type EncodeContext,
@@ -17,6 +19,10 @@ import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
 import { functions } from "./functions-lazy.ts";
 
+/** The longest list of values, and its characters. */
+const LISTED = 4096;
+const LISTED_CHARS = 16 * 1024;
+
 /** A call under a deadline, in ms. */
 export interface Timed {
   readonly running: RunningCall;
@@ -29,6 +35,11 @@ export class Answers {
   readonly #reportIdle: () => void;
   #link: WorkerEnd | null = null;
   #isClosed = false;
+  /** Values of consecutive calls, the number of the first, their characters, the µs they took. */
+  #listed: unknown[] = [];
+  #firstListed = 0;
+  #listedChars = 0;
+  #listedUs = 0;
   /** On `performance.now()`: when answers were last sent. */
   flushedAt = 0;
   /** The call that is being started, or answered: should that fail, its answer is the failure. */
@@ -52,6 +63,7 @@ export class Answers {
   /** A call is over; `timed` where it ran under a deadline, which its result may still miss. */
   answer(task: number, elapsed: number, outcome: Outcome, timed: Timed | null = null): void {
     if (this.#isClosed) return;
+    this.endList();
     if (outcome.threw) {
       const content = this.#encodeThrown(outcome.value);
       // The time of the program's own getters counts, too.
@@ -72,6 +84,35 @@ export class Answers {
       this.#sayFinished(task, content);
     }
     this.write(Kind.Result, task, elapsed, content);
+  }
+
+  /** A call of a list has returned a value: it is answered with those before it. */
+  collect(task: number, value: unknown): void {
+    if (this.#isClosed) return;
+    if (this.#listed.length === 0) {
+      lookAbove();
+      this.#firstListed = task;
+    }
+    append(this.#listed, value);
+    if (typeof value === "string") this.#listedChars += value.length;
+    this.unanswered = null;
+    if (this.#listed.length >= LISTED || this.#listedChars >= LISTED_CHARS) this.endList();
+  }
+
+  /** The calls that were collected last have taken `elapsed` µs. */
+  took(elapsed: number): void {
+    if (this.#listed.length > 0) this.#listedUs += elapsed;
+  }
+
+  /** Writes the values that were collected. */
+  endList(): void {
+    if (this.#listed.length === 0) return;
+    const content = encodeList(this.#listed);
+    const elapsed = this.#listedUs;
+    this.#listed = [];
+    this.#listedChars = 0;
+    this.#listedUs = 0;
+    this.write(Kind.Results, this.#firstListed, elapsed, content);
   }
 
   /** Answers a call that is not wanted any more. */
@@ -106,6 +147,7 @@ export class Answers {
 
   /** Writes a frame without a value, behind the answers so far. */
   say(kind: Kind, task: number): void {
+    this.endList();
     if (!this.#writer.fits()) this.send();
     this.#writer.write(kind, task);
   }
@@ -114,7 +156,9 @@ export class Answers {
    * Sends the answers that were batched: before a call that may take long, and when a task ends its
    * process. The reported task stays.
    */
-  send(): void {
+  send(now = this.flushedAt): void {
+    this.flushedAt = now;
+    this.endList();
     if (!this.#writer.empty) this.#link?.send(this.#writer);
   }
 

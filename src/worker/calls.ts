@@ -1,5 +1,6 @@
 import { Fifo } from "../collections/fifo.ts";
 import type { EncodedAt } from "../codec/value.ts";
+import { CallList } from "./call-list.ts";
 import type { CallStage, RunningCall } from "../context.ts";
 
 /** A call that has not begun: its function is being loaded, or another call is not over. */
@@ -14,8 +15,8 @@ export interface QueuedCall {
 
 /** The calls of one session, by how far each has come. */
 export class Calls {
-  /** In their order. */
-  readonly queue = new Fifo<QueuedCall>();
+  /** In their order. A list of which some calls have begun is the first. */
+  readonly queue = new Fifo<QueuedCall | CallList>();
   /**
    * The call that has begun last, and is not over; the ones before it follow by `previous`. As a
    * rule there is one, and a list that needs no memory of its own costs it nothing.
@@ -44,6 +45,11 @@ export class Calls {
     return this.#find(({ id }) => id === task);
   }
 
+  /** The call that has begun, and is not over, of the list whose first call has that number. */
+  findOf(first: number): RunningCall | null {
+    return this.#find((call) => call.first === first);
+  }
+
   #find(wanted: (call: RunningCall) => boolean): RunningCall | null {
     for (let call = this.#last; call !== null; call = call.previous) if (wanted(call)) return call;
     return null;
@@ -68,6 +74,11 @@ export class Calls {
     call.previous = null;
   }
 
+  /** Calls that have not begun are another worker's, or nobody's. */
+  dropQueue(): void {
+    for (const call of this.queue.takeAll()) if (call instanceof CallList) call.endHere();
+  }
+
   /** A call begins, and goes on by `resume` once earlier answers have left. */
   flush(call: RunningCall, resume: () => void): void {
     this.move(call, "flushing");
@@ -87,7 +98,7 @@ export class Calls {
    * function on the stack runs to its end.
    */
   takeAll(): RunningCall[] {
-    this.queue.takeAll();
+    this.dropQueue();
     const abandoned: RunningCall[] = [];
     for (let call = this.#last; call !== null;) {
       const { previous, stage } = call;

@@ -1,27 +1,22 @@
 import { Answers } from "./answers.ts";
+import { type CallParts, CallRunner } from "./call-runner.ts";
+import { CallList } from "./call-list.ts";
+import { ListRunner } from "./list-runner.ts";
 import { Calls } from "./calls.ts";
 import { FunctionTable } from "./function-table.ts";
+import { decodeList } from "../codec/lists.ts";
 import { decodeAt, type Encoded, type EncodedAt } from "../codec/value.ts";
-import { isGiven, performance, rss } from "../os/natives.ts";
-import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
-import type { Resolved } from "../function/resolve.ts";
+import { isGiven, setImmediate } from "../os/natives.ts";
 import { setMainScript } from "../function/main-script.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/frames.ts";
-import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
-import { RunningCall, type Workplace } from "../context.ts";
+import { call, thrown } from "./call.ts";
+import { type Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
-import { Activity, INITIALIZER } from "../wire/task-id.ts";
-import { prepareWatchdog } from "./watchdog.ts";
+import { Activity } from "../wire/task-id.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
-
-/** ms for which answers are batched: by then the controller can send more calls. */
-const FLUSH_MS = 0.015;
-
-/** ms between two looks at the memory that is used, at least: one takes 3 µs. */
-const MEMORY_LOOK_MS = 0.5;
 
 /**
  * One pool, as its worker sees it: the mirror of `controller.ts`. Receives the controller's frames,
@@ -35,6 +30,8 @@ export class Session {
   readonly #answers: Answers;
   readonly #functions = new FunctionTable(() => this.#continue());
   readonly #calls = new Calls();
+  readonly #runner: CallRunner;
+  readonly #lists: ListRunner;
   #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace = { index: 0, rank: null };
@@ -49,9 +46,6 @@ export class Session {
    */
   readonly #cancelled = new Set<number>();
   #closed = false;
-  /** Resident bytes above which this worker is to be replaced; Infinity once that was sent. */
-  #maxMemory = Infinity;
-  #memoryLook = 0;
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
@@ -61,16 +55,27 @@ export class Session {
     this.#answers = new Answers(session, () => this.#reportIdle());
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
+    const parts: CallParts = {
+      ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
+      place: () => this.#place,
+      attempt: (task, deed) => this.#attempt(task, deed),
+      fail: (task, error) => this.#fail(task, error),
+      onOver: () => this.#continue(),
+    };
+    this.#runner = new CallRunner(parts);
+    this.#lists = new ListRunner(parts, this.#runner);
   }
 
   /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
   get waiting(): boolean {
-    return !this.#closed && (this.#calls.isBusy || this.#functions.isLoading);
+    const { isBusy, queue } = this.#calls;
+    return !this.#closed && (isBusy || queue.length > 0 || this.#functions.isLoading);
   }
 
   serve(link: WorkerEnd): void {
     this.#link = link;
     this.#answers.serve(link);
+    this.#runner.serve(link);
   }
 
   /** A message of the controller's. Senseless frames are dropped; calls in it are answered. */
@@ -121,6 +126,8 @@ export class Session {
         this.#calls.queue.push({ task, order, fn: number, deadline, attempt, args });
         return;
       }
+      case Kind.Calls:
+        return this.#list(frame);
       case Kind.Cancel:
         return this.#cancel(frame.task);
       case Kind.Recall:
@@ -132,7 +139,7 @@ export class Session {
 
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#functions.decoding) as Opening & Rules;
-    this.#maxMemory = opening.maxMemory;
+    this.#runner.limitMemory(opening.maxMemory);
     ignoreSignals(opening.drainSignals);
     this.#main = opening.main;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
@@ -155,17 +162,48 @@ export class Session {
     return !this.#calls.isBusy && !this.#functions.isLoading && this.#calls.queue.length === 0;
   }
 
+  /** Calls of a list have come: they begin at once, if they can. */
+  #list({ task, order, number, index, format, bytes, start, end }: Frame): void {
+    if (this.#recallsBefore !== this.#recalls) return;
+    const items = decodeList(format, bytes, start, end);
+    const list = new CallList(task, order, number, index, items);
+    if (this.#cancelled.delete(task)) return this.#answers.drop(list.lastId);
+    const canStart = this.#canStart();
+    this.#calls.queue.push(list);
+    if (canStart) this.#continue();
+  }
+
   /** Starts queued calls, as far as they can start. */
   #continue(): void {
     if (this.#isContinuing) return;
     this.#isContinuing = true;
+    const { queue } = this.#calls;
     while (!this.#calls.isBusy && !this.#functions.isLoading && !this.#closed) {
-      const next = this.#calls.queue.shift();
+      const next = queue.at(0);
       if (next === undefined) break;
+      if (next instanceof CallList) {
+        if (!this.#runList(next)) break;
+        continue;
+      }
+      queue.shift();
       this.#start(next.task, next.order, next.fn, next.deadline, next.attempt, next.args);
     }
     this.#isContinuing = false;
     this.#answers.flush();
+  }
+
+  /** Runs calls of the list that is the first in the queue. False if others have to wait. */
+  #runList(list: CallList): boolean {
+    const { queue } = this.#calls;
+    const end = this.#lists.run(list, this.#link!);
+    if (isLeaving()) return false;
+    if (end === "over" || list.begun === list.length) {
+      // It may have been cancelled, or recalled, meanwhile.
+      if (queue.at(0) === list) queue.shift();
+      return end === "over";
+    }
+    if (end === "yields") setImmediate(() => guarded(() => this.#continue()));
+    return false;
   }
 
   #start(
@@ -181,7 +219,7 @@ export class Session {
     if (this.#link?.report(task) === false) return;
     this.#answers.unanswered = task;
     try {
-      this.#begin(task, order, fn, deadline, attempt, encoded);
+      this.#runner.begin(task, order, fn, deadline, attempt, encoded);
     } catch (error) {
       this.#fail(task, error);
     }
@@ -205,90 +243,10 @@ export class Session {
     this.#answers.answer(task, 0, thrown(error));
   }
 
-  #begin(
-    task: number,
-    order: number,
-    fn: number,
-    deadline: number,
-    attempt: number,
-    encoded: EncodedAt,
-  ): void {
-    const found = this.#functions.find(fn);
-    if (found instanceof FunctionError) {
-      return this.#answers.answer(task, 0, thrown(withoutFrames(found)));
-    }
-    const args = decodeAt(encoded, this.#functions.decoding) as unknown[];
-    if (deadline !== Infinity) {
-      prepareWatchdog();
-      this.#answers.say(Kind.Started, task);
-      this.#answers.send();
-    }
-    const number = task === INITIALIZER ? 0 : order;
-    const label = this.#functions.labelOf(fn);
-    const running = new RunningCall(task, number, attempt, this.#place, label);
-    if (this.#link?.flush?.()) {
-      this.#calls.flush(running, () => this.#run(running, found, args, deadline));
-    } else {
-      this.#run(running, found, args, deadline);
-    }
-  }
-
-  #run(running: RunningCall, found: Resolved, args: unknown[], deadline: number): void {
-    const start = performance.now();
-    this.#calls.move(running, "called");
-    const outcome = running.run(call, found, args, deadline, running);
-    // It has ended the process, which is as good as gone: its report stays.
-    if (isLeaving()) return;
-    if (outcome instanceof Pending) {
-      this.#calls.move(running, "awaiting");
-      follow(outcome, found, deadline, running, (outcome) =>
-        guarded(() => this.#settled(running, start, outcome, deadline)),
-      );
-      return;
-    }
-    this.#calls.move(running, "over");
-    const end = performance.now();
-    this.#finish(running, end - start, outcome, deadline);
-    if (end - this.#answers.flushedAt > FLUSH_MS) this.#answers.flush(end);
-    // Calls that came during this one.
-    if (this.#calls.queue.length > 0) this.#continue();
-  }
-
-  /** An asynchronous call is over. */
-  #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
-    // It was cancelled, and answered at that time.
-    if (running.stage !== "awaiting" || isLeaving()) return;
-    this.#calls.move(running, "over");
-    this.#attempt(running.id, () =>
-      this.#finish(running, performance.now() - start, outcome, deadline),
-    );
-    this.#continue();
-  }
-
-  #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
-    const timed = deadline === Infinity ? null : { running, deadline };
-    running.isOver = true;
-    this.#answers.answer(running.id, ms * 1000, outcome, timed);
-    if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
-    if (!outcome.isLate) return;
-    // Listeners may take their time: the answer goes before.
-    this.#answers.flush();
-    running.abandon(outcome.value as TimeoutError);
-  }
-
-  /** After a task: has this worker to be replaced, for the memory it uses? */
-  #lookAtMemory(now: number): void {
-    if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
-    this.#memoryLook = now;
-    if (rss() <= this.#maxMemory) return;
-    this.#maxMemory = Infinity;
-    this.#answers.say(Kind.OverMemory, 0);
-  }
-
   #cancel(task: number): void {
     const { queue } = this.#calls;
     const waiting = queue.findIndex((call) => call.task === task);
-    const begun = this.#calls.find(task);
+    const begun = this.#calls.findOf(task);
     const isBegun = begun?.stage === "flushing" || begun?.stage === "awaiting";
     if (waiting < 0 && !isBegun) {
       // It has been answered; or lies behind the call that has received this, or is that call.
@@ -296,9 +254,15 @@ export class Session {
       return;
     }
     const isAwaiting = begun?.stage === "awaiting";
-    if (waiting >= 0) queue.remove(waiting);
+    const dropped = waiting >= 0 ? queue.remove(waiting) : null;
+    const list = dropped instanceof CallList ? dropped : null;
+    // The list whose call is on the stack ends with that.
+    if (list !== null && begun?.stage === "called") {
+      list.isDropped = true;
+      return;
+    }
     if (begun?.stage === "flushing") this.#calls.move(begun, "over");
-    this.#answers.drop(task);
+    this.#answers.drop(list?.lastId ?? begun?.id ?? task);
     if (isAwaiting) {
       this.#calls.move(begun!, "over");
       // Listeners may take their time: the answer goes before.
@@ -311,7 +275,7 @@ export class Session {
   /** All earlier calls that have not begun are dropped. The running one is still answered. */
   #recall(recall: number): void {
     this.#recallsBefore = ++this.#recalls;
-    this.#calls.queue.takeAll();
+    this.#calls.dropQueue();
     this.#link?.resume(recall);
     this.#answers.say(Kind.Recalled, this.#calls.begun);
   }

@@ -194,7 +194,7 @@ export class Rig {
   #giveBack(record: WorkerRecord, at: number): boolean {
     const { inFlight } = record;
     if (inFlight.findIndex(({ id }) => id === at) < 0) this.recalls.wasFruitless([...inFlight]);
-    this.scheduler.reclaim(record, at, this.recalls.heldFor(record, this.now));
+    this.scheduler.requeue.reclaim(record, at, this.recalls.heldFor(record, this.now));
     return true;
   }
 }

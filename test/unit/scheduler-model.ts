@@ -226,7 +226,7 @@ export class Model {
     seat.recalled = false;
     seat.lateAt = Infinity;
     if (seat.state === "gone") {
-      expect(this.scheduler.lose(seat.record)).toEqual([]);
+      expect(this.scheduler.requeue.lose(seat.record)).toEqual([]);
       return;
     }
     const inFlight = seat.inFlight.splice(0);
@@ -235,7 +235,7 @@ export class Model {
       begun === "unknown" ? undefined : begun === "stale" ? 12_345 : (inFlight[count - 1]?.id ?? 0);
     const lost = inFlight.slice(0, count).filter((task) => !task.settled);
     const back = inFlight.slice(count).filter((task) => !task.settled);
-    expect(this.scheduler.lose(seat.record, told)).toEqual(lost);
+    expect(this.scheduler.requeue.lose(seat.record, told)).toEqual(lost);
     for (const task of back) expect(task.state).toBe("queued");
     seat.state = "gone";
     for (const task of lost) {
@@ -264,8 +264,8 @@ export class Model {
     const others = seat.inFlight
       .slice(count)
       .filter((task) => !task.settled && !this.#pins.has(task));
-    expect(this.scheduler.heldBy(seat.record, count) > 0).toBe(others.length > 0);
-    this.scheduler.reclaim(seat.record, last?.id ?? 0, elapsed);
+    expect(this.scheduler.requeue.heldBy(seat.record, count) > 0).toBe(others.length > 0);
+    this.scheduler.requeue.reclaim(seat.record, last?.id ?? 0, elapsed);
     if (last !== undefined && !last.settled && elapsed >= SHORT_US) {
       expect(last.fn.expected).toBeGreaterThanOrEqual(SHORT_US);
     }

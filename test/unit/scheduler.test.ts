@@ -285,7 +285,7 @@ describe("pinned tasks", () => {
     scheduler.submitTo(workers[0]!, running);
     expect(scheduler.next(0)).toBe(running);
     for (const task of tasks) scheduler.submitTo(workers[0]!, task);
-    expect(scheduler.lose(workers[0]!)).toEqual([running]);
+    expect(scheduler.requeue.lose(workers[0]!)).toEqual([running]);
     expect(scheduler.cancel(tasks[1]!, 0)).toBe("dropped");
     const replacement = scheduler.replace(workers[0]!);
     expect(scheduler.cancel(tasks[3]!, 0)).toBe("dropped");
@@ -303,7 +303,7 @@ describe("pinned tasks", () => {
     const fn = newFunction(1);
     const tasks = Array.from({ length: 200_000 }, () => newTask(fn));
     for (const task of tasks) scheduler.submitTo(workers[0]!, task);
-    scheduler.lose(workers[0]!);
+    scheduler.requeue.lose(workers[0]!);
     scheduler.replace(workers[0]!);
     expect(scheduler.queued).toBe(tasks.length);
     expect(scheduler.drain().length).toBe(tasks.length);
@@ -395,7 +395,7 @@ describe("workers that have had all the tasks they may have", () => {
     expect([scheduler.retire(worker, 10), scheduler.retire(worker, 11)]).toEqual([true, false]);
     // One that does not go is killed.
     expect(scheduler.due(10 + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
-    expect(scheduler.lose(worker)).toEqual([]);
+    expect(scheduler.requeue.lose(worker)).toEqual([]);
     const next = scheduler.replace(worker);
     scheduler.ready(next);
     expect(startAll(scheduler)).toEqual(tasks.slice(3));
@@ -419,13 +419,13 @@ describe("workers that have had all the tasks they may have", () => {
 
 test("one that takes another's place and does not come to serve in time is late: told once", () => {
   const { scheduler, workers } = serving(1);
-  scheduler.lose(workers[0]!);
+  scheduler.requeue.lose(workers[0]!);
   const late = scheduler.replace(workers[0]!, 100);
   expect(scheduler.nextDeadline).toBe(100);
   expect(scheduler.due(99)).toEqual([]);
   expect(scheduler.due(100)).toEqual([{ kind: "late", worker: late }]);
   expect(scheduler.due(1e9)).toEqual([]);
-  scheduler.lose(late);
+  scheduler.requeue.lose(late);
   const next = scheduler.replace(late, 200);
   scheduler.ready(next);
   expect(scheduler.due(1e9)).toEqual([]);
@@ -549,7 +549,7 @@ test("an observer hears of each step of tasks and workers, in their order", () =
   for (const task of tasks) scheduler.submit(task);
   while (scheduler.next(0) !== null);
   scheduler.answered(workers[0]!, tasks[0]!.id, 1_000, 1);
-  scheduler.lose(workers[1]!, 0);
+  scheduler.requeue.lose(workers[1]!, 0);
   scheduler.cancel(tasks[3]!, 2);
   scheduler.next(3);
   scheduler.drain();

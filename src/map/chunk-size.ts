@@ -1,0 +1,61 @@
+/**
+ * µs that a chunk is to take: some tens of times the cost of a message on both sides, which is so
+ * few hundredths of it. Chunks as long as that also bound how long an urgent task waits.
+ */
+const CHUNK_US = 300;
+
+/** The most items of a chunk: as many numbers are 32 KiB. */
+const MOST_ITEMS = 4096;
+
+/** The weight of the last whole chunk in the mean. */
+const WEIGHT = 0.3;
+
+/**
+ * How many items of a map travel together. It begins with one and at most doubles; where items turn
+ * out to be longer it shrinks at once. Pure: the times are arguments.
+ */
+export class ChunkSize {
+  #size = 1;
+  /** µs of an item, and how far chunks are off that; NaN before the first was measured. */
+  #mean = NaN;
+  #deviation = 0;
+  /** Items that were measured since the size has changed. */
+  #seen = 0;
+
+  /** Calls of `count` items have taken `elapsed` µs. */
+  observe(count: number, elapsed: number): void {
+    if (!(elapsed >= 0) || count < 1) return;
+    const mean = elapsed / count;
+    if (Number.isNaN(this.#mean)) this.#mean = mean;
+    const weight = WEIGHT * Math.min(1, count / this.#size);
+    this.#deviation += weight * (Math.abs(mean - this.#mean) - this.#deviation);
+    this.#mean += weight * (mean - this.#mean);
+    this.#seen += count;
+    const wanted = this.#wanted();
+    if (wanted < this.#size) this.#size = wanted;
+    else if (this.#seen >= this.#size) this.#size = Math.min(wanted, 2 * this.#size);
+    else return;
+    this.#seen = 0;
+  }
+
+  /**
+   * Items for the next chunk: at most half of an equal share of those that are `left`, as far as
+   * that is known (factoring: Hummel, Schonberg and Flynn, 1992), and so few that `window` items
+   * are two chunks for each worker.
+   */
+  next(left: number | null, workers: number, window: number): number {
+    const share = left === null ? Infinity : Math.ceil(left / (2 * workers));
+    return Math.max(1, Math.min(this.#size, share, Math.floor(window / (2 * workers))));
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Fewer where chunks differ much: the next may be far longer than the mean says. */
+  #wanted(): number {
+    const spread = this.#mean > 0 ? Math.min(this.#deviation / this.#mean, 100) : 0;
+    const items = CHUNK_US / Math.max(this.#mean, 1e-3) / (spread > 1 ? spread : 1);
+    return Math.max(1, Math.min(MOST_ITEMS, Math.floor(items)));
+  }
+}

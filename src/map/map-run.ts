@@ -1,0 +1,380 @@
+import type { FunctionRecord } from "../function/record.ts";
+import { performance, queueMicrotask, setImmediate } from "../os/natives.ts";
+import type { Chunk, Items, ItemSink } from "../scheduler/chunk.ts";
+import type { KnownFunction } from "../scheduler/estimates.ts";
+import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
+import { ChunkSize } from "./chunk-size.ts";
+import { type AddedItem, GatheredItems } from "./gathered-items.ts";
+import { Failure, Outcomes, PENDING } from "./outcomes.ts";
+import { Source } from "./source.ts";
+import type { MapSettings } from "./settings.ts";
+
+/** What a map asks of its pool. */
+export interface MapPool {
+  readonly workers: number;
+  readonly takesChunks: boolean;
+  readonly hasRoom: boolean;
+  room(): Promise<void>;
+  /** Why calls are refused; null where they are not. */
+  refusal(fn: FunctionRecord): { readonly error: unknown } | null;
+  known(fn: FunctionRecord): KnownFunction;
+  keep(args: unknown[]): Payload;
+  submit(
+    fn: KnownFunction,
+    options: TaskOptions,
+    sink: ItemSink,
+    index: number,
+    items: Items,
+  ): Chunk;
+  cancel(task: Task, reason: unknown): boolean;
+}
+
+/** The call of `map` or `starmap`. */
+export interface MapCall {
+  readonly fn: FunctionRecord;
+  readonly items: object | string;
+  /** Each item is a list of arguments. */
+  readonly isStar: boolean;
+  readonly settings: MapSettings;
+}
+
+/** Of a map that has come to its end. */
+export const END = Symbol("end");
+
+/** Items in flight by default, at least; and bytes of results that wait for their reader. */
+const WINDOW = 1024;
+const WINDOW_BYTES = 64 * 1024 * 1024;
+
+/** Chunks for each worker that are not settled: two or three are at the worker. */
+const CHUNKS_AHEAD = 4;
+
+/** ms for which items are taken in a row: then messages are looked for. */
+const SLICE_MS = 1;
+
+/** Items taken between two looks at the clock. */
+const UNTIMED = 64;
+
+/**
+ * A map from its first item to its last outcome. It takes items from the source as long as workers
+ * could use them and there is place for their outcomes, puts them into chunks, and keeps what comes
+ * back for the reader. Nothing of it waits for the reader but the source.
+ */
+export class MapRun implements ItemSink {
+  readonly #pool: MapPool;
+  readonly #settings: MapSettings;
+  readonly #fn: KnownFunction;
+  readonly #source: Source;
+  readonly #onOutcome: () => void;
+  readonly #onEnd: () => void;
+  readonly #outcomes = new Outcomes();
+  readonly #sizes = new ChunkSize();
+  /** Chunks that may not be settled. */
+  #chunks = new Set<Chunk>();
+  #sweepAt = 64;
+  /** Items of the source, by `settled`, until their outcomes are there. */
+  readonly #items = new Map<number, unknown>();
+  /** Items taken; outcomes that are there, in the order of their arrival. */
+  #taken = 0;
+  #arrived = 0;
+  #unsettled = 0;
+  /** Bytes of outcomes that wait for the reader, as far as they can be seen. */
+  #bytes = 0;
+  /** No item is taken any more: the source has ended, or the map has. */
+  #isDry = false;
+  /** The first item that is known to have failed. */
+  #failedAt = Infinity;
+  /** What the reader gets after the last outcome. */
+  #last: Failure | null = null;
+  #isOver = false;
+  readonly #gathered: GatheredItems;
+  /** No more items were taken since so many are in flight. */
+  #isHeld = false;
+  #isPumpDue = false;
+  #isTold = false;
+
+  /**
+   * `onOutcome` is called, later, when `read` may give more; `onEnd` when the map has come to its
+   * end.
+   */
+  constructor(pool: MapPool, call: MapCall, onOutcome: () => void, onEnd: () => void) {
+    this.#pool = pool;
+    this.#settings = call.settings;
+    this.#fn = pool.known(call.fn);
+    this.#gathered = new GatheredItems(pool, call.isStar);
+    this.#onOutcome = onOutcome;
+    this.#onEnd = onEnd;
+    this.#source = new Source(call.items, this.#pumpSoon);
+  }
+
+  start(): void {
+    const { signal } = this.#settings;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    else this.#pump();
+  }
+
+  /** The next outcome: a value, a `Failure`; `PENDING`, or `END`. */
+  read(): unknown {
+    if (this.#isOver) return this.#takeLast();
+    const outcome = this.#outcomes.take();
+    if (outcome === PENDING) {
+      if (!this.#isDry || this.#outcomes.next < this.#taken) return PENDING;
+      this.#end();
+      return this.#takeLast();
+    }
+    if (this.#bytes > 0) this.#bytes -= bytesOf(outcome);
+    if (outcome instanceof Failure) this.#end();
+    else if (this.#isHeld && this.#room >= this.#refill) this.#pumpSoon();
+    return outcome;
+  }
+
+  /** The pool takes no more calls: the reader gets what was taken, then `error`. */
+  stop(error: unknown): void {
+    if (this.#isDry) return;
+    this.#isDry = true;
+    this.#last = new Failure(error);
+    this.#submit();
+    this.#tell();
+  }
+
+  /** The reader has gone: resolves when the source is closed. */
+  async leave(): Promise<void> {
+    this.#last = null;
+    this.#end();
+    await this.#source.close();
+  }
+
+  /** For each item that has returned. */
+  done(index: number, value: unknown): void {
+    this.#unsettled--;
+    if (this.#isOver) return;
+    const { settled } = this.#settings;
+    this.#put(index, settled ? { status: "fulfilled", value, ...this.#itemAt(index) } : value);
+  }
+
+  failed(index: number, count: number, error: unknown): void {
+    this.#unsettled -= count;
+    for (let i = index; i < index + count && !this.#isOver; i++) this.#fail(i, error);
+  }
+
+  took(count: number, elapsed: number): void {
+    this.#sizes.observe(count, elapsed);
+  }
+
+  split(part: Chunk): void {
+    this.#chunks.add(part);
+  }
+
+  #itemAt(index: number): { index: number; item: unknown } {
+    const item = this.#items.get(index);
+    this.#items.delete(index);
+    return { index, item };
+  }
+
+  #fail(index: number, error: unknown): void {
+    if (this.#settings.settled) {
+      return this.#put(index, { status: "rejected", reason: error, ...this.#itemAt(index) });
+    }
+    this.#put(index, new Failure(error));
+    if (index >= this.#failedAt) return;
+    this.#failedAt = index;
+    this.#isDry = true;
+    // Without an order, too: all that arrives from here on comes after the failure.
+    for (const chunk of this.#chunks) {
+      if (!this.#settings.ordered || chunk.index > index) this.#cancel(chunk);
+    }
+  }
+
+  #put(index: number, outcome: unknown): void {
+    this.#outcomes.put(this.#settings.ordered ? index : this.#arrived, outcome);
+    this.#arrived++;
+    this.#bytes += bytesOf(outcome);
+    if (!this.#isDry) this.#pumpSoon();
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    queueMicrotask(this.#onTold);
+  }
+
+  readonly #onTold = (): void => {
+    this.#isTold = false;
+    this.#onOutcome();
+  };
+
+  readonly #pumpSoon = (): void => {
+    if (this.#isPumpDue || this.#isDry) return;
+    this.#isPumpDue = true;
+    queueMicrotask(this.#onPump);
+  };
+
+  readonly #onPump = (): void => {
+    this.#isPumpDue = false;
+    this.#pump();
+  };
+
+  /** Takes items as long as they are of use. */
+  #pump(): void {
+    const until = performance.now() + SLICE_MS;
+    for (;;) {
+      const left = this.#takeUpTo(Math.min(this.#useful(), UNTIMED));
+      if (this.#isDry) break;
+      if (left !== "more") break;
+      if (performance.now() > until) return this.#goOnLater();
+    }
+    // Other items may be long in coming: a worker that has nothing to do gets what is there.
+    const mayIdle = this.#unsettled < this.#pool.workers;
+    if (this.#isDry || mayIdle || this.#room <= 0) this.#submit();
+    if (this.#isDry) this.#tell();
+  }
+
+  /** Takes as many items; "enough" if that is none, "wait" if the next has yet to come. */
+  #takeUpTo(count: number): "more" | "enough" | "wait" {
+    if (count <= 0) return "enough";
+    for (let i = 0; i < count && !this.#isDry; i++) {
+      const taken = this.#source.take();
+      if (taken === "wait") return "wait";
+      if (taken === "item") this.#gather(this.#source.taken);
+      else this.#runDry(taken === "failed");
+    }
+    return "more";
+  }
+
+  /** Items would only be taken: their worker comes first. */
+  #goOnLater(): void {
+    this.#isPumpDue = true;
+    setImmediate(this.#onPump);
+  }
+
+  /** How many items would soon be with a worker, and have place for their outcomes. */
+  #useful(): number {
+    if (this.#isDry) return 0;
+    const room = this.#room;
+    this.#isHeld = room <= 0;
+    const ahead = this.#ahead - this.#unsettled - this.#gathered.count;
+    const useful = this.#settings.inFlight === null ? Math.min(room, ahead) : room;
+    if (useful <= 0 || this.#pool.hasRoom) return useful;
+    // Others fill the queue: nothing of this map will tell when there is room.
+    if (this.#unsettled === 0) void this.#pool.room().then(this.#pumpSoon);
+    return 0;
+  }
+
+  /** How many more items may be in flight. */
+  get #room(): number {
+    const inFlight = this.#taken - this.#outcomes.next;
+    return this.#bytes > WINDOW_BYTES ? 1 - inFlight : this.#window - inFlight;
+  }
+
+  /** The room for which it is worth to take items again. */
+  get #refill(): number {
+    return Math.max(1, Math.min(this.#sizes.size, this.#window / 2));
+  }
+
+  get #window(): number {
+    const { inFlight, chunk } = this.#settings;
+    const size = chunk ?? this.#sizes.size;
+    return inFlight ?? Math.max(WINDOW, 8 * this.#pool.workers * size);
+  }
+
+  get #ahead(): number {
+    const size = this.#settings.chunk ?? this.#sizes.size;
+    return CHUNKS_AHEAD * this.#pool.workers * size;
+  }
+
+  /** Items for the next chunk. */
+  #nextSize(): number {
+    const { task, chunk } = this.#settings;
+    // A timeout begins with its call, and some workers are replaced between two.
+    if (task.timeout !== Infinity || !this.#pool.takesChunks) return 1;
+    if (chunk !== null) return chunk;
+    const { size } = this.#source;
+    const left = size === null ? null : Math.max(0, size - this.#taken);
+    return this.#sizes.next(left, this.#pool.workers, this.#window);
+  }
+
+  #gather(item: unknown): void {
+    const index = this.#taken++;
+    const gathered = this.#gathered;
+    if (this.#settings.settled) this.#items.set(index, item);
+    let added: AddedItem;
+    try {
+      added = gathered.prepare(item, index);
+    } catch (error) {
+      this.#submit();
+      return this.#fail(index, error);
+    }
+    if (!gathered.takes(added)) this.#submit();
+    if (gathered.count === 0) gathered.begin(index, this.#nextSize());
+    gathered.add(added);
+    if (gathered.isFull) this.#submit();
+  }
+
+  /** Submits the items that were gathered. */
+  #submit(): void {
+    const { count, index } = this.#gathered;
+    if (count === 0) return;
+    const items = this.#gathered.takeAll();
+    this.#unsettled += count;
+    try {
+      const chunk = this.#pool.submit(this.#fn, this.#settings.task, this, index, items);
+      this.#chunks.add(chunk);
+    } catch (error) {
+      return this.failed(index, count, error);
+    }
+    if (this.#chunks.size > this.#sweepAt) this.#sweep();
+  }
+
+  #sweep(): void {
+    for (const chunk of this.#chunks) if (chunk.settled) this.#chunks.delete(chunk);
+    this.#sweepAt = 64 + 2 * this.#chunks.size;
+  }
+
+  /** The source has ended, or has thrown: that is a failure at its place. */
+  #runDry(hasFailed: boolean): void {
+    const error = this.#source.taken;
+    this.#isDry = true;
+    if (!hasFailed) return;
+    this.#submit();
+    this.#last = new Failure(error);
+  }
+
+  readonly #onAbort = (): void => {
+    if (this.#isOver) return;
+    this.#last = new Failure(this.#settings.signal!.reason);
+    this.#end();
+    this.#tell();
+  };
+
+  #takeLast(): Failure | typeof END {
+    const last = this.#last;
+    this.#last = null;
+    return last ?? END;
+  }
+
+  /** Nothing of it is wanted any more. */
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#isDry = true;
+    this.#settings.signal?.removeEventListener("abort", this.#onAbort);
+    for (const chunk of this.#chunks) this.#cancel(chunk);
+    this.#chunks.clear();
+    // The reader is told of the failure, and not of one of the source's `return` after that.
+    this.#source.close().catch(() => {});
+    this.#onEnd();
+  }
+
+  #cancel(chunk: Chunk): void {
+    if (!chunk.settled) this.#pool.cancel(chunk, "its map has ended");
+  }
+}
+
+/** Bytes of a value, as far as they can be seen at once. */
+function bytesOf(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  const { byteLength } = value as { byteLength?: unknown };
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? (byteLength as number) : 0;
+}

@@ -1,0 +1,47 @@
+import { PoolClosedError, show } from "../errors.ts";
+import { recordOf } from "../function/reference-lazy.ts";
+import type { TaskFunction } from "../options.ts";
+import type { TaskOptions } from "../scheduler/task.ts";
+import type { MapPool, MapRun } from "./map-run.ts";
+import { Results } from "./results.ts";
+import { type MapOptions, readMapOptions } from "./settings.ts";
+import { isIterable } from "./source.ts";
+
+/** The maps of a pool that are under way. */
+export type MapRuns = Set<MapRun>;
+
+/** The arguments of a call of `map`, or of `starmap`. */
+interface Mapping {
+  readonly fn: TaskFunction | string;
+  readonly items: unknown;
+  readonly isStar: boolean;
+}
+
+/** `pool.map` and `pool.starmap`: checks the call, and begins nothing. */
+export function mapOver(
+  pool: MapPool,
+  runs: MapRuns,
+  { fn, items, isStar }: Mapping,
+  options: MapOptions,
+  base: TaskOptions,
+): Results<unknown> {
+  const record = recordOf(fn);
+  if (!isIterable(items)) {
+    throw new TypeError(`Cannot map over ${show(items)}: it is not iterable; pass a list`);
+  }
+  const settings = readMapOptions(options, base);
+  const refusal = pool.refusal(record);
+  if (refusal !== null) throw refusal.error;
+  return new Results<unknown>(pool, { fn: record, items, isStar, settings }, runs);
+}
+
+/** The pool takes no more calls: its maps take no more items. */
+export function stopMaps(runs: MapRuns): void {
+  for (const run of runs) {
+    run.stop(
+      new PoolClosedError(
+        "Cannot go on with a map: its pool was closed; read it to its end before",
+      ),
+    );
+  }
+}

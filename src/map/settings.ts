@@ -1,0 +1,80 @@
+import { show } from "../errors.ts";
+import { type CallOptions, readCallOptions } from "../options.ts";
+import type { TaskOptions } from "../scheduler/task.ts";
+
+/**
+ * Options of `pool.map` and `pool.starmap`. Those of a call count for each item, however items are
+ * put together.
+ *
+ * @example
+ * const options: MapOptions = { ordered: false, timeout: 2_000, inFlight: 100 };
+ */
+export interface MapOptions extends CallOptions {
+  /** `false`: each result as soon as it is there. True by default. */
+  readonly ordered?: boolean;
+  /** `true`: yields the outcome of each item, and a failure ends nothing. False by default. */
+  readonly settled?: boolean;
+  /**
+   * Items taken from the source and not yet yielded, at most; by default as many as keep all
+   * workers busy.
+   */
+  readonly inFlight?: number;
+  /** Items to a message; by default as many as suit their length. Never seen in the results. */
+  readonly chunk?: number;
+}
+
+/** The outcome of an item, where `settled` is true. */
+export type Settled<T, I = unknown> =
+  | {
+      readonly status: "fulfilled";
+      readonly value: T;
+      readonly index: number;
+      readonly item: I;
+    }
+  | {
+      readonly status: "rejected";
+      readonly reason: unknown;
+      readonly index: number;
+      readonly item: I;
+    };
+
+/** `MapOptions` with every default filled in; null where the map decides. */
+export interface MapSettings {
+  readonly ordered: boolean;
+  readonly settled: boolean;
+  readonly inFlight: number | null;
+  readonly chunk: number | null;
+  readonly signal: AbortSignal | null;
+  /** Of each item, without the signal: it is listened to once for all. */
+  readonly task: TaskOptions;
+}
+
+/** The options of a map on top of those of its pool; `TypeError` or `RangeError` for wrong ones. */
+export function readMapOptions(options: MapOptions, base: TaskOptions): MapSettings {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot map: expected an object of options, got ${show(options)}`);
+  }
+  const { ordered, settled, inFlight, chunk, ...call } = { ...options };
+  const task = readCallOptions(call, base);
+  return {
+    ordered: flag("ordered", ordered) ?? true,
+    settled: flag("settled", settled) ?? false,
+    inFlight: count("inFlight", inFlight),
+    chunk: count("chunk", chunk),
+    signal: task.signal,
+    task: task.signal === null ? task : { ...task, signal: null },
+  };
+}
+
+function flag(name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === "boolean") return value;
+  throw new TypeError(`Cannot map: ${name} must be true or false, got ${show(value)}`);
+}
+
+function count(name: string, value: unknown): number | null {
+  if (value === undefined || value === Infinity) return null;
+  const problem = `Cannot map: ${name} must be a whole number from 1, got ${show(value)}`;
+  if (typeof value !== "number") throw new TypeError(problem);
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(problem);
+  return value;
+}

@@ -1,0 +1,148 @@
+import { decodeAt, type EncodedAt } from "../codec/value.ts";
+import { RunningCall, type Workplace } from "../context.ts";
+import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
+import type { Resolved } from "../function/resolve.ts";
+import type { WorkerEnd } from "../link/link.ts";
+import { performance, rss } from "../os/natives.ts";
+import { isLeaving } from "../os/output.ts";
+import { Kind } from "../wire/frames.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
+import type { Answers } from "./answers.ts";
+import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
+import type { Calls } from "./calls.ts";
+import type { FunctionTable } from "./function-table.ts";
+import { guarded } from "./ignored-signals.ts";
+import { prepareWatchdog } from "./watchdog.ts";
+
+/** ms for which answers are batched: by then the controller can send more calls. */
+const FLUSH_MS = 0.015;
+
+/** ms between two looks at the memory that is used, at least: one takes 3 µs. */
+const MEMORY_LOOK_MS = 0.5;
+
+/** The parts of the session that its calls use. */
+export interface CallParts {
+  readonly answers: Answers;
+  readonly calls: Calls;
+  readonly functions: FunctionTable;
+  place(): Workplace;
+  /** Goes on with a call; should that fail, the call is answered with the failure. */
+  attempt(task: number, deed: () => void): void;
+  /** bsync's own part of a call has failed: that is its answer. */
+  fail(task: number, error: unknown): void;
+  /** A call is over: others may begin. */
+  onOver(): void;
+}
+
+/** Runs one call from its arguments to its answer. */
+export class CallRunner {
+  readonly #parts: CallParts;
+  #link: WorkerEnd | null = null;
+  /** Resident bytes above which this worker is to be replaced; Infinity once that was sent. */
+  #maxMemory = Infinity;
+  #memoryLook = 0;
+
+  constructor(parts: CallParts) {
+    this.#parts = parts;
+  }
+
+  serve(link: WorkerEnd): void {
+    this.#link = link;
+  }
+
+  limitMemory(bytes: number): void {
+    this.#maxMemory = bytes;
+  }
+
+  /** Begins a call. It goes on later where earlier answers have to leave first. */
+  begin(
+    task: number,
+    order: number,
+    fn: number,
+    deadline: number,
+    attempt: number,
+    encoded: EncodedAt,
+  ): void {
+    const { answers, calls, functions } = this.#parts;
+    const found = functions.find(fn);
+    if (found instanceof FunctionError) {
+      return this.#parts.answers.answer(task, 0, thrown(withoutFrames(found)));
+    }
+    const args = decodeAt(encoded, this.#parts.functions.decoding) as unknown[];
+    if (deadline !== Infinity) {
+      prepareWatchdog();
+      this.#parts.answers.say(Kind.Started, task);
+      this.#parts.answers.send();
+    }
+    const number = task === INITIALIZER ? 0 : order;
+    const label = this.#parts.functions.labelOf(fn);
+    const running = new RunningCall(task, number, attempt, this.#parts.place(), label);
+    if (this.#link?.flush?.()) {
+      this.#parts.calls.flush(running, () => this.#run(running, found, args, deadline));
+    } else {
+      this.#run(running, found, args, deadline);
+    }
+  }
+
+  #run(running: RunningCall, found: Resolved, args: unknown[], deadline: number): void {
+    const start = performance.now();
+    this.#parts.calls.move(running, "called");
+    const outcome = running.run(call, found, args, deadline, running);
+    // It has ended the process, which is as good as gone: its report stays.
+    if (isLeaving()) return;
+    if (outcome instanceof Pending) {
+      this.#parts.calls.move(running, "awaiting");
+      return this.follow(running, found, outcome, start, deadline);
+    }
+    this.#parts.calls.move(running, "over");
+    const end = performance.now();
+    this.#finish(running, end - start, outcome, deadline);
+    if (end - this.#parts.answers.flushedAt > FLUSH_MS) this.#parts.answers.flush(end);
+    // Calls that came during this one.
+    if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
+  }
+
+  /** Waits for a call that has returned a promise. */
+  follow(
+    running: RunningCall,
+    found: Resolved,
+    pending: Pending,
+    start: number,
+    deadline = Infinity,
+  ): void {
+    follow(pending, found, deadline, running, (outcome) =>
+      guarded(() => this.#settled(running, start, outcome, deadline)),
+    );
+  }
+
+  /** An asynchronous call is over. */
+  #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
+    // It was cancelled, and answered at that time.
+    if (running.stage !== "awaiting" || isLeaving()) return;
+    this.#parts.calls.move(running, "over");
+    this.#parts.attempt(running.id, () =>
+      this.#finish(running, performance.now() - start, outcome, deadline),
+    );
+    this.#parts.onOver();
+  }
+
+  #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
+    const timed = deadline === Infinity ? null : { running, deadline };
+    running.isOver = true;
+    this.#parts.answers.answer(running.id, ms * 1000, outcome, timed);
+    if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
+    if (!outcome.isLate) return;
+    // Listeners may take their time: the answer goes before.
+    this.#parts.answers.flush();
+    running.abandon(outcome.value as TimeoutError);
+  }
+
+  /** After a task: has this worker to be replaced, for the memory it uses? */
+  #lookAtMemory(now: number): void {
+    if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
+    this.#memoryLook = now;
+    if (rss() <= this.#maxMemory) return;
+    this.#maxMemory = Infinity;
+    this.#parts.answers.say(Kind.OverMemory, 0);
+  }
+}
