@@ -1,3 +1,4 @@
+import { bindToProcess } from "./codec/refusal.ts";
 import type { MessageHandle } from "./handle.ts";
 import type { MapOptions, Settled } from "./map/settings.ts";
 import type { Results } from "./map/results.ts";
@@ -150,3 +151,5 @@ export type PoolView = PoolCalls;
 
 // Except the calls that come by the million, which see to it themselves.
 keepWhole([PoolCalls.prototype], ["async"]);
+
+bindToProcess(PoolCalls, "call its methods where its pool was opened");

@@ -169,7 +169,7 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/os src/worker src/worker-list.ts",
   "src/map":
     "src/codec src/collections src/errors.ts src/function src/options.ts src/os src/scheduler",
-  "src/pool-calls.ts": "src/handle.ts src/map src/options.ts src/os src/scheduler",
+  "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
     "src/codec src/controller src/errors.ts src/function src/handle.ts src/map src/open " +
     "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-list.ts",
