@@ -87,7 +87,9 @@ function levelOf(prototype: object, context: EncodeContext): Level[] {
 }
 
 function nameOf(prototype: object): string {
-  const name = makerOf(prototype)?.name;
+  const maker = makerOf(prototype);
+  // A static property of that name may be anything.
+  const name = maker === null ? null : tell(maker, "name");
   return typeof name === "string" ? name : "Error";
 }
 

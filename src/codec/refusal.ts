@@ -61,9 +61,15 @@ function isHost(prototype: object): boolean {
 export function isNative(value: unknown): boolean {
   return (
     typeof value === "function" &&
-    !value.name.startsWith("bound ") &&
+    !isNamedBound(value) &&
     functionText.call(value).endsWith("{ [native code] }")
   );
+}
+
+/** A class may have a static property of its own in the place of its name. */
+function isNamedBound(fn: Function): boolean {
+  const name: unknown = Object.getOwnPropertyDescriptor(fn, "name")?.value;
+  return typeof name === "string" && name.startsWith("bound ");
 }
 
 /**

@@ -5,8 +5,16 @@ import type { ClassReference } from "./types.ts";
 
 /** More than this are made up, not classes of a program. */
 const MOST = 1000;
+/** Letters of a name: one that is longer is no name, and its class is not kept. */
+const MOST_LETTERS = 1000;
 
-const made = new Map<Function, Map<string, Function>>();
+interface StandIn {
+  readonly made: Function;
+  readonly references: readonly ClassReference[];
+}
+
+/** By parent, then by name: of one name as many as there are classes of that name. */
+const known = new Map<Function, Map<string, StandIn[]>>();
 let count = 0;
 const origins = new WeakMap<Function, readonly ClassReference[]>();
 
@@ -15,24 +23,43 @@ const origins = new WeakMap<Function, readonly ClassReference[]>();
  * class.
  */
 export function standIn(parent: Function, { name, references }: Level): Function {
-  const key = [name, ...references.flatMap(({ module, name }) => [module, name])].join("\n");
-  const known = made.get(parent)?.get(key);
-  if (known !== undefined) return known;
-  let result: Function;
+  const namesakes = known.get(parent)?.get(name) ?? [];
+  const found = namesakes.find((namesake) => isSameClass(namesake.references, references));
+  if (found !== undefined) return found.made;
+  let made: Function;
   try {
-    result = extend(parent as ErrorClass);
+    made = extend(parent as ErrorClass);
   } catch {
     return parent; // a function that inherits from Error, and is no constructor
   }
-  define(result, "name", name, false);
-  origins.set(result, references);
+  define(made, "name", name, false);
+  origins.set(made, references);
+  if (name.length <= MOST_LETTERS) keep(parent, name, [...namesakes, { made, references }]);
+  return made;
+}
+
+/**
+ * Each process names the places that it has loaded: two share one if they mean the same class. A
+ * class that nothing exports has none.
+ */
+function isSameClass(
+  places: readonly ClassReference[],
+  others: readonly ClassReference[],
+): boolean {
+  if (places.length === 0) return others.length === 0;
+  return places.some(({ module, name }) =>
+    others.some((other) => other.module === module && other.name === name),
+  );
+}
+
+function keep(parent: Function, name: string, namesakes: StandIn[]): void {
   if (++count > MOST) {
-    made.clear();
+    known.clear();
     count = 1;
+    namesakes.splice(0, namesakes.length - 1);
   }
-  const siblings = made.get(parent) ?? new Map<string, Function>();
-  made.set(parent, siblings.set(key, result));
-  return result;
+  const byName = known.get(parent) ?? new Map<string, StandIn[]>();
+  known.set(parent, byName.set(name, namesakes));
 }
 
 /** A class without an own name, which the console would show. */

@@ -24,7 +24,8 @@ export function exportersOf(maker: Function | null, prototype: object): readonly
   if (known !== undefined && known.places.length > 0) return known.places;
   const paths = loadedPaths();
   if (known?.modules === paths.length) return known.places;
-  const name = typeof maker?.name === "string" ? maker.name : "";
+  const own = maker === null ? undefined : read(maker, "name");
+  const name = typeof own === "string" ? own : "";
   const places = [...search(paths, name, prototype)];
   found.set(prototype, { places, modules: paths.length });
   return places;

@@ -278,12 +278,13 @@ function readName(module: string, name: string): unknown {
 }
 
 /** Where a class is exported from, among the modules this worker has loaded. */
-export function exporterOnWorker(value: unknown): { module: string; name: string } | undefined {
-  const name = (value as { name?: unknown }).name;
-  if (typeof name !== "string") return undefined;
+export function exporterOnWorker(value: Function): { module: string; name: string } | undefined {
+  // A class may have a static property of its own in the place of its name, even a getter.
+  const own: unknown = Object.getOwnPropertyDescriptor(value, "name")?.value;
+  const name = typeof own === "string" ? own : "";
   for (const [module, { exports }] of scopedModules()) {
     // A minifier may have renamed the class: its export has another name.
-    const exported = nameAmong(exports, value as Function);
+    const exported = nameAmong(exports, value);
     if (exported !== undefined) return { module, name: exported };
     if (readName(module, name) === value) return { module, name };
   }

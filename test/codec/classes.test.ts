@@ -182,3 +182,99 @@ describe("what an error tells", () => {
     expect(new Set(here.map((error) => error.constructor)).size).toBe(10);
   });
 });
+
+describe("stand-ins for classes that are not here", () => {
+  const without = Object.assign(new Loaded(), { classFor: () => null });
+
+  type Maker = new (...args: unknown[]) => Error;
+
+  function named(name: unknown, parent: Maker = Error as Maker): Maker {
+    return Object.defineProperty(class extends parent {}, "name", { value: name });
+  }
+
+  const NAMES = ["MyError", "", "no identifier", "two\nlines", "TypeError", "Object", "__proto__"];
+  for (const name of [...NAMES, "constructor", "TimeoutError", "n".repeat(5000)]) {
+    test(`have the name ${JSON.stringify(name.slice(0, 20))}, on the nearest known class`, () => {
+      for (const base of [Error, TypeError, RangeError, AggregateError, URIError]) {
+        const maker = named(name, base as Maker);
+        const make = () => (base === AggregateError ? new maker([], "m") : new maker("m"));
+        const [here, again] = [thrownTrip(make(), without), thrownTrip(make(), without)];
+        expect(here.constructor.name).toBe(name);
+        expect(here).toBeInstanceOf(base);
+        expect(Object.getPrototypeOf(here.constructor)).toBe(base);
+        if (name.length < 1000) expect(again).toBeInstanceOf(here.constructor);
+        expect([here.name, here.message]).toEqual([base.name, "m"]);
+      }
+    });
+  }
+
+  test("keep the classes in between, and are shared by the classes on top of them", () => {
+    class Base extends RangeError {}
+    class Left extends Base {}
+    class Right extends Base {}
+    const [base, left, right] = [Base, Left, Right].map(
+      (maker) => thrownTrip(new maker("m"), without).constructor as Maker,
+    );
+    const parents = [left, right, base].map((maker) => Object.getPrototypeOf(maker) as unknown);
+    expect(parents).toEqual([base, base, RangeError]);
+    expect(thrownTrip(new Left("m"), without)).toBeInstanceOf(base!);
+    expect(thrownTrip(new Left("m"), without)).not.toBeInstanceOf(right!);
+  });
+
+  test("are made where a static property stands in the place of the name, whatever it is", () => {
+    for (const name of [42, null, Symbol("s"), () => 1]) {
+      const error = Object.assign(new (named(name, TypeError as Maker))("m"), { code: "E" });
+      const here = thrownTrip(error, without);
+      expect([here.message, here.code, here.name]).toEqual(["m", "E", "TypeError"]);
+      expect(here).toBeInstanceOf(TypeError);
+      expect(here.constructor).not.toBe(TypeError);
+    }
+    class Throws extends Error {
+      static override get name(): string {
+        throw new Error("no name");
+      }
+    }
+    class Getter extends Error {
+      static override get name(): string {
+        return "Other";
+      }
+    }
+    expect(thrownTrip(new Throws("m"), without).message).toBe("m");
+    expect(thrownTrip(new Getter("m"), without).constructor.name).toBe("Other");
+  });
+
+  test("are one for each class, though processes tell other places of it", () => {
+    class Far extends Error {}
+    const from = (...modules: string[]): Function => {
+      const classOf = () => modules.map((module) => ({ module, name: "Far" }));
+      return thrownTrip(
+        new Far("m"),
+        Object.assign(new Loaded(), { classOf, classFor: () => null }),
+      ).constructor;
+    };
+    expect(from("/a.ts", "/b.ts")).toBe(from("/b.ts"));
+    expect(from("/c.ts")).not.toBe(from("/b.ts"));
+    expect(from()).not.toBe(from("/b.ts"));
+    expect(from()).toBe(from());
+  });
+
+  test("stand in causes, errors and properties as well, and are no matter of freezing", () => {
+    class Inner extends TypeError {}
+    const make = () => Object.freeze(new Inner("in"));
+    const error = new AggregateError([make()], "m", { cause: make() });
+    const here = thrownTrip(Object.assign(error, { own: { deep: [make()] } }), without);
+    const made = thrownTrip(make(), without).constructor;
+    for (const each of [here.cause, here.errors[0], here.own.deep[0]] as Error[]) {
+      expect(each.constructor).toBe(made);
+    }
+  });
+
+  test("are forgotten when a program makes names without end", () => {
+    const first = thrownTrip(new (named("First"))("m"), without).constructor;
+    expect(thrownTrip(new (named("First"))("m"), without).constructor).toBe(first);
+    for (let i = 0; i < 2000; i++) {
+      expect(thrownTrip(new (named(`E${i}`))("m"), without).constructor.name).toBe(`E${i}`);
+    }
+    expect(thrownTrip(new (named("First"))("m"), without).constructor).not.toBe(first);
+  });
+});
