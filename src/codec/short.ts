@@ -44,6 +44,7 @@ function short(value: unknown, level: number): string {
 
 function shortObject(value: object, level: number): string {
   if (Array.isArray(value)) return shortList(value, level);
+  if (Buffer.isBuffer(value)) return `Buffer(${value.length})`;
   if (ArrayBuffer.isView(value)) {
     const count = "length" in value ? value.length : value.byteLength;
     return `${value[Symbol.toStringTag as never] as string}(${String(count)})`;
@@ -54,7 +55,9 @@ function shortObject(value: object, level: number): string {
   if (types.isMap(value)) return `Map(${value.size})`;
   if (types.isSet(value)) return `Set(${value.size})`;
   if (types.isBoxedPrimitive(value)) return short(value.valueOf(), level);
-  if (types.isNativeError(value)) return `${value.name}: ${quoted(value.message)}`;
+  if (types.isNativeError(value)) {
+    return `${cut(oneLine(value.name), MOST_LETTERS)}: ${quoted(value.message)}`;
+  }
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype !== Object.prototype && prototype !== null) return value.constructor.name;
   return shortProperties(value as Record<string, unknown>, level);
@@ -86,12 +89,21 @@ function quoted(text: string): string {
     text.length <= MOST_LETTERS
       ? text
       : `${text.slice(0, MOST_LETTERS / 2)}…${text.slice(-MOST_LETTERS / 2)}`;
-  return JSON.stringify(shown.toWellFormed());
+  return JSON.stringify(shown.toWellFormed()).replace(
+    UNSEEN,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
+
+/** What JSON leaves as it is, though it ends lines, turns them round, or controls a terminal. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
 /** In one line, without characters that control a terminal. */
 export function oneLine(text: string): string {
-  return text.replace(/[\s\p{Cc}]+/gu, " ").trim();
+  return text
+    .replace(/[\s\p{Cc}\p{Bidi_Control}]+/gu, " ")
+    .toWellFormed()
+    .trim();
 }
 
 function cut(text: string, most: number): string {
