@@ -2,6 +2,7 @@
 import { KNOWN, type Level, lineageOf, makerOf } from "./known.ts";
 import { append } from "./own.ts";
 import { isNative } from "./refusal.ts";
+import { withFrames } from "./stacks.ts";
 import { originOf } from "./standins.ts";
 import type { EncodeContext } from "./types.ts";
 
@@ -56,7 +57,9 @@ export function describeError(error: object, context: EncodeContext): Descriptio
   const { base, between } = lineageOf(error);
   const message = tell(error, "message");
   const name = tell(error, "name");
+  const text = typeof message === "string" ? message : "";
   const stack = tell(error, "stack");
+  const framesFor = (frames: string): string => context.framesFor?.(frames) ?? frames;
   const ownMessage = propertyOf(error, "message");
   const ownName = propertyOf(error, "name");
   const failure = {
@@ -67,9 +70,9 @@ export function describeError(error: object, context: EncodeContext): Descriptio
       (ownName ? Flag.OwnName : 0) |
       (ownMessage?.enumerable ? Flag.ShownMessage : 0) |
       (ownName?.enumerable ? Flag.ShownName : 0),
-    message: typeof message === "string" ? message : "",
+    message: text,
     name: typeof name === "string" ? name : nameOf(between[0] ?? KNOWN[base]!.prototype),
-    stack: typeof stack === "string" ? (context.stackFor?.(stack) ?? stack) : null,
+    stack: typeof stack === "string" ? withFrames(stack, text, framesFor) : null,
   };
   return { failure, ...ownKeys(error), inherited: inheritedOf(error, between) };
 }

@@ -4,13 +4,13 @@ import { isError } from "./kinds.ts";
 import { define } from "./own.ts";
 import { Copies } from "./plain.ts";
 import { encodeScalars } from "./scalars.ts";
+import { withOrigin } from "./stacks.ts";
 import type { DecodeContext, EncodeContext, Encoded } from "./types.ts";
 import { decodeValue } from "./value.ts";
 import { GraphWriter } from "./writer.ts";
 
 const ROOT = "what was thrown";
 const MOST_INSPECTED = 2000;
-const NAMELESS = /^( *at (?:async )?)([^\s()][^()\n]*:\d+:\d+)$/gm;
 
 /**
  * Encodes any thrown value, and never throws. A part of it that cannot travel is replaced by a
@@ -60,26 +60,40 @@ export function decodeThrown(
   origin: () => string,
 ): unknown {
   const thrown = decodeValue(encoded, context);
-  if (typeof thrown === "object" && thrown !== null && isError(thrown))
-    define(thrown as Error, "stack", stackFrom(thrown as Error, origin()), false);
+  if (isAnError(thrown)) addOrigin(thrown, origin());
   return thrown;
 }
 
-// Written like a frame: the console prints only the frames of a stack.
-function stackFrom(error: Error, origin: string): string {
-  const mark = `    at --- ${origin} --- (remote)`;
-  const own = (key: string): unknown => Object.getOwnPropertyDescriptor(error, key)?.value;
-  const stack = own("stack");
-  const message = own("message");
-  if (typeof stack !== "string" || stack === "") return `${headOf(error)}\n${mark}`;
-  // A message may contain lines that look like frames.
-  const said = typeof message === "string" ? stack.indexOf(message) : -1;
-  const from = said < 0 ? 0 : said + (message as string).length;
-  const frames = from + Math.max(stack.slice(from).search(/^ *at /m), -1);
-  if (frames < from) return `${stack}\n${mark}`;
-  // The console would stop at a frame without a name.
-  const named = stack.slice(frames).replace(NAMELESS, "$1<anonymous> ($2)");
-  return `${stack.slice(0, frames)}${mark}\n${named}`;
+/** Puts the origin into an error's stack. */
+export function addOrigin(error: Error, origin: string): void {
+  for (const each of shownFor(error)) define(each, "stack", stackOf(each, origin), false);
+}
+
+/** An error and, of an AggregateError, its errors: the console shows them in its place. */
+function shownFor(error: Error): ReadonlySet<Error> {
+  const found = new Set([error]);
+  for (const each of found) {
+    const errors = each instanceof AggregateError ? own(each, "errors") : null;
+    if (Array.isArray(errors)) errors.filter(isAnError).forEach((inner) => found.add(inner));
+  }
+  return found;
+}
+
+function isAnError(value: unknown): value is Error {
+  return typeof value === "object" && value !== null && isError(value);
+}
+
+function own(error: Error, key: string): unknown {
+  return Object.getOwnPropertyDescriptor(error, key)?.value;
+}
+
+function stackOf(error: Error, origin: string): string {
+  const stack = own(error, "stack");
+  if (typeof stack === "string" && stack !== "") {
+    return withOrigin(stack, own(error, "message"), origin);
+  }
+  const head = headOf(error);
+  return withOrigin(head, head, origin);
 }
 
 function headOf(error: Error): string {

@@ -33,8 +33,8 @@ export interface EncodeContext {
    * `maker` is null if the prototype does not name its class.
    */
   classOf(maker: Function | null, prototype: object): readonly ClassReference[] | null;
-  /** A stack of this side as the other side shall see it; unchanged if left out. */
-  stackFor?(stack: string): string;
+  /** The frames of a stack as the other side shall see them; unchanged if left out. */
+  framesFor?(frames: string): string;
 }
 
 /** A decoder's questions about functions and classes. */

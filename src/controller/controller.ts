@@ -119,7 +119,8 @@ export class Controller implements TaskOwner {
       needsWorkers: () => this.#lifecycle.state.needsWorkers(this.#pending),
       mayStartAgain: () => this.#lifecycle.state.drained === null,
       settle: (task, state, outcome) => this.#settle(task, state, outcome),
-      fail: (task, error) => this.#settle(task, "failed", error),
+      fail: (task, worker, error) =>
+        this.#settle(task, "failed", this.#values.withOrigin(error, task, worker)),
       break: (error) => this.#lifecycle.break(error),
       dispatch: () => this.#dispatch(),
       onChanged: () => this.#changed(),

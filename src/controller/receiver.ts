@@ -150,7 +150,7 @@ export class FrameReceiver {
       const call =
         task === undefined
           ? `initializer: ${values.shown(fn?.label ?? "", content ?? null)}`
-          : `task ${task.order}: ${values.shown(task.fn.label, task.payload)}`;
+          : values.callOf(task, task.losses + 1);
       return `${call} on ${describe(connection)}`;
     };
     return decodeThrown(content, values.decoding, origin);

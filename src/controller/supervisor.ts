@@ -2,6 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { DrainSettings, PoolLimits } from "../options.ts";
 import { debugObserver } from "./debug-observer.ts";
 import { type ExitStatus, PROGRAM_OVER, unknownExit } from "../os/exit.ts";
+import type { BsyncError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import { GOODBYE_MS } from "../os/waits.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -49,7 +50,7 @@ export interface SupervisorOwner {
   /** Whether a task whose worker is lost may start again. */
   mayStartAgain(): boolean;
   /** A task has failed with its worker. */
-  fail(task: Task, error: unknown): void;
+  fail(task: Task, worker: Connection, error: BsyncError): void;
   /** The state of a worker has changed. */
   onChanged(): void;
   /** A worker is gone; the tasks it had not begun are queued again. */
@@ -209,12 +210,12 @@ export class Supervisor {
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
       } else {
-        this.#owner.fail(task, lostWhileRunning(task, connection, status));
+        this.#owner.fail(task, connection, lostWhileRunning(task, connection, status));
       }
     }
     if (loading && this.#loads.cost(loading)) {
       scheduler.cancel(loading, 0);
-      this.#owner.fail(loading, lostWhileLoading(loading, connection, status));
+      this.#owner.fail(loading, connection, lostWhileLoading(loading, connection, status));
     }
     const isUnused = lost.length === 0 && !loading && diedUnused(connection, performance.now());
     const failedStarts = isUnused ? connection.failedStarts + 1 : 0;

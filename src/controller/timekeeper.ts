@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
-import { TimeoutError } from "../errors.ts";
+import { type BsyncError, TimeoutError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler, Verdict } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
@@ -28,7 +28,7 @@ interface TimekeeperParts {
 export interface TimekeeperOwner {
   /** Whether every task is settled. */
   isIdle(): boolean;
-  fail(task: Task, error: unknown): void;
+  fail(task: Task, worker: Connection, error: BsyncError): void;
   dispatch(): void;
 }
 
@@ -117,7 +117,8 @@ export class Timekeeper {
       begun: `it ran longer than its timeout of ${timeout} ms on ${where}, which does not answer`,
       returned: `it has ended on ${where}, but its result does not arrive`,
     }[stage];
-    this.#owner.fail(task, new TimeoutError(`Cannot finish ${task.label}: ${message}`));
+    const error = new TimeoutError(`Cannot finish ${task.label}: ${message}`);
+    this.#owner.fail(task, connection, error);
   }
 
   /** A worker is held by one call, or begins none: its other calls go to other workers. */

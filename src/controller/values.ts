@@ -1,4 +1,5 @@
 import { oneLine, shortArguments } from "../codec/short.ts";
+import { addOrigin } from "../codec/thrown.ts";
 import {
   type DecodeContext,
   decodeAt,
@@ -8,13 +9,14 @@ import {
   type EncodedAt,
   encodeValue,
 } from "../codec/value.ts";
-import { ValueError } from "../errors.ts";
+import { type BsyncError, ValueError, withoutFrames, WorkerLostError } from "../errors.ts";
 import { recordOf } from "../function/reference-lazy.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
 import { aside, isWatched } from "../os/whole.ts";
-import type { Payload } from "../scheduler/task.ts";
+import type { Payload, Task } from "../scheduler/task.ts";
 import { checkBuffers } from "../wire/frame-layout.ts";
+import { type Connection, describe } from "./connection.ts";
 
 type AnyFunction = (...args: never[]) => unknown;
 type Classes = typeof import("../function/classes.ts");
@@ -114,7 +116,21 @@ export class ValueEncoder {
     return decodeAt(frame, this.decoding);
   }
 
-  /** A call of these arguments in one line, for people: `render("a.png", 320)`. Never throws. */
+  /** The call of a task in one line, for people: `task 17: render("a.png", 320)`. Never throws. */
+  callOf({ order, fn, payload }: Task, attempt: number): string {
+    const again = attempt > 1 ? ` (attempt ${attempt})` : "";
+    return `task ${order}${again}: ${this.shown(fn.label, payload)}`;
+  }
+
+  /** An error of this side, which tells what the worker does not. Its stack is the task's call. */
+  withOrigin(error: BsyncError, task: Task, worker: Connection): BsyncError {
+    // A lost attempt is counted among the losses already.
+    const attempt = error instanceof WorkerLostError ? task.losses : task.losses + 1;
+    addOrigin(withoutFrames(error), `${this.callOf(task, attempt)} on ${describe(worker)}`);
+    return error;
+  }
+
+  /** A call of these arguments in one line: `render("a.png", 320)`. Never throws. */
   shown(label: string, payload: Payload | null): string {
     const called = NAME.test(label) ? label : `(${oneLine(label)})`;
     return `${called}(${this.#shownArguments(payload)})`;
@@ -124,12 +140,15 @@ export class ValueEncoder {
     if (payload === null) return "";
     if (typeof payload !== "object") return shortArguments([payload]);
     if (isList(payload)) return shortArguments(payload);
-    const { body } = payload;
-    if (body.length > MOST_SHOWN) return `… ${Math.ceil(body.length / 1024)} KiB`;
+    const { length } = payload.body;
+    const beside = bytesOfOwn(payload);
+    if (length > MOST_SHOWN || beside > MOST_BESIDE) {
+      return `… ${Math.ceil((length + beside) / 1024)} KiB`;
+    }
     const known = this.functionsOf(payload);
     const nameOf = (id: number) => known.find((record) => record.id === id)?.label ?? "";
     try {
-      const args = decodeValue(payload, {
+      const args = decodeValue(withoutContents(payload), {
         functionOf: (id) => Object.defineProperty(() => {}, "name", { value: nameOf(id) }),
         classFor: () => null,
       });
@@ -168,10 +187,10 @@ export function tornIn(payload: Payload | null, buffer: Uint8Array): ValueError 
 function torn(bytes: Uint8Array, path: string): ValueError {
   const isGone = (bytes.buffer as ArrayBuffer).detached;
   const what = isGone ? "transferred elsewhere" : "made smaller";
-  return new ValueError(
+  const message =
     `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until ` +
-      "the task is settled, or pass a copy",
-  );
+    "the task is settled, or pass a copy";
+  return withoutFrames(new ValueError(message));
 }
 
 /** The path of a buffer in the arguments; null if it is not among them. */
@@ -180,8 +199,20 @@ export function pathOf(payload: Payload | null, buffer: Uint8Array): string | nu
   return payload.paths?.[payload.buffers.indexOf(buffer)] ?? null;
 }
 
-/** Bytes of encoded arguments that are decoded at most to show them. */
+/** Bytes of encoded arguments that are decoded at most to show them, and bytes beside them. */
 const MOST_SHOWN = 64 * 1024;
+const MOST_BESIDE = 8 * 1024 * 1024;
+
+/** Bytes of long lists and texts, beside the body. */
+function bytesOfOwn({ buffers, paths = [] }: Encoded): number {
+  return buffers.reduce((sum, { length }, i) => sum + (paths[i] === "" ? length : 0), 0);
+}
+
+/** Large arrays and memories are shown by their length: what they hold is not copied for that. */
+function withoutContents({ format, body, buffers, paths = [] }: Encoded): Encoded {
+  const empty = buffers.map((bytes, i) => (paths[i] === "" ? bytes : new Uint8Array(bytes.length)));
+  return { format, body, buffers: empty };
+}
 
 /** Matches the name of a function, not its text. */
 const NAME = /^[^\s()=>]+$/;

@@ -1,16 +1,17 @@
+import { isOriginLine } from "../codec/stacks.ts";
 import { placeInFile } from "./lines.ts";
 import { placeInSource } from "./maps.ts";
 import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
 
 /**
- * A stack of this worker as its user should see it: files by their own names, lines as in the
+ * Frames of this worker as its user should see them: files by their own names, lines as in the
  * files, without bsync's own frames, which are the same below every task, nor engine frames among
  * them.
  */
-export function userStack(stack: string): string {
-  const whole = stack.split("\n");
-  const end = whole.findIndex((line) => BOUNDARY.test(line) || REMOTE.test(line));
-  const isRemote = end >= 0 && REMOTE.test(whole[end]!);
+export function userFrames(frames: string): string {
+  const whole = frames.split("\n");
+  const end = whole.findIndex((line) => BOUNDARY.test(line) || isOriginLine(line));
+  const isRemote = end >= 0 && isOriginLine(whole[end]!);
   const lines = (end < 0 ? whole : whole.slice(0, end)).map(asPath);
   const own = lines.map(isOwnFrame);
   const kept = lines.filter(
@@ -27,8 +28,6 @@ const FILE_PLACE = /^(\s+at (?:.*\()?)(\/.*?):(\d+):(\d+)(\)?)$/;
  * the program.
  */
 const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
-/** The line that a controller puts above the frames of a worker (codec/thrown.ts). */
-const REMOTE = /^ {4}at --- .* --- \(remote\)$/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** Engine frames between bsync and a task. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;

@@ -192,7 +192,7 @@ const encoding: EncodeContext = {
     );
   },
   classOf: (maker, prototype) => functions()?.classes.exportersOnWorker(maker, prototype) ?? [],
-  stackFor: (stack) => functions()?.stack.userStack(stack) ?? stack,
+  framesFor: (frames) => functions()?.stack.userFrames(frames) ?? frames,
 };
 
 /** The answer of a call that is not wanted any more. */

@@ -1,5 +1,6 @@
 /** Reports uncaught errors of a worker on stderr: who, in which task, where. */
 import { writeSync } from "node:fs";
+import { withFrames } from "../codec/stacks.ts";
 import { INLINE } from "../function/paths.ts";
 import { isLeave } from "../os/output.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
@@ -92,9 +93,9 @@ export function whence(): string {
 export function textOf(error: unknown): string {
   try {
     if (!Error.isError(error)) return Bun.inspect(error);
-    const { stack, cause } = error as Error;
-    const text =
-      typeof stack === "string" ? (functions()?.stack.userStack(stack) ?? stack) : String(error);
+    const { stack, message, cause } = error as Error;
+    const change = (frames: string) => functions()?.stack.userFrames(frames) ?? frames;
+    const text = typeof stack === "string" ? withFrames(stack, message, change) : String(error);
     return Error.isError(cause) ? `${text}\ncaused by ${textOf(cause)}` : text;
   } catch {
     return "something that cannot be shown";

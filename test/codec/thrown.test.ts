@@ -176,7 +176,7 @@ describe("what was thrown", () => {
     error.stack = "Named: size 3\n    at far (/far/away.ts:1:2)\n    at main (/far/main.ts:3:4)";
     const arrived = thrownTrip(error, known) as Error;
     expect(arrived.stack).toBe(
-      `Named: size 3\n    at --- ${ORIGIN} --- (remote)\n` +
+      `Named: size 3\n    at --- ${ORIGIN} --- (node:remote:0:0)\n` +
         "    at far (/far/away.ts:1:2)\n    at main (/far/main.ts:3:4)",
     );
     expect(Object.getOwnPropertyDescriptor(arrived, "stack")?.enumerable).toBe(false);
@@ -220,9 +220,50 @@ describe("what was thrown", () => {
     const text = await proc.stderr.text();
     rmSync(folder, { recursive: true });
     expect(text).toContain("RangeError: boom");
-    expect(text).toContain(`at --- ${ORIGIN} ---`);
-    expect(text.split(`${file}:`).length).toBe(3);
-    expect(text).not.toContain("src/codec");
+    // Its source, as of an error of this process.
+    expect(text).toContain("const error = (() => {");
+    const shown = text.slice(text.indexOf("RangeError: boom"));
+    expect(shown).toContain(`at --- ${ORIGIN} --- (node:remote)\n`);
+    expect(shown.split(`${file}:`).length).toBe(3);
+    expect(shown).not.toContain("src/codec");
+  });
+
+  test("a message that holds a stack leaves the frames as they are", () => {
+    const error = new Error("outer");
+    error.message = `caught Error: inner\n    at deep (/far/deep.ts:1:2)\n    at bsync: call (/x:1:1)`;
+    error.stack = `Error: ${error.message}\n    at far (/far/away.ts:1:2)`;
+    const cut = Object.assign(new Known(), { framesFor: (frames: string) => `${frames}!` });
+    const { stack, message } = thrownTrip(error, cut) as Error;
+    expect(message).toBe(error.message);
+    const frames = `    at --- ${ORIGIN} --- (node:remote:0:0)\n    at far (/far/away.ts:1:2)!`;
+    expect(stack).toBe(`Error: ${error.message}\n${frames}`);
+  });
+
+  test("the stacks of an AggregateError's errors name the place, too: the console shows those", () => {
+    const inner = new AggregateError([new RangeError("deep")], "inner");
+    const error = new AggregateError([new TypeError("one"), inner, "no error"], "all");
+    inner.errors.push(error);
+    const arrived = thrownTrip(error) as AggregateError;
+    const [one, below] = arrived.errors as [Error, AggregateError];
+    for (const { stack } of [arrived, one, below, below.errors[0] as Error]) {
+      expect(stack!.split(ORIGIN).length).toBe(2);
+    }
+    expect(Bun.inspect(arrived)).toContain(ORIGIN);
+  });
+
+  test("a stack that is set or deep without end is cut, between its ends", () => {
+    const error = new Error("m");
+    const frames = Array.from({ length: 100_000 }, (_, i) => `    at f${i} (/far/away.ts:1:2)`);
+    error.stack = ["Error: m", ...frames].join("\n");
+    const { stack } = thrownTrip(error) as Error;
+    expect(stack!.length).toBeLessThan(70_000);
+    expect(stack).toContain("\n    at f0 (");
+    expect(stack).toContain("\n    at f99999 (");
+    expect(stack).toMatch(/\n {4}\.\.\. \d+ more frames\n/);
+    for (const text of ["x", "    at x", "\n    at /"].map((part) => part.repeat(1_000_000))) {
+      error.stack = text;
+      expect((thrownTrip(error) as Error).stack!.length).toBeLessThan(140_000);
+    }
   });
 
   test("an error without frames still names the place", () => {
@@ -230,7 +271,9 @@ describe("what was thrown", () => {
     error.stack = "";
     expect((thrownTrip(error) as Error).stack).toContain(ORIGIN);
     Reflect.deleteProperty(error, "stack");
-    expect((thrownTrip(error) as Error).stack).toBe(`Error: m\n    at --- ${ORIGIN} --- (remote)`);
+    expect((thrownTrip(error) as Error).stack).toBe(
+      `Error: m\n    at --- ${ORIGIN} --- (node:remote:0:0)`,
+    );
   });
 
   for (const value of [42, "text", -0, undefined, null, 10n, [1, [2]], { a: new Map([[1, 2]]) }]) {

@@ -25,7 +25,7 @@ const context: EncodeContext = {
     throw new Error("no functions");
   },
   classOf: () => null,
-  stackFor: (stack) => stack,
+  framesFor: (frames) => frames,
 };
 const encoded = (value: unknown) => encodeValue(value, "value", context);
 

@@ -2,13 +2,15 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { encodeThrown } from "../../src/codec/thrown.ts";
 import { noteShift } from "../../src/function/maps.ts";
 import { withoutFrames } from "../../src/errors.ts";
-import { userStack } from "../../src/function/stack.ts";
+import { userFrames } from "../../src/function/stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bsync-stack-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const nothingKnown = { functionId: () => 0, classOf: () => null };
 const own = join(import.meta.dir, "../../src/worker/session.ts");
 
 test("frames of bsync are left out, and all that is below the task's own", () => {
@@ -21,29 +23,39 @@ test("frames of bsync are left out, and all that is below the task's own", () =>
     "    at x (/far/bundle.js:1:3)",
   ].join("\n");
   const kept = ["Error: m", "    at far (/far/away.ts:3:4)", "    at map (native:1:11)"];
-  expect(userStack(stack)).toBe(kept.join("\n"));
+  expect(userFrames(stack)).toBe(kept.join("\n"));
   const later = stack.replace("at bsync: call", "at async bsync: wait");
-  expect(userStack(later)).toBe(kept.join("\n"));
+  expect(userFrames(later)).toBe(kept.join("\n"));
+});
+
+test("a long message without spaces takes no time, and stays whole", () => {
+  const message = "data:image/png;base64,".concat("a/b".repeat(500_000));
+  const error = new Error(message);
+  const { buffers } = encodeThrown(error, { ...nothingKnown, framesFor: userFrames });
+  const [there, stack] = buffers.map((bytes) => Buffer.from(bytes).toString());
+  expect(there === message && stack!.startsWith(`Error: ${message}\n    at `)).toBe(true);
+  error.stack = `Error: m\n    at ${"/".repeat(1_000_000)}`;
+  encodeThrown(error, { ...nothingKnown, framesFor: userFrames });
 });
 
 test("columns of a first line are those of the file", () => {
   noteShift("/far/first.ts", 300);
   const frames = (column: number) => `Error\n    at f (/far/first.ts:1:${column})`;
-  expect(userStack(frames(317))).toBe(frames(17));
+  expect(userFrames(frames(317))).toBe(frames(17));
   // Of what was evaluated there.
-  expect(userStack(frames(17))).toBe(frames(17));
-  expect(userStack("Error\n    at /far/first.ts:2:317")).toBe("Error\n    at /far/first.ts:2:317");
+  expect(userFrames(frames(17))).toBe(frames(17));
+  expect(userFrames("Error\n    at /far/first.ts:2:317")).toBe("Error\n    at /far/first.ts:2:317");
 });
 
 test("what another worker has told is left as it is", () => {
   noteShift("/far/first.ts", 300);
   const stack = [
     "Error: m",
-    '    at --- task 1: f("x") on worker 0 (pid 1, host a) --- (remote)',
+    '    at --- task 1: f("x") on worker 0 (pid 1, host a) --- (node:remote:0:0)',
     "    at f (/far/first.ts:1:317)",
     `    at g (${own}:1:2)`,
   ].join("\n");
-  expect(userStack(stack)).toBe(stack);
+  expect(userFrames(stack)).toBe(stack);
 });
 
 test("places in bundles are those of the sources, wherever the map is", async () => {
@@ -58,7 +70,7 @@ test("places in bundles are those of the sources, wherever the map is", async ()
     const line = lines.findIndex((text) => text.includes("throw"));
     const column = lines[line]!.indexOf("Error(");
     const stack = `Error: m\n    at f (${bundle}:${line + 1}:${column + 1})`;
-    expect(userStack(stack)).toStartWith(`Error: m\n    at f (${source}:3:`);
+    expect(userFrames(stack)).toStartWith(`Error: m\n    at f (${source}:3:`);
   }
 });
 

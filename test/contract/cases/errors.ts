@@ -9,6 +9,7 @@ import {
   PoolClosedError,
   ProcException,
   QueueFullError,
+  taskContext,
   TimeoutError,
   ValueError,
   WorkerLostError,
@@ -39,6 +40,12 @@ async function assertLine(
   const place = `${join(FIXTURES, file)}:${lineOf(file, comment)}:`;
   assert.ok(stack.includes(place), `no frame at ${place} in ${stack}`);
   assert.ok(!stack.includes("?bsync"), stack);
+}
+
+/** The call in the line above a remote stack, or all of the stack. */
+function callIn({ stack = "" }: Error): string {
+  const line = /^ {4}at --- (.*) on worker 0 \((?:rank \d+, )?pid \d+, host .+\) --- \(.*\)$/m;
+  return line.exec(stack)?.[1] ?? stack;
 }
 
 /** Throws an error of a class of the language. */
@@ -319,10 +326,7 @@ errors.it(
   "the stack: that line has the task's number, its function, and the arguments",
   async () => {
     await using pool = await AsyncPool.open(1);
-    const mark = async (handle: PromiseLike<unknown>): Promise<string> => {
-      const { stack = "" } = await failure(handle, Error);
-      return /^ +at --- (.*) on worker 0 \(.*\) --- \(remote\)$/m.exec(stack)?.[1] ?? stack;
-    };
+    const mark = async (handle: PromiseLike<unknown>) => callIn(await failure(handle, Error));
     assert.equal(await mark(pool.async(failing.paint, "red")), 'task 1: paint("red")');
     const far = (list: number[], n: Float64Array, fn: (x: number) => number) => {
       throw new Error(`${list.length + n.length + fn(1)}`);
@@ -349,6 +353,73 @@ errors.it(
     }
   },
 );
+
+errors.itPerLink(
+  "the stack: of another attempt, and of a worker that is lost, the attempt as well",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const again = pool.with({ retries: 1 });
+    const end = async (attempts: number) => {
+      if (taskContext().attempt > attempts) throw new RangeError("alive");
+      process.kill(process.pid, "SIGKILL");
+      await new Promise(() => {});
+    };
+    const thrown = await failure(again.async(end, 1), RangeError);
+    assert.match(callIn(thrown), /^task 1 \(attempt 2\): .*\(1\)$/);
+    const lost = await failure(again.async(end, 2), WorkerLostError);
+    assert.match(callIn(lost), /^task 2 \(attempt 2\): .*\(2\)$/);
+    assert.equal(lost.stack!.split("\n").length, 2);
+    const first = await failure(pool.async(end, 1), WorkerLostError);
+    assert.match(callIn(first), /^task 3: .*\(1\)$/);
+  },
+  { processes: true },
+);
+
+errors.it("the stack: of a task that runs too long, the call", async () => {
+  await using pool = await AsyncPool.open(1);
+  const endless = (_: string) => new Promise<never>(() => {});
+  const error = await failure(pool.with({ timeout: 5 }).async(endless, "a"), TimeoutError);
+  assert.match(callIn(error), /^task 1: .*\("a"\)$/);
+  assert.equal(error.stack!.split("\n").length, 2);
+});
+
+errors.it("the stack: no frames of bsync, whatever calls the function that throws", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const way of failing.ways) {
+    const { stack = "" } = await failure(pool.async(failing.throwBy, way), Error);
+    const [head, mark, ...frames] = stack.split("\n");
+    assert.deepEqual([head, mark!.includes("--- task ")], [`Error: by ${way}`, true]);
+    assert.ok(frames.length > 0 && frames[0]!.includes("failing.ts"), stack);
+    assert.ok(!frames.some((frame) => /bsync:|\/src\/|async_hooks/.test(frame)), stack);
+  }
+  const inline = async () => {
+    await Bun.sleep(1);
+    return await new Promise((_, reject) => setTimeout(() => reject(new Error("inline")), 1));
+  };
+  const { stack = "" } = await failure(pool.async(inline), Error);
+  assert.ok(!/\/src\/|at async bsync/.test(stack), stack);
+});
+
+errors.it("the stack: a message in lines, one with another stack, and none", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const message of ["one\ntwo\n\n    at three", new Error("inner").stack!, ""]) {
+    const { stack = "" } = await failure(pool.async(failing.throwText, message), Error);
+    const head = message === "" ? "Error" : `Error: ${message}`;
+    assert.ok(stack.startsWith(`${head}\n    at --- task `), stack);
+  }
+  for (const kept of [undefined, 5, ""]) {
+    const error = await failure(pool.async(failing.throwWithStack, kept), Error);
+    assert.match(error.stack!, /^Error: kept\n {4}at --- task .* --- \(.*\)$/);
+  }
+});
+
+errors.it("the stack: the line stands in each error of an AggregateError, too", async () => {
+  await using pool = await AsyncPool.open(1);
+  const any = () => Promise.any([Promise.reject(new RangeError("one")), Promise.reject(2)]);
+  const error = await failure(pool.async(any), AggregateError);
+  assert.equal(callIn(error.errors[0] as Error), callIn(error));
+  assert.match(callIn(error), /^task 1: /);
+});
 
 errors.it("the stack: its lines are those of the files", async () => {
   await using pool = await AsyncPool.open(1);
