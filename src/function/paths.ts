@@ -37,10 +37,13 @@ export const AS_IT_IS = "?bsync-as-it-is";
 /** Suffix, with a number after it, for a module's path in the frames of an inline function. */
 export const INLINE = "?bsync-inline-";
 
+/** The same, without a number, of a function that is given as a text. */
+export const TEXT = "?bsync-text";
+
 /** The program's own path for one that a stack or the runtime gives. */
 export function plainPath(path: string): string {
   const file = path.startsWith("file://") ? Bun.fileURLToPath(path.replace("%3F", "?")) : path;
-  return file.replace(/\?bsync(\.tsx|-as-it-is|-inline-\d+)$/, "");
+  return file.replace(/\?bsync(\.tsx|-as-it-is|-text|-inline-\d+)$/, "");
 }
 
 /** The one name that is added to the texts of modules; it is free in each of them. */

@@ -9,7 +9,7 @@ import { exportsOf, loadedPaths } from "./graph.ts";
 import type { Evaluate } from "./loader.ts";
 import { endOfMain, mainScript } from "./main-script.ts";
 import { type ImportedName, importedNames, readText } from "./module-text.ts";
-import { INLINE, plainPath } from "./paths.ts";
+import { INLINE, plainPath, TEXT } from "./paths.ts";
 import { loadExports, loadScope, type Scope, scopeOf, scopedModules } from "./scope.ts";
 import { codeOf } from "./text.ts";
 
@@ -113,8 +113,9 @@ async function findSource(
 async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (main.startsWith("/")) await loadModule(main, `"${text}"`);
   const byName = readExport(main, text) ?? readName(main, text);
+  const source = `(${text}\n)\n//# sourceURL=${encodeURI(main)}${TEXT}`;
   const { value } =
-    byName === undefined ? await evaluateIn(main, `(${text}\n)`, text) : new Evaluated(byName);
+    byName === undefined ? await evaluateIn(main, source, text) : new Evaluated(byName);
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return new Resolved(value as AnyFunction);
   }
@@ -123,7 +124,10 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   );
 }
 
-/** Evaluates an expression among the names of a loaded module. `what`: its name in messages. */
+/**
+ * Evaluates an expression among the names of a loaded module. `what`: its name in messages. It
+ * begins in the second line: what may stand before it moves no columns.
+ */
 async function evaluateIn(module: string, source: string, what: string): Promise<Evaluated> {
   const scope = scopeOf(module);
   const evaluate = scope?.evaluate ?? ((source: string) => (0, eval)(source));
@@ -131,8 +135,8 @@ async function evaluateIn(module: string, source: string, what: string): Promise
   const missing = new Map<string, unknown>();
   if (scope !== undefined) await addNamesOutOfReach(module, scope, text, missing);
   try {
-    if (missing.size === 0) return new Evaluated(evaluate(text));
-    const enclose = evaluate(`(${[...missing.keys()].join(",")})=>${text}`) as AnyFunction;
+    if (missing.size === 0) return new Evaluated(evaluate(`\n${text}`));
+    const enclose = evaluate(`(${[...missing.keys()].join(",")})=>\n${text}`) as AnyFunction;
     return new Evaluated(enclose(...missing.values()));
   } catch (error) {
     throw refused(what, error);

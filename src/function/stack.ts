@@ -1,7 +1,7 @@
 import { isOriginLine } from "../codec/stacks.ts";
 import { placeInFile } from "./lines.ts";
 import { placeInSource } from "./maps.ts";
-import { INLINE, isOwnFile, NO_LANGUAGE, plainPath } from "./paths.ts";
+import { INLINE, isOwnFile, NO_LANGUAGE, plainPath, TEXT } from "./paths.ts";
 
 /**
  * Frames of this worker as its user should see them: files by their own names, lines as in the
@@ -33,6 +33,7 @@ const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
 // The name of a source holds no spaces: its path is encoded.
 const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+):(\\d+)`);
+const TEXT_PLACE = new RegExp(`[^\\s(]*${TEXT.replace("?", "\\?")}:(\\d+):(\\d+)`);
 
 /** The engine gives paths with spaces and the like as URLs. */
 function asPath(line: string): string {
@@ -46,9 +47,17 @@ function isOwnFrame(line: string): boolean {
   return place !== undefined && isOwnFile(plainPath(place));
 }
 
+/**
+ * In the file, for an inline function; in the text itself, for one that is given as such. Both were
+ * evaluated in brackets, from the second line on.
+ */
 function inFile(line: string): string {
+  const [text, at, column] = TEXT_PLACE.exec(line) ?? [];
+  if (text !== undefined) {
+    return line.replace(text, `text:${Number(at) - 1}:${Number(column) - (at === "2" ? 1 : 0)}`);
+  }
   return line.replace(INLINE_PLACE, (_, path: string, id: string, line: string, column: string) => {
-    const place = placeInFile(Number(id), { line: Number(line), column: Number(column) });
+    const place = placeInFile(Number(id), { line: Number(line) - 1, column: Number(column) });
     return `${decoded(path)}:${place.line}:${place.column}`;
   });
 }

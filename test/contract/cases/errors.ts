@@ -440,6 +440,19 @@ errors.it("the stack: lines of what an inline function calls", async () => {
   );
 });
 
+errors.it("the stack: of a text the places in it, and of no file", async () => {
+  await using pool = await AsyncPool.open(1);
+  const places = {
+    "(x) => x.y.z": "(text:1:11)",
+    "(x) => {\n  const half = x / 2;\n  return half.y.z;\n}": "(text:3:16)",
+    "async (x) => { await null; return x.y.z; }": "(text:1:38)",
+  };
+  for (const [text, place] of Object.entries(places)) {
+    const { stack = "" } = await failure(pool.async(text, 5), TypeError);
+    assert.deepEqual(stack.split("\n").slice(2), [`    at <anonymous> ${place}`]);
+  }
+});
+
 errors.it("the stack: the line of an inline function", async () => {
   await using pool = await AsyncPool.open(1);
   await assertLine(failing.callThrowInline(pool), "failing.ts", "inline");
