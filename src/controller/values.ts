@@ -132,7 +132,8 @@ export class ValueEncoder {
 
   /** A call of these arguments in one line: `render("a.png", 320)`. Never throws. */
   shown(label: string, payload: Payload | null): string {
-    const called = NAME.test(label) ? label : `(${oneLine(label)})`;
+    const name = oneLine(label).slice(0, MOST_NAMED);
+    const called = NAME.test(name) ? name : `(${name})`;
     return `${called}(${this.#shownArguments(payload)})`;
   }
 
@@ -213,6 +214,9 @@ function withoutContents({ format, body, buffers, paths = [] }: Encoded): Encode
   const empty = buffers.map((bytes, i) => (paths[i] === "" ? bytes : new Uint8Array(bytes.length)));
   return { format, body, buffers: empty };
 }
+
+/** Letters of a function's name. */
+const MOST_NAMED = 100;
 
 /** Matches the name of a function, not its text. */
 const NAME = /^[^\s()=>]+$/;
