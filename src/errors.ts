@@ -287,6 +287,25 @@ export function withoutFrames<E extends Error>(error: E): E {
   return error;
 }
 
+/** Makes an error for which the console shows no frames either, and no source. */
+export function madeWithoutFrames<E extends Error>(make: () => E): E {
+  return withoutFrames(untraced(make));
+}
+
+/**
+ * Makes an error without a `stack`. Where one has no frames the console looks for those of the
+ * error's making.
+ */
+export function untraced<E extends Error>(make: () => E): E {
+  const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit");
+  if (limit?.writable) Error.stackTraceLimit = 0;
+  try {
+    return make();
+  } finally {
+    if (limit?.writable) Error.stackTraceLimit = limit.value as number;
+  }
+}
+
 /** A value for a message. */
 export function show(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : Bun.inspect(value, { compact: true });

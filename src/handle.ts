@@ -1,5 +1,5 @@
 import { bindToProcess } from "./codec/refusal.ts";
-import { ProcException, TimeoutError } from "./errors.ts";
+import { madeWithoutFrames, ProcException, TimeoutError } from "./errors.ts";
 import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
@@ -169,7 +169,7 @@ function readGetOptions(options: GetOptions): { reraise: boolean; timeout: numbe
 }
 
 function wrap(error: unknown): never {
-  throw new ProcException(error);
+  throw madeWithoutFrames(() => new ProcException(error));
 }
 
 function waitedTooLong(task: Task, timeout: number): TimeoutError {

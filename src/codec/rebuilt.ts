@@ -8,7 +8,7 @@
  * The private fields of its class are lost. So the results of its getters, `toString` and `toJSON`
  * are sent along, and become the error's own properties wherever the rebuilt error gives others.
  */
-import { ValueError } from "../errors.ts";
+import { untraced, ValueError } from "../errors.ts";
 import { type Failure, Flag, GIVEN, resultOf, tell, type Told } from "./errors.ts";
 import { type ErrorClass, FIRST_OWN, KNOWN, type Level } from "./known.ts";
 import { define } from "./own.ts";
@@ -94,17 +94,13 @@ function find({ references }: Level, context: DecodeContext): Function | null {
 }
 
 function construct(known: ErrorClass, target: Function, message: string, name: string): Error {
-  const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit");
   // No frames of this process: the console would show where the error was decoded.
-  if (limit?.writable) Error.stackTraceLimit = 0;
-  try {
+  return untraced(() => {
     if (known === DOMException) return Reflect.construct(DOMException, [message, name], target);
     const args = known === AggregateError ? [[]] : [];
     const native = KNOWN.indexOf(known) < FIRST_OWN ? known : Error;
     const error = Reflect.construct(native, args, target) as Error;
     for (const key of GIVEN) Reflect.deleteProperty(error, key);
     return error;
-  } finally {
-    if (limit?.writable) Error.stackTraceLimit = limit.value;
-  }
+  });
 }

@@ -1,6 +1,6 @@
 import { type Connection, describe } from "./connection.ts";
 import { explainExit, type ExitStatus, unknownExit } from "../os/exit.ts";
-import { BsyncError, withoutFrames, WorkerLostError } from "../errors.ts";
+import { BsyncError, madeWithoutFrames, WorkerLostError } from "../errors.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
 import type { Task } from "../scheduler/task.ts";
@@ -97,13 +97,13 @@ export class LoadFailures {
 
 function lost(what: string, worker: Connection, ending: ExitStatus, when: string): WorkerLostError {
   const { exitCode, signal, text, cause = explainExit(ending) } = ending;
-  const error = new WorkerLostError(`${what}: ${describe(worker)} ${text} ${when}; ${cause}`, {
+  const message = `${what}: ${describe(worker)} ${text} ${when}; ${cause}`;
+  const who = {
     worker: worker.record.index,
     rank: worker.rank,
     pid: worker.greeting?.pid ?? 0,
     exitCode,
     signal,
-  });
-  // Those of this side tell nobody anything.
-  return withoutFrames(error);
+  };
+  return madeWithoutFrames(() => new WorkerLostError(message, who));
 }

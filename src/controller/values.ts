@@ -9,7 +9,13 @@ import {
   type EncodedAt,
   encodeValue,
 } from "../codec/value.ts";
-import { type BsyncError, ValueError, withoutFrames, WorkerLostError } from "../errors.ts";
+import {
+  type BsyncError,
+  madeWithoutFrames,
+  ValueError,
+  withoutFrames,
+  WorkerLostError,
+} from "../errors.ts";
 import { recordOf } from "../function/reference-lazy.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
@@ -191,7 +197,7 @@ function torn(bytes: Uint8Array, path: string): ValueError {
   const message =
     `Cannot send ${path}: its memory was ${what} before it was sent; leave it as it is until ` +
     "the task is settled, or pass a copy";
-  return withoutFrames(new ValueError(message));
+  return madeWithoutFrames(() => new ValueError(message));
 }
 
 /** The path of a buffer in the arguments; null if it is not among them. */

@@ -15,7 +15,8 @@ export function userFrames(frames: string): string {
   const lines = (end < 0 ? whole : whole.slice(0, end)).map(asPath);
   const own = lines.map(isOwnFrame);
   const kept = lines.filter(
-    (line, i) => !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])),
+    (line, i) =>
+      !own[i] && !(BETWEEN.test(line) && (own[i - 1] || own[i + 1])) && !IMPLICIT.test(line),
   );
   const told = kept.map((line) => inSource(inFile(line).replaceAll(NO_LANGUAGE, "")));
   // Another worker has cleaned the part below its line: the error came through a pool of the task.
@@ -31,6 +32,11 @@ const BOUNDARY = /^\s+at (?:async )?bsync: (?:call|wait) \(/;
 const PLACE = /^\s+at .*?\(?((?:file:\/\/)?\/[^()]*?):\d+:\d+\)?$/;
 /** Engine frames between bsync and a task. */
 const BETWEEN = /^\s+at (run \(node:async_hooks:|runInThisContext \()/;
+/**
+ * A constructor that a class does not write. It stands nowhere; the console would show its column
+ * in the source of the next frame.
+ */
+const IMPLICIT = /^\s+at (?:(?:new )?[^\s()]+ \()?unknown:\d+:\d+\)?$/;
 // The name of a source holds no spaces: its path is encoded.
 const INLINE_PLACE = new RegExp(`(/\\S*?)${INLINE.replace("?", "\\?")}(\\d+):(\\d+):(\\d+)`);
 const TEXT_PLACE = new RegExp(`[^\\s(]*${TEXT.replace("?", "\\?")}:(\\d+):(\\d+)`);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeThrown } from "../../src/codec/thrown.ts";
 import { noteShift } from "../../src/function/maps.ts";
-import { withoutFrames } from "../../src/errors.ts";
+import { madeWithoutFrames, withoutFrames } from "../../src/errors.ts";
 import { userFrames } from "../../src/function/stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bsync-stack-"));
@@ -18,6 +18,8 @@ test("frames of bsync are left out, and all that is below the task's own", () =>
     "Error: m",
     "    at far (/far/away.ts:3:4)",
     `    at within (${own}:1:2)`,
+    "    at new Plain (unknown:1:28)",
+    "    at unknown:1:28",
     "    at map (native:1:11)",
     "    at bsync: call (/far/bundle.js:1:2)",
     "    at x (/far/bundle.js:1:3)",
@@ -72,6 +74,14 @@ test("places in bundles are those of the sources, wherever the map is", async ()
     const stack = `Error: m\n    at f (${bundle}:${line + 1}:${column + 1})`;
     expect(userFrames(stack)).toStartWith(`Error: m\n    at f (${source}:3:`);
   }
+});
+
+test("an error that is made without frames has none, on the console neither", () => {
+  const limit = Error.stackTraceLimit;
+  const error = madeWithoutFrames(() => new RangeError("m"));
+  expect(Error.stackTraceLimit).toBe(limit);
+  expect(error.stack).toBe("RangeError: m");
+  expect(Bun.inspect(error)).not.toContain("stack.test.ts");
 });
 
 test("an error of bsync's own has no frames", () => {
