@@ -20,6 +20,7 @@ import { recordOf } from "../function/reference-lazy.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
 import { aside, isWatched } from "../os/whole.ts";
+import type { ShownCall } from "../scheduler/chunk.ts";
 import type { Payload, Task } from "../scheduler/task.ts";
 import { checkBuffers } from "../wire/frame-layout.ts";
 import { type Connection, describe } from "./connection.ts";
@@ -123,7 +124,7 @@ export class ValueEncoder {
   }
 
   /** The call of a task in one line, for people: `task 17: render("a.png", 320)`. Never throws. */
-  callOf({ order, fn, payload }: Task, attempt: number): string {
+  callOf({ order, fn, payload }: ShownCall, attempt: number): string {
     const again = attempt > 1 ? ` (attempt ${attempt})` : "";
     return `task ${order}${again}: ${this.shown(fn.label, payload)}`;
   }

@@ -81,7 +81,7 @@ export class Chunk extends Task implements Waiter {
   /** One of its calls, for messages. */
   callAt(offset: number): ShownCall {
     const { order, fn, items, index } = this;
-    return { order: order + offset, fn, payload: payloadOf(items, index, offset) };
+    return { order: order + offset, fn, losses: 0, payload: payloadOf(items, index, offset) };
   }
 
   /** Takes off the items from `offset` on: a chunk of its own, which is queued. */
@@ -113,7 +113,7 @@ export function payloadsOf(task: Task): readonly Payload[] {
 }
 
 /** A call, as messages show it. */
-export type ShownCall = Pick<Task, "order" | "fn" | "payload">;
+export type ShownCall = Pick<Task, "order" | "fn" | "payload" | "losses">;
 
 /** The arguments of a call; without `offset` of the first. */
 function payloadOf({ payloads, values }: Items, index: number, offset = 0): Payload {
