@@ -31,6 +31,8 @@ export interface TaskContext {
 export interface Workplace {
   readonly index: number;
   readonly rank: number | null;
+  /** It is the program's own process. */
+  readonly isInline: boolean;
 }
 
 let latest: RunningCall | undefined;
@@ -96,6 +98,11 @@ export class RunningCall {
   /** Index of the worker. */
   get worker(): number {
     return this.#place.index;
+  }
+
+  /** Whether it runs in the process of its pool's controller, where nothing may interrupt it. */
+  get isInline(): boolean {
+    return this.#place.isInline;
   }
 
   /** For messages: `task 17 (render)`. */

@@ -66,6 +66,10 @@ async function openHere(
   workers: number | WorkerList | undefined,
   settings: PoolSettings,
 ): Promise<Opened> {
+  if (settings.inline) {
+    const { openInline } = await import("./open/inline.ts");
+    return await openInline(workers, settings);
+  }
   refuseInThread();
   const { openLocal } = await import("./open/local.ts");
   return await openLocal(workers, settings);

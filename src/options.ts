@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { hasMembers, type Members } from "./job/communicator-members.ts";
-import { numberOf, settingOf } from "./os/settings.ts";
+import { numberOf, settingOf, switchOf } from "./os/settings.ts";
 import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
 import { show } from "./errors.ts";
 
@@ -69,6 +69,13 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * processes anyway.
    */
   readonly isolate?: boolean;
+  /**
+   * Tasks run in this very process, and all else is as ever: for breakpoints, mocks, coverage. The
+   * functions that were given run themselves, workers take turns on this thread, and nothing is
+   * interrupted. In an MPI job rank 0 runs all of them. What is for processes (`isolate`, limits of
+   * a worker) has no effect. By default as `BSYNC_INLINE` says, or false.
+   */
+  readonly inline?: boolean;
   /**
    * After so many tasks a local or isolated worker is replaced by a fresh process, between two
    * tasks; the initializer runs on that again. No limit by default. Of no effect on ranks, which
@@ -143,6 +150,7 @@ export interface PoolSettings {
   readonly env: Readonly<Record<string, string | undefined>> | undefined;
   readonly cwd: string | undefined;
   readonly isolate: boolean;
+  readonly inline: boolean;
   readonly spin: number | undefined;
   readonly openTimeout: number;
   readonly task: TaskOptions;
@@ -209,6 +217,7 @@ const POOL_RULES: Rules = {
   env: (value) => (isRecord(value) ? null : "an object of variables"),
   cwd: (value) => (typeof value === "string" ? null : "a path"),
   isolate: flag,
+  inline: flag,
   maxTasksPerWorker: limit(1),
   maxMemoryPerWorker: (value) =>
     typeof value === "number" && value > 0 ? null : "a number of bytes > 0",
@@ -252,6 +261,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
     env: given.env,
     cwd: given.cwd,
     isolate: given.isolate ?? false,
+    inline: readInline(given),
     spin: given.spin ?? spinOfEnvironment(),
     openTimeout: given.openTimeout ?? DEFAULT_OPEN_TIMEOUT_MS,
     task: {
@@ -270,6 +280,16 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
   };
+}
+
+function readInline({ inline, env, cwd }: PoolOptions): boolean {
+  if (inline !== true) return inline ?? switchOf("BSYNC_INLINE") ?? false;
+  const other = env === undefined ? "cwd" : "env";
+  if (env === undefined && cwd === undefined) return true;
+  throw new TypeError(
+    `Cannot open a pool: ${other} is for workers that are processes, and with inline there are ` +
+      `none; leave one of the two out (tasks have the ${other} of the program)`,
+  );
 }
 
 /** One option, checked, among others, none of which need be right. */

@@ -63,6 +63,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   readonly #options: TaskOptions;
   /** Maps that are under way. */
   readonly #maps: MapRuns = new Set();
+  readonly #recordOf: typeof recordOf;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
   /** Undoes `occupy`: the pool is over. */
@@ -85,6 +86,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
     this.#controller = opened.controller;
     this.#whose = opened.whose;
     this.#options = opened.task;
+    this.#recordOf = opened.controller?.recordOf ?? recordOf;
     this.#vacate = opened.controller === null ? () => {} : occupy();
   }
 
@@ -155,7 +157,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   ): Promise<T[]>;
   async each(fn: TaskFunction | string, ...args: unknown[]): Promise<unknown[]> {
     const controller = this.#requireController("call a function on each worker");
-    const tasks = controller.submitToAll(recordOf(fn), args, this.#options);
+    const tasks = controller.submitToAll(this.#recordOf(fn), args, this.#options);
     const { promise, resolve } = newPromise<void>();
     let left = tasks.length;
     for (const task of tasks) {
@@ -286,8 +288,8 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
       return new MessageHandle(0, unmeasured(recordOf(fn)), options, NOBODY);
     }
     const controller = this.#requireController("call a function");
-    if (!isWatched) return controller.submit(recordOf(fn), args, options);
-    return whole(() => controller.submit(recordOf(fn), args, options));
+    if (!isWatched) return controller.submit(this.#recordOf(fn), args, options);
+    return whole(() => controller.submit(this.#recordOf(fn), args, options));
   }
 
   #requireController(deed: string): Controller {

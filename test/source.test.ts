@@ -152,7 +152,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/options.ts": "src/errors.ts src/job src/os src/scheduler",
   "src/worker-list.ts": "src/errors.ts",
   "src/backend":
-    "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/wire " +
+    "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/os src/wire " +
     "src/worker-list.ts",
   "src/controller":
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
@@ -162,8 +162,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
     "src/link/local src/link/mpi src/os src/wire",
   "src/open":
-    "src/backend src/controller src/job src/options.ts src/os src/scheduler src/wire src/worker " +
-    "src/worker-list.ts",
+    "src/backend src/controller src/errors.ts src/function src/job src/options.ts src/os " +
+    "src/scheduler src/wire src/worker src/worker-list.ts",
   "src/open.ts":
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",

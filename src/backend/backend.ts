@@ -1,7 +1,11 @@
+import type { FunctionRecord } from "../function/record.ts";
 import type { Link, LinkOwner, ControllerEnd } from "../link/link.ts";
 import type { Opening } from "../wire/frames.ts";
 
-/** Where a pool's workers come from: `local.ts` has processes, `mpi.ts` ranks, `mixed.ts` both. */
+/**
+ * Where a pool's workers come from: `local.ts` has processes, `mpi.ts` ranks, `mixed.ts` both,
+ * and with `inline.ts` they are this process itself.
+ */
 export interface Backend {
   /** Sets the owner, which is asked before sleeping; called once, before anything else. */
   attach(owner: BackendOwner): void;
@@ -17,8 +21,11 @@ export interface Backend {
   poll(): boolean;
   /** Finds out which workers are gone, while a blocked event loop cannot report it. */
   checkAlive(): void;
-  /** Blocks until something may have come, or `ms` are over. */
-  wait(ms: number): void;
+  /**
+   * Blocks until something may have come for `task`, or `ms` are over; throws where nothing can
+   * come.
+   */
+  wait(ms: number, task: AwaitedTask): void;
   /** Something was sent, or is expected: looks for messages as long as `isExpecting`. */
   wake(): void;
   /** Nothing is expected any more. */
@@ -29,6 +36,14 @@ export interface Backend {
   readonly session: number;
   /** What its workers are sent about it. */
   readonly opening: Opening;
+  /** Names functions to its workers, where that is not done as a rule. */
+  readonly recordOf?: (fn: ((...args: never[]) => unknown) | string) => FunctionRecord;
+}
+
+/** A task that a caller blocks for. */
+export interface AwaitedTask {
+  readonly label: string;
+  readonly state: string;
 }
 
 /** What the backend asks of its controller. */

@@ -49,7 +49,7 @@ export class BlockingWait {
       const waited = now - start;
       if (waited <= SPIN_MS) continue;
       const next = Math.min(deadline, reclaimer.recalls.nextLook);
-      backend.wait(Math.min(Math.max(0, next - now), waited * NAP_SHARE, LONGEST_NAP_MS));
+      backend.wait(Math.min(Math.max(0, next - now), waited * NAP_SHARE, LONGEST_NAP_MS), task);
     }
   }
 

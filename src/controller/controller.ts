@@ -43,8 +43,8 @@ export class Controller implements TaskOwner {
   readonly #backend: Backend;
   readonly #scheduler = new Scheduler();
   readonly #estimates = new Estimates();
-  readonly #values = new ValueEncoder();
-  readonly #sender = new FrameSender(this.#values);
+  readonly #values: ValueEncoder;
+  readonly #sender: FrameSender;
   readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
   readonly #supervisor: Supervisor;
   readonly #reclaimer: Reclaimer;
@@ -67,6 +67,8 @@ export class Controller implements TaskOwner {
 
   constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
     this.#backend = backend;
+    this.#values = new ValueEncoder(backend.recordOf);
+    this.#sender = new FrameSender(this.#values);
     this.#queueLimit = new QueueLimit(limits.queue, this.#scheduler, {
       dispatch: () => this.#dispatch(),
       isClosed: () => !this.#lifecycle.state.takesCalls,
@@ -147,6 +149,11 @@ export class Controller implements TaskOwner {
     };
   }
 
+  /** Names a function that is to be called. */
+  get recordOf(): ValueEncoder["recordOf"] {
+    return this.#values.recordOf;
+  }
+
   /** The workers, in the order of their indices. */
   get connections(): readonly Connection[] {
     return this.#supervisor.connections;
@@ -168,7 +175,7 @@ export class Controller implements TaskOwner {
     if (initializer !== null) {
       const [fn, ...args] = initializer;
       const content = this.#values.encodeKept(args, "initializer");
-      initial = { fn: this.#values.functionRecord(fn), content };
+      initial = { fn: this.#values.recordOf(fn), content };
     }
     await this.#lifecycle.open(workers, initial, timeout);
   }

@@ -1,5 +1,5 @@
 import type { FunctionRecord } from "../function/record.ts";
-import type { PoolLimits } from "../options.ts";
+import type { PoolLimits, TaskFunction } from "../options.ts";
 import { Chunk, type Items, type ItemSink } from "../scheduler/chunk.ts";
 import type { Estimates, KnownFunction } from "../scheduler/estimates.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -74,6 +74,11 @@ export class ItemCalls {
   /** Why calls are refused; null where they are not. */
   refusal(fn: FunctionRecord): { readonly error: unknown } | null {
     return this.#owner.refusal(fn);
+  }
+
+  /** Names a function that is to be called. */
+  recordOf(fn: TaskFunction | string): FunctionRecord {
+    return this.#parts.values.recordOf(fn);
   }
 
   /** What this pool knows of a function. */

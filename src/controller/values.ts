@@ -16,7 +16,7 @@ import {
   withoutFrames,
   WorkerLostError,
 } from "../errors.ts";
-import { recordOf } from "../function/reference-lazy.ts";
+import { recordOf as recordOfFunction } from "../function/reference-lazy.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { hasStackToLoad } from "../os/stack.ts";
 import { aside, isWatched } from "../os/whole.ts";
@@ -52,6 +52,8 @@ interface EncodedCall extends Encoded {
  * more for every task that waits.
  */
 export class ValueEncoder {
+  /** Names a function to a worker. */
+  readonly recordOf: (fn: AnyFunction | string) => FunctionRecord;
   /** The list that a single argument is encoded in. */
   readonly #single: unknown[] = [undefined];
   /** Functions met while encoding. */
@@ -59,7 +61,7 @@ export class ValueEncoder {
 
   readonly #encoding: EncodeContext = {
     functionId: (fn) => {
-      const record = recordOf(fn as AnyFunction);
+      const record = this.recordOf(fn as AnyFunction);
       if (!this.#met.includes(record)) this.#met.push(record);
       return record.id;
     },
@@ -76,8 +78,8 @@ export class ValueEncoder {
     },
   };
 
-  functionRecord(fn: AnyFunction | string): FunctionRecord {
-    return recordOf(fn);
+  constructor(recordOf: ValueEncoder["recordOf"] = recordOfFunction) {
+    this.recordOf = recordOf;
   }
 
   /** The arguments as a task keeps them until it is sent; throws for values that cannot travel. */

@@ -49,6 +49,14 @@ function importsFrom(path: string, found: Set<string>): Set<string> {
 
 let count = 0;
 
+/** The text of a module that is loaded once more, for its functions; null for any other. */
+let textFor: (path: string) => string | null = () => null;
+
+/** Of several plugins that give a module's text the runtime asks the first one: that is here. */
+export function setTextFor(text: typeof textFor): void {
+  textFor = text;
+}
+
 /**
  * The namespace of a module that is being evaluated; null for any other. `requireIn` requires in
  * the module's graph.
@@ -91,7 +99,8 @@ export function takeNamespace(
       // A module that is not loaded yet must not be loaded by this: it would run again.
       build.onLoad({ filter: new RegExp(`^${RegExp.escape(path)}$`) }, async () => {
         if (isTaking) throw new Error(`${path} is not being evaluated`);
-        return { contents: await Bun.file(path).text(), loader: languageOf(path) ?? "tsx" };
+        const contents = textFor(path) ?? (await Bun.file(path).text());
+        return { contents, loader: languageOf(path) ?? "tsx" };
       });
     },
   });

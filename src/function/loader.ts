@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { JSON } from "../os/natives.ts";
 import { withNamesInReach } from "./common-js.ts";
+import { setTextFor } from "./evaluating.ts";
 import { hasGraph, runInGraph, type Loaded, setGraph, setLoaded } from "./graph.ts";
 import { asNoMain, mainScript, mainText } from "./main-script.ts";
 import { noteShift } from "./maps.ts";
@@ -113,6 +114,7 @@ async function prepare(takeOver: TakeOver): Promise<void> {
   setGlobal(() => {});
   const graph = new Bun.ModuleGraph({ globals: { [HAND_OVER]: takeOver } });
   setGraph(graph);
+  setTextFor((path) => (named.has(path) ? open(path) : null));
   if (!mayHook) {
     const load = (path: string) => graph.import<Exports>(path);
     inside = { load, requireModule: HERE.requireModule, cache: {} };

@@ -85,12 +85,23 @@ function describe(fn: AnyFunction): FunctionRecord {
   return record;
 }
 
+/** For messages: the name of a function; throws as `recordOf` does for one that cannot travel. */
+export function labelOf(fn: AnyFunction): string {
+  const registered = registeredName(fn);
+  if (registered !== undefined) return registered;
+  const text = Function.prototype.toString.call(fn);
+  refuseWhatCannotTravel(fn, text);
+  asExpression(fn, text);
+  return fn.name || shorten(text);
+}
+
 /** For tests: functions named from now on get numbers above `number`. */
 export function countFunctionsFrom(number: number): void {
   count = Math.max(count, number);
 }
 
-function newRecord(label: string, reference: FunctionReference): FunctionRecord {
+/** Gives a function a number of its own. */
+export function newRecord(label: string, reference: FunctionReference): FunctionRecord {
   return { id: ++count, label, reference };
 }
 

@@ -116,12 +116,44 @@ async function evaluateText(text: string, main: string): Promise<Resolved> {
   const source = `(${text}\n)\n//# sourceURL=${encodeURI(main)}${TEXT}`;
   const { value } =
     byName === undefined ? await evaluateIn(main, source, text) : new Evaluated(byName);
+  return asFunction(value, text, main);
+}
+
+/** The function that a text has yielded. */
+function asFunction(value: unknown, text: string, main: string): Resolved {
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return new Resolved(value as AnyFunction);
   }
   throw new FunctionError(
     `Cannot call "${text}": in ${main} it is ${Bun.inspect(value)}, not a function`,
   );
+}
+
+/**
+ * What a text yields without another run of the main script: what that exports by this name, or
+ * what it is among the globals; null where it may use other names of the main script.
+ */
+export function evaluateHere(text: string, main: string): Resolved | null {
+  const byName = exportedOnWorker(main, text);
+  if (typeof byName === "function") return asFunction(byName, text, main);
+  const uses = wordsOf(codeOf(text));
+  const isOfMain = (name: string) => uses.has(name);
+  if (importsOf(main).some(({ local }) => isOfMain(local)) || declaresAny(main, isOfMain)) {
+    return null;
+  }
+  try {
+    return asFunction((0, eval)(`(${text}\n)`), text, main);
+  } catch (error) {
+    throw error instanceof FunctionError ? error : refused(text, error);
+  }
+}
+
+function declaresAny(module: string, isWanted: (name: string) => boolean): boolean {
+  try {
+    return declaredNames(module).some(isWanted);
+  } catch {
+    return false; // no file: the program was given as a text
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { FunctionRecord } from "../function/record.ts";
+import type { TaskFunction } from "../options.ts";
 import { performance, queueMicrotask, setImmediate } from "../os/natives.ts";
 import type { Chunk, Items, ItemSink } from "../scheduler/chunk.ts";
 import type { KnownFunction } from "../scheduler/estimates.ts";
@@ -17,6 +18,7 @@ export interface MapPool {
   room(): Promise<void>;
   /** Why calls are refused; null where they are not. */
   refusal(fn: FunctionRecord): { readonly error: unknown } | null;
+  recordOf(fn: TaskFunction | string): FunctionRecord;
   known(fn: FunctionRecord): KnownFunction;
   keep(args: unknown[]): Payload;
   submit(

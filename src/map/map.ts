@@ -1,5 +1,4 @@
 import { PoolClosedError, show } from "../errors.ts";
-import { recordOf } from "../function/reference-lazy.ts";
 import type { TaskFunction } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
 import type { MapPool, MapRun } from "./map-run.ts";
@@ -25,7 +24,7 @@ export function mapOver(
   options: MapOptions,
   base: TaskOptions,
 ): Results<unknown> {
-  const record = recordOf(fn);
+  const record = pool.recordOf(fn);
   if (!isIterable(items)) {
     throw new TypeError(`Cannot map over ${show(items)}: it is not iterable; pass a list`);
   }

@@ -22,11 +22,13 @@ export async function joinPool(
   const { settings } = options;
   const job = join(options.initTimeout);
   const isWorker = isAmong(workers, among.rank, among.members?.length ?? job.mpi.size);
+  // A rank of an inline pool waits for whatever comes, as one that is not in the list.
+  const isAwaited = isWorker !== false && settings?.inline !== true;
   const task = settings?.task ?? DEFAULT_TASK;
   const whose = among.comm === null ? "rank 0" : `rank 0 of ${among.comm}`;
   if (settings?.keepUnused && isWorker === false) return withoutCalls("unused", task, whose);
   if (settings !== null) ignoreSignals(settings.drain.signals);
-  await serve(job, jobRank(among, 0), isReleased ? id : null, isWorker !== false);
+  await serve(job, jobRank(among, 0), isReleased ? id : null, isAwaited);
   return withoutCalls(isWorker ? "worker" : "unused", task, whose);
 }
 

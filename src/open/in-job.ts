@@ -52,15 +52,17 @@ async function openAmong(
   among: Ranks,
   release: Release | null,
 ): Promise<Opened> {
+  if (settings.inline) {
+    const ranks = ranksFor(workers, settings, among, release);
+    const { openSessions } = await import("./inline.ts");
+    return await openSessions(ranks.length, settings, () => release?.send());
+  }
   const tag = takeTag(settings.tag);
   let outside: Backend;
   let ranks: WorkerList;
   try {
     const job = join(settings.openTimeout);
-    ranks = readRanks(workers, among.members?.length ?? job.mpi.size, among.comm);
-    if (release !== null && settings.keepUnused) {
-      release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
-    }
+    ranks = ranksFor(workers, settings, among, release);
     const { spin, isolate } = settings;
     const inJob = new MpiBackend(job, ranks, tag, { among, spin, isolate, release });
     const mixed = ranks.includes(null);
@@ -70,4 +72,19 @@ async function openAmong(
     throw error;
   }
   return await openOn(outside, ranks.length, settings);
+}
+
+/** The workers, which are ranks of the job or local processes; the ranks to release are set. */
+function ranksFor(
+  workers: number | WorkerList | undefined,
+  { openTimeout, keepUnused }: PoolSettings,
+  among: Ranks,
+  release: Release | null,
+): WorkerList {
+  const job = join(openTimeout);
+  const ranks = readRanks(workers, among.members?.length ?? job.mpi.size, among.comm);
+  if (release !== null && keepUnused) {
+    release.ranks = ranks.flatMap((rank) => (rank === null ? [] : [jobRank(among, rank)]));
+  }
+  return ranks;
 }

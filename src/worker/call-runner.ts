@@ -70,7 +70,7 @@ export class CallRunner {
     }
     const args = decodeAt(encoded, this.#parts.functions.decoding) as unknown[];
     if (deadline !== Infinity) {
-      prepareWatchdog();
+      if (!this.#parts.place().isInline) prepareWatchdog();
       this.#parts.answers.say(Kind.Started, task);
       this.#parts.answers.send();
     }

@@ -13,15 +13,22 @@ interface Known {
   found: Resolved | FunctionError | null;
 }
 
+/** Finds a function without loading anything, or says why there is none; null where it cannot. */
+export type FindAtOnce = (definition: FunctionDefinition) => Resolved | FunctionError | null;
+
 /** The functions that a session's controller has sent, by their numbers. */
 export class FunctionTable {
   readonly #known = new Map<number, Known>();
   readonly #onFound: () => void;
+  readonly #findAtOnce: FindAtOnce;
   #loading = 0;
 
-  /** `onFound` is called when a function was found, or was not. */
-  constructor(onFound: () => void) {
+  /**
+   * `onFound` is called when a function was found, or was not, later; `findAtOnce` is asked first.
+   */
+  constructor(onFound: () => void, findAtOnce: FindAtOnce = () => null) {
     this.#onFound = onFound;
+    this.#findAtOnce = findAtOnce;
   }
 
   /** Whether modules are being loaded: no call starts before they are there. */
@@ -44,9 +51,11 @@ export class FunctionTable {
    * module is loaded.
    */
   define(frame: Frame, main: string, onLoading: () => void): void {
-    const { id, reference, label } = decodeAt(frame, this.decoding) as FunctionDefinition;
-    const known: Known = { label, found: null };
+    const definition = decodeAt(frame, this.decoding) as FunctionDefinition;
+    const { id, reference, label } = definition;
+    const known: Known = { label, found: this.#findAtOnce(definition) };
     this.#known.set(id, known);
+    if (known.found !== null) return;
     this.#loading++;
     onLoading();
     void this.#load(known, reference, main);

@@ -3,8 +3,8 @@ import { type CallParts, CallRunner } from "./call-runner.ts";
 import { CallList } from "./call-list.ts";
 import { ListRunner } from "./list-runner.ts";
 import { Calls } from "./calls.ts";
-import { FunctionTable } from "./function-table.ts";
 import { decodeList } from "../codec/lists.ts";
+import { type FindAtOnce, FunctionTable } from "./function-table.ts";
 import { decodeAt, type Encoded, type EncodedAt } from "../codec/value.ts";
 import { isGiven, setImmediate } from "../os/natives.ts";
 import { setMainScript } from "../function/main-script.ts";
@@ -28,13 +28,13 @@ export class Session {
   readonly #greeting: Greeting;
   readonly #onClosed: () => void;
   readonly #answers: Answers;
-  readonly #functions = new FunctionTable(() => this.#continue());
+  readonly #functions: FunctionTable;
   readonly #calls = new Calls();
   readonly #runner: CallRunner;
   readonly #lists: ListRunner;
   #link: WorkerEnd | null = null;
   #main = "";
-  #place: Workplace = { index: 0, rank: null };
+  #place: Workplace;
   /** Queued calls are being started. */
   #isContinuing = false;
   /** How often this worker was recalled by now, and before the message that is being read. */
@@ -49,9 +49,12 @@ export class Session {
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
-   * the session is over.
+   * the session is over. With `findHere` it is one of an inline pool: its process is the program's,
+   * and its functions are those that were given.
    */
-  constructor(session: number, spinUs: number, onClosed: () => void) {
+  constructor(session: number, spinUs: number, onClosed: () => void, findHere?: FindAtOnce) {
+    this.#functions = new FunctionTable(() => this.#continue(), findHere);
+    this.#place = { index: 0, rank: null, isInline: findHere !== undefined };
     this.#answers = new Answers(session, () => this.#reportIdle());
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
@@ -140,11 +143,10 @@ export class Session {
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#functions.decoding) as Opening & Rules;
     this.#runner.limitMemory(opening.maxMemory);
-    ignoreSignals(opening.drainSignals);
     this.#main = opening.main;
-    this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number };
-    setMainScript(opening.main, opening.text);
-    if (!isGiven(opening.main)) process.argv[1] = opening.main;
+    const { isInline } = this.#place;
+    this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number, isInline };
+    if (!isInline) becomeWorker(opening);
     this.#link?.meet(opening);
     const statusPage = this.#link?.offerStatusPage?.() ?? null;
     const greeting = statusPage === null ? this.#greeting : { ...this.#greeting, statusPage };
@@ -317,6 +319,13 @@ export class Session {
   get #idleAt(): number {
     return this.#functions.isLoading ? Activity.Loading : Activity.Idle;
   }
+}
+
+/** Makes this process one of the program's whose pool it serves. */
+function becomeWorker({ main, text, drainSignals }: Opening & Rules): void {
+  ignoreSignals(drainSignals);
+  setMainScript(main, text);
+  if (!isGiven(main)) process.argv[1] = main;
 }
 
 /** A copy: received bytes lie in memory that will be used again. */

@@ -52,6 +52,8 @@ const TASK_REFUSALS: readonly (readonly [string, unknown, string])[] = [
 
 const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ...TASK_REFUSALS,
+  ["inline", 1, "inline must be true or false, got 1"],
+  ["inline", null, "inline must be true or false, got null"],
   ["mpi", 0, "mpi must be true or false, got 0"],
   ["mpi", "false", 'mpi must be true or false, got "false"'],
   ["mpi", null, "mpi must be true or false, got null"],
@@ -119,7 +121,7 @@ describe("options of a pool", () => {
   test("an unknown one is named, with those there are", () => {
     const known =
       "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
-      "maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
+      "inline, maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -153,6 +155,7 @@ describe("options of a pool", () => {
       env: undefined,
       cwd: undefined,
       isolate: false,
+      inline: false,
       spin: undefined,
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
       task: { timeout: Infinity, priority: 0, retries: 0, signal: null },

@@ -12,6 +12,7 @@ import { handles } from "./handles.ts";
 import { isolation } from "./isolation.ts";
 import { holding } from "./holding.ts";
 import { inheritance } from "./inheritance.ts";
+import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
 import { numbering } from "./numbering.ts";
@@ -44,6 +45,7 @@ export const CASES: readonly Case[] = [
   numbering,
   draining,
   inheritance,
+  inline,
   pools,
   closing,
 ].flatMap(({ cases }) => cases);
