@@ -88,6 +88,11 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    */
   readonly maxMemoryPerWorker?: number;
   /**
+   * How many asynchronous calls a worker may have under way at once, as downloads or child
+   * programs; 1 by default. Synchronous code still has the thread to itself.
+   */
+  readonly concurrency?: number;
+  /**
    * How many tasks may wait for a worker: past it `async` throws `QueueFullError`. With 0 it does
    * as soon as no worker is free. No limit by default.
    */
@@ -169,6 +174,8 @@ export interface PoolLimits {
   /** Tasks, and bytes resident, after which a process is replaced. */
   readonly tasksPerWorker: number;
   readonly memoryPerWorker: number;
+  /** Calls that a worker may have under way. */
+  readonly concurrency: number;
   /** Tasks that may wait for a worker. */
   readonly queue: number;
 }
@@ -221,6 +228,7 @@ const POOL_RULES: Rules = {
   maxTasksPerWorker: limit(1),
   maxMemoryPerWorker: (value) =>
     typeof value === "number" && value > 0 ? null : "a number of bytes > 0",
+  concurrency: whole(1),
   queueLimit: limit(0),
   drainSignals: (value) =>
     (Array.isArray(value) ? value : [value]).every(isSignal)
@@ -273,6 +281,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
     limits: {
       tasksPerWorker: given.maxTasksPerWorker ?? Infinity,
       memoryPerWorker: given.maxMemoryPerWorker ?? Infinity,
+      concurrency: given.concurrency ?? 1,
       queue: given.queueLimit ?? Infinity,
     },
     drain: {

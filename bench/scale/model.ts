@@ -153,7 +153,12 @@ export class Model implements Backend {
   #costs: Costs = { callUs: 0, messageUs: 0, turnUs: 0 };
 
   constructor() {
-    const limits = { tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity };
+    const limits = {
+      tasksPerWorker: Infinity,
+      memoryPerWorker: Infinity,
+      queue: Infinity,
+      concurrency: 1,
+    };
     this.controller = new Controller(this, limits, { signals: [], timeout: 0 });
   }
 

@@ -41,7 +41,7 @@ type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknow
  */
 export class Controller implements TaskOwner {
   readonly #backend: Backend;
-  readonly #scheduler = new Scheduler();
+  readonly #scheduler: Scheduler;
   readonly #estimates = new Estimates();
   readonly #values: ValueEncoder;
   readonly #sender: FrameSender;
@@ -67,6 +67,7 @@ export class Controller implements TaskOwner {
 
   constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
     this.#backend = backend;
+    this.#scheduler = new Scheduler(limits.concurrency);
     this.#values = new ValueEncoder(backend.recordOf);
     this.#sender = new FrameSender(this.#values);
     this.#queueLimit = new QueueLimit(limits.queue, this.#scheduler, {

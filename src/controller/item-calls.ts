@@ -37,14 +37,18 @@ export interface ItemsOwner {
 export class ItemCalls {
   readonly #parts: ItemParts;
   readonly #owner: ItemsOwner;
-  /** Whether several calls may be one task: no worker is to be replaced between two of them. */
+  /**
+   * Whether several calls may be one task: no worker is to be replaced between two of them, nor to
+   * have several under way.
+   */
   readonly takesChunks: boolean;
 
   constructor(parts: ItemParts, owner: ItemsOwner) {
     this.#parts = parts;
     this.#owner = owner;
-    const { tasksPerWorker, memoryPerWorker } = parts.limits;
-    this.takesChunks = tasksPerWorker === Infinity && memoryPerWorker === Infinity;
+    const { tasksPerWorker, memoryPerWorker, concurrency } = parts.limits;
+    const areReplaced = tasksPerWorker !== Infinity || memoryPerWorker !== Infinity;
+    this.takesChunks = !areReplaced && concurrency === 1;
     parts.scheduler.requeue.owner = {
       added: (part) => {
         owner.count(part);

@@ -126,7 +126,9 @@ export class Liveness {
     // A reported task that it has answered is over, though it could not report that yet.
     const reported = link?.currentTask;
     const begun =
-      reported === Activity.Loading || record.inFlight.findIndex(({ id }) => id === reported) >= 0;
+      reported === Activity.Loading ||
+      record.inFlight.findIndex(({ id }) => id === reported) >= 0 ||
+      (record.begun !== null && record.begun.size > 0);
     const waits = record.inFlight.length > 0 && reported !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
     if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) link?.kill?.();
@@ -156,7 +158,7 @@ export class Liveness {
     // Calls behind the one that it runs; and a first call that it does not begin, which a rank's
     // child does not report at once. A local process that begins nothing is killed instead.
     const isProcess = kill !== undefined;
-    const isMany = record.inFlight.length > 1;
+    const isMany = record.hasWaiting;
     if (isProcess ? currentTask === undefined : currentTask === Activity.Idle)
       return this.#isFruitless(seen, isMany);
     return isMany && currentTask !== Activity.Loading && currentTask !== Activity.Idle;

@@ -37,7 +37,7 @@ export class QueueLimit {
     needStack();
     this.#owner.dispatch();
     const { queued, sets } = this.#scheduler;
-    if (queued + Math.max(0, calls - sets.idle.size) <= this.#limit) return;
+    if (queued + Math.max(0, calls - sets.free) <= this.#limit) return;
     throw new QueueFullError(
       `Cannot call ${fn.label}: ${queued} tasks wait for a worker, and queueLimit is ` +
         `${this.#limit}; wait for room (await pool.room()), or raise it`,
@@ -86,6 +86,6 @@ export class QueueLimit {
   #free(): number {
     if (this.#owner.isClosed()) return Infinity;
     const { queued, sets } = this.#scheduler;
-    return this.#limit - queued + sets.idle.size - this.#granted;
+    return this.#limit - queued + sets.free - this.#granted;
   }
 }

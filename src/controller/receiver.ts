@@ -64,6 +64,8 @@ export class FrameReceiver {
         return supervisor.onReady(connection, readGreeting(values.decode(frame)));
       case Kind.Started:
         return scheduler.started(record, frame.task, now);
+      case Kind.Awaits:
+        return record.begun?.awaits(frame.task);
       case Kind.Finished:
         return scheduler.finished(record, frame.task, now);
       case Kind.Closed:

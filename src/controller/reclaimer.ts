@@ -86,7 +86,8 @@ export class Reclaimer {
     // It loads for its first call, and any other worker would have to load the same.
     const begun = isLoading ? (record.running?.id ?? Activity.Idle) : at;
     const elapsed = isLoading ? NaN : this.recalls.heldFor(record, performance.now());
-    if (record.indexOf(begun) < 0) this.recalls.wasFruitless([...record.inFlight]);
+    if (record.indexOf(begun) < 0 && !record.begun?.size)
+      this.recalls.wasFruitless([...record.inFlight]);
     this.#parts.scheduler.requeue.reclaim(record, begun, elapsed);
     this.#onReclaimed();
   }

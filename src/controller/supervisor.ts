@@ -128,6 +128,7 @@ export class Supervisor {
     const rules: Rules = {
       maxMemory: isProcess ? limits.memoryPerWorker : Infinity,
       drainSignals: drain.signals,
+      concurrency: limits.concurrency,
     };
     const opening = values.encode({ ...backend.opening, ...rules }, "opening");
     sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
@@ -229,6 +230,8 @@ export class Supervisor {
   /** Ends a process that does not move on from a call that was settled without it. */
   endStuck(connection: Connection): void {
     const { record, link } = connection;
+    // Of several calls any may hold its thread. None that is wanted does, by all that is known.
+    if (record.begun !== null) return link?.kill?.();
     const at = link?.currentTask;
     // A worker that runs a call behind the settled one has moved on: the answer is on its way.
     const begun = record.inFlight.findIndex(({ id }) => id === at);

@@ -1,8 +1,9 @@
 import type { Backend } from "../backend/backend.ts";
 import { type BsyncError, TimeoutError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
-import type { Scheduler, Verdict } from "../scheduler/scheduler.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
+import type { Verdict } from "../scheduler/verdict.ts";
 import { Kind } from "../wire/frames.ts";
 import { Alarm } from "./alarm.ts";
 import { type Connection, describe } from "./connection.ts";

@@ -21,6 +21,8 @@ const SWEEP_AT = 1024;
 export class Deadlines {
   readonly #heap = new Heap<Deadline>();
   #count = 0;
+  /** Tasks with a deadline that a worker may have under way. */
+  perWorker = 1;
   readonly #gone: ReadonlySet<WorkerRecord>;
 
   /** A worker's deadlines end once its set is `gone`, also when a replacement has its place. */
@@ -57,8 +59,8 @@ export class Deadlines {
   /** Sweeps out overtaken deadlines where they pile up. */
   #push(deadline: Deadline): void {
     this.#heap.push(deadline, deadline.time, this.#count++);
-    // No worker has two that are live: a task with a deadline is the first in flight.
-    if (this.#heap.size < SWEEP_AT + 4 * (deadline.worker.index + 1)) return;
+    // No worker has more that are live: a task with a deadline lies behind no other.
+    if (this.#heap.size < SWEEP_AT + 4 * (deadline.worker.index + 1) * this.perWorker) return;
     this.#heap.keep((deadline) => this.#isLive(deadline));
   }
 

@@ -51,6 +51,7 @@ export class Placement {
     // A full worker is filled again when half is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === sets.full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) sets.move(worker, sets.idle);
+    else if (worker.inFlight.length < sets.concurrency) sets.moveToSpare(worker);
     else if (worker.load < roomBelow && worker.pinned.length === 0) sets.move(worker, sets.open);
     else sets.move(worker, sets.full);
   }

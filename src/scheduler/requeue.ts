@@ -59,8 +59,10 @@ export class Requeue {
       if (task.state !== "running") return;
       if (task.count > 1 && i === last) this.#loseChunk(task as Chunk, begun, lost);
       else if (task.count > 1) this.#again(task as Chunk);
-      else if (i > last || (i < last && task instanceof Chunk)) this.#scheduler.submitAgain(task);
-      else this.#lose(task, lost);
+      // An item whose answer is lost with its worker is not to blame.
+      else if ((i > last || (i < last && task instanceof Chunk)) && !worker.hasBegun(task)) {
+        this.#scheduler.submitAgain(task);
+      } else this.#lose(task, lost);
     });
     return lost;
   }
@@ -69,14 +71,10 @@ export class Requeue {
    * µs of work behind a worker's first `begun` tasks that another worker could do; 0 for none. It
    * is at the call of the number `at`.
    */
-  heldBy({ inFlight }: WorkerRecord, begun: number, at = 0): number {
-    const last = inFlight.at(begun - 1);
-    let us = last === undefined || last.count === 1 ? 0 : this.#heldIn(last, at);
-    for (let i = begun; i < inFlight.length; i++) {
-      const task = inFlight.at(i)!;
-      if (task.state === "running" && !this.#queue.isPinned(task)) us += costOf(task);
-    }
-    return us;
+  heldBy(worker: WorkerRecord, begun: number, at = 0): number {
+    const last = worker.inFlight.at(begun - 1);
+    const us = last === undefined || last.count === 1 ? 0 : this.#heldIn(last, at);
+    return us + worker.heldBehind(begun, (task) => this.#queue.isPinned(task));
   }
 
   /**
@@ -87,6 +85,7 @@ export class Requeue {
   reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.takeAll();
     const kept = inFlight.splice(0, 1 + inFlight.findIndex((task) => task.offsetOf(begun) >= 0));
+    kept.push(...worker.takeBegun(inFlight));
     const last = kept.at(-1);
     if (last === undefined) worker.stuckAt = Infinity;
     else if (!last.settled && observe(last.fn, elapsed)) this.#placement.onLong();

@@ -9,7 +9,8 @@ import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
 import { mayWaitBehind, bytesOfPayload } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
-import { type WorkerStage, WorkerRecord } from "./worker-record.ts";
+import type { Verdict } from "./verdict.ts";
+import type { WorkerRecord } from "./worker-record.ts";
 
 /**
  * Decides which worker runs which task, and when. Pure: the time is an argument, decisions are
@@ -28,20 +29,6 @@ export const VERDICT_MS = 25;
  */
 export const BYTES_PER_MS = 10_000;
 
-/**
- * What `due` decides. `expired`: a task's time is over. `stuck`: a worker goes on with a settled
- * task, or has not exited after `Close`. `late`: a replacement does not serve in its time.
- */
-export type Verdict =
-  | {
-      readonly kind: "expired";
-      readonly task: Task;
-      readonly worker: WorkerRecord;
-      readonly stage: WorkerStage;
-    }
-  | { readonly kind: "stuck"; readonly worker: WorkerRecord }
-  | { readonly kind: "late"; readonly worker: WorkerRecord };
-
 export class Scheduler {
   #observer: Observer | null = null;
   readonly sets = new WorkerSets();
@@ -51,6 +38,12 @@ export class Scheduler {
   readonly #placement = new Placement(this.sets);
   readonly #deadlines = new Deadlines(this.sets.gone);
   readonly requeue = new Requeue(this, this.#queue, this.#placement);
+
+  /** `concurrency`: how many calls a worker may have under way. */
+  constructor(concurrency = 1) {
+    this.sets.concurrency = concurrency;
+    this.#deadlines.perWorker = concurrency;
+  }
 
   /** Called at each step; null, as a rule. */
   set observer(observer: Observer | null) {
@@ -153,7 +146,7 @@ export class Scheduler {
   /** Queues a task for one worker: before all tasks that any worker could take. */
   submitTo(worker: WorkerRecord, task: Task): void {
     this.#queue.pushFor(worker, task);
-    if (worker.set === this.sets.idle) this.sets.pinnedIdle.add(worker);
+    if (this.sets.takesAny(worker)) this.sets.pinnedIdle.add(worker);
     else if (worker.set === this.sets.open) this.sets.move(worker, this.sets.full);
   }
 
@@ -168,6 +161,7 @@ export class Scheduler {
     if (task === undefined) return null;
     const worker =
       this.sets.firstIdle.peek() ??
+      this.sets.nextSpare() ??
       (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
     if (worker === undefined) return null;
     this.#queue.pop();
@@ -186,18 +180,15 @@ export class Scheduler {
 
   /** A worker has sent `Started` for a task: its timeout counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
-    const task = timedTask(worker, id);
+    const task = worker.begin(id);
     if (task === null) return;
-    worker.stage = "begun";
     this.#deadlines.setFor(task, worker, now + task.options.timeout + VERDICT_MS);
   }
 
   /** A worker has sent `Finished`: the task's answer follows, and may be large. */
   finished(worker: WorkerRecord, id: number, now: number): void {
-    const task = timedTask(worker, id);
-    if (task === null) return;
-    worker.stage = "returned";
-    this.#deadlines.setFor(task, worker, now + START_MS);
+    const task = worker.finish(id);
+    if (task !== null) this.#deadlines.setFor(task, worker, now + START_MS);
   }
 
   /**
@@ -223,7 +214,7 @@ export class Scheduler {
     if (task instanceof Chunk && !task.answer(id, calls)) return task.settled ? null : task;
     worker.removeAt(index);
     worker.stuckAt = Infinity;
-    if (worker.running?.settled) this.#markOverdue(worker, now);
+    if (worker.runsSettled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
     if (task.state !== "running") return null;
     this.moveTask(task, to);
@@ -247,7 +238,7 @@ export class Scheduler {
     if (task.state !== "running") return "settled";
     this.moveTask(task, "cancelled");
     const worker = this.workers[task.record!.index]!;
-    if (worker.running === task) this.#markOverdue(worker, now);
+    if (worker.isAt(task)) this.#markOverdue(worker, now);
     return "interrupt";
   }
 
@@ -263,7 +254,7 @@ export class Scheduler {
       const { worker } = deadline;
       if (deadline.order === null) {
         const isLate = worker.set === this.sets.starting;
-        if (!isLate && moves(worker)) {
+        if (!isLate && (moves(worker) || worker.isHeldByWanted)) {
           this.#deadlines.setForWorker(worker, now + STUCK_MS);
           continue;
         }
@@ -272,8 +263,8 @@ export class Scheduler {
         continue;
       }
       const task = taskOf(deadline)!;
-      const { stage } = worker;
-      if (stage !== "begun" && moves(worker)) {
+      const stage = worker.stageOf(task);
+      if (stage !== "begun" && (moves(worker) || worker.isHeldByWanted)) {
         this.#deadlines.setFor(task, worker, now + START_MS);
         continue;
       }
@@ -340,14 +331,8 @@ export class Scheduler {
    * behind another one waits for its turn: the one before it is not to blame.
    */
   #markOverdue(worker: WorkerRecord, now: number): void {
-    if (worker.set === this.sets.gone || !worker.running?.settled) return;
+    if (worker.set === this.sets.gone || !worker.runsSettled) return;
     if (worker.set !== this.sets.overdue) this.sets.move(worker, this.sets.overdue);
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
   }
-}
-
-/** The task of that number, if a worker runs it under a timeout. */
-function timedTask(worker: WorkerRecord, id: number): Task | null {
-  const task = worker.inFlight.find((task) => task.id === id);
-  return task?.state === "running" && task.options.timeout !== Infinity ? task : null;
 }

@@ -1,12 +1,7 @@
 import { Fifo } from "../collections/fifo.ts";
-import { loadOf, IN_FLIGHT_US, sum } from "./costs.ts";
+import { costOf, IN_FLIGHT_US, loadOf, sum } from "./costs.ts";
+import { BegunCalls, type WorkerStage } from "./begun-calls.ts";
 import { Task } from "./task.ts";
-
-/**
- * The timeout of a call counts only while it is `begun`: its arguments may take their time to
- * arrive, and so may its result.
- */
-export type WorkerStage = "sent" | "begun" | "returned";
 
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
@@ -23,8 +18,10 @@ export class WorkerRecord {
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
   quota = Infinity;
-  /** How far it has come with a call that has a timeout, as it has reported. */
+  /** How far it has come with a call that has a timeout, as it has reported: see `stageOf`. */
   stage: WorkerStage = "sent";
+  /** The calls that it has begun, where it may have several under way; else null. */
+  readonly begun: BegunCalls | null;
   /**
    * Its reports can be seen, so that unbegun calls can be reclaimed while a call holds its thread.
    * Known before it serves.
@@ -33,24 +30,87 @@ export class WorkerRecord {
   /** Its unbegun calls were recalled, and it has not acknowledged that yet. */
   recalled = false;
 
-  constructor(index: number, set: Set<WorkerRecord>) {
+  constructor(index: number, set: Set<WorkerRecord>, concurrency = 1) {
     this.index = index;
     this.set = set;
+    this.begun = concurrency > 1 ? new BegunCalls() : null;
   }
 
-  /** The task that it runs, as far as is known without its reports: the first in flight. */
+  /**
+   * The task that it runs, or that it was sent first of those, as far as is known without its
+   * reports: the first in flight.
+   */
   get running(): Task | undefined {
     return this.inFlight.at(0);
   }
 
-  /** Whether the task that it runs is still wanted. */
+  /** Whether a task that it runs is still wanted. */
   get runsWanted(): boolean {
-    return this.running?.settled === false;
+    return this.running?.settled === false || (this.begun?.some((task) => !task.settled) ?? false);
+  }
+
+  /** Whether a task that it runs was settled without it. */
+  get runsSettled(): boolean {
+    return this.running?.settled === true || (this.begun?.some(({ settled }) => settled) ?? false);
+  }
+
+  /** Whether a task runs there, as far as is known without its reports. */
+  isAt(task: Task): boolean {
+    return this.running === task || this.hasBegun(task);
+  }
+
+  /** Whether it has reported that it began this task: it does where several may be under way. */
+  hasBegun(task: Task): boolean {
+    return this.begun !== null && this.begun.has(task);
+  }
+
+  /** Whether calls wait there for their begin, behind one that runs. */
+  get hasWaiting(): boolean {
+    return this.inFlight.length > Math.max(1, this.begun?.size ?? 0);
+  }
+
+  /** Whether its thread is held, beside other calls, by one whose result is still wanted. */
+  get isHeldByWanted(): boolean {
+    return this.begun !== null && this.begun.isHeldByWanted;
+  }
+
+  /** It has begun a call. Returns the task if that is wanted, and has a timeout. */
+  begin(id: number): Task | null {
+    const task = this.inFlight.find((task) => task.id === id);
+    if (task === undefined) return null;
+    if (this.begun !== null) this.begun.begin(task);
+    else if (isTimed(task)) this.stage = "begun";
+    return isTimed(task) ? task : null;
+  }
+
+  /** The same of a call that has ended, and whose result follows. */
+  finish(id: number): Task | null {
+    const task = this.inFlight.find((task) => task.id === id);
+    if (task === undefined || !isTimed(task)) return null;
+    if (this.begun === null) this.stage = "returned";
+    else this.begun.finish(task);
+    return task;
+  }
+
+  /** How far it has come with a task. */
+  stageOf(task: Task): WorkerStage {
+    return this.begun === null ? this.stage : this.begun.stageOf(task);
+  }
+
+  /** µs of work behind its first `begun` calls that may go to another worker; 0 for none. */
+  heldBehind(begun: number, isPinned: (task: Task) => boolean): number {
+    let us = 0;
+    for (let i = begun; i < this.inFlight.length; i++) {
+      const task = this.inFlight.at(i)!;
+      if (task.state !== "running" || this.hasBegun(task) || isPinned(task)) continue;
+      us += costOf(task);
+    }
+    return us;
   }
 
   /** Whether it has to answer before it is sent more. */
   get isOwing(): boolean {
-    return this.recalled || (this.running?.settled ?? false);
+    return this.recalled || this.runsSettled;
   }
 
   /** Where a task is among those in flight; -1 where it is not. */
@@ -71,6 +131,7 @@ export class WorkerRecord {
   /** It has answered the task at that place. */
   removeAt(index: number): Task {
     const task = this.inFlight.remove(index);
+    if (this.begun !== null) this.begun.end(task);
     const cost = this.costs.remove(index);
     // Sums of fractions drift, and Infinity minus Infinity is no number: summed anew where it is
     // cheap.
@@ -84,6 +145,14 @@ export class WorkerRecord {
     this.costs.takeAll();
     this.load = 0;
     return this.inFlight.takeAll();
+  }
+
+  /** Takes those out of `tasks` that it has begun. */
+  takeBegun(tasks: Task[]): Task[] {
+    if (this.begun === null) return [];
+    const begun = tasks.filter((task) => this.hasBegun(task));
+    for (const task of begun) tasks.splice(tasks.indexOf(task), 1);
+    return begun;
   }
 
   /** Puts back what `takeAll` has taken, at the costs that are known by now. */
@@ -100,4 +169,9 @@ export class WorkerRecord {
     for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, loadOf(this.inFlight.at(i)!));
     this.load = sum(this.costs);
   }
+}
+
+/** Whether a task is wanted, and has a timeout. */
+function isTimed({ state, options }: Task): boolean {
+  return state === "running" && options.timeout !== Infinity;
 }

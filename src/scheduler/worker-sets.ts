@@ -15,22 +15,29 @@ import { WorkerRecord } from "./worker-record.ts";
  * something that was already settled (timed out, or cancelled), or has not acknowledged a recall,
  * and is sent nothing until it answers; `retiring` has had all the tasks it may have, and is to be
  * replaced once it has answered them.
+ *
+ * With a `concurrency` above 1 there is `spare` between `idle` and `open`: it has fewer calls in
+ * flight than may be under way at once, and takes any call, as `idle` does.
  */
 export class WorkerSets {
   observer: Observer | null = null;
+  /** How many calls a worker may have under way. */
+  concurrency = 1;
   /** The current workers, by index. */
   readonly workers: WorkerRecord[] = [];
   readonly starting = new Set<WorkerRecord>();
   readonly idle = new Set<WorkerRecord>();
+  readonly spare = new Set<WorkerRecord>();
   readonly open = new Set<WorkerRecord>();
   readonly full = new Set<WorkerRecord>();
   readonly overdue = new Set<WorkerRecord>();
   readonly retiring = new Set<WorkerRecord>();
   readonly gone = new Set<WorkerRecord>();
-  /** Idle workers that have pinned tasks. */
+  /** Workers that take any call, and have pinned tasks. */
   readonly pinnedIdle = new Set<WorkerRecord>();
 
   readonly firstIdle = new FirstOfSet(this.idle);
+  readonly #firstSpare = new FirstOfSet(this.spare);
   readonly firstOpen = new FirstOfSet(this.open);
   readonly firstPinned = new FirstOfSet(this.pinnedIdle);
 
@@ -46,7 +53,31 @@ export class WorkerSets {
 
   /** Whether a worker could be sent more than it has. */
   get hasRoom(): boolean {
-    return this.idle.size + this.open.size > 0;
+    return this.idle.size + this.open.size + this.spare.size > 0;
+  }
+
+  /** Workers that take any call. */
+  get free(): number {
+    return this.idle.size + this.spare.size;
+  }
+
+  takesAny({ set }: WorkerRecord): boolean {
+    return set === this.idle || set === this.spare;
+  }
+
+  /** A worker that runs calls, and may begin another: they take turns. */
+  nextSpare(): WorkerRecord | undefined {
+    if (this.spare.size === 0) return undefined;
+    const worker = this.#firstSpare.peek();
+    this.#firstSpare.pass();
+    return worker;
+  }
+
+  /** Moves a worker, whose pinned tasks may have become fewer, into `spare`. */
+  moveToSpare(worker: WorkerRecord): void {
+    this.move(worker, this.spare);
+    if (worker.pinned.length > 0) this.pinnedIdle.add(worker);
+    else this.pinnedIdle.delete(worker);
   }
 
   /** A starting worker in a new place. */
@@ -63,7 +94,7 @@ export class WorkerSets {
   }
 
   #start(index: number): WorkerRecord {
-    const worker = new WorkerRecord(index, this.starting);
+    const worker = new WorkerRecord(index, this.starting, this.concurrency);
     this.starting.add(worker);
     this.workers[index] = worker;
     return worker;
@@ -73,8 +104,8 @@ export class WorkerSets {
     const { set } = worker;
     if (set === to) return;
     const from = this.observer === null ? null : this.stateOf(worker);
-    if (set === this.idle) this.pinnedIdle.delete(worker);
-    else if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
+    if (this.takesAny(worker)) this.pinnedIdle.delete(worker);
+    if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
     set.delete(worker);
     to.add(worker);
     worker.set = to;

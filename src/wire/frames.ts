@@ -33,6 +33,7 @@ export const Kind = {
   Finished: 30,
   Calls: 31,
   Results: 32,
+  Awaits: 33,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -72,6 +73,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Ready]: OF_WORKER,
   [Kind.Started]: OF_WORKER,
   [Kind.Finished]: OF_WORKER,
+  [Kind.Awaits]: OF_WORKER,
   [Kind.Result]: OF_WORKER,
   [Kind.Results]: OF_WORKER,
   [Kind.Failure]: OF_WORKER,
@@ -139,8 +141,13 @@ export interface Frames {
   [Kind.Release]: Released;
   /** The worker serves. */
   [Kind.Ready]: Greeting;
-  /** `task` begins now: sent for tasks under a deadline. */
+  /**
+   * `task` begins now: sent for tasks under a deadline, and where several may be under way for
+   * each.
+   */
   [Kind.Started]: undefined;
+  /** `task` has returned a promise: sent where several may be under way. */
+  [Kind.Awaits]: undefined;
   /**
    * `task` has ended in time, and its result follows: sent for a large one, of tasks under a
    * deadline.
@@ -213,6 +220,8 @@ export interface Rules {
   readonly maxMemory: number;
   /** Signals that it leaves to the controller. */
   readonly drainSignals: readonly string[];
+  /** How many calls it may have under way. */
+  readonly concurrency: number;
 }
 
 /** What a worker is sent about a function, before the first call of it. */

@@ -5,7 +5,7 @@ import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance, rss } from "../os/natives.ts";
 import { isLeaving } from "../os/output.ts";
-import { Kind } from "../wire/frames.ts";
+import { Kind, type Rules } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import type { Answers } from "./answers.ts";
 import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
@@ -41,6 +41,8 @@ export class CallRunner {
   /** Resident bytes above which this worker is to be replaced; Infinity once that was sent. */
   #maxMemory = Infinity;
   #memoryLook = 0;
+  /** How many calls may be under way. */
+  #concurrency = 1;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -50,8 +52,10 @@ export class CallRunner {
     this.#link = link;
   }
 
-  limitMemory(bytes: number): void {
-    this.#maxMemory = bytes;
+  /** The rules of the pool. */
+  keepTo({ maxMemory, concurrency }: Rules): void {
+    this.#maxMemory = maxMemory;
+    this.#concurrency = concurrency;
   }
 
   /** Begins a call. It goes on later where earlier answers have to leave first. */
@@ -69,8 +73,9 @@ export class CallRunner {
       return this.#parts.answers.answer(task, 0, thrown(withoutFrames(found)));
     }
     const args = decodeAt(encoded, this.#parts.functions.decoding) as unknown[];
-    if (deadline !== Infinity) {
-      if (!this.#parts.place().isInline) prepareWatchdog();
+    const isTimed = deadline !== Infinity;
+    if (isTimed && !this.#parts.place().isInline) prepareWatchdog();
+    if (isTimed || this.#concurrency > 1) {
       this.#parts.answers.say(Kind.Started, task);
       this.#parts.answers.send();
     }
@@ -92,13 +97,21 @@ export class CallRunner {
     if (isLeaving()) return;
     if (outcome instanceof Pending) {
       this.#parts.calls.move(running, "awaiting");
-      return this.follow(running, found, outcome, start, deadline);
+      this.follow(running, found, outcome, start, deadline);
+      if (this.#concurrency > 1) this.#onAwaiting(running);
+      return;
     }
     this.#parts.calls.move(running, "over");
     const end = performance.now();
     this.#finish(running, end - start, outcome, deadline);
     if (end - this.#parts.answers.flushedAt > FLUSH_MS) this.#parts.answers.flush(end);
     // Calls that came during this one.
+    if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
+  }
+
+  /** A call has left the thread to others. */
+  #onAwaiting({ id }: RunningCall): void {
+    this.#parts.answers.say(Kind.Awaits, id);
     if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
   }
 

@@ -30,6 +30,19 @@ export class Calls {
     return this.#last !== null;
   }
 
+  /**
+   * Whether another call may begin, where `most` may be under way: none of them has the thread, or
+   * is about to have it.
+   */
+  mayBegin(most: number): boolean {
+    if (this.#last === null || !(most > 1)) return this.#last === null;
+    let count = 0;
+    for (let call: RunningCall | null = this.#last; call !== null; call = call.previous) {
+      if (call.stage !== "awaiting" || ++count === most) return false;
+    }
+    return true;
+  }
+
   /** The number of the call that has begun last; 0 for none. */
   get begun(): number {
     return this.#last?.id ?? 0;

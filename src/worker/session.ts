@@ -46,6 +46,8 @@ export class Session {
    */
   readonly #cancelled = new Set<number>();
   #closed = false;
+  /** How many calls may be under way. */
+  #concurrency = 1;
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
@@ -142,7 +144,8 @@ export class Session {
 
   #open(frame: Frame): void {
     const opening = decodeAt(frame, this.#functions.decoding) as Opening & Rules;
-    this.#runner.limitMemory(opening.maxMemory);
+    this.#concurrency = opening.concurrency;
+    this.#runner.keepTo(opening);
     this.#main = opening.main;
     const { isInline } = this.#place;
     this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number, isInline };
@@ -161,7 +164,11 @@ export class Session {
   }
 
   #canStart(): boolean {
-    return !this.#calls.isBusy && !this.#functions.isLoading && this.#calls.queue.length === 0;
+    return this.#mayBegin && this.#calls.queue.length === 0;
+  }
+
+  get #mayBegin(): boolean {
+    return this.#calls.mayBegin(this.#concurrency) && !this.#functions.isLoading;
   }
 
   /** Calls of a list have come: they begin at once, if they can. */
@@ -180,7 +187,7 @@ export class Session {
     if (this.#isContinuing) return;
     this.#isContinuing = true;
     const { queue } = this.#calls;
-    while (!this.#calls.isBusy && !this.#functions.isLoading && !this.#closed) {
+    while (this.#mayBegin && !this.#closed) {
       const next = queue.at(0);
       if (next === undefined) break;
       if (next instanceof CallList) {
@@ -313,6 +320,8 @@ export class Session {
 
   #reportIdle(): void {
     if (!this.#calls.isBusy) this.#link?.report(this.#idleAt);
+    // The one that began last may be over: its answer has left before.
+    else if (this.#concurrency > 1) this.#link?.report(this.#calls.begun);
   }
 
   /** The report of a worker that runs no call. */

@@ -258,7 +258,9 @@ class Hostile implements Backend {
   }
 }
 
-const NO_LIMITS = { queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity };
+const NO_LIMITS = {
+  ...{ queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity, concurrency: 1 },
+};
 const NO_DRAIN = { signals: [], timeout: 0 };
 const GREETING = { pid: 7, host: "here", pidSpace: "", spinUs: 0 };
 

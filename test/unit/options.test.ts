@@ -121,7 +121,7 @@ describe("options of a pool", () => {
   test("an unknown one is named, with those there are", () => {
     const known =
       "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
-      "inline, maxTasksPerWorker, maxMemoryPerWorker, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
+      "inline, maxTasksPerWorker, maxMemoryPerWorker, concurrency, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -159,7 +159,10 @@ describe("options of a pool", () => {
       spin: undefined,
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
       task: { timeout: Infinity, priority: 0, retries: 0, signal: null },
-      limits: { tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity },
+      limits: {
+        ...{ tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity },
+        concurrency: 1,
+      },
       drain: { signals: [], timeout: 10_000 },
     });
   });

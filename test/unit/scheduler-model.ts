@@ -1,7 +1,8 @@
 import { Task, type TaskOptions } from "../../src/scheduler/task.ts";
 import { expect } from "bun:test";
 import { START_MS, STUCK_MS } from "../../src/os/waits.ts";
-import { Scheduler, VERDICT_MS, type Verdict } from "../../src/scheduler/scheduler.ts";
+import { Scheduler, VERDICT_MS } from "../../src/scheduler/scheduler.ts";
+import type { Verdict } from "../../src/scheduler/verdict.ts";
 import { type KnownFunction, unmeasured } from "../../src/scheduler/estimates.ts";
 import type { WorkerRecord } from "../../src/scheduler/worker-record.ts";
 
