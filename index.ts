@@ -1,6 +1,7 @@
 export {
   BsyncError,
   CancelledError,
+  CheckpointError,
   FunctionError,
   MpiError,
   PoolClosedError,

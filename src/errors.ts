@@ -237,6 +237,28 @@ export class ValueError extends BsyncError {
 }
 
 /**
+ * The file of a map's `checkpoint` cannot be used: it was made for another function, other items or
+ * another version, somebody else has it open, it is none of bsync's, or it cannot be read or
+ * written. The message shows what differs, and nothing of the file was changed.
+ *
+ * @example
+ * try {
+ *   for await (const score of pool.map(evaluate, configs, { checkpoint })) console.log(score);
+ * } catch (error) {
+ *   if (error instanceof CheckpointError) console.error(error.message); // what to do, too
+ * }
+ */
+export class CheckpointError extends BsyncError {
+  static {
+    named(this, "CheckpointError");
+  }
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("BSYNC_CHECKPOINT", message, options);
+  }
+}
+
+/**
  * MPI failed, or could not be found, built for, or loaded: the message says what to install or set.
  *
  * @example

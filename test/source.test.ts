@@ -137,6 +137,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/errors.ts": "src/os",
   "src/collections": "",
   "src/codec": "src/errors.ts src/os",
+  "src/checkpoint": "src/codec src/errors.ts src/os",
   "src/function": "src/codec src/collections src/errors.ts src/os",
   "src/wire": "src/codec src/errors.ts src/function src/os",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",

@@ -103,5 +103,11 @@ export const LAST_WRITES_MS = scaled(1_000);
  */
 export const LET_GO_MS = 2_000;
 
+/**
+ * For a file of another process to be let go: a job that was killed is there for a moment yet when
+ * the next one begins.
+ */
+export const RELEASED_MS = scaled(3_000);
+
 /** A worker, or a rank's child, that does not begin its calls is ended after so many checks. */
 export const LOOKS = 3;

@@ -1,0 +1,339 @@
+/**
+ * The SQLite file of a checkpoint: who has it, what it was made for, rows in and out.
+ *
+ * One process has it at a time. The exclusive lock comes before the write-ahead log, so that SQLite
+ * needs no shared memory, and leaves no `-shm` file. A lock ends with its process, whatever ends
+ * that; the holder's name in the file is only for the message to others, who read it without a
+ * lock. The name is written while the file is locked, and so never decides anything.
+ *
+ * `synchronous = NORMAL` under a write-ahead log: a commit is a write to the kernel's memory, which
+ * outlives every process. Only where the machine itself stops may the last commits be lost, and
+ * never more than those. On a network file system, where that is not so, each commit is written
+ * through.
+ */
+import { constants, Database, type Statement } from "bun:sqlite";
+import { accessSync, constants as access, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { CheckpointError } from "../errors.ts";
+import { ownIdentity } from "../os/identity.ts";
+import { Date, JSON } from "../os/natives.ts";
+import { RELEASED_MS } from "../os/waits.ts";
+import type { Maker } from "./computation.ts";
+import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
+import { codeOf, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
+
+/** "bsck" as a number: it tells bsync's checkpoints from other SQLite files. */
+const APPLICATION = 0x6273636b;
+/** Of the tables. A file of a later one is refused. */
+const FORMAT = 1;
+
+const TABLES: Readonly<Record<Maker["by"], string>> = {
+  place:
+    "CREATE TABLE results (position INTEGER PRIMARY KEY, item TEXT NOT NULL, " +
+    "digest INTEGER NOT NULL, value BLOB NOT NULL)",
+  key: "CREATE TABLE results (key PRIMARY KEY NOT NULL, value BLOB NOT NULL)",
+};
+
+/** Pages of the write-ahead log, 16 MB, after which it is copied into the file. */
+const LOG_PAGES = 4_000;
+
+/** A row of results: position, item, digest and value, or key and value. */
+export type Row = readonly (number | string | Uint8Array)[];
+
+/** The files that this thread has open, by device and inode. */
+const open = new Map<string, Store>();
+
+export class Store {
+  readonly #db: Database;
+  readonly #place: Place;
+  readonly #inode: string;
+  readonly #statements: Statement[] = [];
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #pages: Pages | null;
+  readonly #select: Statement | null;
+  readonly #insert: Statement;
+  /** Rows that were there when it was opened. */
+  readonly count: number;
+  /** The last position that was there; -1 without one. */
+  readonly last: number;
+
+  /**
+   * `choose` gets what the file was made for, null for a new one, and returns what it is for from
+   * now on, or throws: then the file stays as it is.
+   */
+  static open(place: Place, choose: (made: Maker | null) => Maker): Store {
+    look(place);
+    let db: Database | null = null;
+    try {
+      db = new Database(place.path, { create: true, readwrite: true });
+      lock(db, place);
+      identify(db, place, choose);
+      return new Store(db, place);
+    } catch (error) {
+      // Never the last word: what failed before is told.
+      db?.close();
+      throw codeOf(error).startsWith("SQLITE_BUSY")
+        ? inUse(place, peek(place.path).holder, error)
+        : explain(error, place);
+    }
+  }
+
+  private constructor(db: Database, place: Place) {
+    this.#db = db;
+    this.#place = place;
+    const columns = valuesOf(db, "PRAGMA table_info(results)").length;
+    const marks = Array.from({ length: columns }, () => "?").join(", ");
+    const isKeyed = columns === 2;
+    const last = isKeyed ? -1 : "coalesce(max(position), -1)";
+    [[this.count, this.last]] = db.prepare(`SELECT count(*), ${last} FROM results`).values() as [
+      [number, number],
+    ];
+    this.#begin = this.#prepare("BEGIN IMMEDIATE");
+    this.#commit = this.#prepare("COMMIT");
+    this.#pages = isKeyed ? null : new Pages(this.#prepare(PAGE), this.#prepare(VALUE));
+    this.#select = isKeyed ? this.#prepare("SELECT value FROM results WHERE key = ?") : null;
+    this.#insert = this.#prepare(`INSERT OR REPLACE INTO results VALUES (${marks})`);
+    this.#inode = inodeOf(place.path) ?? "";
+    open.set(this.#inode, this);
+  }
+
+  #prepare(sql: string): Statement {
+    const statement = this.#db.prepare(sql);
+    this.#statements.push(statement);
+    return statement;
+  }
+
+  /** The row of a position, in a file without keys; quick where positions rise. */
+  at(position: number): PlacedRow | null {
+    if (position > this.last) return null;
+    try {
+      return this.#pages?.at(position) ?? null;
+    } catch (error) {
+      throw explain(error, this.#place);
+    }
+  }
+
+  /** The value of a key, as `keyCell` makes it. */
+  of(key: string | Uint8Array): Uint8Array | null {
+    try {
+      return (this.#select?.get(key) as { value: Uint8Array } | undefined)?.value ?? null;
+    } catch (error) {
+      throw explain(error, this.#place);
+    }
+  }
+
+  /** Commits all of these rows, or throws and keeps none. */
+  write(rows: readonly Row[]): void {
+    this.#checkPath();
+    try {
+      this.#begin.run();
+      for (const row of rows) this.#insert.run(...row);
+      this.#commit.run();
+    } catch (error) {
+      try {
+        if (this.#db.inTransaction) this.#db.run("ROLLBACK");
+      } catch {
+        // The first error tells more.
+      }
+      throw explain(error, this.#place);
+    }
+  }
+
+  /** Throws where the path leads to another file by now, or to none. */
+  #checkPath(): void {
+    const now = inodeOf(this.#place.path);
+    if (now === this.#inode) return;
+    throw refusal(
+      this.#place.path,
+      now === null
+        ? "the file was removed or moved while it was in use"
+        : "another file took its place while it was in use",
+      "results since then are not kept: leave the file where it is while a map runs",
+    );
+  }
+
+  /**
+   * Leaves one plain file, without a log beside it, if it can be written, and the path still leads
+   * to it. May be called twice, and never throws: what was committed is safe without it.
+   */
+  close(): void {
+    if (open.get(this.#inode) !== this) return;
+    const isThere = inodeOf(this.#place.path) === this.#inode;
+    try {
+      if (isThere) this.#db.run("DELETE FROM meta WHERE name = 'holder'");
+    } catch {
+      // The next one takes it over all the same.
+    }
+    for (const statement of this.#statements) statement.finalize();
+    try {
+      if (isThere) this.#db.run("PRAGMA journal_mode = DELETE");
+    } catch {
+      // The log stays, and is read when the file is opened next.
+    }
+    this.#db.close(true);
+    open.delete(this.#inode);
+  }
+}
+
+/** Refuses, before anything is opened, what cannot be such a file. */
+function look(place: Place): void {
+  const { path } = place;
+  const file = stat(path);
+  if (file === null) {
+    const folder = dirname(path);
+    if (stat(folder)?.isDirectory() === true) return checkAccess(folder, path);
+    throw refusal(
+      path,
+      `its folder ${folder} is not there`,
+      "make the folder, or give another path",
+    );
+  }
+  if (file.isDirectory()) {
+    throw refusal(path, "it is a folder", "give the path of a file, as one in that folder");
+  }
+  if (!file.isFile()) throw refusal(path, "it is no regular file", "give another path");
+  const holder = open.get(`${file.dev}:${file.ino}`);
+  if (holder !== undefined) throw inUse(place, peek(path).holder ?? thisProcess());
+  checkAccess(path, path);
+  if (file.size === 0) {
+    const log = stat(`${path}-wal`);
+    if (log === null || log.size === 0) return;
+    const finding = `it is empty, but its log ${path}-wal is not: it was cut off`;
+    throw refusal(path, finding, "remove both to begin anew, or give another path");
+  }
+  const { application, tables } = peek(path);
+  if (application !== APPLICATION && (application !== 0 || tables > 0)) throw foreign(path);
+}
+
+function stat(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    const { message } = error as Error;
+    throw refusal(path, `it cannot be looked at (${message})`, "give another path", error);
+  }
+}
+
+/** SQLite would open a file that may not be written, and tell only later. */
+function checkAccess(target: string, path: string): void {
+  try {
+    accessSync(target, access.R_OK | access.W_OK);
+  } catch (error) {
+    const what = target === path ? "it" : `its folder ${target}`;
+    throw refusal(
+      path,
+      `${what} may not be read and written (${codeOf(error)})`,
+      "make it, and its folder, writable, or give another path",
+      error,
+    );
+  }
+}
+
+function foreign(path: string): CheckpointError {
+  return refusal(
+    path,
+    "it is an SQLite file, but no checkpoint of bsync's",
+    "nothing was written to it; give another path",
+  );
+}
+
+function inodeOf(path: string): string | null {
+  try {
+    const file = statSync(path, { throwIfNoEntry: false });
+    return file === undefined ? null : `${file.dev}:${file.ino}`;
+  } catch {
+    return null;
+  }
+}
+
+interface Peeked {
+  /** 0 also where it could not be read. */
+  readonly application: number;
+  readonly tables: number;
+  readonly holder: Holder | null;
+}
+
+/**
+ * What a file says, read without a lock and without its log, as only for messages and first looks
+ * it may. Not by way of `node:fs`: closing a file gives up the locks that SQLite has on it in this
+ * process, in another thread as well.
+ */
+function peek(path: string): Peeked {
+  let db: Database | null = null;
+  let application = 0;
+  let tables = 0;
+  let holder: Holder | null = null;
+  try {
+    const name = encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23");
+    const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI;
+    db = new Database(`file:${name}?immutable=1`, flags);
+    application = numberIn(db, "PRAGMA application_id");
+    tables = numberIn(db, "SELECT count(*) FROM sqlite_master");
+    if (application === APPLICATION) holder = metaIn(db, "holder") as Holder | null;
+  } catch {
+    // No SQLite file, or one that is just being written: opening it in earnest will tell.
+  }
+  db?.close();
+  return { application, tables, holder };
+}
+
+/** Rows of a query. A statement that is not finalized would keep the file locked past `close`. */
+function valuesOf(db: Database, sql: string, ...params: string[]): unknown[][] {
+  const statement = db.prepare(sql);
+  try {
+    return statement.values(...params);
+  } finally {
+    statement.finalize();
+  }
+}
+
+function numberIn(db: Database, sql: string): number {
+  return Number(valuesOf(db, sql)[0]?.[0] ?? 0);
+}
+
+function metaIn(db: Database, name: string): unknown {
+  const [row] = valuesOf(db, "SELECT value FROM meta WHERE name = ?", name);
+  return row === undefined ? null : JSON.parse(String(row[0]));
+}
+
+function lock(db: Database, { network }: Place): void {
+  db.run(`PRAGMA busy_timeout = ${Math.ceil(RELEASED_MS)}`);
+  db.run("PRAGMA locking_mode = EXCLUSIVE");
+  db.run(`PRAGMA synchronous = ${network === null ? "NORMAL" : "FULL"}`);
+  db.run("BEGIN EXCLUSIVE");
+}
+
+/** Within the transaction that has locked the file; nothing is written where this throws. */
+function identify(db: Database, place: Place, choose: (made: Maker | null) => Maker): void {
+  const { path, network } = place;
+  const application = numberIn(db, "PRAGMA application_id");
+  const isNew = application === 0 && numberIn(db, "SELECT count(*) FROM sqlite_master") === 0;
+  if (!isNew && application !== APPLICATION) throw foreign(path);
+  const format = numberIn(db, "PRAGMA user_version");
+  if (!isNew && format !== FORMAT) {
+    const finding = `its format is ${format}, and this version of bsync knows format ${FORMAT}`;
+    throw refusal(path, finding, "use the version that made it, or give another path");
+  }
+  const maker = choose(isNew ? null : (metaIn(db, "maker") as Maker));
+  if (isNew) {
+    db.run(`PRAGMA application_id = ${APPLICATION}`);
+    db.run(`PRAGMA user_version = ${FORMAT}`);
+    db.run("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)");
+    db.run(TABLES[maker.by]);
+  }
+  const insert = db.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)");
+  insert.run("maker", JSON.stringify(maker));
+  insert.run("holder", JSON.stringify(thisProcess()));
+  insert.finalize();
+  db.run("COMMIT");
+  db.run(`PRAGMA journal_mode = ${network === null ? "WAL" : "DELETE"}`);
+  if (network !== null) return;
+  db.run(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
+  // The holder has to stand in the file itself, where others read it.
+  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+function thisProcess(): Holder {
+  return { ...ownIdentity(), since: new Date().toISOString() };
+}

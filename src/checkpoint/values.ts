@@ -1,0 +1,155 @@
+/**
+ * What stands in a checkpoint of results and items. A result is the pool's own encoding of it
+ * behind a version byte; an item known by its place is a digest of its encoding.
+ *
+ *   version 1 │ format │ body                                            no buffers
+ *   version 1 │ format + 128 │ count │ length, … │ body │ buffer, …      buffers beside the body
+ */
+import {
+  type ClassReference,
+  type DecodeContext,
+  decodeValue,
+  type EncodeContext,
+  type Encoded,
+  encodeValue,
+} from "../codec/value.ts";
+import { FunctionError, ValueError } from "../errors.ts";
+
+/** Of the encoding of values. A change of the codec that older bytes do not survive raises it. */
+export const VALUE_VERSION = 1;
+
+const WITH_BUFFERS = 0x80;
+const HEAD_BYTES = 2;
+
+/** Where classes of errors are found; without it they arrive as errors of the same name. */
+export interface Classes {
+  exportersOf(maker: Function | null, prototype: object): readonly ClassReference[];
+  exportedClass(reference: ClassReference): unknown;
+}
+
+/** Results as bytes and back. */
+export class ResultCodec {
+  readonly #encoding: EncodeContext;
+  readonly #decoding: DecodeContext;
+
+  constructor(classes: Classes | null) {
+    this.#encoding = {
+      functionId: (_, path) => {
+        throw new FunctionError(`Cannot keep ${path}: a function is not kept by its text`);
+      },
+      classOf: (maker, prototype) => classes?.exportersOf(maker, prototype) ?? null,
+    };
+    this.#decoding = {
+      functionOf: () => {
+        throw damaged();
+      },
+      classFor: (reference) => {
+        const found = classes?.exportedClass(reference);
+        return typeof found === "function" ? found : null;
+      },
+    };
+  }
+
+  /** Bytes of their own, whatever becomes of the value. */
+  encode(value: unknown, root: string): Uint8Array {
+    const { format, body, buffers } = encodeValue(value, root, this.#encoding);
+    if (buffers.length === 0) {
+      const bytes = new Uint8Array(HEAD_BYTES + body.length);
+      bytes[0] = VALUE_VERSION;
+      bytes[1] = format;
+      bytes.set(body, HEAD_BYTES);
+      return bytes;
+    }
+    return withBuffers({ format, body, buffers });
+  }
+
+  /** Throws ValueError on bytes of another version, and on damaged ones. */
+  decode(bytes: Uint8Array): unknown {
+    const [version, format = 0] = bytes;
+    if (version !== VALUE_VERSION) {
+      throw new ValueError(`Cannot decode a value: there is no version ${version} of it here`);
+    }
+    const encoded =
+      format < WITH_BUFFERS
+        ? { format, body: bytes.subarray(HEAD_BYTES), buffers: [] }
+        : partsOf(bytes, format - WITH_BUFFERS);
+    return decodeValue(encoded, this.#decoding);
+  }
+}
+
+function withBuffers({ format, body, buffers }: Encoded): Uint8Array {
+  const start = HEAD_BYTES + 4 + 8 * buffers.length;
+  const length = buffers.reduce((sum, buffer) => sum + buffer.length, start + body.length);
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = VALUE_VERSION;
+  bytes[1] = format + WITH_BUFFERS;
+  view.setUint32(HEAD_BYTES, buffers.length);
+  bytes.set(body, start);
+  let at = start + body.length;
+  for (const [i, buffer] of buffers.entries()) {
+    view.setFloat64(HEAD_BYTES + 4 + 8 * i, buffer.length);
+    bytes.set(buffer, at);
+    at += buffer.length;
+  }
+  return bytes;
+}
+
+function partsOf(bytes: Uint8Array, format: number): Encoded {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < HEAD_BYTES + 4) throw damaged();
+  const count = view.getUint32(HEAD_BYTES);
+  const start = HEAD_BYTES + 4 + 8 * count;
+  if (start > bytes.length) throw damaged();
+  const buffers: Uint8Array[] = [];
+  let end = bytes.length;
+  for (let i = count - 1; i >= 0; i--) {
+    const length = view.getFloat64(HEAD_BYTES + 4 + 8 * i);
+    if (!Number.isSafeInteger(length) || length < 0 || length > end - start) throw damaged();
+    // A copy: it becomes the memory of an ArrayBuffer of the value.
+    buffers.unshift(bytes.slice(end - length, end));
+    end -= length;
+  }
+  return { format, body: bytes.subarray(start, end), buffers };
+}
+
+/** Functions and classes as far as a digest needs them: nothing of where they stand. */
+const DIGESTING: EncodeContext = {
+  functionId: (fn) => Bun.hash.xxHash32(textOf.call(fn)),
+  classOf: () => null,
+  stackFor: () => "",
+};
+
+const textOf = Function.prototype.toString;
+
+/** Bits of a digest: as many as a number holds exactly. */
+const DIGEST_BITS = 53;
+
+/**
+ * A number that differs where the content of two items does; properties in another order differ,
+ * too. It is the same in each version of Bun. 0 for an item that cannot be encoded.
+ */
+export function digestOf(item: unknown): number {
+  try {
+    const { format, body, buffers } = encodeValue(item, "item", DIGESTING);
+    let hash = Bun.hash.xxHash64(body, BigInt(format));
+    for (const buffer of buffers) hash = Bun.hash.xxHash64(buffer, hash);
+    return Number(BigInt.asUintN(DIGEST_BITS, hash));
+  } catch {
+    // A call of it will be refused, with a better message than one of here.
+    return 0;
+  }
+}
+
+/**
+ * A key as SQLite keeps it: text where that is exact, else its UTF-16 code units. No text equals
+ * any of those.
+ */
+export function keyCell(key: string): string | Uint8Array {
+  const isExact = key.isWellFormed() && !key.includes("\0");
+  return isExact ? key : new Uint8Array(Buffer.from(key, "utf16le"));
+}
+
+function damaged(): ValueError {
+  return new ValueError("Cannot decode a value: its bytes are damaged");
+}
