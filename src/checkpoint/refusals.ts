@@ -21,6 +21,11 @@ export function refusal(path: string, finding: string, cure: string, cause?: unk
   return new CheckpointError(`Cannot use the checkpoint ${path}: ${finding}; ${cure}`, options);
 }
 
+export const DAMAGED = [
+  "it is damaged, or was cut off",
+  'give another path, or remove it; what can be saved of it, `sqlite3 FILE ".recover"` would print',
+] as const;
+
 /** Findings and cures, by the beginning of SQLite's code. */
 const FINDINGS: readonly (readonly [code: string, finding: string, cure: string])[] = [
   [
@@ -28,12 +33,7 @@ const FINDINGS: readonly (readonly [code: string, finding: string, cure: string]
     "it is no SQLite file",
     "nothing was written to it; give another path, or remove the file if nobody needs it",
   ],
-  [
-    "SQLITE_CORRUPT",
-    "it is damaged, or was cut off",
-    "give another path, or remove it; what can be saved of it, " +
-      '`sqlite3 FILE ".recover"` would print',
-  ],
+  ["SQLITE_CORRUPT", ...DAMAGED],
   [
     "SQLITE_FULL",
     "its disk is full, or the quota used up",

@@ -20,7 +20,7 @@ import { Date, JSON } from "../os/natives.ts";
 import { RELEASED_MS } from "../os/waits.ts";
 import type { Maker } from "./computation.ts";
 import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
-import { codeOf, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
+import { codeOf, DAMAGED, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
 
 /** "bsck" as a number: it tells bsync's checkpoints from other SQLite files. */
 const APPLICATION = 0x6273636b;
@@ -47,7 +47,7 @@ export class Store {
   readonly #db: Database;
   readonly #place: Place;
   readonly #inode: string;
-  readonly #statements: Statement[] = [];
+  readonly #statements: Statement[];
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #pages: Pages | null;
@@ -65,22 +65,24 @@ export class Store {
   static open(place: Place, choose: (made: Maker | null) => Maker): Store {
     look(place);
     let db: Database | null = null;
+    const statements: Statement[] = [];
     try {
       db = new Database(place.path, { create: true, readwrite: true });
       lock(db, place);
       identify(db, place, choose);
-      return new Store(db, place);
+      return new Store(db, place, statements);
     } catch (error) {
-      // Never the last word: what failed before is told.
-      db?.close();
+      for (const statement of statements) statement.finalize();
+      if (db !== null) closeQuietly(db);
       throw codeOf(error).startsWith("SQLITE_BUSY")
         ? inUse(place, peek(place.path).holder, error)
         : explain(error, place);
     }
   }
 
-  private constructor(db: Database, place: Place) {
+  private constructor(db: Database, place: Place, statements: Statement[]) {
     this.#db = db;
+    this.#statements = statements;
     this.#place = place;
     const columns = valuesOf(db, "PRAGMA table_info(results)").length;
     const marks = Array.from({ length: columns }, () => "?").join(", ");
@@ -171,8 +173,16 @@ export class Store {
     } catch {
       // The log stays, and is read when the file is opened next.
     }
-    this.#db.close(true);
+    closeQuietly(this.#db);
     open.delete(this.#inode);
+  }
+}
+
+function closeQuietly(db: Database): void {
+  try {
+    db.close(true);
+  } catch {
+    // What failed before is told.
   }
 }
 
@@ -202,8 +212,15 @@ function look(place: Place): void {
     const finding = `it is empty, but its log ${path}-wal is not: it was cut off`;
     throw refusal(path, finding, "remove both to begin anew, or give another path");
   }
-  const { application, tables } = peek(path);
+  const { application, tables, pageBytes } = peek(path);
   if (application !== APPLICATION && (application !== 0 || tables > 0)) throw foreign(path);
+  // SQLite notices missing pages, but takes missing bytes for zeros.
+  if (file.size % pageBytes !== 0 && !hasLog(path)) throw damaged(path);
+}
+
+/** Whether a killed process has left something beside a file that belongs into it. */
+function hasLog(path: string): boolean {
+  return ["-wal", "-journal"].some((end) => (stat(`${path}${end}`)?.size ?? 0) > 0);
 }
 
 function stat(path: string) {
@@ -238,6 +255,10 @@ function foreign(path: string): CheckpointError {
   );
 }
 
+function damaged(path: string, cause?: unknown): CheckpointError {
+  return refusal(path, ...DAMAGED, cause);
+}
+
 function inodeOf(path: string): string | null {
   try {
     const file = statSync(path, { throwIfNoEntry: false });
@@ -251,6 +272,8 @@ interface Peeked {
   /** 0 also where it could not be read. */
   readonly application: number;
   readonly tables: number;
+  /** 1 where it could not be read. */
+  readonly pageBytes: number;
   readonly holder: Holder | null;
 }
 
@@ -263,19 +286,21 @@ function peek(path: string): Peeked {
   let db: Database | null = null;
   let application = 0;
   let tables = 0;
+  let pageBytes = 1;
   let holder: Holder | null = null;
   try {
     const name = encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23");
     const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI;
     db = new Database(`file:${name}?immutable=1`, flags);
     application = numberIn(db, "PRAGMA application_id");
+    pageBytes = numberIn(db, "PRAGMA page_size");
     tables = numberIn(db, "SELECT count(*) FROM sqlite_master");
     if (application === APPLICATION) holder = metaIn(db, "holder") as Holder | null;
   } catch {
     // No SQLite file, or one that is just being written: opening it in earnest will tell.
   }
-  db?.close();
-  return { application, tables, holder };
+  if (db !== null) closeQuietly(db);
+  return { application, tables, pageBytes, holder };
 }
 
 /** Rows of a query. A statement that is not finalized would keep the file locked past `close`. */
@@ -297,6 +322,18 @@ function metaIn(db: Database, name: string): unknown {
   return row === undefined ? null : JSON.parse(String(row[0]));
 }
 
+function makerIn(db: Database, path: string): Maker {
+  let found: unknown = null;
+  try {
+    found = metaIn(db, "maker");
+  } catch (error) {
+    if (codeOf(error).startsWith("SQLITE_")) throw error;
+    throw damaged(path, error);
+  }
+  if (typeof found !== "object" || found === null || !("text" in found)) throw damaged(path);
+  return found as Maker;
+}
+
 function lock(db: Database, { network }: Place): void {
   db.run(`PRAGMA busy_timeout = ${Math.ceil(RELEASED_MS)}`);
   db.run("PRAGMA locking_mode = EXCLUSIVE");
@@ -315,7 +352,7 @@ function identify(db: Database, place: Place, choose: (made: Maker | null) => Ma
     const finding = `its format is ${format}, and this version of bsync knows format ${FORMAT}`;
     throw refusal(path, finding, "use the version that made it, or give another path");
   }
-  const maker = choose(isNew ? null : (metaIn(db, "maker") as Maker));
+  const maker = choose(isNew ? null : makerIn(db, path));
   if (isNew) {
     db.run(`PRAGMA application_id = ${APPLICATION}`);
     db.run(`PRAGMA user_version = ${FORMAT}`);

@@ -1,9 +1,13 @@
 /**
  * What stands in a checkpoint of results and items. A result is the pool's own encoding of it
- * behind a version byte; an item known by its place is a digest of its encoding.
+ * behind a version byte and a checksum of what follows; an item known by its place is a digest of
+ * its encoding.
  *
- *   version 1 │ format │ body                                            no buffers
- *   version 1 │ format + 128 │ count │ length, … │ body │ buffer, …      buffers beside the body
+ *   version 1 │ format │ checksum │ body                                       no buffers
+ *   version 1 │ format + 128 │ checksum │ count │ length, … │ body │ buffer, …
+ *
+ * Of the checksum: SQLite has none, and takes pages of zeros, which some file systems leave behind
+ * after a crash, for what was written.
  */
 import {
   type ClassReference,
@@ -19,7 +23,9 @@ import { FunctionError, ValueError } from "../errors.ts";
 export const VALUE_VERSION = 1;
 
 const WITH_BUFFERS = 0x80;
-const HEAD_BYTES = 2;
+/** The place of the checksum, 32 bits, as all numbers here the highest byte first. */
+const SUM = 2;
+const HEAD_BYTES = 6;
 
 /** Where classes of errors are found; without it they arrive as errors of the same name. */
 export interface Classes {
@@ -53,22 +59,19 @@ export class ResultCodec {
   /** Bytes of their own, whatever becomes of the value. */
   encode(value: unknown, root: string): Uint8Array {
     const { format, body, buffers } = encodeValue(value, root, this.#encoding);
-    if (buffers.length === 0) {
-      const bytes = new Uint8Array(HEAD_BYTES + body.length);
-      bytes[0] = VALUE_VERSION;
-      bytes[1] = format;
-      bytes.set(body, HEAD_BYTES);
-      return bytes;
-    }
-    return withBuffers({ format, body, buffers });
+    if (buffers.length > 0) return withBuffers({ format, body, buffers });
+    const bytes = new Uint8Array(HEAD_BYTES + body.length);
+    bytes.set(body, HEAD_BYTES);
+    return headed(bytes, format);
   }
 
   /** Throws ValueError on bytes of another version, and on damaged ones. */
   decode(bytes: Uint8Array): unknown {
     const [version, format = 0] = bytes;
-    if (version !== VALUE_VERSION) {
-      throw new ValueError(`Cannot decode a value: there is no version ${version} of it here`);
+    if (version !== VALUE_VERSION && version !== undefined) {
+      throw new ValueError(`Cannot decode a value: version ${version} of it is not known here`);
     }
+    if (bytes.length < HEAD_BYTES || viewOn(bytes).getUint32(SUM) !== sumOf(bytes)) throw damaged();
     const encoded =
       format < WITH_BUFFERS
         ? { format, body: bytes.subarray(HEAD_BYTES), buffers: [] }
@@ -77,13 +80,28 @@ export class ResultCodec {
   }
 }
 
+/** Fills in what stands before the rest. */
+function headed(bytes: Uint8Array, format: number): Uint8Array {
+  bytes[0] = VALUE_VERSION;
+  bytes[1] = format;
+  viewOn(bytes).setUint32(SUM, sumOf(bytes));
+  return bytes;
+}
+
+/** The checksum of what follows the head; the format is part of it. */
+function sumOf(bytes: Uint8Array): number {
+  return Bun.hash.xxHash32(bytes.subarray(HEAD_BYTES), bytes[1]);
+}
+
+function viewOn(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 function withBuffers({ format, body, buffers }: Encoded): Uint8Array {
   const start = HEAD_BYTES + 4 + 8 * buffers.length;
   const length = buffers.reduce((sum, buffer) => sum + buffer.length, start + body.length);
   const bytes = new Uint8Array(length);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = VALUE_VERSION;
-  bytes[1] = format + WITH_BUFFERS;
+  const view = viewOn(bytes);
   view.setUint32(HEAD_BYTES, buffers.length);
   bytes.set(body, start);
   let at = start + body.length;
@@ -92,11 +110,11 @@ function withBuffers({ format, body, buffers }: Encoded): Uint8Array {
     bytes.set(buffer, at);
     at += buffer.length;
   }
-  return bytes;
+  return headed(bytes, format + WITH_BUFFERS);
 }
 
 function partsOf(bytes: Uint8Array, format: number): Encoded {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOn(bytes);
   if (bytes.length < HEAD_BYTES + 4) throw damaged();
   const count = view.getUint32(HEAD_BYTES);
   const start = HEAD_BYTES + 4 + 8 * count;
