@@ -34,6 +34,8 @@ export const QUANTITIES = {
   idleWorker: { title: "idle pool, its worker", ...ofACore },
   waitingController: { title: "pool awaiting a long task, its controller", ...ofACore },
   waitingWorker: { title: "pool awaiting a long task, its worker", ...ofACore },
+  checkpoint: { title: "checkpoint, 10^4 results a second", ...ofACore },
+  checkpointKey: { title: "checkpoint with keys, 10^4 results a second", ...ofACore },
   crowd: { title: "16 workers, tasks of 1 ms, of busy cores' work", unit: "%", of: "median" },
   uneven: { title: "lengths from 10 µs to 25 ms, of greedy scheduling's time", ...share },
   unevenGrowing: { title: "lengths that grow to 25 ms, of greedy scheduling's time", ...share },

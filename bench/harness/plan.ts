@@ -108,6 +108,7 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
     ...each("open", { ms: "open", mib: "size" }),
     // No time is taken there.
     together("memory", { heap: "heap", resident: "resident", left: "left" }),
+    ...checkpoint(),
     ...each("interval", { late: ["late", "late99", "lateMost"], rate: "lateRate" }),
     // All of these sleep nearly all the time, and each is told of its own share only.
     [
@@ -150,6 +151,20 @@ export function planOnce(modes: readonly Mode[]): Step[] {
       bimodal: "unevenBimodal",
       first: "unevenFirst",
     }),
+  ];
+}
+
+/** Without a pool, and so without a mode: one process writes a file. */
+function checkpoint(): Step[] {
+  const job = (who: string, file: string, yields: Job["yields"]): Step => [
+    { who, name: "checkpoint", command: [...bun, file], seconds: SECONDS, yields },
+  ];
+  return [
+    job("bsync, local", join(PROGRAMS, "checkpoint.ts"), {
+      place: "checkpoint",
+      key: "checkpointKey",
+    }),
+    job("bun:sqlite, rows alone", join(REFERENCES, "sqlite.ts"), { rows: "checkpoint" }),
   ];
 }
 

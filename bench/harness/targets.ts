@@ -82,6 +82,8 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
   add("wake99", LOCAL, "at most 400 µs", (x) => x <= 400);
   add("large", LOCAL, "at least 3 GB/s", (x) => x >= 3);
   add("open", LOCAL, "at most 100 ms", (x) => x <= 100);
+  add("checkpoint", LOCAL, "under 5 %", (x) => x < 5);
+  add("checkpointKey", LOCAL, "under 10 %", (x) => x < 10);
   for (const who of everywhere) {
     add("rate", who, "at least 2 M/s", (x) => x >= 2e6);
     add("ratePriorities", who, "at least 1 M/s", (x) => x >= 1e6);

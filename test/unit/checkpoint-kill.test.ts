@@ -11,7 +11,7 @@ const WRITER = `${import.meta.dir}/fixtures/checkpoint/writer.ts`;
 /** A writer, and the lines that it has said. */
 class Writer implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit" | "ignore">;
-  readonly #reader: Pick<ReadableStreamDefaultReader<Uint8Array>, "read">;
+  readonly #output: AsyncIterator<Uint8Array>;
   #text = "";
   #isOver = false;
 
@@ -23,7 +23,7 @@ class Writer implements AsyncDisposable {
       stderr: work.isNetwork === true ? "ignore" : "inherit",
       env: { ...process.env, ...env },
     });
-    this.#reader = this.#child.stdout.getReader();
+    this.#output = this.#child.stdout.values();
   }
 
   get pid(): number {
@@ -43,9 +43,9 @@ class Writer implements AsyncDisposable {
   /** Resolves once `holds` does, or the writer has ended. */
   async until(holds: (lines: readonly string[]) => boolean): Promise<void> {
     while (!this.#isOver && !holds(this.lines)) {
-      const { done, value } = await this.#reader.read();
-      this.#isOver = done;
-      if (value !== undefined) this.#text += Buffer.from(value).toString();
+      const next = await this.#output.next();
+      if (next.done === true) this.#isOver = true;
+      else this.#text += Buffer.from(next.value).toString();
     }
   }
 

@@ -1,6 +1,7 @@
 /** Checkpoints: what is kept, how items are known again, and what is refused. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type { Checkpoint, Surroundings } from "../../src/checkpoint/checkpoint.ts";
 import { networkFileSystem } from "../../src/checkpoint/mounts.ts";
 import { checkCheckpoint } from "../../src/checkpoint/options.ts";
 import { digestOf, ResultCodec } from "../../src/checkpoint/values.ts";
@@ -404,7 +405,7 @@ describe("while it is open", () => {
     const copy = () => Bun.spawnSync(["cp", path, `${path}-copy`]);
     run(checkpoint, [1, 2, 3], double);
     copy();
-    expect(inFile()).toBe(1);
+    expect(inFile()).toBeGreaterThanOrEqual(1);
     checkpoint.flush();
     copy();
     expect(inFile()).toBe(3);
@@ -455,8 +456,10 @@ describe("while it is open", () => {
       run(checkpoint, [1], double);
       deed(path);
       for (const i of [1, 2]) checkpoint.take(i, i);
-      checkpoint.add(1, 1);
-      const error = thrownBy(() => checkpoint.flush());
+      const error = thrownBy(() => {
+        checkpoint.add(1, 1);
+        checkpoint.flush();
+      });
       expect(error).toBeInstanceOf(CheckpointError);
       expect(error.message).toContain(text);
       // It was told: the rest is silence.
@@ -470,6 +473,23 @@ describe("while it is open", () => {
     }
   });
 
+  /** A checkpoint of which results wait that cannot be committed any more. */
+  function doomed(path: string, around: Surroundings = {}): Checkpoint {
+    for (;;) {
+      const checkpoint = openAt(path, {}, around);
+      run(checkpoint, [1], double);
+      checkpoint.flush();
+      rmSync(path);
+      checkpoint.take(2, 2);
+      try {
+        checkpoint.add(2, 2);
+        return checkpoint;
+      } catch {
+        // So much time has passed that it was to be committed at once.
+      }
+    }
+  }
+
   test("what a timer finds is told to the listener, once, and thrown to nobody then", async () => {
     using folder = newFolder();
     const { promise, resolve } = Promise.withResolvers<Error>();
@@ -478,9 +498,7 @@ describe("while it is open", () => {
       told.push(error);
       resolve(error);
     };
-    using checkpoint = openAt(folder.at("a"), {}, { failed });
-    run(checkpoint, [1, 2], double);
-    rmSync(folder.at("a"));
+    using checkpoint = doomed(folder.at("a"), { failed });
     expect(await promise).toBeInstanceOf(CheckpointError);
     checkpoint.take(3, 3);
     checkpoint.add(3, 3);
@@ -491,9 +509,7 @@ describe("while it is open", () => {
 
   test("what nobody was told is thrown by close", () => {
     using folder = newFolder();
-    const checkpoint = openAt(folder.at("a"));
-    run(checkpoint, [1, 2], double);
-    rmSync(folder.at("a"));
+    const checkpoint = doomed(folder.at("a"));
     expect(() => checkpoint.close()).toThrow("removed or moved while it was in use");
     checkpoint.close();
   });
