@@ -36,7 +36,7 @@ const FINDINGS: readonly (readonly [code: string, finding: string, cure: string]
   ["SQLITE_CORRUPT", ...DAMAGED],
   [
     "SQLITE_FULL",
-    "its disk is full, or the quota used up",
+    "its disk is full",
     "what was committed before is safe: make room, and run the same map again",
   ],
   [
@@ -68,7 +68,8 @@ export function explain(error: unknown, { path, network }: Place): unknown {
     path,
     `SQLite failed${where} with ${code}, "${textOf(error)}"`,
     network === null
-      ? "see whether the disk is sound, or give another path"
+      ? "see whether its disk is sound, and no quota or limit of files' sizes (ulimit -f) is " +
+          "reached; what was committed before is safe"
       : "give a path on a disk of this host, if there is one",
     error,
   );

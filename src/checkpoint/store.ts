@@ -15,10 +15,11 @@ import { constants, Database, type Statement } from "bun:sqlite";
 import { accessSync, constants as access, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CheckpointError } from "../errors.ts";
-import { ownIdentity } from "../os/identity.ts";
+import { ownIdentity, sharesPids } from "../os/identity.ts";
 import { Date, JSON } from "../os/natives.ts";
 import { RELEASED_MS } from "../os/waits.ts";
 import type { Maker } from "./computation.ts";
+import { beat, isBeating } from "./heartbeat.ts";
 import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
 import { codeOf, DAMAGED, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
 
@@ -53,6 +54,7 @@ export class Store {
   readonly #pages: Pages | null;
   readonly #select: Statement | null;
   readonly #insert: Statement;
+  readonly #stopBeat: (() => void) | null;
   /** Rows that were there when it was opened. */
   readonly count: number;
   /** The last position that was there; -1 without one. */
@@ -97,6 +99,7 @@ export class Store {
     this.#select = isKeyed ? this.#prepare("SELECT value FROM results WHERE key = ?") : null;
     this.#insert = this.#prepare(`INSERT OR REPLACE INTO results VALUES (${marks})`);
     this.#inode = inodeOf(place.path) ?? "";
+    this.#stopBeat = place.network === null ? null : beat(place.path);
     open.set(this.#inode, this);
   }
 
@@ -161,6 +164,7 @@ export class Store {
    */
   close(): void {
     if (open.get(this.#inode) !== this) return;
+    this.#stopBeat?.();
     const isThere = inodeOf(this.#place.path) === this.#inode;
     try {
       if (isThere) this.#db.run("DELETE FROM meta WHERE name = 'holder'");
@@ -352,6 +356,9 @@ function identify(db: Database, place: Place, choose: (made: Maker | null) => Ma
     const finding = `its format is ${format}, and this version of bsync knows format ${FORMAT}`;
     throw refusal(path, finding, "use the version that made it, or give another path");
   }
+  // Nobody else is at it by the lock, but that may not reach the host of the last holder.
+  const before = network === null || isNew ? null : (metaIn(db, "holder") as Holder | null);
+  if (before !== null && !sharesPids(before) && isBeating(path)) throw inUse(place, before);
   const maker = choose(isNew ? null : makerIn(db, path));
   if (isNew) {
     db.run(`PRAGMA application_id = ${APPLICATION}`);

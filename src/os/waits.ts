@@ -109,5 +109,8 @@ export const LET_GO_MS = 2_000;
  */
 export const RELEASED_MS = scaled(3_000);
 
+/** Between two signs of life of the holder of a file that other hosts may open. */
+export const BEAT_MS = scaled(1_000);
+
 /** A worker, or a rank's child, that does not begin its calls is ended after so many checks. */
 export const LOOKS = 3;

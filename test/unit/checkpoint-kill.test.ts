@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { CheckpointError } from "../../src/errors.ts";
-import { newFolder, openAt, query, run, thrownBy } from "./fixtures/checkpoint/at.ts";
+import { ALL_NFS, newFolder, openAt, query, run, thrownBy } from "./fixtures/checkpoint/at.ts";
 import { resultOf, type Work } from "./fixtures/checkpoint/writer.ts";
 
 const WRITER = `${import.meta.dir}/fixtures/checkpoint/writer.ts`;
@@ -161,6 +161,43 @@ describe("of two runs", () => {
     shell.kill("SIGKILL");
     await shell.exited;
     openAt(path).close();
+  });
+
+  test("of any number, begun together, one has the file at a time", async () => {
+    using folder = newFolder();
+    const path = folder.at("a");
+    const writers = [1, 2, 3].map(() => new Writer({ path, count: 300 }));
+    const codes = await Promise.all(writers.map((writer) => writer.ended()));
+    expect(codes).toContain(0);
+    for (const { lines } of writers) {
+      expect(lines.at(-1)).toMatch(/^done$|^error BSYNC_CHECKPOINT .* has it open/);
+    }
+    using checkpoint = openAt(path);
+    expect(checkpoint.count).toBe(300);
+  });
+
+  test("on a network file system, one on another host is known by its sign of life", async () => {
+    using folder = newFolder();
+    const path = folder.at("a");
+    const around = { mounts: ALL_NFS };
+    const holder = { pid: 4711, host: "node2", pidSpace: "other", since: "2026-01-01" };
+    const leave = () =>
+      query(path, `INSERT INTO meta VALUES ('holder', '${JSON.stringify(holder)}')`);
+    openAt(path, {}, around).close();
+    leave();
+    // As one that has lost its host: it gives no sign.
+    openAt(path, {}, around).close();
+    leave();
+    const code =
+      "setInterval(() => fs.utimesSync(process.argv[1], Date.now() / 1e3, Date.now() / 1e3), 20)";
+    await using other = Bun.spawn([process.execPath, "-e", `${code}; console.log(1)`, path], {
+      stdout: "pipe",
+    });
+    await other.stdout.getReader().read();
+    expect(() => openAt(path, {}, around)).toThrow("process 4711 on host node2 has it open since");
+    other.kill("SIGKILL");
+    await other.exited;
+    openAt(path, {}, around).close();
   });
 
   test("one in a thread of the same process is known as such", async () => {
