@@ -11,6 +11,7 @@ export {
   ValueError,
   WorkerLostError,
 } from "./src/errors.ts";
+export type { CheckpointOptions } from "./src/checkpoint/options.ts";
 export { task } from "./src/function/registry.ts";
 export { type GetOptions, MessageHandle } from "./src/handle.ts";
 export { getRank, getSize, usingMpi } from "./src/job/environment.ts";

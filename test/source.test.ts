@@ -178,8 +178,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
-    "src/context.ts src/errors.ts src/function src/handle.ts src/job src/map src/open " +
-    "src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/worker-list.ts",
+    "src/checkpoint src/context.ts src/errors.ts src/function src/handle.ts src/job src/map " +
+    "src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };
 
@@ -241,6 +241,12 @@ describe("imports", () => {
         (file) => !file.startsWith("src/mpi/") && file !== "src/os/libc.ts",
       ),
     ).toEqual([]);
+  });
+
+  test("of bun:sqlite are found under src/checkpoint only", () => {
+    const importers = importersOf("bun:sqlite");
+    expect(importers.length).toBeGreaterThan(0);
+    expect(importers.filter((file) => !file.startsWith("src/checkpoint/"))).toEqual([]);
   });
 
   test("of cbor-x are found under src/codec only", () => {
