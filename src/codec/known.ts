@@ -6,7 +6,9 @@ import type { ClassReference } from "./types.ts";
 
 export type ErrorClass = new (...args: never[]) => Error;
 
-/** The index in this list is the number on the wire: add new classes at the end. */
+/**
+ * The index in this list is the number on the wire, and in checkpoints: add new classes at the end.
+ */
 export const KNOWN: readonly ErrorClass[] = [
   Error,
   EvalError,
@@ -28,6 +30,7 @@ export const KNOWN: readonly ErrorClass[] = [
   own.FunctionError,
   own.ValueError,
   own.MpiError,
+  own.CheckpointError,
 ];
 /** From this index on, errors are made as an Error: their constructors need internals of bsync. */
 export const FIRST_OWN = KNOWN.indexOf(own.BsyncError);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runInNewContext } from "node:vm";
+import { type ErrorClass, KNOWN } from "../../src/codec/known.ts";
 import { decodeThrown, encodeThrown } from "../../src/codec/thrown.ts";
 import * as errors from "../../src/errors.ts";
 import { difference } from "./same.ts";
@@ -84,8 +85,15 @@ const exact: Record<string, Error> = {
   FunctionError: new errors.FunctionError("m"),
   ValueError: new errors.ValueError("m"),
   MpiError: new errors.MpiError("m", 5, "text"),
+  CheckpointError: new errors.CheckpointError("m", { cause: 5 }),
 };
 const known = new Known([], [Named, OnPrototype, Getters]);
+
+test("each of bsync's own classes is among those that every side knows", () => {
+  const classes = Object.values(errors).filter((one) => Error.isPrototypeOf(one));
+  expect(classes.length).toBeGreaterThan(10);
+  expect(classes.filter((one) => !KNOWN.includes(one as ErrorClass))).toEqual([]);
+});
 
 describe("errors inside a value", () => {
   for (const [name, error] of Object.entries(exact)) {
