@@ -83,7 +83,7 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
   add("large", LOCAL, "at least 3 GB/s", (x) => x >= 3);
   add("open", LOCAL, "at most 100 ms", (x) => x <= 100);
   add("checkpoint", LOCAL, "under 5 %", (x) => x < 5);
-  add("checkpointKey", LOCAL, "under 10 %", (x) => x < 10);
+  add("checkpointKey", LOCAL, "under 6 %", (x) => x < 6);
   for (const who of everywhere) {
     add("rate", who, "at least 2 M/s", (x) => x >= 2e6);
     add("ratePriorities", who, "at least 1 M/s", (x) => x >= 1e6);

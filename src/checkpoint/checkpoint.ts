@@ -17,7 +17,7 @@ import { networkFileSystem } from "./mounts.ts";
 import type { CheckedCheckpoint } from "./options.ts";
 import { refusal } from "./refusals.ts";
 import { type Row, Store } from "./store.ts";
-import { type Classes, digestOf, keyCell, ResultCodec } from "./values.ts";
+import { type Classes, digestOf, keyCell, keyIn, ResultCodec } from "./values.ts";
 import { dirname } from "node:path";
 
 /** ms between two commits. */
@@ -87,10 +87,8 @@ export class Checkpoint {
   readonly #isNetwork: boolean;
   /** By index. */
   readonly #taken = new Map<number, Taken>();
-  /** The index of each key of this run. */
+  /** By key: above 0 the row that was there; `~index` of an item of this run. */
   readonly #keys = new Map<string, number>();
-  /** Rows that were there and were not met yet: without any, keys are not looked up. */
-  #unmet: number;
   #rows: Row[] = [];
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -141,10 +139,19 @@ export class Checkpoint {
     this.#computation = computation;
     this.#failed = failed ?? null;
     this.#isNetwork = network !== null;
-    this.#unmet = this.#store.count;
+    if (key !== null) this.#loadKeys();
     if (network !== null) warn(path, network);
     if (open.size === 0) listenUnseen("exit", closeAll);
     open.add(this);
+  }
+
+  #loadKeys(): void {
+    try {
+      for (const [id, cell] of this.#store.keys()) this.#keys.set(keyIn(cell), id);
+    } catch (error) {
+      this.#store.close();
+      throw error;
+    }
   }
 
   /** How many results were there when it was opened. */
@@ -193,22 +200,20 @@ export class Checkpoint {
         `Cannot use the key of item ${index}: key must return a text, and returned ${got}`,
       );
     }
-    const before = this.#keys.get(key);
-    if (before !== undefined) {
+    const known = this.#keys.get(key);
+    if (known !== undefined && known < 0) {
       throw refusal(
         this.#path,
-        `items ${before} and ${index} have the same key, ${shortArguments([key])}`,
+        `items ${~known} and ${index} have the same key, ${shortArguments([key])}`,
         "give each item a key of its own",
       );
     }
-    this.#keys.set(key, index);
-    const value = this.#unmet > 0 ? this.#store.of(keyCell(key)) : null;
-    if (value === null) {
-      this.#taken.set(index, { digest: 0, item: "", key });
-      return null;
+    this.#keys.set(key, ~index);
+    if (known !== undefined) {
+      return this.#decoded(this.#store.valueOf(known), `key ${shortArguments([key])}`);
     }
-    this.#unmet--;
-    return this.#decoded(value, `key ${shortArguments([key])}`);
+    this.#taken.set(index, { digest: 0, item: "", key });
+    return null;
   }
 
   #decoded(bytes: Uint8Array, whose: string): Stored {
@@ -252,7 +257,7 @@ export class Checkpoint {
     const row =
       this.#options.key === null
         ? [index, taken.item, taken.digest, bytes]
-        : [keyCell(taken.key), bytes];
+        : [null, keyCell(taken.key), bytes];
     this.#push(row, bytes.length + taken.key.length);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Rows by their place, read ahead in pages: items are asked for in order, and a query for each
- * would take ten times as long. Large values are not read ahead.
+ * Rows of a file without keys by their place, read ahead in pages: items are asked for in order,
+ * and a query for each would take ten times as long. Large values are not read ahead.
  */
 import type { Statement } from "bun:sqlite";
 

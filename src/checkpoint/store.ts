@@ -11,7 +11,7 @@
  * never more than those. On a network file system, where that is not so, each commit is written
  * through.
  */
-import { constants, Database, type Statement } from "bun:sqlite";
+import { Database, type Statement } from "bun:sqlite";
 import { accessSync, constants as access, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CheckpointError } from "../errors.ts";
@@ -21,10 +21,9 @@ import { RELEASED_MS } from "../os/waits.ts";
 import type { Maker } from "./computation.ts";
 import { beat, isBeating } from "./heartbeat.ts";
 import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
+import { APPLICATION, closeQuietly, metaIn, numberIn, peek, valuesOf } from "./queries.ts";
 import { codeOf, DAMAGED, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
 
-/** "bsck" as a number: it tells bsync's checkpoints from other SQLite files. */
-const APPLICATION = 0x6273636b;
 /** Of the tables. A file of a later one is refused. */
 const FORMAT = 1;
 
@@ -32,14 +31,15 @@ const TABLES: Readonly<Record<Maker["by"], string>> = {
   place:
     "CREATE TABLE results (position INTEGER PRIMARY KEY, item TEXT NOT NULL, " +
     "digest INTEGER NOT NULL, value BLOB NOT NULL)",
-  key: "CREATE TABLE results (key PRIMARY KEY NOT NULL, value BLOB NOT NULL)",
+  // Without an index: keys come in any order, and each would have a page of its own written anew.
+  key: "CREATE TABLE results (id INTEGER PRIMARY KEY, key NOT NULL, value BLOB NOT NULL)",
 };
 
-/** Pages of the write-ahead log, 16 MB, after which it is copied into the file. */
-const LOG_PAGES = 4_000;
+/** Keys that are read at a time. */
+const KEYS = 10_000;
 
-/** A row of results: position, item, digest and value, or key and value. */
-export type Row = readonly (number | string | Uint8Array)[];
+/** A row of results: position, item, digest and value; or null, key and value. */
+export type Row = readonly (number | string | Uint8Array | null)[];
 
 /** The files that this thread has open, by device and inode. */
 const open = new Map<string, Store>();
@@ -88,7 +88,7 @@ export class Store {
     this.#place = place;
     const columns = valuesOf(db, "PRAGMA table_info(results)").length;
     const marks = Array.from({ length: columns }, () => "?").join(", ");
-    const isKeyed = columns === 2;
+    const isKeyed = columns === 3;
     const last = isKeyed ? -1 : "coalesce(max(position), -1)";
     [[this.count, this.last]] = db.prepare(`SELECT count(*), ${last} FROM results`).values() as [
       [number, number],
@@ -96,7 +96,7 @@ export class Store {
     this.#begin = this.#prepare("BEGIN IMMEDIATE");
     this.#commit = this.#prepare("COMMIT");
     this.#pages = isKeyed ? null : new Pages(this.#prepare(PAGE), this.#prepare(VALUE));
-    this.#select = isKeyed ? this.#prepare("SELECT value FROM results WHERE key = ?") : null;
+    this.#select = isKeyed ? this.#prepare("SELECT value FROM results WHERE id = ?") : null;
     this.#insert = this.#prepare(`INSERT OR REPLACE INTO results VALUES (${marks})`);
     this.#inode = inodeOf(place.path) ?? "";
     this.#stopBeat = place.network === null ? null : beat(place.path);
@@ -119,10 +119,35 @@ export class Store {
     }
   }
 
-  /** The value of a key, as `keyCell` makes it. */
-  of(key: string | Uint8Array): Uint8Array | null {
+  /** The keys of a file with keys, as `keyCell` made them, each with the number of its row. */
+  *keys(): Iterable<readonly [id: number, key: string | Uint8Array]> {
+    const statement = this.#db.prepare(
+      `SELECT id, key FROM results WHERE id > ? ORDER BY id LIMIT ${KEYS}`,
+    );
     try {
-      return (this.#select?.get(key) as { value: Uint8Array } | undefined)?.value ?? null;
+      for (let last = 0; ;) {
+        const rows = statement.values(last) as [number, string | Uint8Array][];
+        for (const row of rows) {
+          const isKey = typeof row[1] === "string" || row[1] instanceof Uint8Array;
+          if (!isKey) throw damaged(this.#place.path);
+          yield row;
+        }
+        if (rows.length < KEYS) return;
+        last = rows.at(-1)![0];
+      }
+    } catch (error) {
+      throw explain(error, this.#place);
+    } finally {
+      statement.finalize();
+    }
+  }
+
+  /** The value of a row of such a file. */
+  valueOf(id: number): Uint8Array {
+    try {
+      const row = this.#select?.get(id) as { value: Uint8Array } | undefined;
+      if (row === undefined || row === null) throw damaged(this.#place.path);
+      return row.value;
     } catch (error) {
       throw explain(error, this.#place);
     }
@@ -179,14 +204,6 @@ export class Store {
     }
     closeQuietly(this.#db);
     open.delete(this.#inode);
-  }
-}
-
-function closeQuietly(db: Database): void {
-  try {
-    db.close(true);
-  } catch {
-    // What failed before is told.
   }
 }
 
@@ -272,60 +289,6 @@ function inodeOf(path: string): string | null {
   }
 }
 
-interface Peeked {
-  /** 0 also where it could not be read. */
-  readonly application: number;
-  readonly tables: number;
-  /** 1 where it could not be read. */
-  readonly pageBytes: number;
-  readonly holder: Holder | null;
-}
-
-/**
- * What a file says, read without a lock and without its log, as only for messages and first looks
- * it may. Not by way of `node:fs`: closing a file gives up the locks that SQLite has on it in this
- * process, in another thread as well.
- */
-function peek(path: string): Peeked {
-  let db: Database | null = null;
-  let application = 0;
-  let tables = 0;
-  let pageBytes = 1;
-  let holder: Holder | null = null;
-  try {
-    const name = encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23");
-    const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI;
-    db = new Database(`file:${name}?immutable=1`, flags);
-    application = numberIn(db, "PRAGMA application_id");
-    pageBytes = numberIn(db, "PRAGMA page_size");
-    tables = numberIn(db, "SELECT count(*) FROM sqlite_master");
-    if (application === APPLICATION) holder = metaIn(db, "holder") as Holder | null;
-  } catch {
-    // No SQLite file, or one that is just being written: opening it in earnest will tell.
-  }
-  if (db !== null) closeQuietly(db);
-  return { application, tables, pageBytes, holder };
-}
-
-/** Rows of a query. A statement that is not finalized would keep the file locked past `close`. */
-function valuesOf(db: Database, sql: string, ...params: string[]): unknown[][] {
-  const statement = db.prepare(sql);
-  try {
-    return statement.values(...params);
-  } finally {
-    statement.finalize();
-  }
-}
-
-function numberIn(db: Database, sql: string): number {
-  return Number(valuesOf(db, sql)[0]?.[0] ?? 0);
-}
-
-function metaIn(db: Database, name: string): unknown {
-  const [row] = valuesOf(db, "SELECT value FROM meta WHERE name = ?", name);
-  return row === undefined ? null : JSON.parse(String(row[0]));
-}
-
 function makerIn(db: Database, path: string): Maker {
   let found: unknown = null;
   try {
@@ -373,7 +336,6 @@ function identify(db: Database, place: Place, choose: (made: Maker | null) => Ma
   db.run("COMMIT");
   db.run(`PRAGMA journal_mode = ${network === null ? "WAL" : "DELETE"}`);
   if (network !== null) return;
-  db.run(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
   // The holder has to stand in the file itself, where others read it.
   db.run("PRAGMA wal_checkpoint(TRUNCATE)");
 }

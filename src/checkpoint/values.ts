@@ -181,6 +181,11 @@ export function keyCell(key: string): string | Uint8Array {
   return isExact ? key : new Uint8Array(Buffer.from(key, "utf16le"));
 }
 
+/** The key of a cell. */
+export function keyIn(cell: string | Uint8Array): string {
+  return typeof cell === "string" ? cell : Buffer.from(cell).toString("utf16le");
+}
+
 function damaged(): ValueError {
   return new ValueError("Cannot decode a value: its bytes are damaged");
 }

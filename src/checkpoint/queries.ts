@@ -1,0 +1,69 @@
+/** Queries on a file of SQLite, and a look at one that somebody else may have open. */
+import { constants, Database } from "bun:sqlite";
+import { JSON } from "../os/natives.ts";
+import type { Holder } from "./refusals.ts";
+
+/** "bsck" as a number: it tells bsync's checkpoints from other SQLite files. */
+export const APPLICATION = 0x6273636b;
+
+export interface Peeked {
+  /** 0 also where it could not be read. */
+  readonly application: number;
+  readonly tables: number;
+  /** 1 where it could not be read. */
+  readonly pageBytes: number;
+  readonly holder: Holder | null;
+}
+
+/**
+ * What a file says, read without a lock and without its log, as only for messages and first looks
+ * it may. Not by way of `node:fs`: closing a file gives up the locks that SQLite has on it in this
+ * process, in another thread as well.
+ */
+export function peek(path: string): Peeked {
+  let db: Database | null = null;
+  let application = 0;
+  let tables = 0;
+  let pageBytes = 1;
+  let holder: Holder | null = null;
+  try {
+    const name = encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23");
+    const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI;
+    db = new Database(`file:${name}?immutable=1`, flags);
+    application = numberIn(db, "PRAGMA application_id");
+    pageBytes = numberIn(db, "PRAGMA page_size");
+    tables = numberIn(db, "SELECT count(*) FROM sqlite_master");
+    if (application === APPLICATION) holder = metaIn(db, "holder") as Holder | null;
+  } catch {
+    // No SQLite file, or one that is just being written: opening it in earnest will tell.
+  }
+  if (db !== null) closeQuietly(db);
+  return { application, tables, pageBytes, holder };
+}
+
+/** Rows of a query. A statement that is not finalized would keep the file locked past `close`. */
+export function valuesOf(db: Database, sql: string, ...params: string[]): unknown[][] {
+  const statement = db.prepare(sql);
+  try {
+    return statement.values(...params);
+  } finally {
+    statement.finalize();
+  }
+}
+
+export function numberIn(db: Database, sql: string): number {
+  return Number(valuesOf(db, sql)[0]?.[0] ?? 0);
+}
+
+export function metaIn(db: Database, name: string): unknown {
+  const [row] = valuesOf(db, "SELECT value FROM meta WHERE name = ?", name);
+  return row === undefined ? null : JSON.parse(String(row[0]));
+}
+
+export function closeQuietly(db: Database): void {
+  try {
+    db.close(true);
+  } catch {
+    // What failed before is told.
+  }
+}
