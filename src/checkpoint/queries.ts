@@ -6,6 +6,20 @@ import type { Holder } from "./refusals.ts";
 /** "bsck" as a number: it tells bsync's checkpoints from other SQLite files. */
 export const APPLICATION = 0x6273636b;
 
+const { SQLITE_OPEN_CREATE, SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE, SQLITE_OPEN_URI } =
+  constants;
+
+/** Opens or makes a file of any name. */
+export function openFile(path: string): Database {
+  const flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+  return new Database(uriOf(path), flags);
+}
+
+/** A path in which nothing means anything else; of a plain one Bun would cut off blanks. */
+function uriOf(path: string): string {
+  return `file:${encodeURI(path.toWellFormed()).replaceAll("?", "%3f").replaceAll("#", "%23")}`;
+}
+
 export interface Peeked {
   /** 0 also where it could not be read. */
   readonly application: number;
@@ -27,9 +41,7 @@ export function peek(path: string): Peeked {
   let pageBytes = 1;
   let holder: Holder | null = null;
   try {
-    const name = encodeURI(path).replaceAll("?", "%3f").replaceAll("#", "%23");
-    const flags = constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI;
-    db = new Database(`file:${name}?immutable=1`, flags);
+    db = new Database(`${uriOf(path)}?immutable=1`, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
     application = numberIn(db, "PRAGMA application_id");
     pageBytes = numberIn(db, "PRAGMA page_size");
     tables = numberIn(db, "SELECT count(*) FROM sqlite_master");

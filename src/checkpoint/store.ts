@@ -11,7 +11,7 @@
  * never more than those. On a network file system, where that is not so, each commit is written
  * through.
  */
-import { Database, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import { accessSync, constants as access, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CheckpointError } from "../errors.ts";
@@ -21,7 +21,15 @@ import { RELEASED_MS } from "../os/waits.ts";
 import type { Maker } from "./computation.ts";
 import { beat, isBeating } from "./heartbeat.ts";
 import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
-import { APPLICATION, closeQuietly, metaIn, numberIn, peek, valuesOf } from "./queries.ts";
+import {
+  APPLICATION,
+  closeQuietly,
+  metaIn,
+  numberIn,
+  openFile,
+  peek,
+  valuesOf,
+} from "./queries.ts";
 import { codeOf, DAMAGED, explain, type Holder, inUse, type Place, refusal } from "./refusals.ts";
 
 /** Of the tables. A file of a later one is refused. */
@@ -69,7 +77,7 @@ export class Store {
     let db: Database | null = null;
     const statements: Statement[] = [];
     try {
-      db = new Database(place.path, { create: true, readwrite: true });
+      db = openFile(place.path);
       lock(db, place);
       identify(db, place, choose);
       return new Store(db, place, statements);

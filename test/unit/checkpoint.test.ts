@@ -438,6 +438,28 @@ describe("while it is open", () => {
     expect(second.count).toBe(2);
   });
 
+  test("of any name, the holder is read from it", () => {
+    using folder = newFolder();
+    for (const name of [
+      "a b",
+      "100%",
+      "a?b=c&d#e",
+      "file:a",
+      "%3f",
+      "é\u{1f600}",
+      "a'\"\\b",
+      "\n",
+      "a ",
+      " a",
+      "\ud800",
+    ]) {
+      using first = openAt(folder.at(name));
+      expect(first.take(1, 0)).toBeNull();
+      expect(() => openAt(folder.at(name))).toThrow(/another map of this process .* since \d{4}-/);
+    }
+    expect(new Set(readdirSync(folder.path)).size).toBe(11);
+  });
+
   test("a file that is removed, moved or replaced is noticed, and the other is not touched", () => {
     using folder = newFolder();
     for (const [deed, text] of [
