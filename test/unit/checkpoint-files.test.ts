@@ -1,12 +1,15 @@
 /** Files that are no checkpoints, or may not be used: each is refused in words, and left as it is. */
 import { Database } from "bun:sqlite";
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CheckpointError } from "../../src/errors.ts";
 import { newFolder, openAt, query, run, thrownBy } from "./fixtures/checkpoint/at.ts";
 import type { Work } from "./fixtures/checkpoint/writer.ts";
+
+/** Nothing here takes a tenth of it on a quiet machine. */
+setDefaultTimeout(60_000);
 
 const WRITER = `${import.meta.dir}/fixtures/checkpoint/writer.ts`;
 const NOBODY = 65_534;

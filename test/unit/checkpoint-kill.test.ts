@@ -1,10 +1,15 @@
 /** Checkpoints and other processes: SIGKILL at any moment, and two runs at the same time. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { CheckpointError } from "../../src/errors.ts";
+import { lane, REAL_CLOCK } from "../lane.ts";
 import { ALL_NFS, newFolder, openAt, query, run, thrownBy } from "./fixtures/checkpoint/at.ts";
 import { resultOf, type Work } from "./fixtures/checkpoint/writer.ts";
+
+/** Nothing here takes a tenth of it on a quiet machine. */
+const LIMIT_MS = lane === "full" ? 600_000 : 60_000;
+setDefaultTimeout(LIMIT_MS);
 
 const WRITER = `${import.meta.dir}/fixtures/checkpoint/writer.ts`;
 
@@ -15,7 +20,7 @@ class Writer implements AsyncDisposable {
   #text = "";
   #isOver = false;
 
-  constructor(work: Work, env: Record<string, string> = {}) {
+  constructor(work: Work, env: Readonly<Record<string, string>> = {}) {
     this.#child = Bun.spawn([process.execPath, WRITER, JSON.stringify(work)], {
       stdin: "ignore",
       stdout: "pipe",
@@ -66,7 +71,7 @@ class Writer implements AsyncDisposable {
 
 describe("killed again and again, at random moments", () => {
   const COUNT = 4_000;
-  const ROUNDS = 7;
+  const ROUNDS = lane === "full" ? 100 : 5;
 
   /** The results that are in the file, all of them checked; -1 for those that are missing. */
   function check(path: string, isKeyed: boolean): number[] {
@@ -137,7 +142,7 @@ describe("of two runs", () => {
     const path = folder.at("a");
     await using first = new Writer({ path, count: 10, holds: true });
     await first.until((lines) => lines.includes("holding"));
-    await using second = new Writer({ path, count: 10 }, { BSYNC_TEST_CLOCK: "" });
+    await using second = new Writer({ path, count: 10 }, REAL_CLOCK);
     await second.until((lines) => lines.includes("opening"));
     await first.kill();
     expect(await second.ended()).toBe(0);

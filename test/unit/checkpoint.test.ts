@@ -1,5 +1,5 @@
 /** Checkpoints: what is kept, how items are known again, and what is refused. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import type { Checkpoint, Surroundings } from "../../src/checkpoint/checkpoint.ts";
 import { networkFileSystem } from "../../src/checkpoint/mounts.ts";
@@ -7,6 +7,9 @@ import { checkCheckpoint } from "../../src/checkpoint/options.ts";
 import { digestOf, ResultCodec } from "../../src/checkpoint/values.ts";
 import { CheckpointError, ValueError } from "../../src/errors.ts";
 import { ALL_NFS, newFolder, openAt, query, run, thrownBy } from "./fixtures/checkpoint/at.ts";
+
+/** Nothing here takes a tenth of it on a quiet machine. */
+setDefaultTimeout(60_000);
 
 const double = (x: number) => 2 * x;
 
