@@ -94,19 +94,19 @@ export class PoolCalls {
   map<I, T>(
     fn: (item: I, index: number) => T,
     items: ItemsOf<I>,
-    options: MapOptions & { readonly settled: true },
+    options: MapOptions<I> & { readonly settled: true },
   ): Results<Settled<Awaited<T>, I>>;
   map<I, T>(
     fn: (item: I, index: number) => T,
     items: ItemsOf<I>,
-    options?: MapOptions,
+    options?: MapOptions<I>,
   ): Results<Awaited<T>>;
   map<T = unknown>(
     fn: string,
     items: ItemsOf<unknown>,
-    options: MapOptions & { readonly settled: true },
+    options: MapOptions<unknown> & { readonly settled: true },
   ): Results<Settled<T>>;
-  map<T = unknown>(fn: string, items: ItemsOf<unknown>, options?: MapOptions): Results<T>;
+  map<T = unknown>(fn: string, items: ItemsOf<unknown>, options?: MapOptions<unknown>): Results<T>;
   map(fn: TaskFunction | string, items: unknown, options: MapOptions = {}): unknown {
     return this.#caller.map(fn, items, false, options, this.#options);
   }
@@ -122,22 +122,22 @@ export class PoolCalls {
   starmap<F extends TaskFunction>(
     fn: F,
     tuples: ItemsOf<TupleOf<F>>,
-    options: MapOptions & { readonly settled: true },
+    options: MapOptions<TupleOf<F>> & { readonly settled: true },
   ): Results<Settled<Awaited<ReturnType<F>>, TupleOf<F>>>;
   starmap<F extends TaskFunction>(
     fn: F,
     tuples: ItemsOf<TupleOf<F>>,
-    options?: MapOptions,
+    options?: MapOptions<TupleOf<F>>,
   ): Results<Awaited<ReturnType<F>>>;
   starmap<T = unknown>(
     fn: string,
     tuples: ItemsOf<readonly unknown[]>,
-    options: MapOptions & { readonly settled: true },
+    options: MapOptions<readonly unknown[]> & { readonly settled: true },
   ): Results<Settled<T, readonly unknown[]>>;
   starmap<T = unknown>(
     fn: string,
     tuples: ItemsOf<readonly unknown[]>,
-    options?: MapOptions,
+    options?: MapOptions<readonly unknown[]>,
   ): Results<T>;
   starmap(fn: TaskFunction | string, tuples: unknown, options: MapOptions = {}): unknown {
     return this.#caller.map(fn, tuples, true, options, this.#options);

@@ -169,7 +169,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",
   "src/map":
-    "src/codec src/collections src/errors.ts src/function src/options.ts src/os src/scheduler",
+    "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +
+    "src/scheduler",
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
     "src/codec src/controller src/errors.ts src/function src/handle.ts src/map src/open " +

@@ -148,7 +148,7 @@ function partsOf(rest: Uint8Array, format: number): Encoded {
 const DIGESTING: EncodeContext = {
   functionId: (fn) => Bun.hash.xxHash32(textOf.call(fn)),
   classOf: () => null,
-  stackFor: () => "",
+  framesFor: () => "",
 };
 
 const textOf = Function.prototype.toString;

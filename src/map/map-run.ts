@@ -1,44 +1,15 @@
-import type { FunctionRecord } from "../function/record.ts";
-import type { TaskFunction } from "../options.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { performance, queueMicrotask, setImmediate } from "../os/natives.ts";
 import type { Chunk, Items, ItemSink } from "../scheduler/chunk.ts";
 import type { KnownFunction } from "../scheduler/estimates.ts";
-import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { ChunkSize } from "./chunk-size.ts";
+import { LiveChunks } from "./live-chunks.ts";
+import { openCheckpoint } from "./kept-results.ts";
+import type { MapCall, MapPool } from "./map-call.ts";
 import { type AddedItem, GatheredItems } from "./gathered-items.ts";
 import { Failure, Outcomes, PENDING } from "./outcomes.ts";
 import { Source } from "./source.ts";
 import type { MapSettings } from "./settings.ts";
-
-/** What a map asks of its pool. */
-export interface MapPool {
-  readonly workers: number;
-  readonly takesChunks: boolean;
-  readonly hasRoom: boolean;
-  room(): Promise<void>;
-  /** Why calls are refused; null where they are not. */
-  refusal(fn: FunctionRecord): { readonly error: unknown } | null;
-  recordOf(fn: TaskFunction | string): FunctionRecord;
-  known(fn: FunctionRecord): KnownFunction;
-  keep(args: unknown[]): Payload;
-  submit(
-    fn: KnownFunction,
-    options: TaskOptions,
-    sink: ItemSink,
-    index: number,
-    items: Items,
-  ): Chunk;
-  cancel(task: Task, reason: unknown): boolean;
-}
-
-/** The call of `map` or `starmap`. */
-export interface MapCall {
-  readonly fn: FunctionRecord;
-  readonly items: object | string;
-  /** Each item is a list of arguments. */
-  readonly isStar: boolean;
-  readonly settings: MapSettings;
-}
 
 /** Of a map that has come to its end. */
 export const END = Symbol("end");
@@ -70,9 +41,9 @@ export class MapRun implements ItemSink {
   readonly #onEnd: () => void;
   readonly #outcomes = new Outcomes();
   readonly #sizes = new ChunkSize();
-  /** Chunks that may not be settled. */
-  #chunks = new Set<Chunk>();
-  #sweepAt = 64;
+  readonly #openCheckpoint: () => Checkpoint | null;
+  #checkpoint: Checkpoint | null = null;
+  readonly #chunks: LiveChunks;
   /** Items of the source, by `settled`, until their outcomes are there. */
   readonly #items = new Map<number, unknown>();
   /** Items taken; outcomes that are there, in the order of their arrival. */
@@ -100,19 +71,26 @@ export class MapRun implements ItemSink {
    */
   constructor(pool: MapPool, call: MapCall, onOutcome: () => void, onEnd: () => void) {
     this.#pool = pool;
+    this.#chunks = new LiveChunks(pool);
     this.#settings = call.settings;
     this.#fn = pool.known(call.fn);
     this.#gathered = new GatheredItems(pool, call.isStar);
     this.#onOutcome = onOutcome;
     this.#onEnd = onEnd;
     this.#source = new Source(call.items, this.#pumpSoon);
+    this.#openCheckpoint = () => openCheckpoint(call, (error) => this.#break(error));
   }
 
   start(): void {
     const { signal } = this.#settings;
     signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
-    else this.#pump();
+    if (signal?.aborted) return this.#onAbort();
+    try {
+      this.#checkpoint = this.#openCheckpoint();
+    } catch (error) {
+      return this.#break(error);
+    }
+    this.#pump();
   }
 
   /** The next outcome: a value, a `Failure`; `PENDING`, or `END`. */
@@ -144,12 +122,23 @@ export class MapRun implements ItemSink {
     this.#last = null;
     this.#end();
     await this.#source.close();
+    const failure = this.#takeLast();
+    if (failure instanceof Failure) throw failure.error;
   }
 
   /** For each item that has returned. */
   done(index: number, value: unknown): void {
     this.#unsettled--;
     if (this.#isOver) return;
+    try {
+      this.#checkpoint?.add(index, value);
+    } catch (error) {
+      return this.#break(error);
+    }
+    this.#deliver(index, value);
+  }
+
+  #deliver(index: number, value: unknown): void {
     const { settled } = this.#settings;
     this.#put(index, settled ? { status: "fulfilled", value, ...this.#itemAt(index) } : value);
   }
@@ -174,6 +163,7 @@ export class MapRun implements ItemSink {
   }
 
   #fail(index: number, error: unknown): void {
+    this.#checkpoint?.drop(index);
     if (this.#settings.settled) {
       return this.#put(index, { status: "rejected", reason: error, ...this.#itemAt(index) });
     }
@@ -182,9 +172,7 @@ export class MapRun implements ItemSink {
     this.#failedAt = index;
     this.#isDry = true;
     // Without an order, too: all that arrives from here on comes after the failure.
-    for (const chunk of this.#chunks) {
-      if (!this.#settings.ordered || chunk.index > index) this.#cancel(chunk);
-    }
+    this.#chunks.cancelFrom(this.#settings.ordered ? index : 0);
   }
 
   #put(index: number, outcome: unknown): void {
@@ -238,7 +226,7 @@ export class MapRun implements ItemSink {
     for (let i = 0; i < count && !this.#isDry; i++) {
       const taken = this.#source.take();
       if (taken === "wait") return "wait";
-      if (taken === "item") this.#gather(this.#source.taken);
+      if (taken === "item") this.#takeItem(this.#source.taken);
       else this.#runDry(taken === "failed");
     }
     return "more";
@@ -296,10 +284,26 @@ export class MapRun implements ItemSink {
     return this.#sizes.next(left, this.#pool.workers, this.#window);
   }
 
+  /** The checkpoint may refuse an item: that is a failure at its place, as one of the source is. */
+  #takeItem(item: unknown): void {
+    try {
+      this.#gather(item);
+    } catch (error) {
+      this.#isDry = true;
+      this.#submit();
+      this.#last = new Failure(error);
+    }
+  }
+
   #gather(item: unknown): void {
+    const stored = this.#checkpoint?.take(item, this.#taken) ?? null;
     const index = this.#taken++;
     const gathered = this.#gathered;
     if (this.#settings.settled) this.#items.set(index, item);
+    if (stored !== null) {
+      this.#submit();
+      return this.#deliver(index, stored.value);
+    }
     let added: AddedItem;
     try {
       added = gathered.prepare(item, index);
@@ -325,12 +329,6 @@ export class MapRun implements ItemSink {
     } catch (error) {
       return this.failed(index, count, error);
     }
-    if (this.#chunks.size > this.#sweepAt) this.#sweep();
-  }
-
-  #sweep(): void {
-    for (const chunk of this.#chunks) if (chunk.settled) this.#chunks.delete(chunk);
-    this.#sweepAt = 64 + 2 * this.#chunks.size;
   }
 
   /** The source has ended, or has thrown: that is a failure at its place. */
@@ -342,12 +340,15 @@ export class MapRun implements ItemSink {
     this.#last = new Failure(error);
   }
 
-  readonly #onAbort = (): void => {
+  readonly #onAbort = (): void => this.#break(this.#settings.signal!.reason);
+
+  /** Ends it by an error that comes before all outcomes that are not read. */
+  #break(error: unknown): void {
     if (this.#isOver) return;
-    this.#last = new Failure(this.#settings.signal!.reason);
+    this.#last = new Failure(error);
     this.#end();
     this.#tell();
-  };
+  }
 
   #takeLast(): Failure | typeof END {
     const last = this.#last;
@@ -361,15 +362,15 @@ export class MapRun implements ItemSink {
     this.#isOver = true;
     this.#isDry = true;
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
-    for (const chunk of this.#chunks) this.#cancel(chunk);
-    this.#chunks.clear();
+    this.#chunks.cancelFrom(0);
     // The reader is told of the failure, and not of one of the source's `return` after that.
     this.#source.close().catch(() => {});
+    try {
+      this.#checkpoint?.close();
+    } catch (error) {
+      this.#last ??= new Failure(error);
+    }
     this.#onEnd();
-  }
-
-  #cancel(chunk: Chunk): void {
-    if (!chunk.settled) this.#pool.cancel(chunk, "its map has ended");
   }
 }
 

@@ -1,7 +1,8 @@
 import { PoolClosedError, show } from "../errors.ts";
 import type { TaskFunction } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
-import type { MapPool, MapRun } from "./map-run.ts";
+import type { MapPool } from "./map-call.ts";
+import type { MapRun } from "./map-run.ts";
 import { Results } from "./results.ts";
 import { type MapOptions, readMapOptions } from "./settings.ts";
 import { isIterable } from "./source.ts";
@@ -31,7 +32,15 @@ export function mapOver(
   const settings = readMapOptions(options, base);
   const refusal = pool.refusal(record);
   if (refusal !== null) throw refusal.error;
-  return new Results<unknown>(pool, { fn: record, items, isStar, settings }, runs);
+  return new Results<unknown>(
+    pool,
+    { fn: record, text: textOf(fn), items, isStar, settings },
+    runs,
+  );
+}
+
+function textOf(fn: TaskFunction | string): string {
+  return typeof fn === "string" ? fn : Function.prototype.toString.call(fn);
 }
 
 /** The pool takes no more calls: its maps take no more items. */

@@ -2,7 +2,8 @@ import { Fifo } from "../collections/fifo.ts";
 import { newPromise, Promise } from "../os/natives.ts";
 import { isWatched, keepWhole, whole } from "../os/whole.ts";
 import { bindToProcess } from "../codec/refusal.ts";
-import { END, MapRun, type MapCall, type MapPool } from "./map-run.ts";
+import type { MapCall, MapPool } from "./map-call.ts";
+import { END, MapRun } from "./map-run.ts";
 import { Failure, PENDING } from "./outcomes.ts";
 
 /**

@@ -1,3 +1,8 @@
+import {
+  type CheckedCheckpoint,
+  checkCheckpoint,
+  type CheckpointOptions,
+} from "../checkpoint/options.ts";
 import { show } from "../errors.ts";
 import { type CallOptions, readCallOptions } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
@@ -9,7 +14,7 @@ import type { TaskOptions } from "../scheduler/task.ts";
  * @example
  * const options: MapOptions = { ordered: false, timeout: 2_000, inFlight: 100 };
  */
-export interface MapOptions extends CallOptions {
+export interface MapOptions<I = never> extends CallOptions {
   /** `false`: each result as soon as it is there. True by default. */
   readonly ordered?: boolean;
   /** `true`: yields the outcome of each item, and a failure ends nothing. False by default. */
@@ -21,6 +26,11 @@ export interface MapOptions extends CallOptions {
   readonly inFlight?: number;
   /** Items to a message; by default as many as suit their length. Never seen in the results. */
   readonly chunk?: number;
+  /**
+   * The path of a file, or more: finished results are kept there, and the same map, run again after
+   * whatever has ended it, computes only what is missing.
+   */
+  readonly checkpoint?: string | CheckpointOptions<I>;
 }
 
 /** The outcome of an item, where `settled` is true. */
@@ -44,6 +54,7 @@ export interface MapSettings {
   readonly settled: boolean;
   readonly inFlight: number | null;
   readonly chunk: number | null;
+  readonly checkpoint: CheckedCheckpoint | null;
   readonly signal: AbortSignal | null;
   /** Of each item, without the signal: it is listened to once for all. */
   readonly task: TaskOptions;
@@ -54,13 +65,14 @@ export function readMapOptions(options: MapOptions, base: TaskOptions): MapSetti
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot map: expected an object of options, got ${show(options)}`);
   }
-  const { ordered, settled, inFlight, chunk, ...call } = { ...options };
+  const { ordered, settled, inFlight, chunk, checkpoint, ...call } = { ...options };
   const task = readCallOptions(call, base);
   return {
     ordered: flag("ordered", ordered) ?? true,
     settled: flag("settled", settled) ?? false,
     inFlight: count("inFlight", inFlight),
     chunk: count("chunk", chunk),
+    checkpoint: checkpoint === undefined ? null : checkCheckpoint(checkpoint),
     signal: task.signal,
     task: task.signal === null ? task : { ...task, signal: null },
   };
