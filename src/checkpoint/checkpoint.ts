@@ -7,6 +7,7 @@
  * program that then holds its event loop loses nothing by it; those that follow by a timer, or
  * sooner, when many have come together.
  */
+import { dirname } from "node:path";
 import { shortArguments } from "../codec/short.ts";
 import { textOf } from "../errors.ts";
 import { clearTimeout, performance, setTimeout } from "../os/natives.ts";
@@ -18,7 +19,6 @@ import type { CheckedCheckpoint } from "./options.ts";
 import { refusal } from "./refusals.ts";
 import { type Row, Store } from "./store.ts";
 import { type Classes, digestOf, keyCell, keyIn, ResultCodec } from "./values.ts";
-import { dirname } from "node:path";
 
 /** ms between two commits. */
 const COMMIT_MS = 100;
@@ -95,14 +95,14 @@ export class Checkpoint {
   #committedAt = -Infinity;
   #interval = COMMIT_MS;
   #error: Error | null = null;
-  /** Whether somebody was given `#error`. */
+  /** Whether `#error` was thrown, or given to `failed`. */
   #isTold = false;
   #isClosed = false;
 
   /**
    * Opens or makes the file. Blocks for some seconds at most where another process has it.
    *
-   * @throws CheckpointError if it is for something else, is held by somebody else, or is no such
+   * @throws CheckpointError if it is for something else, is held by another process, or is no such
    * file; it is not changed then.
    */
   static open(
@@ -302,7 +302,7 @@ export class Checkpoint {
     this.#check();
   }
 
-  /** As `flush`, by the timer: there is nobody to throw to. */
+  /** As `flush`, by the timer, which has no caller to throw to. */
   #flushLater(): void {
     this.#timer = null;
     this.#commit();
@@ -330,7 +330,7 @@ export class Checkpoint {
     this.#interval = Math.min(Math.max(COMMIT_MS, slow), SLOW_COMMIT_MS);
   }
 
-  /** Throws what went wrong, once: whoever was told does not need to be told again. */
+  /** Throws the error of a failed commit, once: the map ends by it. */
   #check(): void {
     if (this.#error === null || this.#isTold) return;
     this.#isTold = true;
@@ -340,7 +340,7 @@ export class Checkpoint {
   /**
    * Commits what waits, and leaves one plain file, with no log beside it. May be called twice.
    *
-   * @throws CheckpointError if results could not be committed and nobody was told.
+   * @throws CheckpointError if results could not be committed, and no earlier call has said so.
    */
   close(): void {
     if (this.#isClosed) return;

@@ -26,7 +26,7 @@ export function beat(path: string): () => void {
   return () => clearInterval(timer);
 }
 
-/** Whether somebody gives the sign. Blocks for as long as it takes to be sure. */
+/** Whether a holder gives the sign. Blocks for as long as it takes to be sure. */
 export function isBeating(path: string): boolean {
   const before = timeOf(path);
   const until = performance.now() + MISSED * BEAT_MS;

@@ -40,7 +40,7 @@ export class Pages {
 
   at(position: number): PlacedRow | null {
     if (position < this.#from || position >= this.#to) this.#load(position);
-    // Whoever goes back has the page loaded again.
+    // A step back loads the page again.
     this.#from = position;
     let row = this.#rows[this.#next];
     while (row !== undefined && row[0] < position) row = this.#rows[++this.#next];

@@ -1,4 +1,4 @@
-/** Queries on a file of SQLite, and a look at one that somebody else may have open. */
+/** Queries on a file of SQLite, and a look at one that another process may have open. */
 import { constants, Database } from "bun:sqlite";
 import { JSON } from "../os/natives.ts";
 import type { Holder } from "./refusals.ts";
@@ -45,7 +45,7 @@ export function peek(path: string): Peeked {
     application = numberIn(db, "PRAGMA application_id");
     pageBytes = numberIn(db, "PRAGMA page_size");
     tables = numberIn(db, "SELECT count(*) FROM sqlite_master");
-    if (application === APPLICATION) holder = metaIn(db, "holder") as Holder | null;
+    if (application === APPLICATION) holder = holderIn(db);
   } catch {
     // No SQLite file, or one that is just being written: opening it in earnest will tell.
   }
@@ -70,6 +70,18 @@ export function numberIn(db: Database, sql: string): number {
 export function metaIn(db: Database, name: string): unknown {
   const [row] = valuesOf(db, "SELECT value FROM meta WHERE name = ?", name);
   return row === undefined ? null : JSON.parse(String(row[0]));
+}
+
+/** The process that says in a file that it has it open; null if none does. */
+export function holderIn(db: Database): Holder | null {
+  try {
+    const found = metaIn(db, "holder");
+    const isHolder = typeof found === "object" && found !== null && "since" in found;
+    return isHolder ? (found as Holder) : null;
+  } catch {
+    // Damaged: reading the rest will tell.
+    return null;
+  }
 }
 
 export function closeQuietly(db: Database): void {

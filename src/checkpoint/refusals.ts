@@ -80,7 +80,7 @@ export function codeOf(error: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** Another map has the file; `holder` is who says so in it, null if nobody does. */
+/** Another map has the file; `holder` is the process that says so in it, null if none does. */
 export function inUse({ path, network }: Place, holder: Holder | null, cause?: unknown) {
   if (holder === null || isGone(holder)) {
     const finding = "another process has it open, and it is unknown which";

@@ -2,9 +2,9 @@
  * The SQLite file of a checkpoint: who has it, what it was made for, rows in and out.
  *
  * One process has it at a time. The exclusive lock comes before the write-ahead log, so that SQLite
- * needs no shared memory, and leaves no `-shm` file. A lock ends with its process, whatever ends
- * that; the holder's name in the file is only for the message to others, who read it without a
- * lock. The name is written while the file is locked, and so never decides anything.
+ * needs no shared memory, and leaves no `-shm` file. The lock decides, and ends with its process,
+ * however that ends; the holder's name in the file is for the message to other processes, which
+ * read it without a lock. Only on network file systems does it mean more: see heartbeat.ts.
  *
  * `synchronous = NORMAL` under a write-ahead log: a commit is a write to the kernel's memory, which
  * outlives every process. Only where the machine itself stops may the last commits be lost, and
@@ -24,6 +24,7 @@ import { PAGE, Pages, type PlacedRow, VALUE } from "./pages.ts";
 import {
   APPLICATION,
   closeQuietly,
+  holderIn,
   metaIn,
   numberIn,
   openFile,
@@ -98,9 +99,8 @@ export class Store {
     const marks = Array.from({ length: columns }, () => "?").join(", ");
     const isKeyed = columns === 3;
     const last = isKeyed ? -1 : "coalesce(max(position), -1)";
-    [[this.count, this.last]] = db.prepare(`SELECT count(*), ${last} FROM results`).values() as [
-      [number, number],
-    ];
+    const [row] = valuesOf(db, `SELECT count(*), ${last} FROM results`);
+    [this.count, this.last] = row as [number, number];
     this.#begin = this.#prepare("BEGIN IMMEDIATE");
     this.#commit = this.#prepare("COMMIT");
     this.#pages = isKeyed ? null : new Pages(this.#prepare(PAGE), this.#prepare(VALUE));
@@ -202,7 +202,7 @@ export class Store {
     try {
       if (isThere) this.#db.run("DELETE FROM meta WHERE name = 'holder'");
     } catch {
-      // The next one takes it over all the same.
+      // The next run takes the file over all the same.
     }
     for (const statement of this.#statements) statement.finalize();
     try {
@@ -327,8 +327,8 @@ function identify(db: Database, place: Place, choose: (made: Maker | null) => Ma
     const finding = `its format is ${format}, and this version of bsync knows format ${FORMAT}`;
     throw refusal(path, finding, "use the version that made it, or give another path");
   }
-  // Nobody else is at it by the lock, but that may not reach the host of the last holder.
-  const before = network === null || isNew ? null : (metaIn(db, "holder") as Holder | null);
+  // The lock is free, but it may not reach the host of the last holder.
+  const before = network === null || isNew ? null : holderIn(db);
   if (before !== null && !sharesPids(before) && isBeating(path)) throw inUse(place, before);
   const maker = choose(isNew ? null : makerIn(db, path));
   if (isNew) {
