@@ -21,6 +21,8 @@ export interface Backend {
   poll(): boolean;
   /** Finds out which workers are gone, while a blocked event loop cannot report it. */
   checkAlive(): void;
+  /** Whether messages end a `wait` at once; else it sleeps to its end, or looks in between. */
+  readonly wakesBlocked?: boolean;
   /**
    * Blocks until something may have come for `task`, or `ms` are over; throws where nothing can
    * come.

@@ -1,6 +1,7 @@
 import { mainScript, mainText } from "../function/main-script.ts";
 import type { Link, LinkOwner } from "../link/link.ts";
 import { ProcessLink, type ProcessOptions } from "../link/local/process.ts";
+import { waitReadable } from "../os/poll.ts";
 import { ProgressLoop } from "../link/progress-loop.ts";
 import type { Opening } from "../wire/frames.ts";
 import type { BackendOwner, Backend } from "./backend.ts";
@@ -10,6 +11,9 @@ import { newSession } from "../wire/session.ts";
 /** µs that the controller looks for an answer at each turn of the event loop, before it sleeps. */
 const SPIN_US = 100;
 
+/** ms of a blocked thread's sleep where it cannot wait for rings. */
+const NAP_MS = 1;
+
 /**
  * The backend of a local pool: processes that are started here. Both sides wake each other by
  * doorbells.
@@ -17,6 +21,7 @@ const SPIN_US = 100;
 export class LocalBackend implements Backend {
   readonly session = newSession();
   readonly opening: Opening;
+  readonly wakesBlocked = true;
   readonly #options: ProcessOptions;
   readonly #links = new Set<ProcessLink>();
   readonly #progress: ProgressLoop;
@@ -78,7 +83,21 @@ export class LocalBackend implements Backend {
   }
 
   wait(ms: number): void {
-    Bun.sleepSync(ms);
+    const links = [...this.#links];
+    if (links.every((link) => link.arm())) this.#waitForRing(links, ms);
+    for (const link of links) link.disarm();
+    // The progress loop may have been asleep, and armed.
+    this.#progress.wake();
+  }
+
+  #waitForRing(links: readonly ProcessLink[], ms: number): void {
+    const rung = links.filter(({ blockingEnd }) => blockingEnd !== null);
+    const ready = waitReadable(
+      rung.map(({ blockingEnd }) => blockingEnd!),
+      ms,
+    );
+    if (ready === null) Bun.sleepSync(Math.min(ms, NAP_MS));
+    else for (const i of ready) rung[i]!.takeRings();
   }
 
   checkAlive(): void {

@@ -16,6 +16,9 @@ interface WaitParts {
 /** ms for which a wait looks without a pause: answers of short calls come within them. */
 const SPIN_MS = 0.2;
 
+/** ms of a sleep that messages end: then a worker may be gone without a word. */
+const CHECK_MS = 50;
+
 /** ms of a nap between two looks at the most, and its share of the time waited by then. */
 const LONGEST_NAP_MS = 5;
 const NAP_SHARE = 1 / 8;
@@ -49,7 +52,8 @@ export class BlockingWait {
       const waited = now - start;
       if (waited <= SPIN_MS) continue;
       const next = Math.min(deadline, reclaimer.recalls.nextLook);
-      backend.wait(Math.min(Math.max(0, next - now), waited * NAP_SHARE, LONGEST_NAP_MS), task);
+      const nap = backend.wakesBlocked ? CHECK_MS : Math.min(waited * NAP_SHARE, LONGEST_NAP_MS);
+      backend.wait(Math.min(Math.max(0, next - now), nap), task);
     }
   }
 

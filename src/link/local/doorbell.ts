@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { drain } from "../../os/poll.ts";
 
 /**
  * Wakes a sleeping process: a byte is written at once to a socket between the two. (A message of
@@ -57,6 +58,19 @@ export class Doorbell {
     } catch {
       // It is full, or the other side is gone: the watcher of the process reports that.
     }
+  }
+
+  /**
+   * This end, for a thread that is blocked and waits for rings with poll(2); null once the other
+   * side has come to its end.
+   */
+  get blockingEnd(): number | null {
+    return this.#closed ? null : this.#fd;
+  }
+
+  /** Takes the rings that such a thread was woken by: `onRing` is not called for them. */
+  takeRings(): void {
+    if (!this.#closed && !drain(this.#fd)) this.#closed = true;
   }
 
   close(): void {

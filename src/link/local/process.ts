@@ -240,6 +240,15 @@ export class ProcessLink implements ControllerEnd {
   }
 
   /** Before this process sleeps; false if there is something to do. */
+  /** Where a blocked thread waits for the worker's rings; null where none will come. */
+  get blockingEnd(): number | null {
+    return this.#doorbell.blockingEnd;
+  }
+
+  takeRings(): void {
+    this.#doorbell.takeRings();
+  }
+
   arm(): boolean {
     return this.#channel.arm();
   }
