@@ -105,6 +105,7 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
       rate: "rate",
     }),
     ...each("rate", { rate: "ratePriorities" }, { args: ["priorities"], name: "priorities" }),
+    ...each("map", { awaited: "mapRate", read: "mapRead" }),
     ...each("open", { ms: "open", mib: "size" }),
     // No time is taken there.
     together("memory", { heap: "heap", resident: "resident", left: "left" }),
@@ -132,12 +133,17 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
 
 /** What has many workers, or takes long, and so has its rounds within one job. */
 export function planOnce(modes: readonly Mode[]): Step[] {
-  const once = (program: string, workers: number, yields: Job["yields"]): Step[] =>
+  const once = (
+    program: string,
+    workers: number,
+    yields: Job["yields"],
+    ...args: string[]
+  ): Step[] =>
     modes.map(({ who, command }) => [
       {
         who,
         name: program,
-        command: command(workers, `${program}.ts`),
+        command: command(workers, `${program}.ts`, ...args),
         seconds: 90,
         yields,
         once: true,
@@ -145,6 +151,7 @@ export function planOnce(modes: readonly Mode[]): Step[] {
     ]);
   return [
     ...once("crowd", 16, { efficiency: "crowd", us: "cost16" }),
+    ...once("map", 2, { uneven: "mapUneven", full: "mapFull" }, "balance"),
     ...once("uneven", 4, {
       uneven: "uneven",
       growing: "unevenGrowing",

@@ -105,6 +105,10 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
     ] as const) {
       add(id, who, "under 1 %", (x) => x < 1);
     }
+    add("mapRate", who, "at least 10 M/s", (x) => x >= 1e7);
+    add("mapRead", who, "at least 5 M/s", (x) => x >= 5e6);
+    add("mapUneven", who, "at most 105 %", (x) => x <= 105);
+    add("mapFull", who, "at least 95 %", (x) => x >= 95);
     add("crowd", who, "at least 90 %", (x) => x >= 90);
     for (const id of ["uneven", "unevenGrowing", "unevenBimodal", "unevenFirst"] as const) {
       add(id, who, "at most 110 %", (x) => x <= 110);
