@@ -115,6 +115,11 @@ export class RunningCall {
     return storage().run(this, deed, ...args);
   }
 
+  /** The same without arguments, which would be put into a list twice. */
+  enter<R>(deed: () => R): R {
+    return storage().run(this, deed);
+  }
+
   /** The call was given up: its signal aborts. The first reason counts. */
   abandon(reason: TimeoutError | CancelledError = this.#cancelled()): void {
     if (this.#reason !== null) return;

@@ -18,19 +18,18 @@ export function isListed(value: unknown): boolean {
 }
 
 /**
- * Encodes values that `isListed`; the body is good until the next value is encoded.
+ * Encodes the first `length` values, which are all `isListed`; the body is good until the next value is encoded.
  *
  * @example
  * const { format, body } = encodeList([1, 2, 3]); // 12 bytes
  */
-export function encodeList(values: readonly unknown[]): Encoded {
-  const { length } = values;
+export function encodeList(values: readonly unknown[], length = values.length): Encoded {
   let at = 0;
   while (at < length && isInt(values[at])) at++;
   if (at === length) return numbers(Format.Ints, values, new Int32Array(length));
   while (at < length && typeof values[at] === "number") at++;
   if (at === length) return numbers(Format.Doubles, values, new Float64Array(length));
-  return { format: Format.Plain, body: encodeCbor(values as unknown[]), buffers: NO_BUFFERS };
+  return { format: Format.Plain, body: encodeCbor(values.slice(0, length)), buffers: NO_BUFFERS };
 }
 
 /** Element by element: constructors and `from` go by iterators, which a task may have replaced. */
@@ -63,9 +62,9 @@ export function decodeList(
 }
 
 function listOf(numbers: Int32Array | Float64Array): unknown[] {
-  lookAbove();
   const list: unknown[] = [];
-  for (let i = 0; i < numbers.length; i++) append(list, numbers[i]);
+  if (lookAbove()) for (let i = 0; i < numbers.length; i++) list.push(numbers[i]);
+  else for (let i = 0; i < numbers.length; i++) append(list, numbers[i]);
   return list;
 }
 

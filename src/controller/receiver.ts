@@ -105,7 +105,7 @@ export class FrameReceiver {
     sink.took(values.length, elapsed);
     // A task whose values were given to its sink settles into nothing more.
     if (task.settled) task.waiter = null;
-    for (let i = 0; i < values.length; i++) sink.done(from + i, values[i]);
+    sink.doneAll(from, values);
     if (task.settled) this.#owner.settle(task, "done", undefined);
   }
 

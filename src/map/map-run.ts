@@ -138,6 +138,20 @@ export class MapRun implements ItemSink {
     this.#deliver(index, value);
   }
 
+  doneAll(index: number, values: readonly unknown[]): void {
+    const { ordered, settled } = this.#settings;
+    if (this.#isOver || settled || this.#checkpoint !== null) {
+      for (let i = 0; i < values.length; i++) this.done(index + i, values[i]);
+      return;
+    }
+    this.#unsettled -= values.length;
+    this.#outcomes.putAll(ordered ? index : this.#arrived, values);
+    this.#arrived += values.length;
+    for (let i = 0; i < values.length; i++) this.#bytes += bytesOf(values[i]);
+    if (!this.#isDry) this.#pumpSoon();
+    this.#tell();
+  }
+
   #deliver(index: number, value: unknown): void {
     const { settled } = this.#settings;
     this.#put(index, settled ? { status: "fulfilled", value, ...this.#itemAt(index) } : value);

@@ -26,6 +26,15 @@ export class Outcomes {
     this.#slots[place & (this.#slots.length - 1)] = outcome;
   }
 
+  /** The outcomes at consecutive places. */
+  putAll(place: number, outcomes: readonly unknown[]): void {
+    const { length } = outcomes;
+    while (place + length - this.#next > this.#slots.length) this.#grow();
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    for (let i = 0; i < length; i++) slots[(place + i) & mask] = outcomes[i];
+  }
+
   /** Takes the next outcome; `PENDING` where it is not there. */
   take(): unknown {
     const slots = this.#slots;

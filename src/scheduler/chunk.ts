@@ -6,6 +6,8 @@ import { type Payload, Task, type TaskOptions, type Waiter } from "./task.ts";
 export interface ItemSink {
   /** An item's call has returned. */
   done(index: number, value: unknown): void;
+  /** The calls of consecutive items have returned. */
+  doneAll(index: number, values: readonly unknown[]): void;
   /** `count` calls from `index` on have failed, all with that error. */
   failed(index: number, count: number, error: unknown): void;
   /** Calls of `count` items have taken `elapsed` µs. */

@@ -1,5 +1,4 @@
 import { encodeList } from "../codec/lists.ts";
-import { append, lookAbove } from "../codec/own.ts";
 import { encodeThrown } from "../codec/thrown.ts";
 import {
   type EncodeContext,
@@ -35,8 +34,12 @@ export class Answers {
   readonly #reportIdle: () => void;
   #link: WorkerEnd | null = null;
   #isClosed = false;
-  /** Values of consecutive calls, the number of the first, their characters, the µs they took. */
-  #listed: unknown[] = [];
+  /**
+   * Values of consecutive calls, in places that are all there, as a prototype may have setters; the
+   * number of the first, their characters, the µs they took.
+   */
+  readonly #listed: unknown[] = new Array(LISTED).fill(0);
+  #count = 0;
   #firstListed = 0;
   #listedChars = 0;
   #listedUs = 0;
@@ -89,27 +92,27 @@ export class Answers {
   /** A call of a list has returned a value: it is answered with those before it. */
   collect(task: number, value: unknown): void {
     if (this.#isClosed) return;
-    if (this.#listed.length === 0) {
-      lookAbove();
-      this.#firstListed = task;
-    }
-    append(this.#listed, value);
+    if (this.#count === 0) this.#firstListed = task;
+    this.#listed[this.#count++] = value;
     if (typeof value === "string") this.#listedChars += value.length;
     this.unanswered = null;
-    if (this.#listed.length >= LISTED || this.#listedChars >= LISTED_CHARS) this.endList();
+    if (this.#count >= LISTED || this.#listedChars >= LISTED_CHARS) this.endList();
   }
 
   /** The calls that were collected last have taken `elapsed` µs. */
   took(elapsed: number): void {
-    if (this.#listed.length > 0) this.#listedUs += elapsed;
+    if (this.#count > 0) this.#listedUs += elapsed;
   }
 
   /** Writes the values that were collected. */
   endList(): void {
-    if (this.#listed.length === 0) return;
-    const content = encodeList(this.#listed);
+    const count = this.#count;
+    if (count === 0) return;
+    const content = encodeList(this.#listed, count);
     const elapsed = this.#listedUs;
-    this.#listed = [];
+    // Numbers may stay; strings would be kept alive.
+    if (this.#listedChars > 0) this.#listed.fill(0, 0, count);
+    this.#count = 0;
     this.#listedChars = 0;
     this.#listedUs = 0;
     this.write(Kind.Results, this.#firstListed, elapsed, content);

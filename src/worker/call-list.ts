@@ -42,7 +42,12 @@ export class CallList {
     return this.#order + offset;
   }
 
-  argumentsAt(offset: number): unknown[] {
-    return [this.#items[offset], this.#index + offset];
+  itemAt(offset: number): unknown {
+    return this.#items[offset];
+  }
+
+  /** The place of an item in its map. */
+  indexAt(offset: number): number {
+    return this.#index + offset;
   }
 }

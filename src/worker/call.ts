@@ -51,6 +51,48 @@ export function call(
   return isThenable(outcome.value) ? awaited(outcome.value) : outcome;
 }
 
+/** The call of a list that is made next. */
+interface ItemCall {
+  found: Resolved;
+  item: unknown;
+  index: number;
+  running: RunningCall;
+}
+
+let next: ItemCall | null = null;
+
+/**
+ * Calls a function on an item of a map, without a deadline, in the context of `running`. Calls of
+ * lists take some ns each: they pass no arguments through lists. Never throws.
+ */
+export function callOnItem(
+  found: Resolved,
+  item: unknown,
+  index: number,
+  running: RunningCall,
+): Outcome | Pending {
+  next = { found, item, index, running };
+  return running.enter(callNext);
+}
+
+function callNext(): Outcome | Pending {
+  const { found, item, index, running } = next!;
+  next = null;
+  const outcome = invokeOnItem(found.fn, item, index);
+  if (outcome.threw) return explain(outcome, found.inline, running);
+  return isThenable(outcome.value) ? awaited(outcome.value) : outcome;
+}
+
+const { "bsync: call": invokeOnItem } = {
+  "bsync: call"(fn: AnyFunction, item: unknown, index: number): Outcome {
+    try {
+      return { threw: false, value: fn(item, index), isLate: false };
+    } catch (error) {
+      return thrown(error);
+    }
+  },
+};
+
 /**
  * The frames below the program's own in a stack. By these names stack.ts knows them, in bundles
  * too.

@@ -6,7 +6,7 @@ import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { performance } from "../os/natives.ts";
 import type { CallList } from "./call-list.ts";
-import { call, Pending, thrown } from "./call.ts";
+import { callOnItem, Pending, thrown } from "./call.ts";
 import type { CallParts, CallRunner } from "./call-runner.ts";
 
 /** ms for which calls of a list run before the worker looks for messages. */
@@ -15,11 +15,15 @@ const SLICE_MS = 5;
 /** A call is long from here on: the answers of those before it should not have waited for it. */
 const LONG_MS = 1;
 
-/** After so many calls in a row that were not long the next is taken to be no long one. */
-const MANY_SHORT = 64;
-
-/** ms for which answers wait for each other: a result is on its way within 5 ms. */
+/**
+ * ms for which answers wait for each other, by the calls in a row that were not long: a result is on
+ * its way within 5 ms, and the next call may hold the thread for long. None waits behind the first
+ * calls of a function, and after a long one.
+ */
 const FLUSH_MS = 1;
+const FLUSH_EARLY_MS = 0.05;
+const FEW_SHORT = 8;
+const MANY_SHORT = 64;
 
 /** Calls below so many µs are timed eight at a time: to read the clock takes 0.05. */
 const FAST_US = 2;
@@ -56,9 +60,9 @@ export class ListRunner {
     this.#timedAt = start;
     this.#untimed = 0;
     while (list.begun < list.length) {
+      const isSteady = this.#short >= MANY_SHORT;
       // Earlier answers leave before a call that may hold the thread for long.
-      const mayBeLong = this.#short < MANY_SHORT;
-      if (mayBeLong && link.flush?.()) return "waits";
+      if (!isSteady && link.flush?.()) return "waits";
       const offset = list.begun;
       // A list that was recalled meanwhile is another worker's.
       if (!link.report(list.idAt(offset))) return "over";
@@ -69,9 +73,9 @@ export class ListRunner {
         return "over";
       }
       if (!isOver || isLeaving()) return "waits";
-      if (++this.#untimed < TIMED && !mayBeLong && this.#meanUs < FAST_US) continue;
+      if (++this.#untimed < TIMED && isSteady && this.#meanUs < FAST_US) continue;
       const now = this.#time();
-      if (mayBeLong || now - answers.flushedAt > FLUSH_MS) {
+      if (now - answers.flushedAt > this.#flushMs) {
         answers.send(now);
         this.#timedAt = performance.now();
       }
@@ -102,7 +106,7 @@ export class ListRunner {
     const running = new RunningCall(id, list.orderAt(offset), 1, place(), label, list.task);
     const start = this.#timedAt;
     calls.move(running, "called");
-    const outcome = running.run(call, found, list.argumentsAt(offset), Infinity, running);
+    const outcome = callOnItem(found, list.itemAt(offset), list.indexAt(offset), running);
     if (outcome instanceof Pending) {
       calls.move(running, "awaiting");
       this.#runner.follow(running, found, outcome, start);
@@ -120,6 +124,11 @@ export class ListRunner {
       answers.answer(id, this.#meanUs, outcome);
     }
     return true;
+  }
+
+  get #flushMs(): number {
+    if (this.#short < FEW_SHORT) return 0;
+    return this.#short < MANY_SHORT ? FLUSH_EARLY_MS : FLUSH_MS;
   }
 
   /** Times the calls since the last time; returns the time. */
