@@ -24,7 +24,6 @@ import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { tornIn, ValueEncoder } from "./values.ts";
-import { Kind } from "../wire/frames.ts";
 import { firstOrder } from "../wire/task-id.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
@@ -375,7 +374,7 @@ export class Controller implements TaskOwner {
     if (what === "settled") return false;
     if (what === "interrupt") {
       const connection = this.connections[task.record!.index]!;
-      this.#sender.write(connection, Kind.Cancel, task.id);
+      this.#reclaimer.interrupt(connection, task);
       this.#timekeeper.onInterrupted(connection);
     }
     this.#settle(task, state, error);

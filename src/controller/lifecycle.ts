@@ -138,7 +138,7 @@ export class Lifecycle {
     for (const task of scheduler.drain()) {
       const { record } = task;
       if (record !== null) {
-        sender.write(supervisor.connections[record.index]!, Kind.Cancel, task.id);
+        sender.cancel(supervisor.connections[record.index]!, task);
       }
       const error = new CancelledError(`${task.label} was cancelled: ${why}`, options);
       this.#owner.settle(task, "cancelled", error);

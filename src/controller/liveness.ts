@@ -127,7 +127,7 @@ export class Liveness {
     const reported = link?.currentTask;
     const begun =
       reported === Activity.Loading ||
-      record.inFlight.findIndex(({ id }) => id === reported) >= 0 ||
+      (reported !== undefined && record.indexOf(reported) >= 0) ||
       (record.begun !== null && record.begun.size > 0);
     const waits = record.inFlight.length > 0 && reported !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;

@@ -103,17 +103,20 @@ export class FrameReceiver {
     const { sink, index } = task;
     const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
     sink.took(values.length, elapsed);
+    // Asked before the sink hears of them, which may cancel what is left of it.
+    const isLast = task.settled;
     // A task whose values were given to its sink settles into nothing more.
-    if (task.settled) task.waiter = null;
+    if (isLast) task.waiter = null;
     sink.doneAll(from, values);
-    if (task.settled) this.#owner.settle(task, "done", undefined);
+    if (isLast) this.#owner.settle(task, "done", undefined);
   }
 
   /** The answer of one call of a chunk. */
   #settleCall(connection: Connection, chunk: Chunk, frame: Frame, to: "done" | "failed"): void {
     const offset = chunk.offsetOf(frame.task);
     const at = chunk.index + offset;
-    if (chunk.settled) chunk.waiter = null;
+    const isLast = chunk.settled;
+    if (isLast) chunk.waiter = null;
     try {
       if (to === "failed")
         chunk.sink.failed(at, 1, this.#thrown(connection, frame.content, chunk.callAt(offset)));
@@ -121,7 +124,7 @@ export class FrameReceiver {
     } catch (error) {
       chunk.sink.failed(at, 1, error);
     }
-    if (chunk.settled) this.#owner.settle(chunk, "done", undefined);
+    if (isLast) this.#owner.settle(chunk, "done", undefined);
   }
 
   #settleBy(connection: Connection, task: Task, frame: Frame, to: "done" | "failed"): void {

@@ -2,7 +2,7 @@ import { encodeList } from "../codec/lists.ts";
 import type { Encoded } from "../codec/value.ts";
 import type { Connection } from "./connection.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
-import { type Chunk, payloadsOf } from "../scheduler/chunk.ts";
+import { type Chunk, isSentOneByOne, payloadsOf } from "../scheduler/chunk.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { ValueEncoder } from "./values.ts";
 import { Kind } from "../wire/frames.ts";
@@ -53,6 +53,17 @@ export class FrameSender {
       const content = this.#values.encodePayload(payload);
       const id = idOf(order + i);
       this.write(connection, Kind.Call, id, fn.id, content, Infinity, 1, order + i);
+    }
+  }
+
+  /**
+   * Tells a worker that a task was settled without it: a list of calls by the first of them; of
+   * calls that were sent one by one the last comes first, so that none begins meanwhile.
+   */
+  cancel(connection: Connection, task: Task): void {
+    if (!isSentOneByOne(task)) return this.write(connection, Kind.Cancel, task.id);
+    for (let i = task.count - 1; i >= task.answered; i--) {
+      this.write(connection, Kind.Cancel, idOf(task.order + i));
     }
   }
 

@@ -234,8 +234,8 @@ export class Supervisor {
     if (record.begun !== null) return link?.kill?.();
     const at = link?.currentTask;
     // A worker that runs a call behind the settled one has moved on: the answer is on its way.
-    const begun = record.inFlight.findIndex(({ id }) => id === at);
-    if (begun <= 0) link?.kill?.(record.running?.id);
+    const begun = at === undefined ? -1 : record.indexOf(at);
+    if (begun <= 0) link?.kill?.(record.running?.id, record.running?.count);
   }
 
   /** Gives up a worker that did not serve in its time. */

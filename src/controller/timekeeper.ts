@@ -109,7 +109,7 @@ export class Timekeeper {
     if (verdict.kind === "stuck") return supervisor.endStuck(connection);
     if (verdict.kind === "late") return supervisor.giveUp(connection);
     const { task, stage } = verdict;
-    sender.write(connection, Kind.Cancel, task.id);
+    sender.cancel(connection, task);
     this.onInterrupted(connection);
     const { timeout } = task.options;
     const where = describe(connection);

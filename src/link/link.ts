@@ -55,8 +55,11 @@ export interface ControllerEnd extends Link {
    * came.
    */
   readonly received: number;
-  /** Ends the process; with `task`, unless it is seen to have moved on to other tasks. */
-  kill?(task?: number): void;
+  /**
+   * Ends the process; with `task`, the first of `count` calls, unless it is seen to have moved on
+   * to others.
+   */
+  kill?(task?: number, count?: number): void;
   /**
    * From now on the worker begins no call that was sent before, where it can see that. Returns the
    * number of this recall.

@@ -1,4 +1,5 @@
 import { Fifo } from "../collections/fifo.ts";
+import { CancelledError } from "../errors.ts";
 import { newPromise, Promise } from "../os/natives.ts";
 import { isWatched, keepWhole, whole } from "../os/whole.ts";
 import { bindToProcess } from "../codec/refusal.ts";
@@ -30,6 +31,8 @@ export class Results<T> implements PromiseLike<T[]> {
   #collected: Promise<T[]> | null = null;
   /** Goes on to collect. */
   #collect: (() => void) | null = null;
+  /** Rejects what is being collected: part of the results could be taken for all. */
+  #leaveCollected = (): void => {};
 
   /** @internal Made by `pool.map`. */
   constructor(pool: MapPool, call: MapCall, runs: Set<MapRun>) {
@@ -54,6 +57,7 @@ export class Results<T> implements PromiseLike<T[]> {
     this.#isLeft = true;
     const left = this.#run?.leave();
     for (const reader of this.#readers.takeAll()) reader.resolve({ done: true, value: undefined });
+    if (this.#collect !== null) this.#leaveCollected();
     await left;
     return { done: true, value: undefined };
   }
@@ -102,6 +106,10 @@ export class Results<T> implements PromiseLike<T[]> {
   #collectAll(): Promise<T[]> {
     const { promise, resolve, reject } = newPromise<T[]>();
     const results: T[] = [];
+    this.#leaveCollected = () => {
+      this.#collect = null;
+      reject(new CancelledError("Cannot collect the results of a map: its return was called"));
+    };
     this.#collect = () => {
       for (;;) {
         const outcome = this.#read();

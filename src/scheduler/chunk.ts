@@ -1,4 +1,4 @@
-import { LAST_ID } from "../wire/task-id.ts";
+import { distance } from "../wire/task-id.ts";
 import type { KnownFunction } from "./estimates.ts";
 import { type Payload, Task, type TaskOptions, type Waiter } from "./task.ts";
 
@@ -59,7 +59,7 @@ export class Chunk extends Task implements Waiter {
   }
 
   override offsetOf(id: number): number {
-    const offset = (id - this.id + LAST_ID) % LAST_ID;
+    const offset = distance(this.id, id);
     return offset < this.#count ? offset : -1;
   }
 
@@ -106,6 +106,11 @@ export class Chunk extends Task implements Waiter {
     const { answered } = this;
     this.sink.failed(this.index + answered, this.#count - answered, error);
   }
+}
+
+/** Whether a task is sent as several calls, and not as one list of them. */
+export function isSentOneByOne(task: Task): task is Chunk {
+  return task.count > 1 && (task as Chunk).items.payloads !== null;
 }
 
 /** The encoded arguments of all calls of a task that are kept. */

@@ -115,7 +115,7 @@ export interface Frames {
    * the list of items, which are primitive values.
    */
   [Kind.Calls]: unknown[];
-  /** `task` was settled without the worker: drop it, or abandon it; a chunk, by its first call. */
+  /** `task` was settled without the worker: drop it, or abandon it; a list, by its first call. */
   [Kind.Cancel]: undefined;
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
@@ -129,7 +129,8 @@ export interface Frames {
    */
   [Kind.Spawn]: Greeting;
   /**
-   * The rank is to end its child; with `task`, only if that task keeps it. A message of its own.
+   * The rank is to end its child; with `task`, only if that keeps it, or one of the `number` calls
+   * from there on. A message of its own.
    */
   [Kind.Kill]: undefined;
   /**

@@ -17,6 +17,11 @@ export function idOf(order: number): number {
   return order <= LAST_ID ? order : 1 + ((order - 1) % LAST_ID);
 }
 
+/** How many tasks later than `first` the one of number `id` was submitted; Infinity of none. */
+export function distance(first: number, id: number): number {
+  return id < 1 || id > LAST_ID ? Infinity : (id - first + LAST_ID) % LAST_ID;
+}
+
 let first = 1;
 
 /** The order of a pool's first task. */

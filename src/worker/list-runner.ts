@@ -69,7 +69,7 @@ export class ListRunner {
       list.begun++;
       const isOver = this.#begin(list, offset, found);
       if (list.isDropped) {
-        answers.drop(list.lastId);
+        this.#drop(list);
         return "over";
       }
       if (!isOver || isLeaving()) return "waits";
@@ -84,6 +84,21 @@ export class ListRunner {
     this.#time();
     answers.endList();
     return "over";
+  }
+
+  /** A list that was cancelled while its call was on the stack, which may await by now. */
+  #drop(list: CallList): void {
+    const { answers, calls } = this.#parts;
+    const begun = calls.findOf(list.task);
+    if (begun !== null) {
+      calls.move(begun, "over");
+      answers.drop(begun.id);
+    }
+    answers.drop(list.lastId);
+    if (begun === null) return;
+    // Listeners may take their time: the answers go before.
+    answers.flush();
+    begun.abandon();
   }
 
   /** Calls the function on one item. False if it has returned a promise. */

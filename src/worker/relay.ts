@@ -9,10 +9,10 @@ import { clearInterval, clearTimeout, setInterval, setTimeout } from "../os/nati
 import { CHILD_LINGER_MS, LOOK_MS, LOOKS } from "../os/waits.ts";
 import type { ServedRank } from "../os/worker-env.ts";
 import { Kind, type LostChild } from "../wire/frames.ts";
-import { Activity, INITIALIZER } from "../wire/task-id.ts";
+import { Activity, distance, INITIALIZER } from "../wire/task-id.ts";
 import { guarded } from "./ignored-signals.ts";
 import { type Greeting, readGreeting, introduce } from "../wire/greeting.ts";
-import { firstKind, readFrames } from "../wire/reader.ts";
+import { firstKind, type Frame, readFrames } from "../wire/reader.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { RankLink } from "../link/mpi/rank.ts";
 
@@ -99,7 +99,7 @@ export class ChildRelay {
     if (child === null) return;
     const kind = firstKind(bytes, length);
     if (kind === Kind.Kill) {
-      readFrames(bytes, length, buffers, ({ task }) => this.#kill(child, task));
+      readFrames(bytes, length, buffers, (frame) => this.#kill(child, frame));
       return;
     }
     if (kind === Kind.Recall) {
@@ -222,14 +222,17 @@ export class ChildRelay {
     this.#up.send(this.#upward);
   }
 
-  /** The controller holds that `task` (0: any) keeps the child. It may have moved on since. */
-  #kill(child: ProcessLink, task: number): void {
+  /**
+   * The controller holds that one of `number` calls from `task` (0: any) on keeps the child. It may
+   * have moved on since.
+   */
+  #kill(child: ProcessLink, { task, number }: Frame): void {
     const { currentTask } = child;
     const hasGoneOn =
       currentTask !== undefined &&
       (currentTask === Activity.Idle
         ? !child.unread
-        : currentTask !== Activity.Loading && currentTask !== task);
+        : currentTask !== Activity.Loading && distance(task, currentTask) >= Math.max(1, number));
     if (task !== 0 && hasGoneOn) return;
     if (child.isHeldByWrite) child.endWithin(CHILD_LINGER_MS);
     else child.kill();

@@ -271,7 +271,10 @@ export class Session {
       return;
     }
     if (begun?.stage === "flushing") this.#calls.move(begun, "over");
-    this.#answers.drop(list?.lastId ?? begun?.id ?? task);
+    // Of a list, the controller waits for the last call; or for the one that has begun, if it has
+    // reclaimed those behind, as this side may not have heard yet.
+    this.#answers.drop(begun?.id ?? list?.lastId ?? task);
+    if (begun !== null && list !== null) this.#answers.drop(list.lastId);
     if (isAwaiting) {
       this.#calls.move(begun!, "over");
       // Listeners may take their time: the answer goes before.

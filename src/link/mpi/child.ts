@@ -91,8 +91,8 @@ export class ChildLink implements ControllerEnd {
     this.#link.close();
   }
 
-  kill(task = 0): void {
-    sendFrame(this.#link, Kind.Kill, task);
+  kill(task = 0, count = 1): void {
+    sendFrame(this.#link, Kind.Kill, task, undefined, count);
   }
 
   /** The rank sees this number on its way to the child, and counts along. */

@@ -20,10 +20,11 @@ export function sendFrame<K extends Kind>(
   kind: K,
   task: number,
   body?: Frames[K],
+  number = 0,
 ): void {
   const message = new MessageWriter(link.session);
   const content = body === undefined ? undefined : encodeValue(body, "content", encoding);
-  message.write(kind, task, 0, content);
+  message.write(kind, task, number, content);
   link.send(message);
 }
 

@@ -15,6 +15,7 @@ import { inheritance } from "./inheritance.ts";
 import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
+import { mapping } from "./mapping.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pools } from "./pools.ts";
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   limits,
   waitingForAll,
   reentering,
+  mapping,
   numbering,
   draining,
   inheritance,
