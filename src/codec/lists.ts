@@ -18,7 +18,8 @@ export function isListed(value: unknown): boolean {
 }
 
 /**
- * Encodes the first `length` values, which are all `isListed`; the body is good until the next value is encoded.
+ * Encodes the first `length` values, which are all `isListed`; the body is good until the next
+ * value is encoded.
  *
  * @example
  * const { format, body } = encodeList([1, 2, 3]); // 12 bytes

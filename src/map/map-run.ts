@@ -2,7 +2,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { performance, queueMicrotask, setImmediate } from "../os/natives.ts";
 import type { Chunk, Items, ItemSink } from "../scheduler/chunk.ts";
 import type { KnownFunction } from "../scheduler/estimates.ts";
-import { ChunkSize } from "./chunk-size.ts";
+import { Flow } from "./flow.ts";
 import { LiveChunks } from "./live-chunks.ts";
 import { openCheckpoint } from "./kept-results.ts";
 import type { MapCall, MapPool } from "./map-call.ts";
@@ -13,13 +13,6 @@ import type { MapSettings } from "./settings.ts";
 
 /** Of a map that has come to its end. */
 export const END = Symbol("end");
-
-/** Items in flight by default, at least; and bytes of results that wait for their reader. */
-const WINDOW = 1024;
-const WINDOW_BYTES = 64 * 1024 * 1024;
-
-/** Chunks for each worker that are not settled: two or three are at the worker. */
-const CHUNKS_AHEAD = 4;
 
 /** ms for which items are taken in a row: then messages are looked for. */
 const SLICE_MS = 1;
@@ -40,7 +33,7 @@ export class MapRun implements ItemSink {
   readonly #onOutcome: () => void;
   readonly #onEnd: () => void;
   readonly #outcomes = new Outcomes();
-  readonly #sizes = new ChunkSize();
+  readonly #flow: Flow;
   readonly #openCheckpoint: () => Checkpoint | null;
   #checkpoint: Checkpoint | null = null;
   readonly #chunks: LiveChunks;
@@ -78,6 +71,7 @@ export class MapRun implements ItemSink {
     this.#onOutcome = onOutcome;
     this.#onEnd = onEnd;
     this.#source = new Source(call.items, this.#pumpSoon);
+    this.#flow = new Flow(pool, call.settings, this.#source.size);
     this.#openCheckpoint = () => openCheckpoint(call, (error) => this.#break(error));
   }
 
@@ -104,7 +98,7 @@ export class MapRun implements ItemSink {
     }
     if (this.#bytes > 0) this.#bytes -= bytesOf(outcome);
     if (outcome instanceof Failure) this.#end();
-    else if (this.#isHeld && this.#room >= this.#refill) this.#pumpSoon();
+    else if (this.#isHeld && this.#room >= this.#flow.refill) this.#pumpSoon();
     return outcome;
   }
 
@@ -163,7 +157,7 @@ export class MapRun implements ItemSink {
   }
 
   took(count: number, elapsed: number): void {
-    this.#sizes.observe(count, elapsed);
+    this.#flow.observe(count, elapsed);
   }
 
   split(part: Chunk): void {
@@ -257,8 +251,7 @@ export class MapRun implements ItemSink {
     if (this.#isDry) return 0;
     const room = this.#room;
     this.#isHeld = room <= 0;
-    const ahead = this.#ahead - this.#unsettled - this.#gathered.count;
-    const useful = this.#settings.inFlight === null ? Math.min(room, ahead) : room;
+    const useful = Math.min(room, this.#flow.ahead - this.#unsettled - this.#gathered.count);
     if (useful <= 0 || this.#pool.hasRoom) return useful;
     // Others fill the queue: nothing of this map will tell when there is room.
     if (this.#unsettled === 0) void this.#pool.room().then(this.#pumpSoon);
@@ -267,35 +260,7 @@ export class MapRun implements ItemSink {
 
   /** How many more items may be in flight. */
   get #room(): number {
-    const inFlight = this.#taken - this.#outcomes.next;
-    return this.#bytes > WINDOW_BYTES ? 1 - inFlight : this.#window - inFlight;
-  }
-
-  /** The room for which it is worth to take items again. */
-  get #refill(): number {
-    return Math.max(1, Math.min(this.#sizes.size, this.#window / 2));
-  }
-
-  get #window(): number {
-    const { inFlight, chunk } = this.#settings;
-    const size = chunk ?? this.#sizes.size;
-    return inFlight ?? Math.max(WINDOW, 8 * this.#pool.workers * size);
-  }
-
-  get #ahead(): number {
-    const size = this.#settings.chunk ?? this.#sizes.size;
-    return CHUNKS_AHEAD * this.#pool.workers * size;
-  }
-
-  /** Items for the next chunk. */
-  #nextSize(): number {
-    const { task, chunk } = this.#settings;
-    // A timeout begins with its call, and some workers are replaced between two.
-    if (task.timeout !== Infinity || !this.#pool.takesChunks) return 1;
-    if (chunk !== null) return chunk;
-    const { size } = this.#source;
-    const left = size === null ? null : Math.max(0, size - this.#taken);
-    return this.#sizes.next(left, this.#pool.workers, this.#window);
+    return this.#flow.room(this.#taken - this.#outcomes.next, this.#bytes);
   }
 
   /** The checkpoint may refuse an item: that is a failure at its place, as one of the source is. */
@@ -326,7 +291,7 @@ export class MapRun implements ItemSink {
       return this.#fail(index, error);
     }
     if (!gathered.takes(added)) this.#submit();
-    if (gathered.count === 0) gathered.begin(index, this.#nextSize());
+    if (gathered.count === 0) gathered.begin(index, this.#flow.nextSize(index));
     gathered.add(added);
     if (gathered.isFull) this.#submit();
   }

@@ -16,9 +16,9 @@ const SLICE_MS = 5;
 const LONG_MS = 1;
 
 /**
- * ms for which answers wait for each other, by the calls in a row that were not long: a result is on
- * its way within 5 ms, and the next call may hold the thread for long. None waits behind the first
- * calls of a function, and after a long one.
+ * ms for which answers wait for each other, by the calls in a row that were not long: a result is
+ * on its way within 5 ms, and the next call may hold the thread for long. None waits behind the
+ * first calls of a function, and after a long one.
  */
 const FLUSH_MS = 1;
 const FLUSH_EARLY_MS = 0.05;

@@ -1,0 +1,66 @@
+import { ChunkSize } from "./chunk-size.ts";
+import type { MapPool } from "./map-call.ts";
+import type { MapSettings } from "./settings.ts";
+
+/** Items in flight by default, at least; and bytes of results that wait for their reader. */
+const WINDOW = 1024;
+const WINDOW_BYTES = 64 * 1024 * 1024;
+
+/** Chunks for each worker that are not settled: two or three are at the worker. */
+const CHUNKS_AHEAD = 4;
+
+/** How many items of a map are taken, and how many travel together. */
+export class Flow {
+  readonly #pool: MapPool;
+  readonly #settings: MapSettings;
+  /** Items in all, as far as that is known. */
+  readonly #total: number | null;
+  readonly #sizes = new ChunkSize();
+  /** Whether each item travels by itself. */
+  readonly #isSingle: boolean;
+
+  constructor(pool: MapPool, settings: MapSettings, total: number | null) {
+    this.#pool = pool;
+    this.#settings = settings;
+    this.#total = total;
+    // A timeout begins with its call, and some workers are replaced between two.
+    this.#isSingle = settings.task.timeout !== Infinity || !pool.takesChunks;
+  }
+
+  /** Calls of `count` items have taken `elapsed` µs. */
+  observe(count: number, elapsed: number): void {
+    this.#sizes.observe(count, elapsed);
+  }
+
+  /** How many more items may be in flight, with results of so many bytes that are not read. */
+  room(inFlight: number, bytes: number): number {
+    return bytes > WINDOW_BYTES ? 1 - inFlight : this.#window - inFlight;
+  }
+
+  /** The room for which it is worth to take items again. */
+  get refill(): number {
+    return Math.max(1, Math.min(this.#size, this.#window / 2));
+  }
+
+  /** How many items may be taken and not settled: as many as the workers could soon use. */
+  get ahead(): number {
+    if (this.#settings.inFlight !== null) return Infinity;
+    return CHUNKS_AHEAD * this.#pool.workers * this.#size;
+  }
+
+  /** Items for the next chunk, which begins with the one of that place. */
+  nextSize(index: number): number {
+    if (this.#isSingle) return 1;
+    if (this.#settings.chunk !== null) return this.#settings.chunk;
+    const left = this.#total === null ? null : Math.max(0, this.#total - index);
+    return this.#sizes.next(left, this.#pool.workers, this.#window);
+  }
+
+  get #size(): number {
+    return this.#settings.chunk ?? this.#sizes.size;
+  }
+
+  get #window(): number {
+    return this.#settings.inFlight ?? Math.max(WINDOW, 8 * this.#pool.workers * this.#size);
+  }
+}
