@@ -13,7 +13,7 @@ export interface TaskContext {
    * The task's number in its pool, as in messages: they are counted from 1. 0 in an initializer.
    */
   readonly id: number;
-  /** 1, and one more for each worker that was lost while it ran the task (see `retries`). */
+  /** 1, and one more each time that the task has started again (see `retries`, `retryOn`). */
   readonly attempt: number;
   /** Index of this worker in `pool.workers`. */
   readonly worker: number;

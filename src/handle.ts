@@ -3,7 +3,7 @@ import { madeWithoutFrames, ProcException, TimeoutError } from "./errors.ts";
 import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
-import { Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
+import { noteAsked, Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
 import { timerDelay } from "./os/waits.ts";
 
 /** What a handle asks of its pool. */
@@ -43,7 +43,7 @@ export interface GetOptions {
  * handle.state; // "queued" or "running"
  * await handle.get(); // 16, as `await handle` is
  */
-export class MessageHandle<T> extends Task implements PromiseLike<T> {
+export class MessageHandle<T> extends Task implements Promise<T> {
   readonly #owner: TaskOwner;
 
   /** @internal Handles are made by `pool.async`. */
@@ -86,6 +86,7 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
   getSync(options: GetOptions = {}): T {
     const { reraise, timeout } = readGetOptions(options);
     if (!this.settled) this.#owner.waitFor(this, performance.now() + timeout);
+    noteAsked(this);
     if (!this.settled) throw waitedTooLong(this, timeout);
     if (this.state === "done") return this.outcome as T;
     throw reraise ? this.outcome : new ProcException(this.outcome);
@@ -123,6 +124,19 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     return this.record?.index ?? null;
   }
 
+  /**
+   * Milliseconds that the function ran, as its worker measured them; null before the task is
+   * settled, and where no worker said: for a task that was cancelled, or lost with its worker. Of
+   * several attempts it is the last one's.
+   *
+   * @example
+   * await handle;
+   * console.log(`${handle.runTime} ms on worker ${handle.worker}`);
+   */
+  get runTime(): number | null {
+    return this.settled && this.deadline <= 0 ? -this.deadline / 1000 : null;
+  }
+
   /** @internal What `console.log` shows. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return `MessageHandle { ${this.label}: ${this.state} }`;
@@ -140,6 +154,31 @@ export class MessageHandle<T> extends Task implements PromiseLike<T> {
     onFailed?: ((error: any) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.get().then(onDone, onFailed);
+  }
+
+  /**
+   * As a promise's: `onFailed` gets what the task failed with.
+   *
+   * @example
+   * const size = await pool.async(measure, path).catch(() => 0);
+   */
+  catch<B = never>(onFailed?: ((error: any) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.get().catch(onFailed);
+  }
+
+  /**
+   * As a promise's: `onEnd` is called when the task is settled, whatever came of it.
+   *
+   * @example
+   * await pool.async(render, scene).finally(() => bar.tick());
+   */
+  finally(onEnd?: (() => void) | null): Promise<T> {
+    return this.get().finally(onEnd);
+  }
+
+  /** `"MessageHandle"`: promises have one, too. */
+  get [Symbol.toStringTag](): string {
+    return "MessageHandle";
   }
 }
 

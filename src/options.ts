@@ -1,8 +1,20 @@
 import { constants } from "node:os";
 import { hasMembers, type Members } from "./job/communicator-members.ts";
 import { numberOf, settingOf, switchOf } from "./os/settings.ts";
-import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
+import { type RetryOn, type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
 import { show } from "./errors.ts";
+import {
+  type Rules,
+  ms,
+  whole,
+  limit,
+  flag,
+  isRecord,
+  isFunction,
+  readOptions,
+  noOptions,
+  checkOption,
+} from "./option-rules.ts";
 
 /**
  * Options, checked once, at the door: an unknown one is an error, and nothing that an object
@@ -109,6 +121,13 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * default.
    */
   readonly drainTimeout?: number;
+  /**
+   * What becomes of failures whose handles nobody has asked (by `get`, `getSync`, `then`, `catch`,
+   * `finally`, `pool.all`, `pool.asCompleted`). `"warn"`, the default: when the pool closes, or the
+   * program ends, stderr is told how many there were, and the first. `"throw"`: besides, the exit
+   * code is 1. `"ignore"`: nothing.
+   */
+  readonly unhandled?: Unhandled;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
   /**
@@ -133,8 +152,8 @@ export interface CallOptions {
   /** Any number: lower runs first, negative is more urgent. */
   readonly priority?: number;
   /**
-   * How often a task whose worker was lost may start again; 0 by default. What a function throws is
-   * never a reason to.
+   * How often a task may start again whose worker was lost or, if `retryOn` says so, that has
+   * thrown or timed out; 0 by default.
    */
   readonly retries?: number;
   /**
@@ -142,7 +161,27 @@ export interface CallOptions {
    * with `signal.reason`.
    */
   readonly signal?: AbortSignal;
+  /**
+   * Index of the one worker that may run the call, from 0 to `pool.size` - 1, else `RangeError`:
+   * for what lives there. It stays that worker's when the worker is replaced.
+   *
+   * @example
+   * const onGpu = pool.with({ worker: 2 });
+   */
+  readonly worker?: number;
+  /**
+   * Asked on the controller when the function has thrown, or its time was over, and `retries` are
+   * left: `false` fails the task, `true` queues it again, a number does so after that many ms.
+   * Without it only a task whose worker was lost starts again.
+   *
+   * @example
+   * const view = pool.with({ retries: 3, retryOn: (error, attempt) => 100 * 2 ** attempt });
+   */
+  readonly retryOn?: RetryOn;
 }
+
+/** What becomes of failures that nobody asked for. */
+export type Unhandled = "warn" | "ignore" | "throw";
 
 /** `PoolOptions` with every default filled in. */
 export interface PoolSettings {
@@ -161,6 +200,7 @@ export interface PoolSettings {
   readonly task: TaskOptions;
   readonly limits: PoolLimits;
   readonly drain: DrainSettings;
+  readonly unhandled: Unhandled;
 }
 
 /** On which signals a pool comes to its end, and how many ms running tasks have then. */
@@ -180,19 +220,6 @@ export interface PoolLimits {
   readonly queue: number;
 }
 
-/** What each option must be; the key is the option. */
-type Rules = Record<string, (value: unknown) => string | null>;
-
-const ms = (value: unknown) =>
-  typeof value === "number" && value >= 0 ? null : "a number of ms >= 0";
-const whole =
-  (from: number, to = Infinity) =>
-  (value: unknown) =>
-    Number.isInteger(value) && (value as number) >= from && (value as number) <= to
-      ? null
-      : `a whole number ${to === Infinity ? `>= ${from}` : `from ${from} to ${to}`}`;
-const limit = (from: number) => (value: unknown) =>
-  value === Infinity ? null : whole(from)(value);
 /**
  * Signals that cannot be caught, or mean something else: to Bun's garbage collector, and to bsync.
  */
@@ -201,8 +228,7 @@ const isSignal = (value: unknown) =>
   typeof value === "string" &&
   Object.hasOwn(constants.signals, value) &&
   !RESERVED_SIGNALS.has(value);
-const flag = (value: unknown) => (typeof value === "boolean" ? null : "true or false");
-
+const UNHANDLED: ReadonlySet<unknown> = new Set<Unhandled>(["warn", "ignore", "throw"]);
 const TASK_RULES: Rules = {
   timeout: ms,
   priority: (value) =>
@@ -235,6 +261,7 @@ const POOL_RULES: Rules = {
       ? null
       : 'the name of a signal that can be caught, as "SIGTERM", or a list of such',
   drainTimeout: ms,
+  unhandled: (value) => (UNHANDLED.has(value) ? null : 'one of "warn", "ignore" and "throw"'),
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
 };
@@ -242,11 +269,11 @@ const POOL_RULES: Rules = {
 const CALL_RULES: Rules = {
   ...TASK_RULES,
   signal: (value) => (value instanceof AbortSignal ? null : "an AbortSignal"),
+  // Which numbers there are depends on the pool.
+  worker: (value) => (typeof value === "number" ? null : "a number, the index of a worker"),
+  retryOn: (value) =>
+    typeof value === "function" ? null : "a function, as in (error, attempt) => attempt < 3",
 };
-
-const isRecord = (value: unknown) =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isFunction = (value: unknown) => typeof value === "function" || typeof value === "string";
 
 /** How long running tasks may go on after a drain signal. */
 const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
@@ -277,6 +304,8 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       priority: given.priority ?? DEFAULT_TASK.priority,
       retries: given.retries ?? DEFAULT_TASK.retries,
       signal: null,
+      worker: null,
+      retryOn: null,
     },
     limits: {
       tasksPerWorker: given.maxTasksPerWorker ?? Infinity,
@@ -288,6 +317,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       signals: [...new Set([given.drainSignals ?? []].flat())],
       timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
+    unhandled: given.unhandled ?? "warn",
   };
 }
 
@@ -314,11 +344,18 @@ export function ownOption(options: unknown, name: keyof PoolOptions): unknown {
   return (options as PoolOptions)[name];
 }
 
-/** The options of a call on top of others, checked. */
-export function readCallOptions(options: CallOptions, base: TaskOptions): TaskOptions {
+/**
+ * The options of a call on top of others, checked, for a pool of `size` workers; null for one that
+ * refuses all calls here.
+ */
+export function readCallOptions(
+  options: CallOptions,
+  base: TaskOptions,
+  size: number | null,
+): TaskOptions {
   const deed = "submit with options";
   if (!isRecord(options)) throw noOptions(deed, options);
-  let { timeout, priority, retries, signal } = base;
+  let { timeout, priority, retries, signal, worker, retryOn } = base;
   // A call may have options of its own, so this is not done by way of an object of those that are
   // given.
   for (const name of Object.keys(options)) {
@@ -328,36 +365,20 @@ export function readCallOptions(options: CallOptions, base: TaskOptions): TaskOp
     if (name === "timeout") timeout = value as number;
     else if (name === "priority") priority = value as number;
     else if (name === "retries") retries = value as number;
+    else if (name === "worker") worker = workerIndex(deed, value as number, size);
+    else if (name === "retryOn") retryOn = value as RetryOn;
     else signal = value as AbortSignal;
   }
-  return { timeout, priority, retries, signal };
+  return { timeout, priority, retries, signal, worker, retryOn };
 }
 
-/** The own, enumerable options that are not undefined, in an object that inherits nothing. */
-function readOptions(deed: string, options: object, rules: Rules): Record<string, unknown> {
-  if (!isRecord(options)) throw noOptions(deed, options);
-  const given: Record<string, unknown> = Object.create(null);
-  for (const [name, value] of Object.entries(options)) {
-    checkOption(deed, name, value, rules);
-    if (value !== undefined) given[name] = value;
-  }
-  return given;
-}
-
-function noOptions(deed: string, options: unknown): TypeError {
-  return new TypeError(`Cannot ${deed}: expected an object of options, got ${show(options)}`);
-}
-
-function checkOption(deed: string, name: string, value: unknown, rules: Rules): void {
-  if (!Object.hasOwn(rules, name)) {
-    const known = Object.keys(rules).join(", ");
-    throw new TypeError(`Cannot ${deed}: unknown option "${name}"; there are ${known}`);
-  }
-  if (value === undefined) return;
-  const expected = rules[name]!(value);
-  if (expected !== null) {
-    throw new TypeError(`Cannot ${deed}: ${name} must be ${expected}, got ${show(value)}`);
-  }
+function workerIndex(deed: string, worker: number, size: number | null): number {
+  if (size === null || (Number.isInteger(worker) && worker >= 0 && worker < size)) return worker;
+  const there =
+    size === 1
+      ? "0, the index of the pool's only worker"
+      : `the index of one of the pool's ${size} workers, from 0 to ${size - 1}`;
+  throw new RangeError(`Cannot ${deed}: worker must be ${there}, got ${show(worker)}`);
 }
 
 function spinOfEnvironment(): number | undefined {

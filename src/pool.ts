@@ -6,6 +6,8 @@ import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
 import { unmeasured } from "./scheduler/estimates.ts";
 import { recordOf } from "./function/reference-lazy.ts";
+import type { Completed } from "./gather/as-completed.ts";
+import { gather } from "./gather/lazy.ts";
 import { MessageHandle, type TaskOwner } from "./handle.ts";
 import { openPool } from "./open.ts";
 import type { Opened, PoolRole } from "./open/opened.ts";
@@ -21,23 +23,8 @@ import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
+import { infoOf, type WorkerInfo } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
-
-/** One worker of a pool, as `pool.workers` shows it. */
-export interface WorkerInfo {
-  /** Its place in `pool.workers`, from 0; a process that replaces another one has the same. */
-  readonly index: number;
-  /** MPI rank, in the communicator of the pool; null for a local process. */
-  readonly rank: number | null;
-  /** 0 before the worker has answered. */
-  readonly pid: number;
-  readonly host: string;
-  /**
-   * `"overdue"`: it still runs a task that was settled without it (timed out, or cancelled), and is
-   * sent nothing until it answers. `"gone"`: its process has ended, or the pool has released it.
-   */
-  readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
-}
 
 /**
  * Takes function calls and runs them on workers: the ranks of an MPI job, or local processes.
@@ -128,14 +115,15 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   /**
    * The same pool with other options for the calls made through it; the view can be kept. Options
    * left out are those the pool was opened with. Throws `TypeError` for an option that is unknown
-   * or wrong.
+   * or wrong, `RangeError` for a `worker` that the pool does not have.
    *
    * @example
    * const urgent = pool.with({ priority: -10, timeout: 2_000 });
    * console.log(await urgent.async("Math.hypot", 3, 4)); // 5, before all that is queued
    */
   with(options: CallOptions): PoolView {
-    return new PoolCalls(this.#caller, readCallOptions(options, this.#options));
+    const size = this.#controller === null ? null : this.size;
+    return new PoolCalls(this.#caller, readCallOptions(options, this.#options, size));
   }
 
   /**
@@ -173,6 +161,37 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   }
 
   /**
+   * The results of handles, in their order, as by `Promise.all`. When one fails the others are
+   * cancelled, with that failure as their cause, and it rejects with that failure. They may be of
+   * several pools. `TypeError` for what is no iterable of handles.
+   *
+   * @example
+   * const [scene, font] = await pool.all([pool.async(load, path), pool.async(measure, "Inter")]);
+   */
+  async all<const H extends readonly MessageHandle<unknown>[]>(
+    handles: H,
+  ): Promise<{ -readonly [I in keyof H]: Awaited<H[I]> }>;
+  async all<T>(handles: Iterable<MessageHandle<T>>): Promise<T[]>;
+  async all(handles: Iterable<MessageHandle<unknown>>): Promise<unknown> {
+    return await gather().allOf(handles);
+  }
+
+  /**
+   * Handles as they settle, whatever came of each. Leaving the loop cancels nothing. They may be of
+   * several pools. Throws `TypeError` for what is no iterable of handles.
+   *
+   * @example
+   * for await (const { handle, index } of pool.asCompleted(handles)) {
+   *   console.log(files[index], handle.state === "done" ? handle.getSync() : handle.state);
+   * }
+   */
+  asCompleted<H extends MessageHandle<unknown>>(
+    handles: Iterable<H>,
+  ): AsyncIterableIterator<Completed<H>, undefined> {
+    return gather().asCompleted(handles);
+  }
+
+  /**
    * Resolves when every task is settled that was submitted before; those that are submitted later
    * do not count. `PoolClosedError` where the role is not `"controller"`.
    *
@@ -196,7 +215,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
    * }
    */
   async room(): Promise<void> {
-    await this.#requireController("wait for room in its queue").room();
+    await this.#requireController("wait for room in its queue").items.room();
   }
 
   /** How many workers the pool has; 0 where its role is not `"controller"`. */
@@ -216,13 +235,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   get workers(): WorkerInfo[] {
     const controller = this.#controller;
     if (controller === null) return [];
-    return controller.connections.map((connection) => ({
-      index: connection.record.index,
-      rank: connection.rank,
-      pid: connection.greeting?.pid ?? connection.link?.pid ?? 0,
-      host: connection.host,
-      state: controller.stateOf(connection),
-    }));
+    return controller.connections.map((connection) => infoOf(controller, connection));
   }
 
   /**

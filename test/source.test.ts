@@ -150,7 +150,8 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/link/mpi":
     "src/codec src/collections src/errors.ts src/link src/link/local src/mpi src/os src/wire",
   "src/job": "src/errors.ts src/link src/link/mpi src/mpi src/mpi/launcher src/os src/wire",
-  "src/options.ts": "src/errors.ts src/job src/os src/scheduler",
+  "src/option-rules.ts": "src/errors.ts",
+  "src/options.ts": "src/errors.ts src/job src/option-rules.ts src/os src/scheduler",
   "src/worker-list.ts": "src/errors.ts",
   "src/backend":
     "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/os src/wire " +
@@ -158,6 +159,9 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/controller":
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
     "src/link/local src/options.ts src/os src/scheduler src/wire",
+  "src/gather":
+    "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
+  "src/worker-info.ts": "src/controller",
   "src/context.ts": "src/errors.ts",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
@@ -173,14 +177,16 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/scheduler",
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
-    "src/codec src/controller src/errors.ts src/function src/handle.ts src/map src/open " +
-    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-list.ts",
+    "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +
+    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-info.ts " +
+    "src/worker-list.ts",
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
-    "src/checkpoint src/context.ts src/errors.ts src/function src/handle.ts src/job src/map " +
-    "src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/worker-list.ts",
+    "src/checkpoint src/context.ts src/errors.ts src/function src/gather src/handle.ts src/job " +
+    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler " +
+    "src/worker-info.ts src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };
 

@@ -159,7 +159,7 @@ export class Model implements Backend {
       queue: Infinity,
       concurrency: 1,
     };
-    this.controller = new Controller(this, limits, { signals: [], timeout: 0 });
+    this.controller = new Controller(this, limits, { signals: [], timeout: 0 }, "ignore");
   }
 
   async open(workers: number): Promise<void> {

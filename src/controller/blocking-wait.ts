@@ -28,7 +28,7 @@ export class BlockingWait {
   readonly #parts: WaitParts;
   readonly #dispatch: () => void;
 
-  /** `dispatch` sends what is due to be sent in a microtask. */
+  /** `dispatch` does what is due in a microtask: tasks are sent, or queued again. */
   constructor(parts: WaitParts, dispatch: () => void) {
     this.#parts = parts;
     this.#dispatch = dispatch;

@@ -1,6 +1,6 @@
 import type { WorkerState } from "../scheduler/observer.ts";
 import { FrameReceiver, type ReceiverOwner } from "./receiver.ts";
-import { Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
+import { type Initializer, Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Supervisor, type SupervisorOwner } from "./supervisor.ts";
 import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
@@ -9,26 +9,24 @@ import { notifyWaiter, promiseOf, AllSettled } from "./settlement.ts";
 import { Condition } from "./condition.ts";
 import { BlockingWait } from "./blocking-wait.ts";
 import type { Connection } from "./connection.ts";
+import { Failures } from "./failures.ts";
+import { Retries } from "./retries.ts";
 import { CancelledError } from "../errors.ts";
 import { ItemCalls, type ItemsOwner } from "./item-calls.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
 import { sharesPids } from "../os/identity.ts";
-import type { DrainSettings, PoolLimits } from "../options.ts";
+import type { DrainSettings, PoolLimits, Unhandled } from "../options.ts";
 import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
-import { type InitialCall, FrameSender } from "./sender.ts";
+import { FrameSender } from "./sender.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { tornIn, ValueEncoder } from "./values.ts";
 import { firstOrder } from "../wire/task-id.ts";
-import type { WorkerRecord } from "../scheduler/worker-record.ts";
-
-/** A function and its arguments, to be run on each worker before anything else. */
-type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
 /**
  * The pool's engine: takes calls, asks the scheduler, acts on its answers. The road of a call:
@@ -63,8 +61,10 @@ export class Controller implements TaskOwner {
   readonly #allSettled = new AllSettled();
   /** The calls of maps. */
   readonly items: ItemCalls;
+  readonly #failures: Failures;
+  readonly #retries: Retries;
 
-  constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings) {
+  constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings, unhandled: Unhandled) {
     this.#backend = backend;
     this.#scheduler = new Scheduler(limits.concurrency);
     this.#values = new ValueEncoder(backend.recordOf);
@@ -74,15 +74,18 @@ export class Controller implements TaskOwner {
       isClosed: () => !this.#lifecycle.state.takesCalls,
     });
     const owner = this.#ownerOfParts();
+    const failures = (this.#failures = new Failures(unhandled));
+    this.#retries = new Retries(this.#scheduler, {
+      ...owner,
+      fail: (task, error) => this.#settle(task, "failed", error),
+    });
     const own = {
-      ...{ backend, limits, drain, scheduler: this.#scheduler, values: this.#values },
+      ...{ backend, limits, drain, failures, scheduler: this.#scheduler, values: this.#values },
       ...{ sender: this.#sender, condition: this.#condition },
     };
     const supervisor = new Supervisor(own, owner);
-    const { connections } = supervisor;
-    const reclaimer = new Reclaimer({ ...own, connections }, () =>
-      this.#lifecycle.cancelRequeued(),
-    );
+    const seen = { ...own, connections: supervisor.connections };
+    const reclaimer = new Reclaimer(seen, () => this.#lifecycle.cancelRequeued());
     const parts = { ...own, supervisor, reclaimer };
     this.#supervisor = supervisor;
     this.#reclaimer = reclaimer;
@@ -92,8 +95,9 @@ export class Controller implements TaskOwner {
     this.#blockingWait = new BlockingWait(
       { backend, reclaimer, timekeeper: this.#timekeeper },
       () => {
-        // The dispatch due in a microtask: this turn may not end before the result is there.
+        // Due in a microtask: this turn may not end before the result is there.
         if (this.#mayStart) this.#dispatch();
+        this.#retries.look();
       },
     );
     this.items = new ItemCalls(
@@ -123,6 +127,7 @@ export class Controller implements TaskOwner {
       settle: (task, state, outcome) => this.#settle(task, state, outcome),
       fail: (task, worker, error) =>
         this.#settle(task, "failed", this.#values.withOrigin(error, task, worker)),
+      failOrRetry: (task, error) => this.#retries.failOrAsk(task, error),
       break: (error) => this.#lifecycle.break(error),
       dispatch: () => this.#dispatch(),
       onChanged: () => this.#changed(),
@@ -132,6 +137,8 @@ export class Controller implements TaskOwner {
         this.#dispatch();
       },
       onReleased: () => {
+        this.#failures.end(this.#lifecycle.state.isTerminated);
+        this.#retries.stop();
         this.#timekeeper.stop();
         this.#backend.close();
       },
@@ -171,13 +178,7 @@ export class Controller implements TaskOwner {
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
   async open(workers: number, initializer: Initializer | null, timeout: number): Promise<void> {
-    let initial: InitialCall | null = null;
-    if (initializer !== null) {
-      const [fn, ...args] = initializer;
-      const content = this.#values.encodeKept(args, "initializer");
-      initial = { fn: this.#values.recordOf(fn), content };
-    }
-    await this.#lifecycle.open(workers, initial, timeout);
+    await this.#lifecycle.open(workers, initializer, timeout);
   }
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
@@ -199,7 +200,7 @@ export class Controller implements TaskOwner {
     return task;
   }
 
-  /** Submits a call to every worker, in their order. Throws before any is submitted. */
+  /** Submits a call to every worker, before all else there. Throws before any is submitted. */
   submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
     needStack();
     this.#refuseIfClosed(fn);
@@ -207,10 +208,11 @@ export class Controller implements TaskOwner {
     const workers = [...this.#scheduler.workers];
     this.#queueLimit.refuseIfFull(fn, workers.length);
     const known = this.#estimates.of(fn);
-    return workers.map((worker) => {
-      const task = new MessageHandle<unknown>(this.#order++, known, options, this);
+    return workers.map(({ index: worker }) => {
+      const own = { ...options, worker, priority: -Infinity };
+      const task = new MessageHandle<unknown>(this.#order++, known, own, this);
       task.payload = payload;
-      this.#admit(task, worker);
+      this.#admit(task);
       return task;
     });
   }
@@ -220,7 +222,7 @@ export class Controller implements TaskOwner {
    * aborted its signal: the handle is then settled with that. From here on none of the program's
    * code runs.
    */
-  #admit(task: Task, worker?: WorkerRecord): void {
+  #admit(task: Task): void {
     const refusal = this.#lifecycle.state.refusal(task.fn);
     if (refusal !== null) return this.#refuse(task, "failed", refusal.error);
     const { signal } = task.options;
@@ -229,8 +231,7 @@ export class Controller implements TaskOwner {
     try {
       if (signal !== null) this.#signals.watch(signal, task);
       if (this.#pending === 0) this.#timekeeper.watch();
-      if (worker === undefined) this.#scheduler.submit(task);
-      else this.#scheduler.submitTo(worker, task);
+      this.#scheduler.submit(task);
     } catch (error) {
       // The stack is full. No call is made here: there may be no room for one.
       this.#scheduler.moveTask(task, "failed");
@@ -277,11 +278,6 @@ export class Controller implements TaskOwner {
   /** Resolves when all is settled that was submitted so far. */
   idle(): Promise<void> {
     return this.#allSettled.wait(this.#order, this.#pending);
-  }
-
-  /** Resolves when the queue takes another task; at once where calls are refused anyway. */
-  room(): Promise<void> {
-    return this.#queueLimit.room();
   }
 
   /** Waits until every submitted task is settled, then releases the workers. */
@@ -346,6 +342,7 @@ export class Controller implements TaskOwner {
     // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
     if (task.waiter !== null) notifyWaiter(task.waiter, task);
+    if (state === "failed") this.#failures.note(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
   }
@@ -355,6 +352,7 @@ export class Controller implements TaskOwner {
     this.#scheduler.moveTask(task, state);
     task.outcome = error;
     task.payload = null;
+    if (state === "failed") this.#failures.note(task);
   }
 
   #abort(task: Task, reason: unknown): void {

@@ -71,6 +71,7 @@ export class ItemCalls {
     return this.#parts.queueLimit.hasRoom;
   }
 
+  /** Resolves when the queue takes another task; at once where calls are refused anyway. */
   room(): Promise<void> {
     return this.#parts.queueLimit.room();
   }

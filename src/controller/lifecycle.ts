@@ -6,19 +6,26 @@ import { Kind } from "../wire/frames.ts";
 import type { Condition } from "./condition.ts";
 import { describe } from "./connection.ts";
 import { DrainSignals } from "./drain-signals.ts";
+import type { Failures } from "./failures.ts";
 import { notStarted } from "./lost.ts";
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { ValueEncoder } from "./values.ts";
 import type { DrainSettings } from "../options.ts";
 import type { FunctionRecord } from "../function/record.ts";
+
+/** A function and its arguments, to be run on each worker before anything else. */
+export type Initializer = readonly [((...args: never[]) => unknown) | string, ...unknown[]];
 
 /** The parts of the pool that the lifecycle uses. */
 interface LifecycleParts {
   readonly scheduler: Scheduler;
   readonly sender: FrameSender;
+  readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly condition: Condition;
   readonly drain: DrainSettings;
+  readonly failures: Failures;
 }
 
 /** The controller, which settles tasks. */
@@ -51,12 +58,13 @@ export class Lifecycle {
   }
 
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
-  async open(workers: number, initializer: InitialCall | null, timeout: number): Promise<void> {
+  async open(workers: number, initializer: Initializer | null, timeout: number): Promise<void> {
     const { supervisor, scheduler, condition } = this.#parts;
+    const initial = this.#initialCall(initializer);
     const { state } = this;
     this.#signals.listen();
     try {
-      supervisor.start(workers, initializer, timeout);
+      supervisor.start(workers, initial, timeout);
     } catch (error) {
       state.terminate();
       await this.#release(true);
@@ -79,11 +87,22 @@ export class Lifecycle {
     );
   }
 
+  #initialCall(initializer: Initializer | null): InitialCall | null {
+    if (initializer === null) return null;
+    const { values } = this.#parts;
+    const [fn, ...args] = initializer;
+    const content = values.encodeKept(args, "initializer");
+    return { fn: values.recordOf(fn), content };
+  }
+
   /** Waits until every submitted task is settled, then releases the workers. */
   async close(): Promise<void> {
     this.state.close();
     this.#owner.onChanged();
-    await this.#parts.condition.wait(() => this.#owner.isIdle(), Infinity);
+    const { condition, failures, scheduler } = this.#parts;
+    const unwatch = failures.watchClosing((visit) => scheduler.forEachUnsettled(visit));
+    await condition.wait(() => this.#owner.isIdle(), Infinity);
+    unwatch();
     if (this.state.isClosing) await this.#release(false);
     else await this.#drained;
   }

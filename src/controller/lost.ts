@@ -19,7 +19,10 @@ export function lostWhileRunning(
   worker: Connection,
   ending: ExitStatus,
 ): WorkerLostError {
-  const again = task.losses > 1 ? `, as ${task.losses - 1} before it` : "";
+  const { losses, options } = task;
+  // With `retryOn` attempts may have been in vain that cost no worker.
+  const before = options.retryOn === null ? `as ${losses - 1} before it` : `in attempt ${losses}`;
+  const again = losses > 1 ? `, ${before}` : "";
   return lost(`Cannot finish ${task.label}`, worker, ending, `while running it${again}`);
 }
 

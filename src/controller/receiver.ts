@@ -27,6 +27,8 @@ interface ReceiverParts {
 /** The controller, which settles tasks. */
 export interface ReceiverOwner {
   settle(task: Task, state: "done" | "failed", outcome: unknown): void;
+  /** A task has thrown. */
+  failOrRetry(task: Task, error: unknown): void;
   /** The initializer has failed. */
   break(error: unknown): void;
 }
@@ -137,7 +139,8 @@ export class FrameReceiver {
     } catch (error) {
       return this.#owner.settle(task, "failed", error);
     }
-    this.#owner.settle(task, to, outcome);
+    if (to === "failed") this.#owner.failOrRetry(task, outcome);
+    else this.#owner.settle(task, to, outcome);
   }
 
   #initialized(connection: Connection, frame: Frame): void {

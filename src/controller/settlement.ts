@@ -1,6 +1,6 @@
 import { newPromise, Promise } from "../os/natives.ts";
 import { Fifo } from "../collections/fifo.ts";
-import type { Task, Waiter } from "../scheduler/task.ts";
+import { ASKED, noteAsked, type Task, type Waiter } from "../scheduler/task.ts";
 
 /**
  * The ends of tasks, for those that wait for them. A task has a promise only if somebody has asked
@@ -12,20 +12,64 @@ export function promiseOf(task: Task): Promise<unknown> {
   const { waiter } = task;
   if (waiter !== null && waiter.promise !== null) return waiter.promise;
   if (task.settled) {
+    noteAsked(task);
     return task.state === "done" ? Promise.resolve(task.outcome) : Promise.reject(task.outcome);
   }
   const { promise, resolve, reject } = newPromise<unknown>();
-  task.waiter = { promise, resolve, reject };
-  // Somebody waited for it without a promise before.
-  if (waiter !== null) void promise.then(waiter.resolve, waiter.reject);
+  addWaiter(task, { promise, resolve, reject });
   return promise;
 }
 
 /** Calls `deed` when a task is settled, at once if it is: no promise is made. */
 export function whenSettled(task: Task, deed: () => void): void {
-  if (task.settled) return deed();
-  if (task.waiter === null) task.waiter = { promise: null, resolve: deed, reject: deed };
-  else void promiseOf(task).then(deed, deed);
+  noteAsked(task);
+  if (task.settled) deed();
+  else addWaiter(task, { promise: null, resolve: deed, reject: deed });
+}
+
+/** Several that wait for one task. */
+class Waiters implements Waiter {
+  readonly #all: Set<Waiter>;
+
+  constructor(...all: Waiter[]) {
+    this.#all = new Set(all);
+  }
+
+  /** A promise is made for one of them at most. */
+  get promise(): Promise<unknown> | null {
+    for (const { promise } of this.#all) if (promise !== null) return promise;
+    return null;
+  }
+
+  add(waiter: Waiter): void {
+    this.#all.add(waiter);
+  }
+
+  remove(waiter: Waiter): void {
+    this.#all.delete(waiter);
+  }
+
+  readonly resolve = (value: unknown): void => {
+    for (const { resolve } of this.#all) resolve(value);
+  };
+
+  readonly reject = (error: unknown): void => {
+    for (const { reject } of this.#all) reject(error);
+  };
+}
+
+/** From now on `waiter` waits for a task that is not settled. */
+export function addWaiter(task: Task, waiter: Waiter): void {
+  const before = task.waiter;
+  if (before === null || before === ASKED) task.waiter = waiter;
+  else if (before instanceof Waiters) before.add(waiter);
+  else task.waiter = new Waiters(before, waiter);
+}
+
+/** It waits no more. */
+export function removeWaiter(task: Task, waiter: Waiter): void {
+  if (task.waiter === waiter) task.waiter = ASKED;
+  else if (task.waiter instanceof Waiters) task.waiter.remove(waiter);
 }
 
 /** Tells the one that waits for a task that it is settled. */

@@ -11,6 +11,7 @@ import { Liveness } from "./liveness.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { FrameSender } from "./sender.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { ValueEncoder } from "./values.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** ms between two checks whether workers live, for callers that block the event loop. */
@@ -21,6 +22,7 @@ interface TimekeeperParts {
   readonly backend: Backend;
   readonly scheduler: Scheduler;
   readonly sender: FrameSender;
+  readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly reclaimer: Reclaimer;
 }
@@ -29,7 +31,8 @@ interface TimekeeperParts {
 export interface TimekeeperOwner {
   /** Whether every task is settled. */
   isIdle(): boolean;
-  fail(task: Task, worker: Connection, error: BsyncError): void;
+  /** A task's time is over. */
+  failOrRetry(task: Task, error: unknown): void;
   dispatch(): void;
 }
 
@@ -119,7 +122,7 @@ export class Timekeeper {
       returned: `it has ended on ${where}, but its result does not arrive`,
     }[stage];
     const error = new TimeoutError(`Cannot finish ${task.label}: ${message}`);
-    this.#owner.fail(task, connection, error);
+    this.#owner.failOrRetry(task, this.#parts.values.withOrigin(error, task, connection));
   }
 
   /** A worker is held by one call, or begins none: its other calls go to other workers. */

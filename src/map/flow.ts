@@ -23,8 +23,9 @@ export class Flow {
     this.#pool = pool;
     this.#settings = settings;
     this.#total = total;
+    const { timeout, retryOn } = settings.task;
     // A timeout begins with its call, and some workers are replaced between two.
-    this.#isSingle = settings.task.timeout !== Infinity || !pool.takesChunks;
+    this.#isSingle = timeout !== Infinity || retryOn !== null || !pool.takesChunks;
   }
 
   /** Calls of `count` items have taken `elapsed` µs. */

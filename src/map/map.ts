@@ -29,7 +29,7 @@ export function mapOver(
   if (!isIterable(items)) {
     throw new TypeError(`Cannot map over ${show(items)}: it is not iterable; pass a list`);
   }
-  const settings = readMapOptions(options, base);
+  const settings = readMapOptions(options, base, pool.workers);
   const refusal = pool.refusal(record);
   if (refusal !== null) throw refusal.error;
   return new Results<unknown>(

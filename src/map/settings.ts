@@ -61,12 +61,16 @@ export interface MapSettings {
 }
 
 /** The options of a map on top of those of its pool; `TypeError` or `RangeError` for wrong ones. */
-export function readMapOptions(options: MapOptions, base: TaskOptions): MapSettings {
+export function readMapOptions(
+  options: MapOptions,
+  base: TaskOptions,
+  workers: number,
+): MapSettings {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot map: expected an object of options, got ${show(options)}`);
   }
   const { ordered, settled, inFlight, chunk, checkpoint, ...call } = { ...options };
-  const task = readCallOptions(call, base);
+  const task = readCallOptions(call, base, workers);
   return {
     ordered: flag("ordered", ordered) ?? true,
     settled: flag("settled", settled) ?? false,

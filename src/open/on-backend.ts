@@ -7,9 +7,9 @@ import type { Opened } from "./opened.ts";
 export async function openOn(
   outside: Backend,
   workers: number,
-  { initializer, openTimeout, task, limits, drain }: PoolSettings,
+  { initializer, openTimeout, task, limits, drain, unhandled }: PoolSettings,
 ): Promise<Opened> {
-  const controller = new Controller(outside, limits, drain);
+  const controller = new Controller(outside, limits, drain, unhandled);
   try {
     await controller.open(workers, initializer, openTimeout);
   } catch (error) {

@@ -69,6 +69,12 @@ export const FAREWELL_MS = scaled(1_500);
 /** For another rank, until a message tells which one is awaited; the wait goes on. */
 export const AWAITED_MS = scaled(60_000);
 
+/**
+ * For a pool that closes, after a failure that somebody was told of, until stderr is told what it
+ * still waits for.
+ */
+export const CLOSING_MS = scaled(1_000);
+
 /** For all `exit` handlers of a dismissed rank together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 

@@ -46,14 +46,25 @@ export class Placement {
     const sets = this.#sets;
     if (worker.set === sets.overdue && worker.isOwing) return;
     if (worker.quota <= 0) return sets.move(worker, sets.retiring);
-    const pricedAt = this.#pricedEpoch[worker.index];
-    if (pricedAt !== this.#priceEpoch && pricedAt !== ~this.#priceEpoch) this.reprice(worker);
+    if (this.#isStale(worker)) this.reprice(worker);
     // A full worker is filled again when half is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === sets.full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
     if (worker.inFlight.length === 0) sets.move(worker, sets.idle);
-    else if (worker.inFlight.length < sets.concurrency) sets.moveToSpare(worker);
-    else if (worker.load < roomBelow && worker.pinned.length === 0) sets.move(worker, sets.open);
+    else if (worker.inFlight.length < sets.concurrency) sets.move(worker, sets.spare);
+    else if (worker.load < roomBelow) sets.move(worker, sets.open);
     else sets.move(worker, sets.full);
+  }
+
+  /** Whether an open worker still is one, at the costs that are known by now. */
+  hasRoom(worker: WorkerRecord): boolean {
+    if (this.#isStale(worker)) this.settle(worker);
+    return worker.set === this.#sets.open;
+  }
+
+  /** Whether the costs of a worker's tasks in flight have to be looked up anew. */
+  #isStale({ index }: WorkerRecord): boolean {
+    const pricedAt = this.#pricedEpoch[index];
+    return pricedAt !== this.#priceEpoch && pricedAt !== ~this.#priceEpoch;
   }
 
   /** A worker that may be sent `task` behind its others. */

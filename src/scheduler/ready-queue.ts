@@ -53,6 +53,7 @@ export class ReadyQueue<T extends Ready> {
   }
 }
 
-function comesBefore(a: Ready, b: Ready): boolean {
+/** Whether `a` starts before `b`, where one worker may take both. */
+export function comesBefore(a: Ready, b: Ready): boolean {
   return a.priority < b.priority || (a.priority === b.priority && a.order < b.order);
 }

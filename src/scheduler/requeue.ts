@@ -74,7 +74,7 @@ export class Requeue {
   heldBy(worker: WorkerRecord, begun: number, at = 0): number {
     const last = worker.inFlight.at(begun - 1);
     const us = last === undefined || last.count === 1 ? 0 : this.#heldIn(last, at);
-    return us + worker.heldBehind(begun, (task) => this.#queue.isPinned(task));
+    return us + worker.heldBehind(begun, (task) => task.options.worker !== null);
   }
 
   /**
@@ -101,7 +101,7 @@ export class Requeue {
 
   /** µs of a chunk's calls behind the one that its worker is at. */
   #heldIn(chunk: Task, at: number): number {
-    if (chunk.state !== "running" || this.#queue.isPinned(chunk)) return 0;
+    if (chunk.state !== "running" || chunk.options.worker !== null) return 0;
     const begun = Math.max(0, chunk.offsetOf(at));
     return costOf(chunk) * (1 - (begun + 1) / chunk.count);
   }

@@ -2,12 +2,13 @@ import { observe } from "./estimates.ts";
 import type { Observer, WorkerState } from "./observer.ts";
 import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
+import { Choice } from "./choice.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { Chunk } from "./chunk.ts";
 import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
-import { mayWaitBehind, bytesOfPayload } from "./costs.ts";
+import { bytesOfPayload } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
 import type { Verdict } from "./verdict.ts";
 import type { WorkerRecord } from "./worker-record.ts";
@@ -17,7 +18,8 @@ import type { WorkerRecord } from "./worker-record.ts";
  * returned, and nothing here knows of processes, links or promises. Times are ms of
  * `performance.now()`, lengths of tasks are µs.
  *
- * Its workers are in sets (`worker-sets.ts`), its tasks wait in a queue (`task-queue.ts`).
+ * Its workers are in sets (`worker-sets.ts`), its tasks wait in a queue (`task-queue.ts`);
+ * `choice.ts` says which one starts next.
  */
 
 /** ms between a task's deadline on the worker and the controller's own verdict. */
@@ -34,8 +36,9 @@ export class Scheduler {
   readonly sets = new WorkerSets();
   /** In the places of their indices. */
   readonly workers: readonly WorkerRecord[] = this.sets.workers;
-  readonly #queue = new TaskQueue(this.workers);
+  readonly #queue = new TaskQueue(this.sets);
   readonly #placement = new Placement(this.sets);
+  readonly #choice = new Choice(this.sets, this.#queue, this.#placement);
   readonly #deadlines = new Deadlines(this.sets.gone);
   readonly requeue = new Requeue(this, this.#queue, this.#placement);
 
@@ -131,41 +134,35 @@ export class Scheduler {
     return this.sets.stateOf(worker);
   }
 
+  /** Queues a task; the worker that it is for, where there is one, has to exist. */
   submit(task: Task): void {
     this.#queue.push(task);
   }
 
-  /** Queues a task again that a worker was sent, in its old place. */
+  /** Queues a task again that a worker was sent, or that is parked, in its old place. */
   submitAgain(task: Task): void {
+    this.#queue.unpark(task);
+    this.#reset(task);
+    this.#queue.push(task);
+  }
+
+  /** A task that is not settled has failed, and no worker may take it before `submitAgain`. */
+  park(task: Task): void {
+    if (task.record !== null) this.workers[task.record.index]!.disown(task);
+    this.#reset(task);
+    this.#queue.park(task);
+  }
+
+  #reset(task: Task): void {
     this.moveTask(task, "queued");
     task.record = null;
     task.deadline = Infinity;
-    this.#queue.pushAgain(task);
   }
 
-  /** Queues a task for one worker: before all tasks that any worker could take. */
-  submitTo(worker: WorkerRecord, task: Task): void {
-    this.#queue.pushFor(worker, task);
-    if (this.sets.takesAny(worker)) this.sets.pinnedIdle.add(worker);
-    else if (worker.set === this.sets.open) this.sets.move(worker, this.sets.full);
-  }
-
-  /**
-   * The next task to send, its `record` set; null when there is none, or no worker to take it. The
-   * most urgent task waits for an idle worker if it must, and nothing overtakes it.
-   */
+  /** The next task to send, its `record` set; null when there is none, or no worker to take it. */
   next(now: number): Task | null {
-    const called = this.sets.firstPinned.peek();
-    if (called !== undefined) return this.#start(called, this.#queue.takeFor(called), now);
-    const task = this.#queue.next();
-    if (task === undefined) return null;
-    const worker =
-      this.sets.firstIdle.peek() ??
-      this.sets.nextSpare() ??
-      (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
-    if (worker === undefined) return null;
-    this.#queue.pop();
-    return this.#start(worker, task, now);
+    const worker = this.#choice.next();
+    return worker === null ? null : this.#start(worker, this.#choice.task, now);
   }
 
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
@@ -217,6 +214,7 @@ export class Scheduler {
     if (worker.runsSettled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
     if (task.state !== "running") return null;
+    task.ran(elapsed);
     this.moveTask(task, to);
     return task;
   }
@@ -229,10 +227,7 @@ export class Scheduler {
     if (task.state === "queued") {
       this.moveTask(task, "cancelled");
       const worker = this.#queue.drop(task);
-      if (worker?.pinned.length === 0) {
-        this.sets.pinnedIdle.delete(worker);
-        if (worker.set === this.sets.full) this.#placement.settle(worker);
-      }
+      if (worker?.set === this.sets.full) this.#placement.settle(worker);
       return "dropped";
     }
     if (task.state !== "running") return "settled";
@@ -303,13 +298,19 @@ export class Scheduler {
     return tasks;
   }
 
+  /** Calls `visit` with each task that is not settled, in no order. */
+  forEachUnsettled(visit: (task: Task) => void): void {
+    this.#queue.forEach(visit);
+    for (const { inFlight } of this.workers)
+      for (const task of inFlight) if (task.state === "running") visit(task);
+  }
+
   /** Takes every task that waits for a worker, marking each cancelled. */
   drainQueue(): Task[] {
     const tasks = this.#queue.takeAll();
     for (const worker of this.workers)
       if (worker.set === this.sets.full) this.#placement.settle(worker);
     for (const task of tasks) this.moveTask(task, "cancelled");
-    this.sets.pinnedIdle.clear();
     return tasks;
   }
 

@@ -1,103 +1,89 @@
-import { ReadyQueue } from "./ready-queue.ts";
 import type { Task } from "./task.ts";
+import { WaitingTasks } from "./waiting-tasks.ts";
 import type { WorkerRecord } from "./worker-record.ts";
-
-/** Cancelled tasks that are left in the queue at least, before they are swept out. */
-const SWEEP_AT = 1024;
+import type { WorkerSets } from "./worker-sets.ts";
 
 /**
- * The tasks that wait: those that any worker may take, in their order, and those for one worker,
- * which come before all others there. A task that is cancelled while it waits is skipped when it
- * comes up.
+ * The tasks that wait: those that any worker may take, those for one worker (pinned), and those
+ * that are parked, which no worker may take yet.
  */
-export class TaskQueue extends ReadyQueue<Task> {
-  readonly #workers: readonly WorkerRecord[];
-  /** How many tasks in the queue are cancelled. */
-  #dropped = 0;
-  /** Tasks that wait for one worker, and its index. */
-  readonly #pinned = new Map<Task, number>();
-  /** The same with tasks that were sent: one that is queued again is still for that worker. */
-  readonly #pins = new WeakMap<Task, number>();
+export class TaskQueue {
+  /** Tasks for any worker. */
+  readonly ready = new WaitingTasks();
+  readonly #sets: WorkerSets;
+  /** How many pinned tasks wait. */
+  #pinned = 0;
+  readonly #parked = new Set<Task>();
 
-  /** `workers` are in the places of their indices. */
-  constructor(workers: readonly WorkerRecord[]) {
-    super();
-    this.#workers = workers;
+  constructor(sets: WorkerSets) {
+    this.#sets = sets;
   }
 
   /** Tasks that wait. */
   get waiting(): number {
-    return this.size - this.#dropped + this.#pinned.size;
+    return this.ready.waiting + this.#pinned + this.#parked.size;
   }
 
-  /** Queues a task for one worker. */
-  pushFor(worker: WorkerRecord, task: Task): void {
-    this.#pins.set(task, worker.index);
+  /** Queues a task in its place: one that was sent before has its old place again. */
+  push(task: Task): void {
+    if (task.options.worker === null) return this.ready.push(task);
+    const worker = this.#sets.workers[task.options.worker]!;
+    worker.pinned ??= new WaitingTasks();
     worker.pinned.push(task);
-    this.#pinned.set(task, worker.index);
-  }
-
-  /** Queues a task that was sent before, in its old place. */
-  pushAgain(task: Task): void {
-    const index = this.#pins.get(task);
-    if (index === undefined) return this.push(task);
-    // Its worker, or the replacement, takes it before those submitted later.
-    const { pinned } = this.#workers[index]!;
-    const at = pinned.findIndex(({ order }) => order > task.order);
-    pinned.splice(at < 0 ? pinned.length : at, 0, task);
-    this.#pinned.set(task, index);
-  }
-
-  /** Whether a task is for one worker only, queued or sent. */
-  isPinned(task: Task): boolean {
-    return this.#pins.has(task);
-  }
-
-  /** The most urgent task that any worker may take. */
-  next(): Task | undefined {
-    for (;;) {
-      const task = this.peek();
-      if (task === undefined || task.state === "queued") return task;
-      this.pop();
-      this.#dropped--;
-    }
+    this.#pinned++;
+    this.#sets.pin(worker);
   }
 
   /** Takes the first task that waits for this worker only. */
   takeFor(worker: WorkerRecord): Task {
-    const task = worker.pinned.shift()!;
-    this.#pinned.delete(task);
+    const pinned = worker.pinned!;
+    const task = pinned.next()!;
+    pinned.pop();
+    this.#pinned--;
+    if (pinned.waiting === 0) this.#sets.unpin(worker);
     return task;
   }
 
-  /** A queued task was cancelled. Returns the worker that it was for, null if for any. */
+  /** The task waits, and no worker may take it until it is pushed again. */
+  park(task: Task): void {
+    this.#parked.add(task);
+  }
+
+  /** The task is parked no more; false if it was not. */
+  unpark(task: Task): boolean {
+    return this.#parked.size > 0 && this.#parked.delete(task);
+  }
+
+  /** A waiting task was cancelled. Returns the worker that it was for, null if for any. */
   drop(task: Task): WorkerRecord | null {
-    const index = this.#pinned.get(task);
-    if (index === undefined) {
-      this.#dropped++;
-      this.#sweep();
+    if (this.unpark(task)) return null;
+    if (task.options.worker === null) {
+      this.ready.drop();
       return null;
     }
-    this.#pinned.delete(task);
-    const worker = this.#workers[index]!;
-    worker.pinned.splice(worker.pinned.indexOf(task), 1);
+    const worker = this.#sets.workers[task.options.worker]!;
+    worker.pinned!.drop();
+    this.#pinned--;
+    if (worker.pinned!.waiting === 0) this.#sets.unpin(worker);
     return worker;
   }
 
   /** Takes all tasks that wait. */
   takeAll(): Task[] {
-    const tasks = this.#workers.flatMap(({ pinned }) => pinned.splice(0));
-    for (let task = this.pop(); task !== undefined; task = this.pop()) {
-      if (task.state === "queued") tasks.push(task);
-    }
-    this.#dropped = 0;
-    this.#pinned.clear();
+    const pinned = this.#sets.workers.flatMap((worker) => {
+      this.#sets.unpin(worker);
+      return worker.pinned?.takeAll() ?? [];
+    });
+    const tasks = [pinned, [...this.#parked], this.ready.takeAll()].flat();
+    this.#pinned = 0;
+    this.#parked.clear();
     return tasks;
   }
 
-  #sweep(): void {
-    if (this.#dropped < SWEEP_AT || this.#dropped * 2 < this.size) return;
-    this.keep((task) => task.state === "queued");
-    this.#dropped = 0;
+  /** Calls `visit` with each task that waits, in no order. O(n). */
+  forEach(visit: (task: Task) => void): void {
+    this.ready.forEach(visit);
+    for (const { pinned } of this.#sets.workers) pinned?.forEach(visit);
+    this.#parked.forEach(visit);
   }
 }

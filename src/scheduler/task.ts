@@ -14,7 +14,21 @@ export interface TaskOptions {
   /** How often a task whose worker was lost may start again. */
   readonly retries: number;
   readonly signal: AbortSignal | null;
+  /** Index of the one worker that may run it; null for any. */
+  readonly worker: number | null;
+  /** Whether a task that has thrown or timed out may start again; null: it may not. */
+  readonly retryOn: RetryOn | null;
 }
+
+/**
+ * Whether a task that has thrown or timed out, and has retries left, starts again: `false` fails
+ * it, `true` queues it again, a number does so after that many ms. `attempt` is the one that
+ * failed, as in `taskContext().attempt`: 1 for the first.
+ *
+ * @example
+ * const retryOn: RetryOn = (error, attempt) => error instanceof TimeoutError && attempt * 100;
+ */
+export type RetryOn = (error: unknown, attempt: number) => boolean | number;
 
 /**
  * The arguments of a task until it is sent: encoded at the call where one of them could change;
@@ -27,6 +41,17 @@ export interface Waiter {
   readonly promise: Promise<unknown> | null;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Of a task that has failed without anybody waiting for it: called when somebody asks. */
+  readonly onAsked?: (task: Task) => void;
+}
+
+/** Of a task that somebody has asked for, and does not wait for now. */
+export const ASKED: Waiter = { promise: null, resolve() {}, reject() {} };
+
+/** Somebody asks what came of a task: its failure is not one that nobody hears of. */
+export function noteAsked(task: Task): void {
+  if (task.waiter === null) task.waiter = ASKED;
+  else if (task.waiter.onAsked !== undefined) task.waiter.onAsked(task);
 }
 
 /** A worker, as far as a task knows it; see `worker-record.ts`. */
@@ -55,11 +80,12 @@ export class Task {
   record: Seat | null = null;
   /** @internal It has no timeout, retries or signal: of its options only the priority matters. */
   readonly isPlain: boolean;
-  /** @internal How many workers were lost while they ran it. */
+  /** @internal How many attempts were in vain: its worker was lost, or it has failed. */
   losses = 0;
   /**
-   * @internal When the controller gives the task up, on `performance.now()`; the worker should do
-   * so before.
+   * @internal While it runs: when the controller gives the task up, on `performance.now()`; the
+   * worker should do so before. Once a worker has answered it: minus the µs that it ran. (One field
+   * more would be 48 bytes more.)
    */
   deadline = Infinity;
   /**
@@ -105,6 +131,11 @@ export class Task {
     return this.state !== "queued" && this.state !== "running";
   }
 
+  /** @internal A worker has answered the task, which ran for so many µs there. */
+  ran(us: number): void {
+    this.deadline = -us;
+  }
+
   /** @internal For messages: `task 17 (render)`. */
   get label(): string {
     return `task ${this.order} (${this.fn.label})`;
@@ -116,4 +147,6 @@ export const DEFAULT_TASK: TaskOptions = Object.freeze({
   priority: 0,
   retries: 0,
   signal: null,
+  worker: null,
+  retryOn: null,
 });

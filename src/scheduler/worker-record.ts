@@ -2,14 +2,15 @@ import { Fifo } from "../collections/fifo.ts";
 import { costOf, IN_FLIGHT_US, loadOf, sum } from "./costs.ts";
 import { BegunCalls, type WorkerStage } from "./begun-calls.ts";
 import { Task } from "./task.ts";
+import type { WaitingTasks } from "./waiting-tasks.ts";
 
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
   readonly index: number;
   /** Sent and not answered, in the order of sending; see `running`. */
   readonly inFlight = new Fifo<Task>();
-  /** Tasks for this worker and no other. */
-  readonly pinned: Task[] = [];
+  /** @internal Tasks that wait for this worker and no other; null before there was one. */
+  pinned: WaitingTasks | null = null;
   /** µs that each of `inFlight` was expected to take when it was sent, and their sum. */
   readonly costs = new Fifo<number>();
   load = 0;
@@ -117,6 +118,23 @@ export class WorkerRecord {
   indexOf(id: number): number {
     if (this.running?.id === id) return 0;
     return this.inFlight.findIndex((task) => task.offsetOf(id) >= 0);
+  }
+
+  /** Whether a task waits for it and no other. */
+  get hasPinned(): boolean {
+    return this.pinned !== null && this.pinned.waiting > 0;
+  }
+
+  /**
+   * A task that was settled for it may start again elsewhere: what it goes on with, or is still to
+   * answer, is that task no more.
+   */
+  disown(task: Task): void {
+    const index = this.inFlight.findIndex((one) => one === task);
+    if (index < 0) return;
+    const standIn = new Task(task.order, task.fn, task.options);
+    standIn.state = "failed";
+    this.inFlight.set(index, standIn);
   }
 
   /** A task is sent to it. */

@@ -33,13 +33,15 @@ export class WorkerSets {
   readonly overdue = new Set<WorkerRecord>();
   readonly retiring = new Set<WorkerRecord>();
   readonly gone = new Set<WorkerRecord>();
-  /** Workers that take any call, and have pinned tasks. */
+  /** Workers that take any call, and open ones, for which pinned tasks wait. */
   readonly pinnedIdle = new Set<WorkerRecord>();
+  readonly pinnedOpen = new Set<WorkerRecord>();
 
   readonly firstIdle = new FirstOfSet(this.idle);
   readonly #firstSpare = new FirstOfSet(this.spare);
   readonly firstOpen = new FirstOfSet(this.open);
-  readonly firstPinned = new FirstOfSet(this.pinnedIdle);
+  readonly firstPinnedIdle = new FirstOfSet(this.pinnedIdle);
+  readonly firstPinnedOpen = new FirstOfSet(this.pinnedOpen);
 
   /** Whether a worker has nothing to do. */
   get hasIdle(): boolean {
@@ -73,13 +75,6 @@ export class WorkerSets {
     return worker;
   }
 
-  /** Moves a worker, whose pinned tasks may have become fewer, into `spare`. */
-  moveToSpare(worker: WorkerRecord): void {
-    this.move(worker, this.spare);
-    if (worker.pinned.length > 0) this.pinnedIdle.add(worker);
-    else this.pinnedIdle.delete(worker);
-  }
-
   /** A starting worker in a new place. */
   add(): WorkerRecord {
     return this.#start(this.workers.length);
@@ -88,7 +83,8 @@ export class WorkerSets {
   /** A starting worker in the place of one that is gone: same index, same pinned tasks. */
   replace(gone: WorkerRecord): WorkerRecord {
     const worker = this.#start(gone.index);
-    for (const task of gone.pinned.splice(0)) worker.pinned.push(task);
+    worker.pinned = gone.pinned;
+    gone.pinned = null;
     this.gone.delete(gone);
     return worker;
   }
@@ -104,12 +100,25 @@ export class WorkerSets {
     const { set } = worker;
     if (set === to) return;
     const from = this.observer === null ? null : this.stateOf(worker);
-    if (this.takesAny(worker)) this.pinnedIdle.delete(worker);
-    if (to === this.idle && worker.pinned.length > 0) this.pinnedIdle.add(worker);
+    const hasPinned = worker.pinned !== null && worker.hasPinned;
+    if (hasPinned) this.unpin(worker);
     set.delete(worker);
     to.add(worker);
     worker.set = to;
+    if (hasPinned) this.pin(worker);
     if (from !== null) this.#report(worker, from);
+  }
+
+  /** Tasks wait for a worker and no other. */
+  pin(worker: WorkerRecord): void {
+    if (this.takesAny(worker)) this.pinnedIdle.add(worker);
+    else if (worker.set === this.open) this.pinnedOpen.add(worker);
+  }
+
+  /** None do any more. */
+  unpin(worker: WorkerRecord): void {
+    this.pinnedIdle.delete(worker);
+    this.pinnedOpen.delete(worker);
   }
 
   #report(worker: WorkerRecord, from: WorkerState): void {

@@ -270,7 +270,7 @@ const ANSWERS = Object.values(Kind).filter((kind) => FRAMES[kind].from === "work
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {
   const outside = new Hostile();
-  const controller = new Controller(outside, NO_LIMITS, NO_DRAIN);
+  const controller = new Controller(outside, NO_LIMITS, NO_DRAIN, "ignore");
   const opened = controller.open(2, null, 1_000_000).catch(() => {});
   const frame = (kind: Kind, task: number, content?: Encoded) => {
     const writer = new MessageWriter(1);

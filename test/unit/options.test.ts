@@ -13,7 +13,7 @@ import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 
 /** What no type checker saw. */
 const poolOptions = (options: unknown) => readPoolOptions(options as PoolOptions);
-const callOptions = (options: unknown) => readCallOptions(options as CallOptions, DEFAULT_TASK);
+const callOptions = (options: unknown) => readCallOptions(options as CallOptions, DEFAULT_TASK, 4);
 const ranks = (workers: unknown, size = 5) => readRanks(workers as WorkerList, size);
 const processes = (workers: unknown) => readCount(workers as WorkerList, 8);
 
@@ -105,6 +105,8 @@ const POOL_REFUSALS: readonly (readonly [string, unknown, string])[] = [
   ),
   ["drainTimeout", -1, "drainTimeout must be a number of ms >= 0, got -1"],
   ["drainTimeout", "1s", 'drainTimeout must be a number of ms >= 0, got "1s"'],
+  ["unhandled", "print", 'unhandled must be one of "warn", "ignore" and "throw", got "print"'],
+  ["unhandled", true, 'unhandled must be one of "warn", "ignore" and "throw", got true'],
   ["spin", -1, "spin must be a number of µs >= 0, got -1"],
   ["spin", NaN, "spin must be a number of µs >= 0, got NaN"],
   ["spin", "0", 'spin must be a number of µs >= 0, got "0"'],
@@ -121,7 +123,8 @@ describe("options of a pool", () => {
   test("an unknown one is named, with those there are", () => {
     const known =
       "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
-      "inline, maxTasksPerWorker, maxMemoryPerWorker, concurrency, queueLimit, drainSignals, drainTimeout, spin, openTimeout";
+      "inline, maxTasksPerWorker, maxMemoryPerWorker, concurrency, queueLimit, drainSignals, drainTimeout, " +
+      "unhandled, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -158,12 +161,13 @@ describe("options of a pool", () => {
       inline: false,
       spin: undefined,
       openTimeout: DEFAULT_OPEN_TIMEOUT_MS,
-      task: { timeout: Infinity, priority: 0, retries: 0, signal: null },
+      task: DEFAULT_TASK,
       limits: {
         ...{ tasksPerWorker: Infinity, memoryPerWorker: Infinity, queue: Infinity },
         concurrency: 1,
       },
       drain: { signals: [], timeout: 10_000 },
+      unhandled: "warn",
     });
   });
 
@@ -246,33 +250,54 @@ describe("options of a call", () => {
     ["signal", {}, "signal must be an AbortSignal, got {}"],
     ["signal", null, "signal must be an AbortSignal, got null"],
     ["signal", "abort", 'signal must be an AbortSignal, got "abort"'],
+    ["worker", "1", 'worker must be a number, the index of a worker, got "1"'],
+    ["worker", null, "worker must be a number, the index of a worker, got null"],
+    [
+      "retryOn",
+      true,
+      "retryOn must be a function, as in (error, attempt) => attempt < 3, got true",
+    ],
   ] as const;
   test.each(CALL_REFUSALS)("%s: %p is refused", (name, value, what) => {
     const message = `Cannot submit with options: ${what}`;
     expect(thrownBy(() => callOptions({ [name]: value }))).toEqual({ name: "TypeError", message });
   });
 
+  test.each([-1, 4, 0.5, NaN, Infinity])("a worker that is not there: %p", (worker) => {
+    const message =
+      "Cannot submit with options: worker must be the index of one of the pool's 4 workers, from " +
+      `0 to 3, got ${worker}`;
+    expect(thrownBy(() => callOptions({ worker }))).toEqual({ name: "RangeError", message });
+    const one = () => readCallOptions({ worker }, DEFAULT_TASK, 1);
+    expect(one).toThrow("worker must be 0, the index of the pool's only worker");
+    expect(readCallOptions({ worker }, DEFAULT_TASK, null).worker).toBe(worker);
+  });
+
   test("an unknown one is named, with those there are", () => {
     const message =
-      'Cannot submit with options: unknown option "tag"; there are timeout, priority, retries, signal';
+      'Cannot submit with options: unknown option "tag"; there are timeout, priority, ' +
+      "retries, signal, worker, retryOn";
     expect(thrownBy(() => callOptions({ tag: 1 }))).toEqual({ name: "TypeError", message });
   });
 
   test("go on top of others, each by itself", () => {
     const pool = readPoolOptions({ timeout: 100, priority: 2, retries: 3 }).task;
-    const inner = readCallOptions({ timeout: 5 }, pool);
-    expect(inner).toEqual({ timeout: 5, priority: 2, retries: 3, signal: null });
-    expect(readCallOptions({ signal, priority: 0 }, inner)).toEqual({
+    const inner = readCallOptions({ timeout: 5 }, pool, 4);
+    const unset = { signal: null, worker: null, retryOn: null };
+    expect(inner).toEqual({ ...unset, timeout: 5, priority: 2, retries: 3 });
+    expect(readCallOptions({ signal, priority: 0 }, inner, 4)).toEqual({
       timeout: 5,
       priority: 0,
       retries: 3,
       signal,
+      worker: null,
+      retryOn: null,
     });
-    expect(readCallOptions({ timeout: Infinity, retries: 0 }, pool)).toEqual({
+    expect(readCallOptions({ timeout: Infinity, retries: 0 }, pool, 4)).toEqual({
       timeout: Infinity,
       priority: 2,
       retries: 0,
-      signal: null,
+      ...unset,
     });
   });
 
@@ -281,13 +306,13 @@ describe("options of a call", () => {
     const heir = Object.create({ timeout: 1, priority: 1, retries: 1, signal });
     const absent = { timeout: undefined, priority: undefined, retries: undefined };
     for (const options of [heir, absent, Object.assign(Object.create(heir), absent), {}]) {
-      expect(readCallOptions(options, pool)).toEqual(pool);
+      expect(readCallOptions(options, pool, 4)).toEqual(pool);
     }
   });
 
   test("what was read stays as it was", () => {
     const given = { timeout: 5 };
-    const options = readCallOptions(given, DEFAULT_TASK);
+    const options = readCallOptions(given, DEFAULT_TASK, 4);
     given.timeout = 6;
     expect(options.timeout).toBe(5);
     expect(Object.isFrozen(DEFAULT_TASK)).toBeTrue();
@@ -393,7 +418,7 @@ describe("with a polluted Object.prototype", () => {
       null,
     ]);
     expect(rest.initializer).toBeNull();
-    const call = readCallOptions({ timeout: 5 }, DEFAULT_TASK);
+    const call = readCallOptions({ timeout: 5 }, DEFAULT_TASK, 4);
     expect([call.timeout, call.priority, call.retries, call.signal]).toEqual([5, 0, 0, null]);
   });
 });

@@ -78,12 +78,12 @@ export class Rig {
   /** Submits calls of one function, each of so many ms; they are sent when `run` is asked to. */
   submit(fn: KnownFunction, lengths: readonly number[], pinnedTo?: WorkerRecord): Task[] {
     return lengths.map((ms) => {
-      const task = new Task(this.#order++, fn, DEFAULT_TASK);
+      const worker = pinnedTo?.index ?? null;
+      const task = new Task(this.#order++, fn, { ...DEFAULT_TASK, worker });
       this.#lengths.set(task, ms);
       this.#left++;
       this.submitted++;
-      if (pinnedTo === undefined) this.scheduler.submit(task);
-      else this.scheduler.submitTo(pinnedTo, task);
+      this.scheduler.submit(task);
       return task;
     });
   }

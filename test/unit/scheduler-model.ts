@@ -28,6 +28,8 @@ interface Seat {
   retiredAt: number | null;
   /** What it had not begun was taken back, and it does not know yet. */
   recalled: boolean;
+  /** It could be sent nothing behind what it has, for it has a task of its own that may not wait. */
+  isHeld: boolean;
   /** When it is late, unless it serves by then, or was said to be. */
   lateAt: number;
 }
@@ -53,17 +55,13 @@ export class Model {
   }
 
   submit(fn: number, options: TaskOptions, pinnedTo: number | null): void {
-    const task = new Task(this.#order++, pick(this.functions, fn), options);
-    this.tasks.push(task);
     const seat = pinnedTo === null ? undefined : pick(this.#seats, pinnedTo);
-    if (seat === undefined) {
-      this.#queue.push(task);
-      this.scheduler.submit(task);
-    } else {
-      seat.pinned.push(task);
-      this.#pins.set(task, seat);
-      this.scheduler.submitTo(seat.record, task);
-    }
+    const worker = seat?.record.index ?? null;
+    const task = new Task(this.#order++, pick(this.functions, fn), { ...options, worker });
+    this.tasks.push(task);
+    if (seat !== undefined) this.#pins.set(task, seat);
+    (seat?.pinned ?? this.#queue).push(task);
+    this.scheduler.submit(task);
   }
 
   ready(worker: number): void {
@@ -84,6 +82,7 @@ export class Model {
   spend(worker: number): void {
     const seat = pick(this.#seats, worker);
     this.scheduler.spend(seat.record);
+    seat.isHeld = false;
     if (seat.state === "serving") seat.left = -Infinity;
   }
 
@@ -96,30 +95,34 @@ export class Model {
 
   /** Asks for the next task, and judges the answer. */
   next(): boolean {
+    const urgent = mostUrgent(this.#queue);
+    for (const seat of this.#seats) {
+      const own = mostUrgent(seat.pinned);
+      const first = own !== undefined && isDue(own, urgent) ? own : urgent;
+      if (own !== undefined && !mayWait(first!)) seat.isHeld = true;
+    }
     const task = this.scheduler.next(this.now);
     const idle = this.#seats.filter((seat) => isIdle(seat));
-    const called = idle.filter(({ pinned }) => pinned.length > 0);
-    const urgent = this.#mostUrgent();
     if (task === null) {
-      expect(called).toEqual([]);
-      if (urgent === undefined) return false;
-      expect(idle).toEqual([]);
-      if (mayWait(urgent)) expect(this.#seats.filter((seat) => isOpen(seat))).toEqual([]);
+      if (urgent !== undefined) expect(idle).toEqual([]);
+      for (const seat of this.#seats) this.#judgeIdleness(seat, urgent);
       return false;
     }
     const seat = this.#seats.find(({ record }) => record === task.record)!;
+    const own = mostUrgent(seat.pinned);
     expect(seat.state).toBe("serving");
     expect(isOverdue(seat)).toBeFalse();
     expect(seat.left--).toBeGreaterThan(0);
-    if (called.length > 0) {
-      expect(called).toContain(seat);
-      expect(task).toBe(seat.pinned.shift()!);
-    } else {
-      expect(task).toBe(urgent!);
-      this.#queue.splice(this.#queue.indexOf(task), 1);
+    const isOwn = own !== undefined && isDue(own, urgent);
+    expect(task).toBe((isOwn ? own : urgent)!);
+    if (!idle.includes(seat)) this.#judgeBehind(seat, task);
+    if (!isOwn) {
       if (idle.length > 0) expect(idle).toContain(seat);
-      else this.#judgeBehind(seat, task);
+      // One that could not start its own at once is not taken for it.
+      if (idle.some(({ pinned }) => pinned.length === 0)) expect(own).toBeUndefined();
     }
+    const list = isOwn ? seat.pinned : this.#queue;
+    list.splice(list.indexOf(task), 1);
     seat.inFlight.push(task);
     if (task.options.timeout !== Infinity) {
       this.#deadlines.set(task, this.now + task.options.timeout + START_MS);
@@ -128,14 +131,25 @@ export class Model {
     return true;
   }
 
+  /** A worker was sent nothing; `urgent` is the first task that any may take. */
+  #judgeIdleness(seat: Seat, urgent: Task | undefined): void {
+    const own = mostUrgent(seat.pinned);
+    if (isIdle(seat)) return expect(own).toBeUndefined();
+    if (!isOpen(seat)) return;
+    const isOwn = own !== undefined && isDue(own, urgent);
+    const first = isOwn ? own : urgent;
+    if (first === undefined || !mayWait(first)) return;
+    // What it could not be sent before, it is sent when it has answered.
+    expect(seat.isHeld).toBeTrue();
+  }
+
   /** A task was sent behind others. */
   #judgeBehind(seat: Seat, task: Task): void {
     expect(mayWait(task)).toBeTrue();
-    if (!seat.record.isSeen) {
+    if (!seat.record.isSeen && !this.#pins.has(task)) {
       const lost = seat.inFlight.length * Math.max(task.fn.longest, 10_000);
       expect(lost).toBeLessThanOrEqual(100 * task.fn.trust);
     }
-    expect(seat.pinned).toEqual([]);
     for (const before of seat.inFlight) expect(before.fn.expected).toBeLessThan(SHORT_US);
     const { costs } = seat.record;
     expect(sum([...costs].slice(0, -1))).toBeLessThan(SHORT_US + 1e-6);
@@ -160,6 +174,7 @@ export class Model {
     expect(took).toBe(known ? task : null);
     if (task === undefined) return;
     seat.inFlight.splice(seat.inFlight.indexOf(task), 1);
+    seat.isHeld = false;
     if (known) this.#settle(task, "done");
     this.#look(seat);
   }
@@ -177,7 +192,9 @@ export class Model {
     const expected = this.#settled.has(task) ? "settled" : seat ? "interrupt" : "dropped";
     expect(this.scheduler.cancel(task, this.now)).toBe(expected);
     if (expected === "settled") return;
-    for (const list of [this.#queue, ...this.#seats.map(({ pinned }) => pinned)]) {
+    const own = this.#pins.get(task);
+    if (own?.pinned.includes(task)) own.isHeld = false;
+    for (const list of [this.#queue, own?.pinned ?? []]) {
       if (list.includes(task)) list.splice(list.indexOf(task), 1);
     }
     this.#settle(task, "cancelled");
@@ -285,6 +302,7 @@ export class Model {
   resume(worker: number): void {
     const seat = pick(this.#seats, worker);
     this.scheduler.resume(seat.record);
+    if (seat.recalled) seat.isHeld = false;
     seat.recalled = false;
   }
 
@@ -294,10 +312,7 @@ export class Model {
       this.#deadlines.delete(task);
       const own = this.#pins.get(task);
       if (own === undefined) this.#queue.push(task);
-      else {
-        own.pinned.push(task);
-        own.pinned.sort((a, b) => a.order - b.order);
-      }
+      else own.pinned.push(task);
     }
   }
 
@@ -344,7 +359,7 @@ export class Model {
     expect(drained.filter(({ record }) => record !== null).length).toBe(running.length);
     for (const task of drained) this.#settle(task, "cancelled");
     this.#queue.length = 0;
-    for (const seat of this.#seats) seat.pinned.length = 0;
+    for (const seat of this.#seats) Object.assign(seat, { pinned: [], isHeld: false });
     expect(this.scheduler.queued).toBe(0);
     expect(this.scheduler.next(this.now)).toBeNull();
   }
@@ -357,7 +372,7 @@ export class Model {
     expect(drained.length).toBe(waiting.length);
     for (const task of drained) this.#settle(task, "cancelled");
     this.#queue.length = 0;
-    for (const seat of this.#seats) seat.pinned.length = 0;
+    for (const seat of this.#seats) Object.assign(seat, { pinned: [], isHeld: false });
     expect(this.scheduler.queued).toBe(0);
   }
 
@@ -376,7 +391,9 @@ export class Model {
       const { record } = seat;
       expect(scheduler.stateOf(record)).toBe(stateOf(seat));
       expect([...record.inFlight]).toEqual(seat.inFlight);
-      expect(record.pinned).toEqual(seat.pinned);
+      expect(record.hasPinned).toBe(seat.pinned.length > 0);
+      expect(record.pinned?.next()).toBe(mostUrgent(seat.pinned));
+      expect(scheduler.sets.pinnedIdle.has(record)).toBe(isIdle(seat) && record.hasPinned);
       expect(record.costs.length).toBe(seat.inFlight.length);
       for (const cost of record.costs) expect(cost).toBeGreaterThan(0);
       const load = sum([...record.costs]);
@@ -402,14 +419,17 @@ export class Model {
     seat.since = this.now;
     seat.reported = false;
   }
+}
 
-  #mostUrgent(): Task | undefined {
-    let best: Task | undefined;
-    for (const task of this.#queue) {
-      if (best === undefined || before(task, best)) best = task;
-    }
-    return best;
-  }
+function mostUrgent(tasks: readonly Task[]): Task | undefined {
+  let best: Task | undefined;
+  for (const task of tasks) if (best === undefined || before(task, best)) best = task;
+  return best;
+}
+
+/** Whether a task of a worker's own comes before the first that any may take. */
+function isDue(own: Task, urgent: Task | undefined): boolean {
+  return urgent === undefined || before(own, urgent);
 }
 
 function newSeat(record: WorkerRecord): Seat {
@@ -423,6 +443,7 @@ function newSeat(record: WorkerRecord): Seat {
     left: Infinity,
     retiredAt: null,
     recalled: false,
+    isHeld: false,
     lateAt: Infinity,
   };
 }
@@ -445,7 +466,7 @@ function isSpent(seat: Seat): boolean {
 function isOpen(seat: Seat): boolean {
   if (seat.state !== "serving" || isIdle(seat) || isOverdue(seat)) return false;
   if (!seat.record.isSeen) return false; // it may be
-  if (seat.pinned.length > 0 || seat.left <= 0) return false;
+  if (seat.left <= 0) return false;
   if (!seat.inFlight.every(({ fn }) => fn.expected < SHORT_US)) return false;
   // Costs are those of the time of sending: as they are now they may be higher, and that will do too.
   const now = sum(seat.inFlight.map(({ fn }) => Math.max(fn.expected, 0.25)));

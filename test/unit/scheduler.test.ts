@@ -30,6 +30,8 @@ const options: fc.Arbitrary<TaskOptions> = fc.record({
   priority: fc.constantFrom(0, 0, 0, 0, 1, -1, 2.5, Infinity, -Infinity),
   retries: fc.constantFrom(0, 0, 0, 1, 2),
   signal: fc.constantFrom(null, null, null, null, signal),
+  worker: fc.constant(null),
+  retryOn: fc.constant(null),
 });
 const plain = fc.constant(DEFAULT_TASK);
 const pinned = fc.oneof(
@@ -249,14 +251,70 @@ describe("a task with a condition of its own never waits behind another", () => 
 });
 
 describe("pinned tasks", () => {
-  test("go before all others, even where short calls keep their worker busy", () => {
+  const to = (worker: number, priority = 0) => ({ worker, priority });
+
+  test("a worker takes the more urgent of its own and the others, else the one submitted first", () => {
+    const { scheduler, workers } = serving(2);
+    const fn = newFunction(1);
+    for (let i = 0; i < 2; i++) scheduler.submit(newTask(fn));
+    startAll(scheduler);
+    const tasks = {
+      first: newTask(fn),
+      own: newTask(fn, to(0)),
+      second: newTask(fn),
+      urgent: newTask(fn, { priority: -1 }),
+      lazy: newTask(fn, to(0, 1)),
+      ownUrgent: newTask(fn, to(0, -2)),
+      third: newTask(fn),
+    };
+    for (const task of Object.values(tasks)) scheduler.submit(task);
+    const started: (Task | undefined)[] = [];
+    for (let i = 0; i < 7; i++) {
+      scheduler.answered(workers[0]!, workers[0]!.running!.id, 1e6, i);
+      started.push(...startAll(scheduler, i));
+    }
+    const { first, own, second, urgent, lazy, ownUrgent, third } = tasks;
+    expect(started).toEqual([ownUrgent, urgent, first, own, second, third, lazy]);
+  });
+
+  test("other tasks go to an idle worker that has none of its own, if there is one", () => {
+    const { scheduler, workers } = serving(3);
+    const fn = newFunction(1);
+    const own = workers.slice(0, 2).map(({ index }) => newTask(fn, to(index, 1)));
+    const other = newTask(fn);
+    for (const task of [...own, other]) scheduler.submit(task);
+    expect(new Set(startAll(scheduler))).toEqual(new Set([...own, other]));
+    expect(other.record).toBe(workers[2]!);
+  });
+
+  test("short ones are sent ahead to their worker, as many as the budget holds", () => {
+    const { scheduler, workers } = serving(2);
+    const fn = newFunction(1, 1);
+    for (let i = 0; i < 200; i++) scheduler.submit(newTask(fn, to(1)));
+    const started = startAll(scheduler);
+    expect(started.length).toBe(SHORT_US);
+    expect(workers.map(({ inFlight }) => inFlight.length)).toEqual([0, SHORT_US]);
+    expect(started.every(({ record }) => record === workers[1])).toBeTrue();
+  });
+
+  test("also to a worker from which they could not be taken back: they run nowhere else", () => {
+    const scheduler = new Scheduler();
+    const worker = scheduler.add();
+    worker.isSeen = false;
+    scheduler.ready(worker);
+    const fn = newFunction(1, 1);
+    for (let i = 0; i < 200; i++) scheduler.submit(newTask(fn, to(0)));
+    expect(startAll(scheduler).length).toBe(SHORT_US);
+  });
+
+  test("a long one keeps others from its worker until that is idle, and takes it then", () => {
     const { scheduler, workers } = serving(1);
     const [worker] = workers as [WorkerRecord];
     const fn = newFunction(1, 10);
     for (let i = 0; i < 100; i++) scheduler.submit(newTask(fn));
     const ahead = startAll(scheduler).length;
-    const pinned = newTask(newFunction(2));
-    scheduler.submitTo(worker, pinned);
+    const pinned = newTask(newFunction(2), to(0, -1));
+    scheduler.submit(pinned);
     for (let i = 0; i < ahead; i++) {
       scheduler.answered(worker, worker.inFlight.at(0)!.id, 10, i);
       const started = startAll(scheduler, i);
@@ -264,34 +322,61 @@ describe("pinned tasks", () => {
     }
   });
 
-  test("one that is cancelled lets its worker be sent more again", () => {
+  test("a long one that comes later does not slow what comes before it", () => {
     const { scheduler, workers } = serving(1);
+    const fn = newFunction(1, 1);
+    const submit = () => scheduler.submit(newTask(fn));
+    for (let i = 0; i < 10; i++) submit();
+    scheduler.submit(newTask(newFunction(2), to(0, 1)));
+    for (let i = 0; i < 500; i++) submit();
+    expect(startAll(scheduler).length).toBe(SHORT_US);
+    expect(workers[0]!.hasPinned).toBeTrue();
+  });
+
+  test("one that is cancelled lets its worker be sent more again", () => {
+    const { scheduler } = serving(1);
     const fn = newFunction(1, 10);
-    for (let i = 0; i < 3; i++) scheduler.submit(newTask(fn));
+    scheduler.submit(newTask(fn));
     scheduler.next(0);
-    const pinned = newTask(fn);
-    scheduler.submitTo(workers[0]!, pinned);
+    const pinned = newTask(newFunction(2), to(0));
+    scheduler.submit(pinned);
+    for (let i = 0; i < 2; i++) scheduler.submit(newTask(fn));
     expect(scheduler.next(0)).toBeNull();
     expect(scheduler.cancel(pinned, 0)).toBe("dropped");
     expect(startAll(scheduler).length).toBe(2);
     expect(scheduler.queued).toBe(0);
   });
 
+  test("a long task that waits for an idle worker is not overtaken by later ones", () => {
+    const { scheduler, workers } = serving(1);
+    const short = newFunction(1, 1);
+    scheduler.submit(newTask(short));
+    scheduler.next(0);
+    const long = newTask(newFunction(2));
+    const own = Array.from({ length: 3 }, () => newTask(short, to(0)));
+    for (const task of [long, ...own]) scheduler.submit(task);
+    expect(startAll(scheduler)).toEqual([]);
+    scheduler.answered(workers[0]!, workers[0]!.running!.id, 1, 0);
+    expect(startAll(scheduler)).toEqual([long]);
+    scheduler.answered(workers[0]!, long.id, 1e6, 0);
+    expect(startAll(scheduler)).toEqual(own);
+  });
+
   test("are kept in order by the one that takes a lost worker's place", () => {
     const { scheduler, workers } = serving(2);
     const fn = newFunction(1);
-    const tasks = Array.from({ length: 5 }, () => newTask(fn));
-    const running = newTask(fn);
-    scheduler.submitTo(workers[0]!, running);
+    const tasks = Array.from({ length: 5 }, (_, i) => newTask(fn, to(0, i === 4 ? -1 : 0)));
+    const running = newTask(fn, to(0));
+    scheduler.submit(running);
     expect(scheduler.next(0)).toBe(running);
-    for (const task of tasks) scheduler.submitTo(workers[0]!, task);
+    for (const task of tasks) scheduler.submit(task);
     expect(scheduler.requeue.lose(workers[0]!)).toEqual([running]);
     expect(scheduler.cancel(tasks[1]!, 0)).toBe("dropped");
     const replacement = scheduler.replace(workers[0]!);
     expect(scheduler.cancel(tasks[3]!, 0)).toBe("dropped");
     expect(scheduler.next(0)).toBeNull();
     scheduler.ready(replacement);
-    for (const task of [tasks[0]!, tasks[2]!, tasks[4]!]) {
+    for (const task of [tasks[4]!, tasks[0]!, tasks[2]!]) {
       expect(scheduler.next(0)).toBe(task);
       scheduler.answered(replacement, task.id, 1e6, 0);
     }
@@ -301,8 +386,8 @@ describe("pinned tasks", () => {
   test("more than a call can have arguments survive replacement and drain", () => {
     const { scheduler, workers } = serving(1);
     const fn = newFunction(1);
-    const tasks = Array.from({ length: 200_000 }, () => newTask(fn));
-    for (const task of tasks) scheduler.submitTo(workers[0]!, task);
+    const tasks = Array.from({ length: 200_000 }, () => newTask(fn, to(0)));
+    for (const task of tasks) scheduler.submit(task);
     scheduler.requeue.lose(workers[0]!);
     scheduler.replace(workers[0]!);
     expect(scheduler.queued).toBe(tasks.length);
@@ -315,13 +400,70 @@ describe("pinned tasks", () => {
     const fn = newFunction(1);
     for (let i = 0; i < count; i++) scheduler.submit(newTask(fn));
     startAll(scheduler);
-    for (const worker of workers) scheduler.submitTo(worker, newTask(fn));
+    for (const { index } of workers) scheduler.submit(newTask(fn, to(index)));
     const queued = Array.from({ length: count }, () => newTask(fn));
     for (const task of queued) scheduler.submit(task);
     const looks = watch(workers);
     for (const task of queued) scheduler.cancel(task, 0);
     expect(scheduler.queued).toBe(count);
     expect(looks()).toBeLessThan(10 * count);
+  });
+});
+
+describe("a parked task", () => {
+  test("waits until it is submitted again, in its old place", () => {
+    const { scheduler, workers } = serving(1);
+    const fn = newFunction(1);
+    const tasks = Array.from({ length: 3 }, () => newTask(fn));
+    for (const task of tasks) scheduler.submit(task);
+    const [first, second, third] = tasks as [Task, Task, Task];
+    scheduler.next(0);
+    expect(scheduler.answered(workers[0]!, first.id, 1e6, 0, "failed")).toBe(first);
+    scheduler.park(first);
+    expect([first.state, scheduler.queued]).toEqual(["queued", 3]);
+    expect(startAll(scheduler)).toEqual([second]);
+    scheduler.submitAgain(first);
+    scheduler.answered(workers[0]!, second.id, 1e6, 0);
+    expect(startAll(scheduler)).toEqual([first]);
+    expect(scheduler.queued).toBe(1);
+    expect(third.state).toBe("queued");
+  });
+
+  test("is cancelled, drained and seen as any other", () => {
+    const { scheduler, workers } = serving(2);
+    const fn = newFunction(1);
+    const tasks = [newTask(fn), newTask(fn, { worker: 1 })];
+    for (const task of tasks) scheduler.submit(task);
+    startAll(scheduler);
+    for (const [i, task] of tasks.entries()) {
+      scheduler.answered(workers[i]!, task.id, 1e6, 0, "failed");
+      scheduler.park(task);
+    }
+    const seen: Task[] = [];
+    scheduler.forEachUnsettled((task) => seen.push(task));
+    expect(seen).toEqual(tasks);
+    expect(scheduler.cancel(tasks[0]!, 0)).toBe("dropped");
+    expect(scheduler.queued).toBe(1);
+    expect(scheduler.drainQueue()).toEqual([tasks[1]!]);
+    expect(scheduler.queued).toBe(0);
+  });
+
+  test("whose time was over runs elsewhere, while its first worker still owes an answer", () => {
+    const { scheduler, workers } = serving(2);
+    const task = newTask(newFunction(1), { timeout: 10 });
+    scheduler.submit(task);
+    scheduler.next(0);
+    const [first, second] = [task.record!.index, 1 - task.record!.index];
+    scheduler.started(workers[first]!, task.id, 0);
+    expect(scheduler.due(10 + VERDICT_MS).length).toBe(1);
+    scheduler.park(task);
+    scheduler.submitAgain(task);
+    expect(scheduler.next(100)).toBe(task);
+    expect(task.record).toBe(workers[second]!);
+    expect(scheduler.stateOf(workers[first]!)).toBe("overdue");
+    expect(scheduler.answered(workers[first]!, task.id, 1e6, 200)).toBeNull();
+    expect([task.state, scheduler.stateOf(workers[first]!)]).toEqual(["running", "idle"]);
+    expect(scheduler.answered(workers[second]!, task.id, 1e6, 300)).toBe(task);
   });
 });
 

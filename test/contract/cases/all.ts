@@ -8,6 +8,7 @@ import { contexts } from "./contexts.ts";
 import { draining } from "./draining.ts";
 import { errors } from "./errors.ts";
 import { functions } from "./functions.ts";
+import { gathering } from "./gathering.ts";
 import { handles } from "./handles.ts";
 import { isolation } from "./isolation.ts";
 import { holding } from "./holding.ts";
@@ -18,9 +19,11 @@ import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
+import { pinning } from "./pinning.ts";
 import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
 import { reentering } from "./reentering.ts";
+import { retrying } from "./retrying.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
 import { waitingForAll } from "./waiting-for-all.ts";
@@ -34,10 +37,13 @@ export const CASES: readonly Case[] = [
   errors,
   timeouts,
   priorities,
+  pinning,
   cancelling,
   handles,
+  gathering,
   contexts,
   losses,
+  retrying,
   holding,
   isolation,
   limits,

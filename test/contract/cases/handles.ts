@@ -70,6 +70,59 @@ handles.it(
   },
 );
 
+handles.it("stand where a promise can: catch, finally", async () => {
+  await using pool = await AsyncPool.open(1);
+  const twice = async (promise: Promise<number>) => 2 * (await promise);
+  assert.equal(await twice(pool.async(square, 3)), 18);
+  assert.equal(Object.prototype.toString.call(pool.async(square, 1)), "[object MessageHandle]");
+  const bad = () => pool.async<number>("JSON.parse", "{");
+  assert.equal(await bad().catch((error) => error.name), "SyntaxError");
+  assert.equal(await pool.async(square, 3).catch(() => 0), 9);
+  await failure(bad().catch(), SyntaxError);
+  let ends = 0;
+  const end = () => {
+    ends++;
+    return "ignored";
+  };
+  assert.equal(await pool.async(square, 4).finally(end), 16);
+  await failure(bad().finally(end), SyntaxError);
+  assert.equal(await pool.async(square, 5).finally(), 25);
+  const spoilt = pool.async(square, 6).finally(() => {
+    throw new RangeError("at the end");
+  });
+  await failure(spoilt, RangeError);
+  assert.equal(ends, 2);
+});
+
+handles.itPerLink("runTime: ms that the function ran, as its worker said", async () => {
+  using gate = new Gate();
+  await using pool = await AsyncPool.open(1);
+  const handle = pool.async(passGate, gate.path);
+  const queued = pool.async(square, 2);
+  await gate.reached();
+  assert.deepEqual([handle.runTime, queued.runTime], [null, null]);
+  const start = performance.now();
+  const slow = pool.async(stuck.rest, 40);
+  gate.open();
+  await slow;
+  const most = performance.now() - start;
+  assert.ok(handle.runTime! > 0 && queued.runTime! >= 0);
+  assert.ok(slow.runTime! >= 39 && slow.runTime! <= most, `${slow.runTime} of ${most}`);
+  const bad = pool.async("JSON.parse", "{");
+  await failure(bad, SyntaxError);
+  assert.ok(bad.runTime! >= 0);
+  const timed = pool.with({ timeout: 30 }).async(square, 3);
+  await timed;
+  assert.ok(timed.runTime! >= 0 && timed.runTime! < most);
+  const late = pool.with({ timeout: 20 }).async(stuck.wander);
+  await failure(late, TimeoutError);
+  assert.ok(late.runTime === null || late.runTime >= 19, String(late.runTime));
+  const gone = pool.with({ timeout: 1_000 }).async(stuck.wander);
+  gone.cancel();
+  const refused = pool.async((x: unknown) => x, Symbol("s"));
+  assert.deepEqual([gone.runTime, refused.runTime], [null, null]);
+});
+
 handles.it("get({ timeout }) bounds the wait only", async () => {
   using gate = new Gate();
   await using pool = await AsyncPool.open(1);

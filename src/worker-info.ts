@@ -1,0 +1,29 @@
+import type { Connection } from "./controller/connection.ts";
+import type { Controller } from "./controller/controller.ts";
+
+/** One worker of a pool, as `pool.workers` shows it. */
+export interface WorkerInfo {
+  /** Its place in `pool.workers`, from 0; a process that replaces another one has the same. */
+  readonly index: number;
+  /** MPI rank, in the communicator of the pool; null for a local process. */
+  readonly rank: number | null;
+  /** 0 before the worker has answered. */
+  readonly pid: number;
+  readonly host: string;
+  /**
+   * `"overdue"`: it still runs a task that was settled without it (timed out, or cancelled), and is
+   * sent nothing until it answers. `"gone"`: its process has ended, or the pool has released it.
+   */
+  readonly state: "starting" | "idle" | "busy" | "overdue" | "gone";
+}
+
+/** What `pool.workers` shows of one worker. */
+export function infoOf(controller: Controller, connection: Connection): WorkerInfo {
+  return {
+    index: connection.record.index,
+    rank: connection.rank,
+    pid: connection.greeting?.pid ?? connection.link?.pid ?? 0,
+    host: connection.host,
+    state: controller.stateOf(connection),
+  };
+}
