@@ -146,6 +146,8 @@ class Play {
       const view = this.#pool.with({
         priority: random.oneIn(4) ? random.below(5) - 2 : 0,
         retries: random.oneIn(6) ? 1 : 0,
+        ...(random.oneIn(4) ? { worker: random.below(this.#pool.size) } : {}),
+        ...(random.oneIn(2) ? { retryOn: () => this.#retryOn() } : {}),
         ...(timeout === null ? {} : { timeout }),
         ...(signal === null ? {} : { signal: this.#aborters[signal]!.signal }),
       });
@@ -175,6 +177,20 @@ class Play {
     this.#calls.push(call);
     const settle = () => void call.settled++;
     handle.then(settle, settle);
+  }
+
+  /** Some answers come when something else was done, as ending the pool. */
+  #retryOn(): boolean | number {
+    const random = this.#random;
+    if (random.oneIn(3) && this.#left > 0 && this.#depth < MOST_DEPTH) {
+      this.#depth++;
+      try {
+        this.#operate();
+      } finally {
+        this.#depth--;
+      }
+    }
+    return random.pick([true, false, 0, 0.5, 3]);
   }
 
   /** Submits where the stack ends: some of it may fail, half-way, with the engine's own error. */
