@@ -48,6 +48,7 @@ export class Model {
   readonly #settled = new Set<Task>();
   readonly #deadlines = new Map<Task, number>();
   readonly #pins = new Map<Task, Seat>();
+  #parked: Task[] = [];
   #order = 1;
 
   constructor(workers: number) {
@@ -179,6 +180,34 @@ export class Model {
     this.#look(seat);
   }
 
+  /** What a worker runs has failed, and may start again. */
+  fail(worker: number): void {
+    const seat = pick(this.#seats, worker);
+    const task = seat.inFlight[0];
+    if (task === undefined || task.settled) return;
+    expect(this.scheduler.answered(seat.record, task.id, 1, this.now, "failed")).toBe(task);
+    seat.inFlight.shift();
+    seat.isHeld = false;
+    this.#park(task);
+    this.#look(seat);
+  }
+
+  #park(task: Task): void {
+    this.scheduler.park(task);
+    expect([task.state, task.record]).toEqual(["queued", null]);
+    this.#deadlines.delete(task);
+    this.#parked.push(task);
+  }
+
+  /** A parked task starts again. */
+  startAgain(which: number): void {
+    const task = pick(this.#parked, which);
+    if (task === undefined) return;
+    this.#parked.splice(this.#parked.indexOf(task), 1);
+    this.scheduler.submitAgain(task);
+    this.#takeBack([task]);
+  }
+
   /** A worker answers a task it was never sent. */
   answerNonsense(worker: number): void {
     const { record } = pick(this.#seats, worker);
@@ -194,7 +223,7 @@ export class Model {
     if (expected === "settled") return;
     const own = this.#pins.get(task);
     if (own?.pinned.includes(task)) own.isHeld = false;
-    for (const list of [this.#queue, own?.pinned ?? []]) {
+    for (const list of [this.#queue, this.#parked, own?.pinned ?? []]) {
       if (list.includes(task)) list.splice(list.indexOf(task), 1);
     }
     this.#settle(task, "cancelled");
@@ -231,7 +260,12 @@ export class Model {
       else expect(isSpent(seat) || seat.inFlight[0]!.settled).toBeTrue();
       if (verdict.kind !== "expired") continue;
       expect(seat.inFlight[0]).toBe(verdict.task);
-      this.#settle(verdict.task, "failed");
+      if (verdict.task.order % 2 === 0) this.#settle(verdict.task, "failed");
+      else {
+        this.#park(verdict.task);
+        seat.inFlight[0] = seat.record.inFlight.at(0)!;
+        expect([seat.inFlight[0].id, seat.inFlight[0].settled]).toEqual([verdict.task.id, true]);
+      }
       this.#look(seat);
     }
     expect(this.scheduler.due(this.now)).toEqual([]);
@@ -334,6 +368,7 @@ export class Model {
       this.replace(i);
       this.ready(i);
     }
+    while (this.#parked.length > 0) this.startAgain(0);
     for (let steps = 0; this.#settled.size < this.tasks.length; steps++) {
       expect(steps).toBeLessThan(10 * this.tasks.length + 10);
       while (this.next());
@@ -359,6 +394,7 @@ export class Model {
     expect(drained.filter(({ record }) => record !== null).length).toBe(running.length);
     for (const task of drained) this.#settle(task, "cancelled");
     this.#queue.length = 0;
+    this.#parked = [];
     for (const seat of this.#seats) Object.assign(seat, { pinned: [], isHeld: false });
     expect(this.scheduler.queued).toBe(0);
     expect(this.scheduler.next(this.now)).toBeNull();
@@ -372,6 +408,7 @@ export class Model {
     expect(drained.length).toBe(waiting.length);
     for (const task of drained) this.#settle(task, "cancelled");
     this.#queue.length = 0;
+    this.#parked = [];
     for (const seat of this.#seats) Object.assign(seat, { pinned: [], isHeld: false });
     expect(this.scheduler.queued).toBe(0);
   }
@@ -379,7 +416,8 @@ export class Model {
   /** What holds after every deed. */
   check(): void {
     const { scheduler } = this;
-    const waiting = this.#queue.length + sum(this.#seats.map(({ pinned }) => pinned.length));
+    const pinned = sum(this.#seats.map(({ pinned }) => pinned.length));
+    const waiting = this.#queue.length + this.#parked.length + pinned;
     const running = this.#seats.flatMap(({ inFlight }) => inFlight.filter((t) => !t.settled));
     expect(scheduler.queued).toBe(waiting);
     expect(waiting + running.length + this.#settled.size).toBe(this.tasks.length);

@@ -71,6 +71,8 @@ const deeds = fc.oneof(
     ),
   },
   { weight: 1, arbitrary: deed("answerNonsense", fc.tuple(some), (m, w) => m.answerNonsense(w)) },
+  { weight: 3, arbitrary: deed("fail", fc.tuple(some), (m, w) => m.fail(w)) },
+  { weight: 3, arbitrary: deed("startAgain", fc.tuple(some), (m, t) => m.startAgain(t)) },
   { weight: 4, arbitrary: deed("started", fc.tuple(some), (m, w) => m.started(w)) },
   { weight: 6, arbitrary: deed("cancel", fc.tuple(some), (m, t) => m.cancel(t)) },
   { weight: 4, arbitrary: deed("due", fc.tuple(ms), (m, t) => m.due(t)) },
