@@ -4,6 +4,7 @@ import { buffers } from "./buffers.ts";
 import { calling } from "./calling.ts";
 import { cancelling } from "./cancelling.ts";
 import { closing } from "./closing.ts";
+import { concurrency } from "./concurrency.ts";
 import { contexts } from "./contexts.ts";
 import { draining } from "./draining.ts";
 import { errors } from "./errors.ts";
@@ -42,6 +43,7 @@ export const CASES: readonly Case[] = [
   handles,
   gathering,
   contexts,
+  concurrency,
   losses,
   retrying,
   holding,
