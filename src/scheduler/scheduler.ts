@@ -178,6 +178,8 @@ export class Scheduler {
   /** A worker has sent `Started` for a task: its timeout counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.begin(id);
+    // Of several calls under way one may have been settled before it was known to have begun.
+    if (worker.begun !== null && worker.stuckAt === Infinity) this.#markOverdue(worker, now);
     if (task === null) return;
     this.#deadlines.setFor(task, worker, now + task.options.timeout + VERDICT_MS);
   }

@@ -116,6 +116,18 @@ test("a worker is not stuck while a call that is wanted has its thread", () => {
   expect(scheduler.due(3 + 2 * STUCK_MS)).toEqual([{ kind: "stuck", worker: worker! }]);
 });
 
+test("a call that was settled before it was known to have begun makes its worker stuck, too", () => {
+  const [scheduler, [worker]] = serving(1);
+  const [first, second] = submit(scheduler, 2);
+  send(scheduler);
+  scheduler.started(worker!, first!.id, 1);
+  worker!.begun!.awaits(first!.id);
+  expect(scheduler.cancel(second!, 2)).toBe("interrupt");
+  expect(scheduler.nextDeadline).toBe(Infinity);
+  scheduler.started(worker!, second!.id, 3);
+  expect(scheduler.due(3 + STUCK_MS)).toEqual([{ kind: "stuck", worker: worker! }]);
+});
+
 test("nor is a call late behind one that has the thread", () => {
   const [scheduler, [worker]] = serving(1);
   const [first] = submit(scheduler, 1);

@@ -41,8 +41,8 @@ async function untilAborted(path: string, number: number): Promise<void> {
 }
 
 concurrency.it("so many asynchronous calls run at once on a worker, and no more", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, MANY);
+  using gate = new Gate();
   const handles = numbers(5).map((i) => pool.async(passGate<number>, gate.path, i, i));
   await gate.reached(3);
   assert.deepEqual(
@@ -55,8 +55,8 @@ concurrency.it("so many asynchronous calls run at once on a worker, and no more"
 });
 
 concurrency.it("one call after another without it", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1);
+  using gate = new Gate();
   const handles = numbers(2).map((i) => pool.async(passGate<number>, gate.path, i, i));
   await gate.reached(1);
   assert.deepEqual(
@@ -70,8 +70,8 @@ concurrency.it("one call after another without it", async () => {
 concurrency.itPerSize(
   "workers without a call come first, then all take turns",
   async ({ workers }) => {
-    using gate = new Gate();
     await using pool = await AsyncPool.open(workers, MANY);
+    using gate = new Gate();
     const first = numbers(workers).map((i) => pool.async(passGate<number>, gate.path, i, i));
     assert.equal(new Set(first.map(({ worker }) => worker)).size, workers);
     const more = numbers(2 * workers).map((i) =>
@@ -88,8 +88,8 @@ concurrency.itPerSize(
 );
 
 concurrency.it("each call has a context of its own", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, MANY);
+  using gate = new Gate();
   const handles = numbers(3).map((i) => pool.async(tellContext, gate.path, i));
   await gate.reached(3);
   gate.open();
@@ -107,8 +107,8 @@ concurrency.it("synchronous code has the thread to itself, and the order stays",
 });
 
 concurrency.it("a call that has a timeout fails alone, and makes room", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, MANY);
+  using gate = new Gate();
   const kept = pool.async(passGate<string>, gate.path, "kept", 0);
   const late = numbers(2).map((i) =>
     pool.with({ timeout: 40 }).async(untilAborted, gate.path, 1 + i),
@@ -121,8 +121,8 @@ concurrency.it("a call that has a timeout fails alone, and makes room", async ()
 });
 
 concurrency.it("a call is cancelled alone: its signal aborts, the others go on", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, MANY);
+  using gate = new Gate();
   const [one, two, three] = numbers(3).map((i) => pool.async(untilAborted, gate.path, i));
   const fourth = pool.async(square, 4);
   await gate.reached(3);
@@ -136,9 +136,9 @@ concurrency.it("a call is cancelled alone: its signal aborts, the others go on",
 concurrency.it(
   "calls behind one that holds the thread go to a worker that is free",
   async () => {
+    await using pool = await AsyncPool.open(2, MANY);
     using gate = new Gate();
     using other = new Gate();
-    await using pool = await AsyncPool.open(2, MANY);
     const held = pool.async(blockAtGate<string>, gate.path, "held");
     await gate.reached();
     const also = pool.async(blockAtGate<string>, other.path, "also");
@@ -157,9 +157,9 @@ concurrency.it(
 concurrency.it(
   "a worker that is lost: calls that it had begun are charged, each, the others start again",
   async () => {
+    await using pool = await AsyncPool.open(1, MANY);
     using gate = new Gate();
     using end = new Gate();
-    await using pool = await AsyncPool.open(1, MANY);
     const again = pool.with({ retries: 1 }).async(tellContext, gate.path, 0);
     const lost = pool.async(passGate<string>, gate.path, "lost", 1);
     const exits = pool.async(exitLater, end.path);
@@ -179,8 +179,8 @@ concurrency.it(
 concurrency.it(
   "a process that dies with calls under way fails them all, and what is queued runs on another",
   async () => {
-    using gate = new Gate();
     await using pool = await AsyncPool.open(1, MANY);
+    using gate = new Gate();
     const begun = numbers(3).map((i) => pool.async(passGate<number>, gate.path, i, i));
     const queued = numbers(3).map((i) => pool.async(square, i));
     await gate.reached(3);
@@ -194,9 +194,9 @@ concurrency.it(
 concurrency.it(
   "a cancelled call that keeps the thread costs its process, and the calls beside it",
   async () => {
+    await using pool = await AsyncPool.open(1, MANY);
     using gate = new Gate();
     using other = new Gate();
-    await using pool = await AsyncPool.open(1, MANY);
     const { pid } = pool.workers[0]!;
     const beside = pool.async(passGate<string>, other.path, "beside");
     await other.reached();
@@ -213,9 +213,9 @@ concurrency.it(
 concurrency.it(
   "a cancelled call beside one that has the thread rightly waits for it, and costs nothing",
   async () => {
+    await using pool = await AsyncPool.open(1, MANY);
     using gate = new Gate();
     using other = new Gate();
-    await using pool = await AsyncPool.open(1, MANY);
     const beside = pool.async(untilAborted, other.path, 0);
     await other.reached();
     const long = pool.async(blockAtGate<string>, gate.path, "long");
@@ -234,8 +234,8 @@ concurrency.it(
 );
 
 concurrency.it("queueLimit: what can run at once does not wait", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, { ...MANY, queueLimit: 0 });
+  using gate = new Gate();
   const handles = numbers(3).map((i) => pool.async(passGate<number>, gate.path, i, i));
   assert.throws(() => pool.async(square, 1), { code: "BSYNC_QUEUE_FULL" });
   const room = pool.room();
@@ -246,8 +246,8 @@ concurrency.it("queueLimit: what can run at once does not wait", async () => {
 });
 
 concurrency.it("each reaches a worker that has calls under way, and room", async () => {
-  using gate = new Gate();
   await using pool = await AsyncPool.open(1, MANY);
+  using gate = new Gate();
   const handles = numbers(2).map((i) => pool.async(passGate<number>, gate.path, i, i));
   await gate.reached(2);
   assert.deepEqual(await pool.each(square, 4), [16]);
