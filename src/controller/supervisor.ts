@@ -174,7 +174,7 @@ export class Supervisor {
    */
   #onUnexpectedClose(connection: Connection): void {
     const { record, rank, link } = connection;
-    if (record.inFlight.length === 0 && this.#parts.scheduler.isRetiring(record)) {
+    if (record.inFlight.length === 0 && record.set === this.#parts.scheduler.sets.retiring) {
       this.#parts.scheduler.requeue.lose(record);
       this.#disconnect(connection);
       return this.#replace(connection);

@@ -125,11 +125,6 @@ export class Scheduler {
     return true;
   }
 
-  /** Whether a worker is to be replaced. */
-  isRetiring(worker: WorkerRecord): boolean {
-    return worker.set === this.sets.retiring;
-  }
-
   stateOf(worker: WorkerRecord): WorkerState {
     return this.sets.stateOf(worker);
   }

@@ -535,7 +535,7 @@ describe("workers that have had all the tasks they may have", () => {
       expect(scheduler.stateOf(worker)).toBe(i < 2 ? "busy" : "starting");
     }
     expect(startAll(scheduler)).toEqual([]);
-    expect(scheduler.isRetiring(worker)).toBeTrue();
+    expect(worker.set === scheduler.sets.retiring).toBeTrue();
     expect([scheduler.retire(worker, 10), scheduler.retire(worker, 11)]).toEqual([true, false]);
     // One that does not go is killed.
     expect(scheduler.due(10 + STUCK_MS)).toEqual([{ kind: "stuck", worker }]);
