@@ -61,7 +61,7 @@ test("a lost worker: what it has begun is lost, in whatever order it did; the re
   scheduler.started(worker!, tasks[0]!.id, 1);
   scheduler.started(worker!, tasks[1]!.id, 1);
   // Its word still names a task that it has answered.
-  expect(scheduler.lose(worker!, 99_999)).toEqual([tasks[0]!, tasks[1]!]);
+  expect(scheduler.requeue.lose(worker!, 99_999)).toEqual([tasks[0]!, tasks[1]!]);
   expect(tasks[2]!.state).toBe("queued");
 });
 
@@ -69,7 +69,7 @@ test("a lost worker: the task that its word names is lost, too, and all that wer
   const [scheduler, [worker]] = serving(1);
   const tasks = submit(scheduler, 3);
   send(scheduler);
-  expect(scheduler.lose(worker!, tasks[1]!.id)).toEqual(tasks.slice(0, 2));
+  expect(scheduler.requeue.lose(worker!, tasks[1]!.id)).toEqual(tasks.slice(0, 2));
 });
 
 test("what a recalled worker has begun stays with it", () => {
@@ -79,12 +79,12 @@ test("what a recalled worker has begun stays with it", () => {
   scheduler.started(worker!, tasks[0]!.id, 1);
   scheduler.started(worker!, tasks[1]!.id, 1);
   scheduler.answered(worker!, tasks[1]!.id, 10, 2);
-  expect(scheduler.heldBy(worker!, 0)).toBe(10);
+  expect(scheduler.requeue.heldBy(worker!, 0)).toBe(10);
   scheduler.recall(worker!);
-  scheduler.reclaim(worker!, tasks[1]!.id, 1_000);
+  scheduler.requeue.reclaim(worker!, tasks[1]!.id, 1_000);
   expect(tasks.map(({ state }) => state)).toEqual(["running", "done", "queued"]);
   expect([...worker!.inFlight]).toEqual([tasks[0]!]);
-  expect(scheduler.heldBy(worker!, 0)).toBe(0);
+  expect(scheduler.requeue.heldBy(worker!, 0)).toBe(0);
 });
 
 test("each call has a deadline and a stage of its own", () => {
@@ -142,8 +142,7 @@ test("pinned tasks start where a worker has room, and a worker without any is pa
   const [scheduler, [worker]] = serving(1);
   submit(scheduler, 2);
   send(scheduler);
-  const pinned = [0, 1].map(() => new Task(order++, LONG, DEFAULT_TASK));
-  for (const task of pinned) scheduler.submitTo(worker!, task);
+  const pinned = submit(scheduler, 2, { worker: 0 });
   const [behind] = submit(scheduler, 1);
   expect(send(scheduler)).toEqual([pinned[0]!]);
   scheduler.answered(worker!, pinned[0]!.id, 100, 1);
