@@ -112,7 +112,8 @@ const ADVICE: Record<string, string> = {
 export function refuse(value: unknown): string {
   const name = nameOf(value);
   const article = /^[aeiou]/i.test(name) && !/^U[RN]/.test(name) ? "an" : "a";
-  const own = OWN_ADVICE.find(({ maker }) => !types.isProxy(value) && value instanceof maker);
+  // A class comes after the one that it extends.
+  const own = OWN_ADVICE.findLast(({ maker }) => !types.isProxy(value) && value instanceof maker);
   const general = ADVICE[name.replace("view of a ", "")];
   const advice = own?.advice ?? general ?? "open or create it in the task, or pass plain data";
   return `${article} ${name} cannot travel to another process; ${advice}`;

@@ -4,12 +4,14 @@ import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { Reclaimer } from "./reclaimer.ts";
+import type { Retries } from "./retries.ts";
 import type { Timekeeper } from "./timekeeper.ts";
 
 /** The parts of the pool that a blocked caller keeps going. */
 interface WaitParts {
   readonly backend: Backend;
   readonly reclaimer: Reclaimer;
+  readonly retries: Retries;
   readonly timekeeper: Timekeeper;
 }
 
@@ -28,7 +30,7 @@ export class BlockingWait {
   readonly #parts: WaitParts;
   readonly #dispatch: () => void;
 
-  /** `dispatch` does what is due in a microtask: tasks are sent, or queued again. */
+  /** `dispatch` sends what is due to be sent in a microtask. */
   constructor(parts: WaitParts, dispatch: () => void) {
     this.#parts = parts;
     this.#dispatch = dispatch;
@@ -42,7 +44,7 @@ export class BlockingWait {
   /** Blocks until the task is settled, or `deadline` is past. */
   waitFor(task: Task, deadline: number): void {
     needStack();
-    const { backend, reclaimer } = this.#parts;
+    const { backend, reclaimer, retries } = this.#parts;
     const start = performance.now();
     for (;;) {
       if (isWatched) whole(this.#lookAround);
@@ -51,16 +53,17 @@ export class BlockingWait {
       if (task.settled || now >= deadline) return;
       const waited = now - start;
       if (waited <= SPIN_MS) continue;
-      const next = Math.min(deadline, reclaimer.recalls.nextLook);
+      const next = Math.min(deadline, reclaimer.recalls.nextLook, retries.nextAt);
       const nap = backend.wakesBlocked ? CHECK_MS : Math.min(waited * NAP_SHARE, LONGEST_NAP_MS);
       backend.wait(Math.min(Math.max(0, next - now), nap), task);
     }
   }
 
   readonly #lookAround = (): void => {
-    const { backend, timekeeper } = this.#parts;
+    const { backend, retries, timekeeper } = this.#parts;
     this.#dispatch();
     backend.poll();
+    retries.look();
     timekeeper.ring();
     timekeeper.lookInTime(performance.now());
   };

@@ -92,14 +92,11 @@ export class Controller implements TaskOwner {
     this.#receiver = new FrameReceiver(parts, owner);
     this.#timekeeper = new Timekeeper(parts, owner);
     this.#lifecycle = new Lifecycle(parts, owner);
-    this.#blockingWait = new BlockingWait(
-      { backend, reclaimer, timekeeper: this.#timekeeper },
-      () => {
-        // Due in a microtask: this turn may not end before the result is there.
-        if (this.#mayStart) this.#dispatch();
-        this.#retries.look();
-      },
-    );
+    const kept = { backend, reclaimer, retries: this.#retries, timekeeper: this.#timekeeper };
+    this.#blockingWait = new BlockingWait(kept, () => {
+      // Due in a microtask: this turn may not end before the result is there.
+      if (this.#mayStart) this.#dispatch();
+    });
     this.items = new ItemCalls(
       { ...parts, estimates: this.#estimates, queueLimit: this.#queueLimit },
       this.#ownerOfItems(),

@@ -48,6 +48,11 @@ export class Retries {
     if (this.#undecided.length === 1) queueMicrotask(() => this.look());
   }
 
+  /** When the next task starts again; Infinity for none. */
+  get nextAt(): number {
+    return this.#delayed.peekKey();
+  }
+
   /** Asks where it is to be asked, and queues the tasks again whose time has come. */
   look(): void {
     if (this.#undecided.length === 0 && this.#delayed.size === 0) return;

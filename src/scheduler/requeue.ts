@@ -3,7 +3,6 @@ import { costOf } from "./costs.ts";
 import { observe } from "./estimates.ts";
 import type { Placement } from "./placement.ts";
 import type { Task, TaskState } from "./task.ts";
-import type { TaskQueue } from "./task-queue.ts";
 import type { WorkerRecord } from "./worker-record.ts";
 import type { WorkerSets } from "./worker-sets.ts";
 
@@ -25,13 +24,11 @@ interface TaskMover {
 /** Takes tasks back from workers that are gone, or hold calls that they have not begun. */
 export class Requeue {
   readonly #scheduler: TaskMover;
-  readonly #queue: TaskQueue;
   readonly #placement: Placement;
   #owner: ChunkOwner | null = null;
 
-  constructor(scheduler: TaskMover, queue: TaskQueue, placement: Placement) {
+  constructor(scheduler: TaskMover, placement: Placement) {
     this.#scheduler = scheduler;
-    this.#queue = queue;
     this.#placement = placement;
   }
 

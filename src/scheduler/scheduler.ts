@@ -40,7 +40,7 @@ export class Scheduler {
   readonly #placement = new Placement(this.sets);
   readonly #choice = new Choice(this.sets, this.#queue, this.#placement);
   readonly #deadlines = new Deadlines(this.sets.gone);
-  readonly requeue = new Requeue(this, this.#queue, this.#placement);
+  readonly requeue = new Requeue(this, this.#placement);
 
   /** `concurrency`: how many calls a worker may have under way. */
   constructor(concurrency = 1) {

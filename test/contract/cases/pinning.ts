@@ -46,18 +46,21 @@ pinning.itPerSize("a call runs on that worker alone", async ({ workers }) => {
   }
 });
 
-pinning.it("another index than there is: RangeError; no number: TypeError", async ({ workers }) => {
-  await using pool = await AsyncPool.open(workers);
-  for (const worker of [-1, workers, 0.5, NaN, Infinity, -Infinity]) {
-    const message = new RegExp(`worker must be .*got ${worker}$`);
-    assert.throws(() => pool.with({ worker }), { name: "RangeError", message });
-  }
-  for (const worker of ["0", null, true, 0n, {}]) {
-    assert.throws(() => pool.with({ worker: worker as never }), { name: "TypeError" });
-  }
-  assert.equal(await pool.with({ worker: -0 }).async(place), 0);
-  assert.ok((await pool.with({ worker: undefined } as never).async(place)) < workers);
-});
+pinning.itPerSize(
+  "another index than there is: RangeError; no number: TypeError",
+  async ({ workers }) => {
+    await using pool = await AsyncPool.open(workers);
+    for (const worker of [-1, workers, 0.5, NaN, Infinity, -Infinity]) {
+      const message = new RegExp(`worker must be .*got ${worker}$`);
+      assert.throws(() => pool.with({ worker }), { name: "RangeError", message });
+    }
+    for (const worker of ["0", null, true, 0n, {}]) {
+      assert.throws(() => pool.with({ worker: worker as never }), { name: "TypeError" });
+    }
+    assert.equal(await pool.with({ worker: -0 }).async(place), 0);
+    assert.ok((await pool.with({ worker: undefined } as never).async(place)) < workers);
+  },
+);
 
 pinning.it("its own and others start by priority, then by submission", async () => {
   using gate = new Gate();
@@ -160,7 +163,7 @@ pinning.it("is cancelled, times out and aborts as any other", async () => {
   assert.equal(await pool.with({ worker: 0 }).async(place), 0);
 });
 
-pinning.it(
+pinning.itPerSize(
   "stays its own when the worker is replaced",
   async (place) => {
     const { workers } = place;
