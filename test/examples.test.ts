@@ -2,15 +2,18 @@
  * The examples as a user starts them, at their smallest size: real processes, locally and under
  * each MPI. And their kernels, called directly.
  */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { PNG } from "pngjs";
+import { replicate } from "../examples/bootstrap.ts";
 import { block, total, verify } from "../examples/nas-ep.ts";
 import { count } from "../examples/primes.ts";
+import { train } from "../examples/sweep.ts";
 import type { Mode } from "./contract/case.ts";
-import { mpirun } from "./mpi/launch.ts";
+import { AS_ROOT, mpirun, mpirunCommand, run } from "./mpi/launch.ts";
 import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
@@ -100,11 +103,103 @@ function contract(name: string, mode: Mode, run: Run): void {
       LIMIT_MS,
     );
 
+    test(
+      "sweep goes on past the configurations that throw, hang and kill their worker",
+      async () => {
+        const rows = said(await run("sweep.ts", "2", "--limit", "2"))
+          .trimEnd()
+          .split("\n");
+        expect(rows.shift()).toBe("config,rate,hidden,epochs,seed,status,loss,accuracy,reason");
+        const sorted = rows.toSorted((a, b) => parseInt(a) - parseInt(b));
+        expect(sorted.map((row) => parseInt(row))).toEqual(Array.from({ length: 30 }, (_, i) => i));
+        expect(sorted[0]).toMatch(/^0,.*,failed,,,"TimeoutError: /);
+        expect(sorted[1]).toMatch(/^1,.*,failed,,,"RangeError: diverged in epoch \d+"$/);
+        expect(sorted[2]).toMatch(/^2,.*,failed,,,"WorkerLostError: .* SIGKILL /);
+        expect(sorted.slice(3).filter((row) => !row.includes(",done,"))).toEqual([]);
+        const { loss, accuracy } = train({ rate: 0.03, hidden: 4, epochs: 7, seed: 3 });
+        const scored = `done,${loss.toFixed(4)},${accuracy.toFixed(3)},`;
+        expect(sorted.at(-1)).toBe(`29,0.03,4,7,3,${scored}`);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "bootstrap has the results, in their order, that one process has by itself",
+      async () => {
+        const stdout = said(await run("bootstrap.ts", "300", "7"));
+        const own = Float64Array.from({ length: 300 }, (_, i) => replicate({ seed: 7, stream: i }));
+        const digest = Bun.SHA256.hash(own, "hex").slice(0, 16);
+        expect(stdout).toContain(`300 samples of seed 7, digest ${digest}\n`);
+        expect(stdout).toMatch(/correlation 0\.\d+, 95 % between 0\.\d+ and 0\.\d+\n/);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "files compresses each of them",
+      async () => {
+        const place = join(folder, `files-${Bun.hash(name)}`);
+        const stdout = said(await run("files.ts", "20", place));
+        expect(await readdir(place)).toHaveLength(40);
+        let [before, after] = [0, 0];
+        for (let i = 0; i < 20; i++) {
+          const original = await Bun.file(join(place, `${i}.log`)).bytes();
+          const packed = await Bun.file(join(place, `${i}.log.gz`)).bytes();
+          expect(Bun.gunzipSync(packed)).toEqual(original);
+          before += original.length;
+          after += packed.length;
+        }
+        expect(stdout).toContain(`20 files: ${before} bytes, compressed ${after}\n`);
+      },
+      LIMIT_MS,
+    );
+
+    test.each([
+      ["primes.ts", ["2"], "100000000000031 is prime\n100000000000033 is not prime\n"],
+      ["monte-carlo.ts", ["1e4"], "pi is about 3.146400\n"],
+      ["piscina.ts", ["2", "3"], "2 + 3 = 5\n2 * 3 = 6\n"],
+    ])(
+      "ports/%s %p prints what it always does, once",
+      async (example, args, printed) => {
+        expect(said(await run(`ports/${example}`, ...args))).toBe(printed);
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "ports/p-map follows its addresses, in their order",
+      async () => {
+        const stdout = said(await run("ports/p-map.ts"));
+        expect(stdout.replaceAll(/http:.*?\d+/g, "")).toBe("/news/new\n/mail/new\n/maps/new\n");
+      },
+      LIMIT_MS,
+    );
+
+    test(
+      "ports/julia writes a picture",
+      async () => {
+        const path = join(folder, `${Bun.hash(name)}.pgm`);
+        expect(said(await run("ports/julia.ts", "40", "30", path))).toContain("40 x 30 in");
+        const bytes = await Bun.file(path).bytes();
+        const head = "P5\n40 30\n255\n";
+        expect(Buffer.from(bytes.subarray(0, head.length)).toString()).toBe(head);
+        const pixels = bytes.subarray(head.length);
+        expect(pixels).toHaveLength(40 * 30);
+        // A point and the one opposite to it are of one grey.
+        expect(pixels[15 * 40 + 3]).toBe(pixels[15 * 40 + 37]!);
+        expect(new Set(pixels).size).toBeGreaterThan(20);
+      },
+      LIMIT_MS,
+    );
+
     test.each([
       ["nas-ep.ts", "X"],
       ["mandelbrot.ts", "wide"],
       ["heat.ts", "wide"],
       ["primes.ts", "1.5"],
+      ["sweep.ts", "--fast"],
+      ["bootstrap.ts", "few"],
+      ["files.ts", "some"],
     ])(
       "%s tells its usage when its argument is %s, once",
       async (example, argument) => {
@@ -117,6 +212,47 @@ function contract(name: string, mode: Mode, run: Run): void {
     );
   });
 }
+
+describe("sweep, stopped by Ctrl-C", () => {
+  for (const mode of ["local", ...mpiFamilies()] as const) {
+    const command = (...args: string[]): string[] => {
+      const script = join(EXAMPLES, "sweep.ts");
+      return mode === "local"
+        ? [process.execPath, "run", script, ...args]
+        : [...mpirunCommand(mode, 3, script), ...args];
+    };
+    testsUnder(mode)(
+      `${mode}: goes on where it was, from its checkpoint`,
+      async () => {
+        const path = join(folder, `sweep-${mode}.sqlite`);
+        const args = ["2", "--checkpoint", path, "--limit"];
+        await using first = Bun.spawn(command(...args, "1000"), {
+          env: { ...process.env, ...AS_ROOT },
+          stdio: ["ignore", "pipe", "ignore"],
+          detached: true, // a group of its own, as a terminal makes it
+        });
+        // All is done then but the configuration that never ends.
+        let before = "";
+        const decoder = new TextDecoder();
+        for await (const bytes of first.stdout) {
+          before += decoder.decode(bytes, { stream: true });
+          if (before.split("\n").length === 31) process.kill(-first.pid, "SIGINT");
+        }
+        expect(await first.exited).not.toBe(0);
+        // The results of the last 100 ms may be missing, the first one is not.
+        expect(rowsIn(path)).toBeGreaterThan(0);
+
+        const after = said(await run(command(...args, "1"), AS_ROOT));
+        const done = (rows: string): string[] => rows.match(/^.*,done,.*$/gm)!.sort();
+        expect(done(before)).toHaveLength(27);
+        expect(done(after)).toEqual(done(before));
+        expect(after).toMatch(/^0,.*TimeoutError/m);
+        expect(rowsIn(path)).toBe(27);
+      },
+      LIMIT_MS,
+    );
+  }
+});
 
 test(
   "nas-ep exits with 1 when the sums are not the published ones",
@@ -166,6 +302,12 @@ describe("kernels", () => {
 function said({ exitCode, stdout, stderr }: Outcome): string {
   if (exitCode !== 0) throw new Error(`exited with ${exitCode}\n${stdout}${stderr}`);
   return stdout;
+}
+
+/** How many results a checkpoint has. */
+function rowsIn(path: string): number {
+  using database = new Database(path);
+  return database.query<{ rows: number }, []>("select count(*) as rows from results").get()!.rows;
 }
 
 async function runLocally(example: string, ...args: string[]): Promise<Outcome> {

@@ -278,6 +278,7 @@ function contract(
       [["nas-ep.ts", "S"], "VERIFICATION SUCCESSFUL"],
       [["mandelbrot.ts", "24", "16", "installed.png"], "24 x 16"],
       [["heat.ts", "12", "20", "installed"], "field"],
+      [["ports/piscina.ts", "2", "3"], "2 + 3 = 5"],
     ] as const)(
       "its examples run as they are installed: %p prints %s",
       async ([example, ...args], expected) => {
