@@ -5,7 +5,7 @@
  *
  *   bun run examples/sweep.ts > sweep.csv
  *   bun run examples/sweep.ts --checkpoint sweep.sqlite > sweep.csv
- *   mpirun -n 4 bun run examples/sweep.ts 400 --limit 30 > sweep.csv
+ *   mpirun -n 4 bun run examples/sweep.ts 5000 --limit 100 > sweep.csv
  *
  * With a checkpoint it can be stopped at any time, as by Ctrl-C: started again, it writes the lines
  * of what it has done before, and trains only the rest.
@@ -122,10 +122,10 @@ const USAGE = `usage: bun run examples/sweep.ts [epochs] [--limit seconds] [--ch
 function readArguments() {
   try {
     const { values, positionals } = parseArgs({
-      options: { limit: { type: "string", default: "10" }, checkpoint: { type: "string" } },
+      options: { limit: { type: "string", default: "20" }, checkpoint: { type: "string" } },
       allowPositionals: true,
     });
-    const epochs = Number(positionals[0] ?? 200);
+    const epochs = Number(positionals[0] ?? 1000);
     const limit = Number(values.limit);
     const isRight = Number.isInteger(epochs) && epochs >= 1 && epochs <= 1e5 && limit > 0;
     return isRight ? { epochs, limit, checkpoint: values.checkpoint } : null;

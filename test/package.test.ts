@@ -18,15 +18,9 @@ const PACK_MS = 180_000;
 const ROOT = join(import.meta.dir, "..");
 const BUN = process.execPath;
 
+const README = await Bun.file(join(ROOT, "README.md")).text();
 /** The first program of the README, word for word. */
-const JOB = `import { AsyncPool } from "bsync";
-
-function square(x: number) { return x * x; }
-
-await using pool = await AsyncPool.open(4);
-const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
-console.log(await Promise.all(handles.map((h) => h.get())));
-`;
+const JOB = /^```ts\n([^]*?)^```$/m.exec(README)![1]!;
 
 const SQUARES = Array.from({ length: 20 }, (_, i) => i * i);
 

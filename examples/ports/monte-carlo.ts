@@ -10,9 +10,8 @@
  *   if __name__ == "__main__":                 nothing: code below `open` runs once
  *   with Pool() as pool:                       await using pool = await AsyncPool.open()
  *   pool.map(throw, [n // cores] * cores)      pool.map(hits, games): a hundred, whatever the cores
- *   random.random(), of each process           a stream of its own for each game: forked processes
- *                                              may throw the same darts; and another number of
- *                                              cores gives the same pi here
+ *   random.random(), seeded by the clock       a random stream of its own for each game: the same pi
+ *                                              at each run, on any number of workers
  */
 import { AsyncPool } from "../../index.ts";
 import { generator } from "../random.ts";
