@@ -54,6 +54,14 @@ export function latestCalls(): RunningCall[] {
  */
 export type CallStage = "flushing" | "called" | "awaiting" | "over";
 
+/** Where a call comes from; the calls of a list have it in common. */
+export interface CallOrigin {
+  readonly attempt: number;
+  readonly place: Workplace;
+  /** The function's name, for messages. */
+  readonly fn: string;
+}
+
 /** A call that has begun. Cheap to make: its context is made when the task asks for it. */
 export class RunningCall {
   /** Its number on the wire. */
@@ -70,44 +78,33 @@ export class RunningCall {
   stage: CallStage = "over";
   /** The call that has begun before it, and is not over; `worker/calls.ts` links them. */
   previous: RunningCall | null = null;
-  readonly #attempt: number;
-  readonly #place: Workplace;
-  readonly #fn: string;
+  readonly #origin: CallOrigin;
   #controller: AbortController | null = null;
   #context: TaskContext | null = null;
   #reason: TimeoutError | CancelledError | null = null;
 
-  constructor(
-    id: number,
-    task: number,
-    attempt: number,
-    place: Workplace,
-    fn: string,
-    first: number = id,
-  ) {
+  constructor(id: number, task: number, origin: CallOrigin, first: number = id) {
     this.id = id;
     this.task = task;
     this.first = first;
-    this.#attempt = attempt;
-    this.#place = place;
-    this.#fn = fn;
+    this.#origin = origin;
     before = latest;
     latest = this;
   }
 
   /** Index of the worker. */
   get worker(): number {
-    return this.#place.index;
+    return this.#origin.place.index;
   }
 
   /** Whether it runs in the process of its pool's controller, where nothing may interrupt it. */
   get isInline(): boolean {
-    return this.#place.isInline;
+    return this.#origin.place.isInline;
   }
 
   /** For messages: `task 17 (render)`. */
   get label(): string {
-    return `${this.task === 0 ? "the initializer" : `task ${this.task}`} (${this.#fn})`;
+    return `${this.task === 0 ? "the initializer" : `task ${this.task}`} (${this.#origin.fn})`;
   }
 
   /** Calls `deed` so that `taskContext` is this call's there, and in all that it begins. */
@@ -136,9 +133,9 @@ export class RunningCall {
     if (this.#reason !== null) controller.abort(this.#reason);
     this.#context = Object.freeze({
       id: this.task,
-      attempt: this.#attempt,
-      worker: this.#place.index,
-      rank: this.#place.rank,
+      attempt: this.#origin.attempt,
+      worker: this.#origin.place.index,
+      rank: this.#origin.place.rank,
       signal: controller.signal,
     });
     return this.#context;
@@ -152,9 +149,12 @@ export class RunningCall {
 // On `globalThis`, since a worker may hold bsync twice: as itself, and inside a bundled program.
 const slot = Symbol.for("bsync.context");
 
+let shared: AsyncLocalStorage<RunningCall> | null = null;
+
 function storage(): AsyncLocalStorage<RunningCall> {
+  if (shared !== null) return shared;
   const holder = globalThis as { [slot]?: AsyncLocalStorage<RunningCall> };
-  return (holder[slot] ??= new AsyncLocalStorage());
+  return (shared = holder[slot] ??= new AsyncLocalStorage());
 }
 
 /** The call that runs here, or has begun what runs here; null for none. */

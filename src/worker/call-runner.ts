@@ -80,8 +80,8 @@ export class CallRunner {
       this.#parts.answers.send();
     }
     const number = task === INITIALIZER ? 0 : order;
-    const label = this.#parts.functions.labelOf(fn);
-    const running = new RunningCall(task, number, attempt, this.#parts.place(), label);
+    const origin = { attempt, place: this.#parts.place(), fn: this.#parts.functions.labelOf(fn) };
+    const running = new RunningCall(task, number, origin);
     if (this.#link?.flush?.()) {
       this.#parts.calls.flush(running, () => this.#run(running, found, args, deadline));
     } else {

@@ -94,9 +94,9 @@ export class FunctionTable {
     );
   }
 
-  /** For messages: the name of a function that was found. */
+  /** For messages: the name of a function; empty where it was never sent. */
   labelOf(id: number): string {
-    return this.#known.get(id)!.label;
+    return this.#known.get(id)?.label ?? "";
   }
 }
 

@@ -1,5 +1,5 @@
 import { isListed } from "../codec/lists.ts";
-import { RunningCall } from "../context.ts";
+import { type CallOrigin, RunningCall } from "../context.ts";
 import { FunctionError, withoutFrames } from "../errors.ts";
 import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
@@ -36,6 +36,8 @@ export class ListRunner {
   /** Calls in a row that were not long, and the function they are of. */
   #short = 0;
   #fn = 0;
+  /** Of the calls of the list that runs. */
+  #origin: CallOrigin | null = null;
   /** When a call was timed last, and how many were not timed since. */
   #timedAt = 0;
   #untimed = 0;
@@ -52,8 +54,9 @@ export class ListRunner {
    * for. Its values are answered together.
    */
   run(list: CallList, link: WorkerEnd): "over" | "waits" | "yields" {
-    const { answers, functions } = this.#parts;
+    const { answers, functions, place } = this.#parts;
     const found = functions.find(list.fn);
+    this.#origin = { attempt: 1, place: place(), fn: functions.labelOf(list.fn) };
     if (this.#fn !== list.fn) this.#short = 0;
     this.#fn = list.fn;
     const start = performance.now();
@@ -116,9 +119,8 @@ export class ListRunner {
   }
 
   #call(list: CallList, offset: number, id: number, found: Resolved): boolean {
-    const { answers, calls, functions, place } = this.#parts;
-    const label = functions.labelOf(list.fn);
-    const running = new RunningCall(id, list.orderAt(offset), 1, place(), label, list.task);
+    const { answers, calls } = this.#parts;
+    const running = new RunningCall(id, list.orderAt(offset), this.#origin!, list.task);
     const start = this.#timedAt;
     calls.move(running, "called");
     const outcome = callOnItem(found, list.itemAt(offset), list.indexAt(offset), running);
