@@ -113,7 +113,8 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * A signal, or a list of them, on which the pool comes to its end: tasks
    * that wait settle with `CancelledError` (its `cause` is the signal), those that run may end
    * within `drainTimeout`, and `async` throws `PoolClosedError`. The program is not ended by it.
-   * None by default. Workers ignore these signals.
+   * The same signal once more, after a second at least, ends running tasks at once. None by
+   * default. Workers ignore these signals.
    */
   readonly drainSignals?: NodeJS.Signals | readonly NodeJS.Signals[];
   /**

@@ -35,10 +35,20 @@ async function run(
   await using job = new Job(launch, PROGRAM, { args: [deed] });
   await job.said("ready");
   for (const pid of receivers[to](job)) process.kill(pid, signal);
+  if (deed === "again") await sendAgain(job, signal, to);
   await job.ended(END_MS);
   await job.leftNothing();
   const { stdout, stderr } = job;
   return { stdout: stdout.replace(/ready \d+\n/, ""), exitCode: job.process.exitCode, stderr };
+}
+
+/** Sends a signal until the program has noticed that it comes once more. */
+async function sendAgain(job: Job, signal: Signal, to: keyof typeof receivers): Promise<void> {
+  await job.said("queued: ");
+  while (!job.stdout.includes("running: ") && job.process.exitCode === null) {
+    for (const pid of receivers[to](job)) process.kill(pid, signal);
+    await Bun.sleep(100);
+  }
 }
 
 const ORDERLY = [
@@ -71,6 +81,7 @@ for (const launch of launches) {
         async () => {
           const { stdout, exitCode, stderr } = await run(launch, "orderly", signal, to);
           expect({ stdout, stderr }).toMatchObject({ stdout: ORDERLY });
+          expect(stderr).toContain(`bsync: ${signal} came: no more tasks start, and 10 that wait`);
           // MPICH's launcher ends with 0 now and then, where it was sent the signal itself.
           const codes = mode === "mpich" && to === "the launcher" ? [0, 7] : [7];
           expect(codes).toContain(exitCode!);
@@ -78,6 +89,16 @@ for (const launch of launches) {
         TEST_MS,
       );
     }
+
+    test(
+      "the same signal once more ends at once what still runs",
+      async () => {
+        const { stdout, exitCode } = await run(launch, "again", "SIGTERM", "the controller");
+        const expected = ORDERLY.replaceAll("running: ended", "running: cancelled");
+        expect({ stdout, exitCode }).toEqual({ stdout: expected, exitCode: 7 });
+      },
+      TEST_MS,
+    );
 
     test(
       "what does not end within drainTimeout is cancelled, and does not keep the program",

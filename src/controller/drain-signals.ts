@@ -1,23 +1,32 @@
 import { own, performance, setTimeout } from "../os/natives.ts";
 import { whole } from "../os/whole.ts";
-import { timerDelay } from "../os/waits.ts";
+import { AGAIN_MS, timerDelay } from "../os/waits.ts";
+
+/** The owner of drain signals. */
+interface SignalOwner {
+  /** The first of them has come. */
+  onFirst(signal: string): void;
+  /** It has come once more, by somebody who waits. */
+  onAgain(signal: string): void;
+}
 
 /**
- * Reports the first of the drain signals, once. Further ones within the grace period are ignored,
- * since a launcher and a batch system may both send one. After it, the signals mean what they meant
- * before.
+ * Reports the first of the drain signals, once, and the same signal once more, if it comes later
+ * than a second: a launcher and a batch system may both send one. Others within the grace period
+ * are ignored. After it, the signals mean what they meant before.
  */
 export class DrainSignals {
   readonly #signals: readonly string[];
   readonly #graceMs: number;
-  readonly #onFirst: (signal: string) => void;
-  #state: "off" | "on" | "heard" = "off";
-  #graceEnds = 0;
+  readonly #owner: SignalOwner;
+  #state: "off" | "on" | "heard" | "again" = "off";
+  #heard = "";
+  #heardAt = 0;
 
-  constructor(signals: readonly string[], graceMs: number, onFirst: (signal: string) => void) {
+  constructor(signals: readonly string[], graceMs: number, owner: SignalOwner) {
     this.#signals = signals;
     this.#graceMs = graceMs;
-    this.#onFirst = onFirst;
+    this.#owner = owner;
   }
 
   listen(): void {
@@ -29,18 +38,25 @@ export class DrainSignals {
   /** The pool is over: stops listening, once the grace period has ended. */
   stop(): void {
     if (this.#state === "off") return;
-    const left = this.#state === "heard" ? this.#graceEnds - performance.now() : 0;
+    const left = this.#state === "on" ? 0 : this.#heardAt + this.#graceMs - performance.now();
     this.#state = "off";
     if (left <= 0) return this.#stop();
     setTimeout(() => this.#stop(), timerDelay(left)).unref();
   }
 
   readonly #hear = (signal: string): void => {
-    if (this.#state !== "on") return;
-    this.#state = "heard";
-    this.#graceEnds = performance.now() + this.#graceMs;
+    const now = performance.now();
     // A task may emit the signal.
-    whole(() => this.#onFirst(signal));
+    if (this.#state === "on") {
+      this.#state = "heard";
+      this.#heard = signal;
+      this.#heardAt = now;
+      whole(() => this.#owner.onFirst(signal));
+    } else if (this.#state === "heard" && signal === this.#heard) {
+      if (now - this.#heardAt < AGAIN_MS) return;
+      this.#state = "again";
+      whole(() => this.#owner.onAgain(signal));
+    }
   };
 
   #stop(): void {

@@ -52,8 +52,13 @@ export class Lifecycle {
     this.#parts = parts;
     this.#owner = owner;
     const { signals, timeout } = parts.drain;
-    this.#signals = new DrainSignals(signals, timeout, (signal) => {
-      this.#drained = this.#drain(signal, timeout);
+    this.#signals = new DrainSignals(signals, timeout, {
+      onFirst: (signal) => {
+        this.#drained = this.#drain(signal, timeout);
+      },
+      onAgain: (signal) => {
+        if (this.state.isDraining) void this.#end(`${signal} came twice`, { cause: signal });
+      },
     });
   }
 
@@ -109,10 +114,15 @@ export class Lifecycle {
 
   /** Cancels every queued and running task, and releases the workers at once. */
   async terminate(reason: unknown): Promise<void> {
+    const options = reason === undefined ? undefined : { cause: reason };
+    await this.#end("its pool was terminated", options);
+  }
+
+  /** Ends the pool at once. */
+  async #end(why: string, options: ErrorOptions | undefined): Promise<void> {
     this.state.terminate();
     this.#owner.onChanged();
-    const options = reason === undefined ? undefined : { cause: reason };
-    await this.#cancelAll("its pool was terminated", options);
+    await this.#cancelAll(why, options);
   }
 
   /** Starts no more tasks, gives running ones `timeout` ms, and cancels the rest. */
@@ -126,6 +136,7 @@ export class Lifecycle {
     }
     if (!isDraining) return;
     this.#owner.onChanged();
+    this.#sayDraining(signal, timeout);
     this.cancelRequeued();
     const deadline = performance.now() + timeout;
     await this.#parts.condition.wait(() => this.#owner.isIdle(), deadline);
@@ -133,6 +144,16 @@ export class Lifecycle {
     if (this.#owner.isIdle()) return await this.#release(false);
     const why = `${signal} came, and it did not end within ${timeout} ms`;
     await this.#cancelAll(why, { cause: signal });
+  }
+
+  #sayDraining(signal: string, timeout: number): void {
+    const { scheduler } = this.#parts;
+    const running = scheduler.workers.filter(({ inFlight }) => inFlight.length > 0).length;
+    const queued = scheduler.queued;
+    process.stderr.write(
+      `bsync: ${signal} came: no more tasks start, and ${queued} that wait are cancelled; ` +
+        `${running} running ones have ${timeout} ms; ${signal} once more ends them at once\n`,
+    );
   }
 
   /** Makes the pool unusable: every unsettled task fails with `error`. */
@@ -198,6 +219,10 @@ export class PoolState {
 
   get isClosing(): boolean {
     return this.#state === "closing";
+  }
+
+  get isDraining(): boolean {
+    return this.#state === "draining";
   }
 
   get isTerminated(): boolean {

@@ -270,8 +270,14 @@ export class MapRun implements ItemSink {
     } catch (error) {
       this.#isDry = true;
       this.#submit();
-      this.#last = new Failure(error);
+      this.#failAtEnd(error);
     }
+  }
+
+  /** A failure behind all that was taken: without an order, it comes before what still runs. */
+  #failAtEnd(error: unknown): void {
+    if (this.#settings.ordered) this.#last = new Failure(error);
+    else this.#put(this.#taken, new Failure(error));
   }
 
   #gather(item: unknown): void {
@@ -316,7 +322,7 @@ export class MapRun implements ItemSink {
     this.#isDry = true;
     if (!hasFailed) return;
     this.#submit();
-    this.#last = new Failure(error);
+    this.#failAtEnd(error);
   }
 
   readonly #onAbort = (): void => this.#break(this.#settings.signal!.reason);

@@ -75,6 +75,12 @@ export const AWAITED_MS = scaled(60_000);
  */
 export const CLOSING_MS = scaled(1_000);
 
+/**
+ * After a drain signal until the same signal means that it is to be at once: a launcher and a batch
+ * system may both send one, each to every process.
+ */
+export const AGAIN_MS = scaled(1_000);
+
 /** For all `exit` handlers of a dismissed rank together, once the job is over. */
 export const EXIT_MS = scaled(2_000);
 
