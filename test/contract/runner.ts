@@ -60,6 +60,8 @@ export async function runCases(
   const wanted = cases.filter(
     (entry) =>
       applies(entry, place.mode, place.workers, die) &&
+      // With `inline` there is one process, the program's, whatever workers are.
+      (process.env["BSYNC_INLINE"] !== "1" || entry.processes === undefined) &&
       (subjects.length === 0 || subjects.some((part) => entry.name.includes(part))),
   );
   const next = wanted.values();
