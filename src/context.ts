@@ -60,6 +60,8 @@ export interface CallOrigin {
   readonly place: Workplace;
   /** The function's name, for messages. */
   readonly fn: string;
+  /** ms that it may run; Infinity for no limit. */
+  readonly timeout: number;
 }
 
 /** A call that has begun. Cheap to make: its context is made when the task asks for it. */
@@ -95,6 +97,11 @@ export class RunningCall {
   /** Index of the worker. */
   get worker(): number {
     return this.#origin.place.index;
+  }
+
+  /** ms that it may run; Infinity for no limit. */
+  get timeout(): number {
+    return this.#origin.timeout;
   }
 
   /** Whether it runs in the process of its pool's controller, where nothing may interrupt it. */

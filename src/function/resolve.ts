@@ -113,10 +113,15 @@ async function findSource(
 async function evaluateText(text: string, main: string): Promise<Resolved> {
   if (main.startsWith("/")) await loadModule(main, `"${text}"`);
   const byName = readExport(main, text) ?? readName(main, text);
-  const source = `(${text}\n)\n//# sourceURL=${encodeURI(main)}${TEXT}`;
+  const source = sourceOf(text, main);
   const { value } =
     byName === undefined ? await evaluateIn(main, source, text) : new Evaluated(byName);
   return asFunction(value, text, main);
+}
+
+/** A text as an expression; `TEXT` tells its places in stacks from those of the main script. */
+function sourceOf(text: string, main: string): string {
+  return `(${text}\n)\n//# sourceURL=${encodeURI(main)}${TEXT}`;
 }
 
 /** The function that a text has yielded. */
@@ -142,7 +147,7 @@ export function evaluateHere(text: string, main: string): Resolved | null {
     return null;
   }
   try {
-    return asFunction((0, eval)(`(${text}\n)`), text, main);
+    return asFunction((0, eval)(`\n${sourceOf(text, main)}`), text, main);
   } catch (error) {
     throw error instanceof FunctionError ? error : refused(text, error);
   }

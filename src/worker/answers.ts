@@ -125,7 +125,7 @@ export class Answers {
 
   /** Its time was over when its result was encoded. */
   #answerLate(task: number, { running, deadline }: Timed): void {
-    const { value } = late(running, deadline);
+    const { value } = late(running);
     this.write(Kind.Failure, task, deadline * 1000, this.#encodeThrown(value));
     this.flush();
     running.abandon(value as TimeoutError);

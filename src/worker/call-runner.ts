@@ -67,23 +67,23 @@ export class CallRunner {
     attempt: number,
     encoded: EncodedAt,
   ): void {
-    const { answers, calls, functions } = this.#parts;
+    const { answers, calls, functions, place } = this.#parts;
     const found = functions.find(fn);
     if (found instanceof FunctionError) {
-      return this.#parts.answers.answer(task, 0, thrown(withoutFrames(found)));
+      return answers.answer(task, 0, thrown(withoutFrames(found)));
     }
-    const args = decodeAt(encoded, this.#parts.functions.decoding) as unknown[];
+    const args = decodeAt(encoded, functions.decoding) as unknown[];
     const isTimed = deadline !== Infinity;
-    if (isTimed && !this.#parts.place().isInline) prepareWatchdog();
+    if (isTimed && !place().isInline) prepareWatchdog();
     if (isTimed || this.#concurrency > 1) {
-      this.#parts.answers.say(Kind.Started, task);
-      this.#parts.answers.send();
+      answers.say(Kind.Started, task);
+      answers.send();
     }
     const number = task === INITIALIZER ? 0 : order;
-    const origin = { attempt, place: this.#parts.place(), fn: this.#parts.functions.labelOf(fn) };
+    const origin = { attempt, place: place(), fn: functions.labelOf(fn), timeout: deadline };
     const running = new RunningCall(task, number, origin);
     if (this.#link?.flush?.()) {
-      this.#parts.calls.flush(running, () => this.#run(running, found, args, deadline));
+      calls.flush(running, () => this.#run(running, found, args, deadline));
     } else {
       this.#run(running, found, args, deadline);
     }

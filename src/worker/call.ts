@@ -146,7 +146,7 @@ function invokeWithin(
   }
   // Nobody waits for its promise, nor for a rejection of it.
   if (found !== null && !found.threw && isThenable(found.value)) ignore(found.value);
-  return late(running, timeout);
+  return late(running);
 }
 
 /** As `runWithin`, where a call that takes too long goes on until it returns. */
@@ -162,9 +162,13 @@ export function isOver({ dueAt }: RunningCall): boolean {
 }
 
 /** The outcome of a call whose time is over. */
-export function late({ label }: RunningCall, timeout: number): Outcome {
+export function late(running: RunningCall): Outcome {
+  return { threw: true, value: lateError(running), isLate: true };
+}
+
+export function lateError({ label, timeout }: RunningCall): TimeoutError {
   const message = `Cannot finish ${label}: it ran longer than its timeout of ${timeout} ms`;
-  return { threw: true, value: withoutFrames(new TimeoutError(message)), isLate: true };
+  return withoutFrames(new TimeoutError(message));
 }
 
 function stopped({ label }: RunningCall): BsyncError {
@@ -220,7 +224,7 @@ export function follow(
   };
   const end = (outcome: Outcome): void => {
     if (isSettled) return;
-    if (isOver(running)) return settle(late(running, timeout));
+    if (isOver(running)) return settle(late(running));
     const explained = outcome.threw ? explain(outcome, inline, running) : outcome;
     if (explained instanceof Pending) wait(explained, settle);
     else settle(explained);
@@ -229,7 +233,7 @@ export function follow(
   if (timeout !== Infinity) {
     const left = timerDelay(running.dueAt - performance.now());
     // A timer may ring a little early.
-    timer = setTimeout(() => settle(late(running, timeout)), left);
+    timer = setTimeout(() => settle(late(running)), left);
   }
   void listen(
     pending.promise,

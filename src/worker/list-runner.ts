@@ -56,7 +56,12 @@ export class ListRunner {
   run(list: CallList, link: WorkerEnd): "over" | "waits" | "yields" {
     const { answers, functions, place } = this.#parts;
     const found = functions.find(list.fn);
-    this.#origin = { attempt: 1, place: place(), fn: functions.labelOf(list.fn) };
+    this.#origin = {
+      attempt: 1,
+      place: place(),
+      fn: functions.labelOf(list.fn),
+      timeout: Infinity,
+    };
     if (this.#fn !== list.fn) this.#short = 0;
     this.#fn = list.fn;
     const start = performance.now();

@@ -11,7 +11,7 @@ import { setMainScript } from "../function/main-script.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/frames.ts";
-import { call, thrown } from "./call.ts";
+import { isOver, lateError, thrown } from "./call.ts";
 import { type Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
 import { Activity } from "../wire/task-id.ts";
@@ -279,7 +279,8 @@ export class Session {
       this.#calls.move(begun!, "over");
       // Listeners may take their time: the answer goes before.
       this.#answers.flush();
-      begun!.abandon();
+      // By its own clock its time may be over, and the controller was faster to say so.
+      begun!.abandon(isOver(begun!) ? lateError(begun!) : undefined);
     }
     this.#continue();
   }
