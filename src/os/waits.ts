@@ -81,8 +81,11 @@ export const CLOSING_MS = scaled(1_000);
  */
 export const AGAIN_MS = scaled(1_000);
 
-/** For all `exit` handlers of a dismissed rank together, once the job is over. */
-export const EXIT_MS = scaled(2_000);
+/**
+ * For all `exit` handlers of a dismissed rank together, once the job is over. Not to be shortened:
+ * the alarm that ends it counts whole seconds, and a busy machine takes one to end a process.
+ */
+export const EXIT_MS = 2_000;
 
 /**
  * For a program that has failed by an uncaught error to end by itself while others wait for it.

@@ -120,7 +120,12 @@ export function payloadsOf(task: Task): readonly Payload[] {
 }
 
 /** A call, as messages show it. */
-export type ShownCall = Pick<Task, "order" | "fn" | "payload" | "losses">;
+export interface ShownCall {
+  readonly order: number;
+  readonly fn: KnownFunction;
+  readonly payload: Payload | null;
+  readonly losses: number;
+}
 
 /** The arguments of a call; without `offset` of the first. */
 function payloadOf({ payloads, values }: Items, index: number, offset = 0): Payload {
