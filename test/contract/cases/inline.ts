@@ -147,7 +147,7 @@ inline.it(
       PaintError,
     );
     assert.equal(error === thrown[0], false);
-    assert.match(error.stack!, /--- task 1: .* on worker 0 \(pid \d+, host .*\) --- \(remote\)/);
+    assert.match(error.stack!, /--- task 1: .* on worker 0 \(pid \d+, host .*\) --- \(node:remote/);
   },
 );
 
