@@ -133,9 +133,10 @@ export class CallRunner {
     // It was cancelled, and answered at that time.
     if (running.stage !== "awaiting" || isLeaving()) return;
     this.#parts.calls.move(running, "over");
-    this.#parts.attempt(running.id, () =>
-      this.#finish(running, performance.now() - start, outcome, deadline),
-    );
+    const end = performance.now();
+    this.#parts.attempt(running.id, () => this.#finish(running, end - start, outcome, deadline));
+    // The next call may hold the thread before it awaits anything.
+    this.#parts.answers.send(end);
     this.#parts.onOver();
   }
 

@@ -18,6 +18,7 @@ import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
+import { mappingLosses } from "./mapping-losses.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pinning } from "./pinning.ts";
@@ -52,6 +53,7 @@ export const CASES: readonly Case[] = [
   waitingForAll,
   reentering,
   mapping,
+  mappingLosses,
   numbering,
   draining,
   inheritance,
