@@ -66,9 +66,9 @@ export class ItemCalls {
     return this.#parts.supervisor.connections.length;
   }
 
-  /** Whether the queue takes another task; `room` waits for that. */
-  get hasRoom(): boolean {
-    return this.#parts.queueLimit.hasRoom;
+  /** How many tasks the queue takes now; `room` waits for a place. */
+  get places(): number {
+    return this.#parts.queueLimit.places;
   }
 
   /** Resolves when the queue takes another task; at once where calls are refused anyway. */

@@ -44,9 +44,9 @@ export class QueueLimit {
     );
   }
 
-  /** Whether another task may be submitted. */
-  get hasRoom(): boolean {
-    return this.#limit === Infinity || this.#free() > 0;
+  /** How many tasks may be submitted now, beside those for which places were granted. */
+  get places(): number {
+    return this.#limit === Infinity ? Infinity : this.#free();
   }
 
   /** Whether somebody waits for room. */

@@ -9,7 +9,8 @@ import type { MapSettings } from "./settings.ts";
 export interface MapPool {
   readonly workers: number;
   readonly takesChunks: boolean;
-  readonly hasRoom: boolean;
+  /** How many tasks may be queued now. */
+  readonly places: number;
   room(): Promise<void>;
   /** Why calls are refused; null where they are not. */
   refusal(fn: FunctionRecord): { readonly error: unknown } | null;

@@ -8,6 +8,7 @@ import { openCheckpoint } from "./kept-results.ts";
 import type { MapCall, MapPool } from "./map-call.ts";
 import { type AddedItem, GatheredItems } from "./gathered-items.ts";
 import { Failure, Outcomes, PENDING } from "./outcomes.ts";
+import { QueuePlaces } from "./queue-places.ts";
 import { Source } from "./source.ts";
 import type { MapSettings } from "./settings.ts";
 
@@ -53,6 +54,7 @@ export class MapRun implements ItemSink {
   #last: Failure | null = null;
   #isOver = false;
   readonly #gathered: GatheredItems;
+  readonly #places: QueuePlaces;
   /** No more items were taken since so many are in flight. */
   #isHeld = false;
   #isPumpDue = false;
@@ -72,6 +74,7 @@ export class MapRun implements ItemSink {
     this.#onEnd = onEnd;
     this.#source = new Source(call.items, this.#pumpSoon);
     this.#flow = new Flow(pool, call.settings, this.#source.size);
+    this.#places = new QueuePlaces(pool, this.#pumpSoon);
     this.#openCheckpoint = () => openCheckpoint(call, (error) => this.#break(error));
   }
 
@@ -79,6 +82,7 @@ export class MapRun implements ItemSink {
     const { signal } = this.#settings;
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) return this.#onAbort();
+    if (this.#pool.refusal(this.#fn) !== null) return this.#pump();
     try {
       this.#checkpoint = this.#openCheckpoint();
     } catch (error) {
@@ -97,8 +101,10 @@ export class MapRun implements ItemSink {
       return this.#takeLast();
     }
     if (this.#bytes > 0) this.#bytes -= bytesOf(outcome);
-    if (outcome instanceof Failure) this.#end();
-    else if (this.#isHeld && this.#room >= this.#flow.refill) this.#pumpSoon();
+    if (outcome instanceof Failure) {
+      this.#end();
+      this.#last = null;
+    } else if (this.#isHeld && this.#room >= this.#flow.refill) this.#pumpSoon();
     return outcome;
   }
 
@@ -215,6 +221,8 @@ export class MapRun implements ItemSink {
 
   /** Takes items as long as they are of use. */
   #pump(): void {
+    const refusal = this.#pool.refusal(this.#fn);
+    if (refusal !== null) return this.stop(refusal.error);
     const until = performance.now() + SLICE_MS;
     for (;;) {
       const left = this.#takeUpTo(Math.min(this.#useful(), UNTIMED));
@@ -222,6 +230,7 @@ export class MapRun implements ItemSink {
       if (left !== "more") break;
       if (performance.now() > until) return this.#goOnLater();
     }
+    this.#places.endTurn();
     // Other items may be long in coming: a worker that has nothing to do gets what is there.
     const mayIdle = this.#unsettled < this.#pool.workers;
     if (this.#isDry || mayIdle || this.#room <= 0) this.#submit();
@@ -252,10 +261,7 @@ export class MapRun implements ItemSink {
     const room = this.#room;
     this.#isHeld = room <= 0;
     const useful = Math.min(room, this.#flow.ahead - this.#unsettled - this.#gathered.count);
-    if (useful <= 0 || this.#pool.hasRoom) return useful;
-    // Others fill the queue: nothing of this map will tell when there is room.
-    if (this.#unsettled === 0) void this.#pool.room().then(this.#pumpSoon);
-    return 0;
+    return useful <= 0 ? useful : Math.min(useful, this.#places.free);
   }
 
   /** How many more items may be in flight. */
@@ -363,6 +369,5 @@ export class MapRun implements ItemSink {
 function bytesOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return 0;
-  const { byteLength } = value as { byteLength?: unknown };
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? (byteLength as number) : 0;
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? value.byteLength : 0;
 }

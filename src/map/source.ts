@@ -19,6 +19,8 @@ export class Source {
   readonly #onReady: () => void;
   #state: "open" | "pending" | "ready" | "over" = "open";
   #ready: Taken = "end";
+  /** The iterator has come to its end, or has thrown: there is nothing to close. */
+  #hasEnded = false;
   #closed: Promise<void> | null = null;
 
   /** `items` is `isIterable`. `onReady` is called when `take` does not have to wait any more. */
@@ -44,23 +46,26 @@ export class Source {
   }
 
   async #close(): Promise<void> {
-    const isOver = this.#state === "over" || (this.#state === "ready" && this.#ready !== "item");
     this.#state = "over";
     this.taken = undefined;
-    if (!isOver) await this.#iterator?.return?.();
+    if (!this.#hasEnded) await this.#iterator?.return?.();
   }
 
   #next(): void {
     this.#state = "ready";
+    // Until there is an item the failure is the iterator's: then there is nothing to close.
+    let isIterators = true;
+    const fail = (error: unknown) => this.#be("failed", error, isIterators);
     try {
       const step = isWatched ? aside(() => this.#step()) : this.#step();
-      if (this.#isAsync) return this.#await(step, (awaited) => this.#read(awaited));
+      if (this.#isAsync) return this.#await(step, (awaited) => this.#read(awaited), fail);
       this.#read(step);
-      if (this.#ready === "item" && isThenable(this.taken)) {
-        this.#await(this.taken, (item) => this.#be("item", item));
+      isIterators = this.#hasEnded;
+      if (!isIterators && isThenable(this.taken)) {
+        this.#await(this.taken, (item) => this.#be("item", item), fail);
       }
     } catch (error) {
-      this.#be("failed", error);
+      fail(error);
     }
   }
 
@@ -89,12 +94,13 @@ export class Source {
     else this.#be("item", value);
   }
 
-  #be(ready: Taken, taken: unknown): void {
+  #be(ready: Taken, taken: unknown, hasEnded = ready !== "item"): void {
     this.#ready = ready;
     this.taken = taken;
+    this.#hasEnded = hasEnded;
   }
 
-  #await(value: unknown, then: (value: unknown) => void): void {
+  #await(value: unknown, then: (value: unknown) => void, fail: (error: unknown) => void): void {
     this.#state = "pending";
     const settle = (deed: (value: unknown) => void) => (settled: unknown) => {
       if (this.#state !== "pending") return;
@@ -106,7 +112,6 @@ export class Source {
       }
       this.#onReady();
     };
-    const fail = (error: unknown) => this.#be("failed", error);
     void toPromise(value).then(settle(then), settle(fail));
   }
 }

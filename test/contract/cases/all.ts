@@ -18,6 +18,7 @@ import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
+import { mappingOptions } from "./mapping-options.ts";
 import { mappingLosses } from "./mapping-losses.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
@@ -53,6 +54,7 @@ export const CASES: readonly Case[] = [
   waitingForAll,
   reentering,
   mapping,
+  mappingOptions,
   mappingLosses,
   numbering,
   draining,

@@ -198,6 +198,24 @@ mapping.it("a map that is left before its first result has not touched its sourc
   assert.deepEqual([counted.taken, counted.returned], [0, 0]);
 });
 
+mapping.it(
+  "a promise among the items that rejects is a failure, and the source is closed",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    let returned = 0;
+    function* items(): Generator<number | Promise<number>> {
+      try {
+        yield 1;
+        yield Promise.reject(new EvalError("item"));
+      } finally {
+        returned++;
+      }
+    }
+    const { values, error } = await read(pool.map(same<number>, items()));
+    assert.deepEqual([values, String(error), returned], [[1], "EvalError: item", 1]);
+  },
+);
+
 mapping.it("a source whose return fails: leaving says so, a failure before does not", async () => {
   await using pool = await AsyncPool.open(1);
   for (const onReturn of [
