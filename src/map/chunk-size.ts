@@ -24,7 +24,7 @@ export class ChunkSize {
 
   /** Calls of `count` items have taken `elapsed` µs. */
   observe(count: number, elapsed: number): void {
-    if (!(elapsed >= 0) || count < 1) return;
+    if (!(elapsed >= 0 && elapsed < Infinity && count >= 1)) return;
     const mean = elapsed / count;
     if (Number.isNaN(this.#mean)) this.#mean = mean;
     const weight = WEIGHT * Math.min(1, count / this.#size);

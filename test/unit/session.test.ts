@@ -1,6 +1,7 @@
 /** A session whose tasks take in messages, as those do that wait for calls of a pool of their own rank's. */
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { encodeList } from "../../src/codec/lists.ts";
 import { type EncodeContext, encodeValue } from "../../src/codec/value.ts";
 import { setMainScript } from "../../src/function/main-script.ts";
 import type { WorkerEnd } from "../../src/link/link.ts";
@@ -69,7 +70,7 @@ class Worker {
 }
 
 /** A worker that knows function 1, which has `deed` done with its argument. */
-async function open(deed: (word: string) => void): Promise<Worker> {
+async function open(deed: (word: string) => unknown): Promise<Worker> {
   (globalThis as Record<string, unknown>)[DEED] = deed;
   const worker = new Worker();
   const rules = { main: MAIN, text: null, maxMemory: Infinity, drainSignals: [] };
@@ -125,4 +126,42 @@ test("a call that lies behind one during which it is cancelled is answered, and 
   worker.take(calls);
   expect(run).toEqual(["first", "call 1", "call 3"]);
   expect(worker.said).toEqual(["Result 1", "Result 2", "Result 3"]);
+});
+
+/** A list of four calls, the first of which has number 1. */
+const list = (message: MessageWriter): void => {
+  const items = encodeList(["item 1", "item 2", "item 3", "item 4"]);
+  message.write(Kind.Calls, 1, 1, items, Infinity, 1, 1, 0);
+};
+
+test("a list that is cancelled by its call on the stack ends with it, also if it awaits then", async () => {
+  for (const isLater of [false, true]) {
+    const run: string[] = [];
+    const worker = await open((word) => {
+      run.push(word);
+      if (word !== "item 2") return undefined;
+      worker.take((message) => message.write(Kind.Cancel, 1));
+      return isLater ? new Promise(() => {}) : undefined;
+    });
+    worker.take(list);
+    expect(run).toEqual(["first", "item 1", "item 2"]);
+    expect(worker.said.at(-1)).toBe("Result 4");
+    worker.take((message) => message.write(Kind.Call, 5, 1, encoded(["call 5"])));
+    expect(worker.said.at(-1)).toBe("Result 5");
+  }
+});
+
+test("a list that is cancelled, and then recalled, while a call of it awaits", async () => {
+  const run: string[] = [];
+  const worker = await open((word) => {
+    run.push(word);
+    return word === "item 2" ? new Promise(() => {}) : undefined;
+  });
+  worker.take(list);
+  worker.take((message) => message.write(Kind.Cancel, 1));
+  // The controller may have reclaimed what lies behind the second: then that is the last.
+  expect(worker.said.slice(-2)).toEqual(["Result 2", "Result 4"]);
+  worker.take((message) => message.write(Kind.Call, 5, 1, encoded(["call 5"])));
+  expect(worker.said.at(-1)).toBe("Result 5");
+  expect(run).toEqual(["first", "item 1", "item 2", "call 5"]);
 });
