@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { Chunk, type Items, type ItemSink } from "../../src/scheduler/chunk.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
-import type { TaskOptions } from "../../src/scheduler/task.ts";
+import { DEFAULT_TASK, type TaskOptions } from "../../src/scheduler/task.ts";
 import type { WorkerRecord } from "../../src/scheduler/worker-record.ts";
 import { idOf } from "../../src/wire/task-id.ts";
 import type { Random } from "../fuzz/random.ts";
@@ -73,6 +73,10 @@ export class ChunkModel implements ItemSink {
     this.#finish(index, "done");
   }
 
+  doneAll(index: number, values: readonly unknown[]): void {
+    for (let i = 0; i < values.length; i++) this.done(index + i);
+  }
+
   failed(index: number, count: number): void {
     for (let i = index; i < index + count; i++) this.#finish(i, this.#end);
   }
@@ -86,8 +90,8 @@ export class ChunkModel implements ItemSink {
   submit(): void {
     const count = 1 + this.#random.below(this.#random.oneIn(2) ? 3 : 30);
     const options: TaskOptions = {
-      ...{ timeout: Infinity, priority: this.#random.below(2), signal: null },
-      retries: this.#retries,
+      ...DEFAULT_TASK,
+      ...{ priority: this.#random.below(2), retries: this.#retries },
     };
     const values = Array.from({ length: count }, (_, i) => this.#items + i);
     const items: Items = this.#random.oneIn(2)
