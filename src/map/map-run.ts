@@ -282,7 +282,8 @@ export class MapRun implements ItemSink {
 
   /** A failure behind all that was taken: without an order, it comes before what still runs. */
   #failAtEnd(error: unknown): void {
-    if (this.#settings.ordered) this.#last = new Failure(error);
+    const { ordered, settled } = this.#settings;
+    if (ordered || settled) this.#last = new Failure(error);
     else this.#put(this.#taken, new Failure(error));
   }
 

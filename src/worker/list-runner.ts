@@ -15,15 +15,18 @@ const SLICE_MS = 5;
 /** A call is long from here on: the answers of those before it should not have waited for it. */
 const LONG_MS = 1;
 
-/**
- * ms for which answers wait for each other, by the calls in a row that were not long: a result is
- * on its way within 5 ms, and the next call may hold the thread for long. None waits behind the
- * first calls of a function, and after a long one.
- */
+/** ms for which answers wait for each other: a result is on its way within 5 ms. */
 const FLUSH_MS = 1;
-const FLUSH_EARLY_MS = 0.05;
-const FEW_SHORT = 8;
+
+/**
+ * After so many calls in a row that were not long the next is taken to be no long one. Until then
+ * no answer waits behind it, as it may hold the thread.
+ */
 const MANY_SHORT = 64;
+
+/** After more than so many one long call is the machine's doing: a few show whether it was. */
+const STEADY = 1024;
+const FEW = 8;
 
 /** Calls below so many µs are timed eight at a time: to read the clock takes 0.05. */
 const FAST_US = 2;
@@ -83,7 +86,7 @@ export class ListRunner {
       if (!isOver || isLeaving()) return "waits";
       if (++this.#untimed < TIMED && isSteady && this.#meanUs < FAST_US) continue;
       const now = this.#time();
-      if (now - answers.flushedAt > this.#flushMs) {
+      if (!isSteady || now - answers.flushedAt > FLUSH_MS) {
         answers.send(now);
         this.#timedAt = performance.now();
       }
@@ -148,17 +151,12 @@ export class ListRunner {
     return true;
   }
 
-  get #flushMs(): number {
-    if (this.#short < FEW_SHORT) return 0;
-    return this.#short < MANY_SHORT ? FLUSH_EARLY_MS : FLUSH_MS;
-  }
-
   /** Times the calls since the last time; returns the time. */
   #time(): number {
     const now = performance.now();
     const ms = now - this.#timedAt;
     this.#meanUs = (ms * 1000) / Math.max(1, this.#untimed);
-    if (ms > LONG_MS) this.#short = 0;
+    if (ms > LONG_MS) this.#short = this.#short > STEADY ? MANY_SHORT - FEW : 0;
     else this.#short += this.#untimed;
     this.#parts.answers.took(ms * 1000);
     this.#timedAt = now;

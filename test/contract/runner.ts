@@ -115,7 +115,7 @@ async function runCase(place: Place, { name, limit = DEFAULT_LIMIT_MS, run }: Ca
     const first = await Promise.race([(async () => await run(place))(), late.promise]);
     if (first === "late") return line(`hung: it took more than ${limit} ms`);
   } catch (error) {
-    return line(error instanceof Error ? (error.stack ?? String(error)) : Bun.inspect(error));
+    return line(error instanceof Error ? String(error.stack ?? error) : Bun.inspect(error));
   } finally {
     clearTimeout(timer);
   }

@@ -97,7 +97,7 @@ async function playCell(pool: Pool, cell: Cell, source: string, fn: typeof tripl
   if (source !== "array") await until("the source to be closed", () => counted.returned > 0);
 }
 
-mapping.itPerLink(
+mapping.itPerSize(
   "a grid of options, sources and functions",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(Math.min(2, workers));
