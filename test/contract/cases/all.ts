@@ -18,8 +18,9 @@ import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
 import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
-import { mappingOptions } from "./mapping-options.ts";
 import { mappingLosses } from "./mapping-losses.ts";
+import { mappingOptions } from "./mapping-options.ts";
+import { mappingValues } from "./mapping-values.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pinning } from "./pinning.ts";
@@ -55,6 +56,7 @@ export const CASES: readonly Case[] = [
   reentering,
   mapping,
   mappingOptions,
+  mappingValues,
   mappingLosses,
   numbering,
   draining,
