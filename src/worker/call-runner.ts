@@ -17,6 +17,15 @@ import { prepareWatchdog } from "./watchdog.ts";
 /** ms for which answers are batched: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
 
+/** A call is long from here on: the answers of those before it should not have waited for it. */
+export const LONG_MS = 1;
+
+/**
+ * After so many calls in a row that were not long the next is taken to be no long one. Until then
+ * no answer waits behind it, as it may hold the thread.
+ */
+export const MANY_SHORT = 64;
+
 /** ms between two looks at the memory that is used, at least: one takes 3 µs. */
 const MEMORY_LOOK_MS = 0.5;
 
@@ -41,6 +50,8 @@ export class CallRunner {
   /** Resident bytes above which this worker is to be replaced; Infinity once that was sent. */
   #maxMemory = Infinity;
   #memoryLook = 0;
+  /** Calls in a row that were not long. */
+  #short = 0;
   /** How many calls may be under way. */
   #concurrency = 1;
 
@@ -104,7 +115,12 @@ export class CallRunner {
     this.#parts.calls.move(running, "over");
     const end = performance.now();
     this.#finish(running, end - start, outcome, deadline);
-    if (end - this.#parts.answers.flushedAt > FLUSH_MS) this.#parts.answers.flush(end);
+    const mayFollowLong = this.#short < MANY_SHORT;
+    if (end - start > LONG_MS) this.#short = 0;
+    else if (mayFollowLong) this.#short++;
+    // An answer should not wait for a long call that follows.
+    if (mayFollowLong || end - this.#parts.answers.flushedAt > FLUSH_MS)
+      this.#parts.answers.flush(end);
     // Calls that came during this one.
     if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
   }

@@ -7,22 +7,13 @@ import { isLeaving } from "../os/output.ts";
 import { performance } from "../os/natives.ts";
 import type { CallList } from "./call-list.ts";
 import { callOnItem, Pending, thrown } from "./call.ts";
-import type { CallParts, CallRunner } from "./call-runner.ts";
+import { type CallParts, type CallRunner, LONG_MS, MANY_SHORT } from "./call-runner.ts";
 
 /** ms for which calls of a list run before the worker looks for messages. */
 const SLICE_MS = 5;
 
-/** A call is long from here on: the answers of those before it should not have waited for it. */
-const LONG_MS = 1;
-
 /** ms for which answers wait for each other: a result is on its way within 5 ms. */
 const FLUSH_MS = 1;
-
-/**
- * After so many calls in a row that were not long the next is taken to be no long one. Until then
- * no answer waits behind it, as it may hold the thread.
- */
-const MANY_SHORT = 64;
 
 /** After more than so many one long call is the machine's doing: a few show whether it was. */
 const STEADY = 1024;

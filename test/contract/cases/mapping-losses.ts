@@ -164,6 +164,7 @@ mappingLosses.it("a result is not kept by a long item that follows in its chunk"
   for (const [kind, fn] of [
     ["scalars", holdIn],
     ["scalars", holdInLater],
+    ["tuples", holdIn],
     ["tuples", holdInLater],
   ] as const) {
     using here = new Gate();
