@@ -9,6 +9,7 @@ import type { MapCall, MapPool } from "./map-call.ts";
 import { type AddedItem, GatheredItems } from "./gathered-items.ts";
 import { Failure, Outcomes, PENDING } from "./outcomes.ts";
 import { QueuePlaces } from "./queue-places.ts";
+import { visibleBytes } from "./visible-bytes.ts";
 import { Source } from "./source.ts";
 import type { MapSettings } from "./settings.ts";
 
@@ -100,7 +101,7 @@ export class MapRun implements ItemSink {
       this.#end();
       return this.#takeLast();
     }
-    if (this.#bytes > 0) this.#bytes -= bytesOf(outcome);
+    if (this.#bytes > 0) this.#bytes -= this.#bytesOf(outcome);
     if (outcome instanceof Failure) {
       this.#end();
       this.#last = null;
@@ -192,9 +193,13 @@ export class MapRun implements ItemSink {
   #put(index: number, outcome: unknown): void {
     this.#outcomes.put(this.#settings.ordered ? index : this.#arrived, outcome);
     this.#arrived++;
-    this.#bytes += bytesOf(outcome);
+    this.#bytes += this.#bytesOf(outcome);
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
+  }
+
+  #bytesOf(outcome: unknown): number {
+    return visibleBytes(this.#settings.settled ? (outcome as { value?: unknown }).value : outcome);
   }
 
   #tell(): void {
@@ -364,11 +369,4 @@ export class MapRun implements ItemSink {
     }
     this.#onEnd();
   }
-}
-
-/** Bytes of a value, as far as they can be seen at once. */
-function bytesOf(value: unknown): number {
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null) return 0;
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? value.byteLength : 0;
 }

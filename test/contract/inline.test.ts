@@ -8,7 +8,14 @@ import { AsyncPool } from "../../index.ts";
 import { Job } from "./job.ts";
 import type { Line } from "./runner.ts";
 
-const SUBJECTS = ["values:", "errors:", "priorities:", "reentering:", "waiting for all:"];
+const SUBJECTS = [
+  "values:",
+  "errors:",
+  "priorities:",
+  "reentering:",
+  "waiting for all:",
+  "maps: a grid",
+];
 
 describe("mocks of bun:test", () => {
   afterEach(() => {

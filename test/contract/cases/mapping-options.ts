@@ -198,6 +198,32 @@ mappingOptions.it(
   },
 );
 
+mappingOptions.it(
+  "large results that nobody reads hold up their map, as they are or within others",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    const large = (): Uint8Array => new Uint8Array(2 ** 20);
+    const inside = (): object => ({ pixels: new Uint8Array(2 ** 20), width: 1024 });
+    for (const fn of [large, inside]) {
+      for (const settled of [false, true]) {
+        const counted = new Counted();
+        const results = pool.map(fn as () => unknown, counted.sync(), { settled } as object);
+        await results.next();
+        for (let taken = -1; taken !== counted.taken;) {
+          ({ taken } = counted);
+          await pool.idle();
+        }
+        assert.ok(
+          counted.taken > 60 && counted.taken < 100,
+          `${fn.name} ${settled} ${counted.taken}`,
+        );
+        for (let i = 0; i < 100; i++) assert.ok(!(await results.next()).done);
+        await results.return();
+      }
+    }
+  },
+);
+
 mappingOptions.it("two maps on one pool, read in turn, do not wait for each other", async () => {
   await using pool = await AsyncPool.open(1);
   for (const options of [{}, { inFlight: 1 }, { chunk: 5, inFlight: 2 }]) {
