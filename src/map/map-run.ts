@@ -148,7 +148,7 @@ export class MapRun implements ItemSink {
     this.#unsettled -= values.length;
     this.#outcomes.putAll(ordered ? index : this.#arrived, values);
     this.#arrived += values.length;
-    for (let i = 0; i < values.length; i++) this.#bytes += bytesOf(values[i]);
+    for (let i = 0; i < values.length; i++) this.#bytes += this.#bytesOf(values[i]);
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
   }
