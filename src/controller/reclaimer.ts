@@ -1,7 +1,6 @@
 import type { Backend } from "../backend/backend.ts";
 import { takeIn } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
-import { isSentOneByOne } from "../scheduler/chunk.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Kind } from "../wire/frames.ts";
 import { Activity } from "../wire/task-id.ts";
@@ -48,8 +47,8 @@ export class Reclaimer {
 
   /** A task was settled that a worker runs, or holds: it is told so, and begins no more of it. */
   interrupt(connection: Connection, task: Task): void {
-    // Calls that were sent one by one may run one after another, and nothing be read meanwhile.
-    if (isSentOneByOne(task) && !connection.record.recalled)
+    // Its calls may run one after another, and nothing be read meanwhile.
+    if (task.count > 1 && !connection.record.recalled)
       this.recalls.recall(connection, performance.now());
     this.#parts.sender.cancel(connection, task);
   }

@@ -37,4 +37,4 @@ test("no item of a chunk is lost, or ends twice, whatever is lost, recalled or c
     }
   }
   expect(ROUNDS).toBeGreaterThan(0);
-});
+}, 60_000);

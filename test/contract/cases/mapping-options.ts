@@ -239,6 +239,26 @@ mappingOptions.it("two maps on one pool, read in turn, do not wait for each othe
   }
 });
 
+mappingOptions.it("a map of a map is a pipeline: its failures and its end reach both", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const options of [{}, { inFlight: 1 }, { chunk: 10 }]) {
+    const double = (x: number): number => 2 * x;
+    const first = pool.map(triple, numbers(13), options);
+    const third = pool.map(double, pool.map(double, first, options), options);
+    assert.deepEqual(
+      await third,
+      numbers(13).map((x) => 12 * x),
+    );
+    const failing = pool.map(double, pool.map(triple, new Counted().sync(), options), options);
+    assert.equal(String(await thrownBy(failing)), "RangeError: item 13");
+    const counted = new Counted();
+    const inner = pool.map(same<number>, counted.sync(), options);
+    for await (const value of pool.map(double, inner, options)) if (value === 20) break;
+    assert.equal(counted.returned, 1);
+    assert.deepEqual(await inner.next(), { done: true, value: undefined });
+  }
+});
+
 mappingOptions.it("queueLimit: a map waits for room, and leaves some", async () => {
   await using pool = await AsyncPool.open(1, { queueLimit: 2 });
   using gate = new Gate();
