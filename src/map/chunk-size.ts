@@ -4,8 +4,17 @@
  */
 const CHUNK_US = 300;
 
-/** The most items of a chunk: as many numbers are 32 KiB. */
+/**
+ * With many workers chunks take so many µs for each of them, as the controller sends and receives
+ * one message of each in that time. An urgent task does not wait for longer: it takes the first
+ * worker that ends a chunk.
+ */
+const CHUNK_US_PER_WORKER = 10;
+const LONGEST_CHUNK_US = 5_000;
+
+/** The most items of a chunk: as many numbers are 32 KiB. Of one chunk for each worker. */
 const MOST_ITEMS = 4096;
+const MOST_ITEMS_OF_ALL = 1 << 20;
 
 /** The weight of the last whole chunk in the mean. */
 const WEIGHT = 0.3;
@@ -21,6 +30,14 @@ export class ChunkSize {
   #deviation = 0;
   /** Items that were measured since the size has changed. */
   #seen = 0;
+  /** µs that a chunk is to take, and its items at most. */
+  readonly #us: number;
+  readonly #most: number;
+
+  constructor(workers = 1) {
+    this.#us = Math.max(CHUNK_US, Math.min(workers * CHUNK_US_PER_WORKER, LONGEST_CHUNK_US));
+    this.#most = Math.max(1, Math.min(MOST_ITEMS, Math.floor(MOST_ITEMS_OF_ALL / workers)));
+  }
 
   /** Calls of `count` items have taken `elapsed` µs. */
   observe(count: number, elapsed: number): void {
@@ -55,7 +72,7 @@ export class ChunkSize {
   /** Fewer where chunks differ much: the next may be far longer than the mean says. */
   #wanted(): number {
     const spread = this.#mean > 0 ? Math.min(this.#deviation / this.#mean, 100) : 0;
-    const items = CHUNK_US / Math.max(this.#mean, 1e-3) / (spread > 1 ? spread : 1);
-    return Math.max(1, Math.min(MOST_ITEMS, Math.floor(items)));
+    const items = this.#us / Math.max(this.#mean, 1e-3) / (spread > 1 ? spread : 1);
+    return Math.max(1, Math.min(this.#most, Math.floor(items)));
   }
 }

@@ -15,7 +15,7 @@ export class Flow {
   readonly #settings: MapSettings;
   /** Items in all, as far as that is known. */
   readonly #total: number | null;
-  readonly #sizes = new ChunkSize();
+  readonly #sizes: ChunkSize;
   /** Whether each item travels by itself. */
   readonly #isSingle: boolean;
 
@@ -23,6 +23,7 @@ export class Flow {
     this.#pool = pool;
     this.#settings = settings;
     this.#total = total;
+    this.#sizes = new ChunkSize(pool.workers);
     const { timeout, retryOn } = settings.task;
     // A timeout begins with its call, and some workers are replaced between two.
     this.#isSingle = timeout !== Infinity || retryOn !== null || !pool.takesChunks;

@@ -13,7 +13,7 @@ import { type CallParts, type CallRunner, LONG_MS, MANY_SHORT } from "./call-run
 const SLICE_MS = 5;
 
 /** ms for which answers wait for each other: a result is on its way within 5 ms. */
-const FLUSH_MS = 1;
+const FLUSH_MS = 2;
 
 /** After more than so many one long call is the machine's doing: a few show whether it was. */
 const STEADY = 1024;
