@@ -113,11 +113,12 @@ for (const { who, command } of modes) {
   say(`once before it counts: ${who}`);
   await measure(command(1, "open.ts"), { seconds: 40, env: LAUNCH_ENV });
 }
-const steps = planRound(modes, { families, python: python.path, compiled });
+const here = { families, python: python.path, compiled };
+const steps = planRound(modes, here);
 for (let round = 1; round <= roundCount; round++) {
   await runSteps(steps, `round ${round} of ${roundCount}`);
 }
-await runSteps(planOnce(modes), "its own rounds");
+await runSteps(planOnce(modes, here), "its own rounds");
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 
 for (const [key, { count, reason }] of failures) {

@@ -132,7 +132,7 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
 }
 
 /** What has many workers, or takes long, and so has its rounds within one job. */
-export function planOnce(modes: readonly Mode[]): Step[] {
+export function planOnce(modes: readonly Mode[], machine: Machine): Step[] {
   const once = (
     program: string,
     workers: number,
@@ -152,6 +152,7 @@ export function planOnce(modes: readonly Mode[]): Step[] {
   return [
     ...once("crowd", 16, { efficiency: "crowd", us: "cost16" }),
     ...once("map", 2, { uneven: "mapUneven", full: "mapFull" }, "balance"),
+    ...mapReferences(machine),
     ...once("uneven", 4, {
       uneven: "uneven",
       growing: "unevenGrowing",
@@ -159,6 +160,30 @@ export function planOnce(modes: readonly Mode[]): Step[] {
       first: "unevenFirst",
     }),
   ];
+}
+
+/** Maps of other pools: they look for their best chunk size, and so have their rounds in themselves. */
+function mapReferences({ families, python }: Machine): Step[] {
+  const jobs: Job[] = [];
+  const add = (who: string, command: readonly string[], yields: Job["yields"]) =>
+    jobs.push({ who, name: "map", command, seconds: SECONDS, yields, once: true });
+  // Theirs are read one by one in any case.
+  const rate = { rate: ["mapRate", "mapRead"] } as const;
+  const balance = { uneven: "mapUneven", full: "mapFull" } as const;
+  for (const family of families) {
+    if (family.launcher === null || python === null) continue;
+    const futures = [python, "-m", "mpi4py.futures", join(REFERENCES, "map-futures.py")];
+    const who = `mpi4py.futures, ${family.name}`;
+    add(who, [...launch(family, 2), ...futures], rate);
+    add(who, [...launch(family, 3), ...futures], balance);
+  }
+  if (python !== null) {
+    const processes = [python, join(REFERENCES, "map-processes.py")];
+    add("multiprocessing.Pool", processes, { ...rate, ...balance });
+  }
+  const piscina = [...bun, join(REFERENCES, "map-piscina.ts")];
+  add("piscina", piscina, { rate: "mapRate", ...balance });
+  return jobs.map((job) => [job]);
 }
 
 /** Without a pool, and so without a mode: one process writes a file. */

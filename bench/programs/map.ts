@@ -8,24 +8,13 @@
  *                    workers and a controller share two cores
  */
 import { AsyncPool } from "../../index.ts";
+import { increment, ITEMS, leastUs, pass, SHORT_US, unevenLengths } from "./items.ts";
 import { median, report } from "./report.ts";
 
-const ITEMS = 1_000_000;
 const TRIALS = 3;
-
-function increment(x: number): number {
-  return x + 1;
-}
 
 function* range(count: number): Iterable<number> {
   for (let i = 0; i < count; i++) yield i;
-}
-
-/** Below a millisecond the clock is looked at, since a sleep takes longer than it is told to. */
-function pass(us: number): void {
-  if (us >= 1_000) return Bun.sleepSync(us / 1_000);
-  const end = Bun.nanoseconds() + us * 1e3;
-  while (Bun.nanoseconds() < end);
 }
 
 /** Items a second of the best of some trials' median. */
@@ -56,28 +45,11 @@ async function rates(): Promise<void> {
   report({ awaited, read });
 }
 
-let state = 1;
-function random(): number {
-  state = (state * 48_271) % 2_147_483_647;
-  return state / 2_147_483_647;
-}
-
-/** The time that `workers` workers take at the least: whoever is free takes the longest that is left. */
-function leastUs(lengths: readonly number[], workers: number): number {
-  const busy = new Array<number>(workers).fill(0);
-  for (const us of lengths.toSorted((a, b) => b - a)) {
-    const free = busy.indexOf(Math.min(...busy));
-    busy[free]! += us;
-  }
-  return Math.max(...busy);
-}
-
 async function balance(): Promise<void> {
   const workers = 2;
   await using pool = await AsyncPool.open(workers);
-  // From 1 µs on: nine in ten within a millisecond, the longest 100 ms.
-  const lengths = Array.from({ length: 2_000 }, () => Math.min(1e5, random() ** -1.6));
-  const short = Array.from({ length: 100_000 }, () => 20);
+  const lengths = unevenLengths();
+  const short = Array.from({ length: 100_000 }, () => SHORT_US);
   const share = async (list: readonly number[], leastMs: number): Promise<number> => {
     const start = performance.now();
     await pool.map(pass, list);
@@ -88,7 +60,7 @@ async function balance(): Promise<void> {
   const full: number[] = [];
   for (let i = 0; i < TRIALS; i++) {
     uneven.push(100 * (await share(lengths, least)));
-    full.push(100 / (await share(short, (short.length * 20) / 1e3 / workers)));
+    full.push(100 / (await share(short, (short.length * SHORT_US) / 1e3 / workers)));
   }
   report({ uneven: median(uneven), full: median(full) });
 }

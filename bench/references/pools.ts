@@ -1,8 +1,9 @@
 /**
- * Another pool for JavaScript, with one worker, under Bun: `pools.ts piscina`. They are installed
- * for this folder alone and may be missing, hence the imports by name, and the types of our own.
+ * Another pool for JavaScript, with one worker, under Bun: `pools.ts piscina`. They may be
+ * missing, hence the types of our own.
  */
 import { report, quantile, roundTrips } from "../programs/report.ts";
+import { load } from "./load.ts";
 
 /** What is used of them. */
 interface Runner {
@@ -35,17 +36,6 @@ const RATE_CALLS = 10_000;
 
 function fileOf(name: string): string {
   return `${import.meta.dir}/${name}`;
-}
-
-async function load(name: string): Promise<unknown> {
-  try {
-    return (await import(name)) as unknown;
-  } catch (error) {
-    const absent = (error as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND";
-    const missing = absent ? "it is not installed" : `it does not load: ${String(error)}`;
-    console.log(JSON.stringify({ missing }));
-    process.exit(0);
-  }
 }
 
 function ofFile(Pool: new (options: FilePoolOptions) => FilePool): Runner {
