@@ -280,7 +280,7 @@ mappingLosses.it(
   "a worker that is lost around the 2^32nd call costs the item that it ran",
   async () => {
     using gate = new Gate();
-    for (const start of [1, TURN - 25, TURN - 3, TURN - 40]) {
+    for (const start of [TURN - 25, TURN - 3]) {
       countTasksFrom(start);
       await using pool = await AsyncPool.open(1, { initializer: [useFolder, gate.path] });
       countTasksFrom(1);
@@ -296,7 +296,7 @@ mappingLosses.it(
       }
     }
   },
-  PROCESSES,
+  { ...PROCESSES, slow: true, limit: 60_000 },
 );
 
 mappingLosses.it(
