@@ -6,11 +6,15 @@
  * is measured at the start, on the machine this runs on (`scale/costs.ts`); what MPI and the network
  * take are the constants below.
  */
+import "./scale/clock.ts";
 import { join } from "node:path";
-import { callCost, costsOf, turnCost } from "./scale/costs.ts";
-import { Model, type Network, type Point } from "./scale/model.ts";
+import { callCost, costsOf, mapCosts, turnCost } from "./scale/costs.ts";
+import { Model, type Point, type Way } from "./scale/model.ts";
 import { plot } from "./scale/plot.ts";
 import { lengthName, table } from "./scale/table.ts";
+import type { Network } from "./scale/workers.ts";
+
+const WAYS: readonly Way[] = ["calls", "map"];
 
 const WORKERS = [16, 64, 256, 1_000, 4_000, 16_000, 100_000];
 const LENGTHS_US = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
@@ -28,27 +32,32 @@ const NETWORKS: readonly Network[] = [
   { name: "TCP: 30 µs one way", wayUs: 30, mpiUs: 8 },
 ];
 
-const callUs = await callCost();
-const turnUs = await turnCost();
+const shared = { callUs: await callCost(), ...(await mapCosts()), turnUs: await turnCost() };
 const results = NETWORKS.map((network) => ({ network, points: [] as Point[] }));
+const inUs = (us: number): string => `${us.toFixed(us < 0.1 ? 3 : 2)} µs`;
 console.log(
-  `a call takes ${callUs.toFixed(2)} µs, a turn ${turnUs.toFixed(2)} µs; a message out and one in`,
+  `a call takes ${inUs(shared.callUs)}; a chunk of a map ${inUs(shared.chunkUs)}, and each further ` +
+    `item of it ${inUs(shared.itemUs)}; a turn ${inUs(shared.turnUs)}; a message out and one in`,
 );
 for (const workers of WORKERS) {
   const model = new Model();
   await model.open(workers);
-  const costs = await costsOf(model, callUs, turnUs);
-  console.log(`  ${costs.messageUs.toFixed(2)} µs with ${workers} workers, without MPI`);
+  const costs = await costsOf(model, shared);
+  console.log(`  ${inUs(costs.messageUs)} with ${workers} workers, without MPI`);
   for (const { network, points } of results) {
-    for (const lengthUs of LENGTHS_US) {
-      const before = points.findLast((point) => point.lengthUs === lengthUs);
-      if (before !== undefined && before.efficiency < HOPELESS) continue;
-      points.push(await model.run(lengthUs, network, costs));
+    for (const way of WAYS) {
+      for (const lengthUs of LENGTHS_US) {
+        const before = points.findLast((point) => point.way === way && point.lengthUs === lengthUs);
+        if (before !== undefined && before.efficiency < HOPELESS) continue;
+        points.push(await model.run(way, lengthUs, network, costs));
+      }
     }
   }
   await model.terminate();
 }
-for (const { network, points } of results) console.log(`\n${table(network, points)}`);
+for (const { network, points } of results) {
+  for (const way of WAYS) console.log(`\n${table(network, way, points)}`);
+}
 const path = join(import.meta.dir, "scale.svg");
 await Bun.write(path, plot(results, LENGTHS_US.map(lengthName)));
 console.log(`\n${path}`);

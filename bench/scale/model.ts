@@ -1,24 +1,36 @@
+import { follow, isDue, realTurn, turn } from "./clock.ts";
+import { decodeList, encodeList } from "../../src/codec/lists.ts";
 import { DEFAULT_TASK } from "../../src/scheduler/task.ts";
 import { type Encoded, encodeValue } from "../../src/codec/value.ts";
 import { Controller } from "../../src/controller/controller.ts";
 import type { FunctionRecord } from "../../src/function/record.ts";
-import { Heap } from "../../src/collections/heap.ts";
 import { SPIN_US } from "../../src/job/job.ts";
 import type { LinkOwner, ControllerEnd } from "../../src/link/link.ts";
 import type { Backend } from "../../src/backend/backend.ts";
+import { END, MapRun } from "../../src/map/map-run.ts";
+import { PENDING } from "../../src/map/outcomes.ts";
+import { readMapOptions } from "../../src/map/settings.ts";
 import { Kind, type Opening } from "../../src/wire/frames.ts";
 import { readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
 import { newSession } from "../../src/wire/session.ts";
+import {
+  type Calls,
+  controllerNap,
+  ModelledWorker,
+  type Network,
+  type Reply,
+  wakes,
+  Workers,
+} from "./workers.ts";
 
 /**
- * The real controller, with its scheduler and its way of putting calls into messages, in a world that
- * is not: its links lead to workers that are numbers, over a network that is one number, in a
- * time that passes as the model says. All times are µs.
+ * The real controller, with its scheduler, its maps and its way of putting calls into messages, in a
+ * world that is not: its links lead to workers that are numbers (`workers.ts`), over a network that is
+ * one number, in a time that passes as the model says. All times are µs.
  *
- * The controller is one thread that is charged for what it does (`Costs`). A worker takes its messages
- * in order, runs the calls in them one after another, and answers as `worker/session.ts` does.
- * Either side that waits spins first and naps then, as ranks on different machines do.
+ * The controller is one thread that is charged for what it does (`Costs`). Either side that waits spins
+ * first and naps then, as ranks on different machines do.
  */
 
 /** What the controller is charged. */
@@ -27,20 +39,20 @@ export interface Costs {
   readonly callUs: number;
   /** A message out and one in, without what MPI takes for them. */
   readonly messageUs: number;
+  /** A chunk of a map with one item in it: the same, and taken from the source, and read. */
+  readonly chunkUs: number;
+  /** Each further item of a chunk. */
+  readonly itemUs: number;
   /** A turn of the event loop. */
   readonly turnUs: number;
 }
 
-export interface Network {
-  readonly name: string;
-  /** From one side to the other. */
-  readonly wayUs: number;
-  /** What MPI takes of the side that sends a message, and of the one that receives it. */
-  readonly mpiUs: number;
-}
+/** Calls that the program makes one by one, or a map that puts them into chunks. */
+export type Way = "calls" | "map";
 
 /** What a run came to. */
 export interface Point {
+  readonly way: Way;
   readonly workers: number;
   readonly lengthUs: number;
   /** Time that workers spent in calls, as a share of all their time. */
@@ -50,13 +62,6 @@ export interface Point {
   readonly callsPerSecond: number;
   readonly callsPerMessage: number;
 }
-
-/** What a worker takes for a call, and for a message, besides the call itself: as much as the controller's side. */
-const WORKER_CALL_US = 0.3;
-const WORKER_MESSAGE_US = 0.5;
-
-/** As in `worker/session.ts`: answers are held back for company for so long. */
-const HELD_BACK_US = 15;
 
 /** As in `link/mpi/hub.ts`: messages taken in before the event loop turns. */
 const MOST_AT_ONCE = 64;
@@ -69,36 +74,21 @@ const RESERVE = 256;
 
 const ARGUMENTS = [1];
 
-/** A worker, its messages and what it is at. */
-class ModelledWorker {
-  readonly link: ControllerEnd;
-  readonly owner: LinkOwner;
-  /** From when to when it is at the last message that was sent to it. */
-  startsAt = 0;
-  freeAt = 0;
-  /** When it has answered last. */
-  flushed = 0;
+/** Microtasks after which a map has done what an answer leads to. */
+const MICROTASKS = 6;
 
-  constructor(owner: LinkOwner, send: (worker: ModelledWorker, message: MessageWriter) => void) {
-    this.owner = owner;
-    this.link = {
-      rank: null,
-      currentTask: undefined,
-      reading: null,
-      received: 0,
-      send: (message) => send(this, message),
-      prewake() {},
-      poll: () => false,
-      meet() {},
-      close() {},
-    };
-  }
-}
+/** µs of items per worker before a map is measured, and while it is: some of the longest chunks; at least one. */
+const EACH_US = 15_000;
+const FEWEST = 20_000;
+const MOST = 500_000;
 
-/** Frames in one message, to a worker or from it: calls, or answers. */
-interface Message {
+/** The longest list of answers. */
+const ZEROS: readonly number[] = new Array<number>(4_096).fill(0);
+
+/** What the controller has sent to a worker. */
+interface Outgoing {
   readonly worker: ModelledWorker;
-  readonly tasks: number[];
+  readonly calls: readonly Calls[];
 }
 
 /** A message to a worker, as bytes. */
@@ -118,12 +108,9 @@ export class Model implements Backend {
     spinUs: SPIN_US,
   };
   readonly controller: Controller;
-  readonly workers: ModelledWorker[] = [];
-  /** Messages on their way to the controller, by when they arrive. */
-  readonly #inbox = new Heap<Message>();
-  #posted = 0;
+  readonly #workers = new Workers((task) => this.#lengthOf(task));
   /** What the controller has sent and was not charged for yet. */
-  #outgoing: Message[] = [];
+  #outgoing: Outgoing[] = [];
   /** What it has sent while it is timed. */
   #envelopes: Envelope[] | null = null;
   /** Control frames to be answered: they are no part of the measurement. */
@@ -135,6 +122,7 @@ export class Model implements Backend {
   /** The last function, and the length of its calls. */
   #fn: FunctionRecord | null = null;
   #lengths: Float64Array = new Float64Array(1);
+  #way: Way = "calls";
 
   /** Now, on the controller, and how much of the time until now it did not wait. */
   #clock = 0;
@@ -146,11 +134,10 @@ export class Model implements Backend {
   /** Up to this number tasks have begun some time ago. */
   #begun = 0;
   #settled = 0;
-  /** The lengths of all calls that workers were sent. */
-  #given = 0;
   #messages = 0;
-  #network: Network = { name: "none", wayUs: 0, mpiUs: 0 };
-  #costs: Costs = { callUs: 0, messageUs: 0, turnUs: 0 };
+  #costs: Costs = { callUs: 0, messageUs: 0, chunkUs: 0, itemUs: 0, turnUs: 0 };
+  /** On `performance.now()`: when the modelled time began. */
+  #base: number | null = null;
 
   constructor() {
     const limits = {
@@ -162,6 +149,10 @@ export class Model implements Backend {
     this.controller = new Controller(this, limits, { signals: [], timeout: 0 }, "ignore");
   }
 
+  get size(): number {
+    return this.#workers.all.length;
+  }
+
   async open(workers: number): Promise<void> {
     const opened = this.controller.open(workers, null, 60_000);
     this.#reply(Kind.Open, Kind.Ready, this.#greeting);
@@ -169,6 +160,7 @@ export class Model implements Backend {
   }
 
   async terminate(): Promise<void> {
+    follow(null);
     const closed = this.controller.terminate(undefined);
     this.#reply(Kind.Close, Kind.Closed);
     await closed;
@@ -183,34 +175,96 @@ export class Model implements Backend {
   }
 
   /**
-   * Calls of that length on all workers: whenever one is settled the program submits one more. The first
-   * on each worker is as if it had begun some time ago, so that they are out of step from the start.
+   * Calls of that length on all workers. One by one: whenever one is settled the program submits one more.
+   * Or a map of an endless source. The first on each worker is as if it had begun some time ago, so that
+   * they are out of step from the start.
    */
-  async run(lengthUs: number, network: Network, costs: Costs): Promise<Point> {
+  async run(way: Way, lengthUs: number, network: Network, costs: Costs): Promise<Point> {
     this.use(lengthUs);
-    this.#network = network;
+    this.#way = way;
+    this.#workers.network = network;
     this.#costs = costs;
-    const { length } = this.workers;
+    const base = (this.#base ??= performance.now());
+    follow(() => base + this.#clock / 1_000);
+    this.#begun = this.#submitted + this.size;
+    return way === "calls" ? await this.#runCalls(lengthUs) : await this.#runMap(lengthUs);
+  }
+
+  async #runCalls(lengthUs: number): Promise<Point> {
     const each = lengthUs < IN_FLIGHT_US ? 1 + Math.ceil(IN_FLIGHT_US / lengthUs) : 1;
-    const open = length * each + RESERVE;
-    this.#begun = this.#submitted + length;
-    await this.#until(this.#settled + Math.max(length / 2, 5_000), open);
+    const open = this.size * each + RESERVE;
+    const more = this.size / 2;
+    const until = (settled: number) => this.#until(settled, open);
+    const point = await this.#measure(
+      lengthUs,
+      Math.max(more, 5_000),
+      Math.max(more, 10_000),
+      until,
+    );
+    await this.#until(Infinity, 0);
+    return point;
+  }
+
+  async #runMap(lengthUs: number): Promise<Point> {
+    const item = { done: false, value: 1 };
+    const next = (): typeof item => {
+      // What was submitted before leaves before the next item is taken.
+      this.#send();
+      this.#charge(this.#costs.itemUs / 2);
+      this.#open++;
+      this.#submitted++;
+      return item;
+    };
+    const map = this.#startMap({ next }, undefined, () => {});
+    const each = Math.max(1, EACH_US / lengthUs);
+    const items = Math.min(Math.max(this.size * each, FEWEST), Math.max(this.size, MOST));
+    const until = (settled: number) => this.#until(settled, 0);
+    const point = await this.#measure(lengthUs, items, items, until);
+    void map.leave();
+    await this.#until(Infinity, 0);
+    this.#open = 0;
+    return point;
+  }
+
+  /** Starts a map, which is read as fast as it can be; `chunk` is undefined where it chooses it itself. */
+  #startMap(source: { next(): unknown }, chunk: number | undefined, onEnd: () => void): MapRun {
+    const items = { [Symbol.iterator]: () => source };
+    const options = chunk === undefined ? {} : { chunk };
+    const settings = readMapOptions(options, DEFAULT_TASK, this.size);
+    const call = { fn: this.#fn!, text: "f", items, isStar: false, settings };
+    const read = (): void => {
+      for (let outcome = run.read(); outcome !== PENDING; outcome = run.read()) {
+        if (outcome === END) return;
+      }
+    };
+    const run: MapRun = new MapRun(this.controller.items, call, read, onEnd);
+    run.start();
+    return run;
+  }
+
+  async #measure(
+    lengthUs: number,
+    warm: number,
+    counted: number,
+    until: (settled: number) => Promise<void>,
+  ): Promise<Point> {
+    const { size } = this;
+    await until(this.#settled + warm);
     const start = this.#clock;
-    const worked = this.#worked();
+    const worked = this.#workers.worked(start);
     const [busy, settled, messages] = [this.#busy, this.#settled, this.#messages];
-    await this.#until(settled + Math.max(length / 2, 10_000), open);
+    await until(settled + counted);
     const us = this.#clock - start;
     const calls = this.#settled - settled;
-    const point = {
-      workers: length,
+    return {
+      way: this.#way,
+      workers: size,
       lengthUs,
-      efficiency: (this.#worked() - worked) / (us * length),
+      efficiency: (this.#workers.worked(this.#clock) - worked) / (us * size),
       load: (this.#busy - busy) / us,
       callsPerSecond: (calls / us) * 1e6,
       callsPerMessage: calls / (this.#messages - messages),
     };
-    await this.#until(Infinity, 0);
-    return point;
   }
 
   /** Turns of the controller's event loop, until so many calls were settled in all, or none is open. */
@@ -218,9 +272,9 @@ export class Model implements Backend {
     while (this.#settled < settled) {
       while (this.#open < open) this.#submit();
       // Where calls are sent in a microtask they are sent now.
-      await null;
+      for (let i = 0; i < (this.#way === "map" ? MICROTASKS : 1); i++) await null;
       this.#send();
-      if (this.#open === 0) return;
+      if (this.#workers.nextArrival === Infinity && !isDue()) return;
       this.#turn();
     }
   }
@@ -233,15 +287,17 @@ export class Model implements Backend {
   }
 
   #turn(): void {
-    if (this.#inbox.peekKey() > this.#clock) {
-      this.#clock = wakes(this.#lastMoved, this.#inbox.peekKey(), controllerNap);
+    const next = this.#workers.nextArrival;
+    if (next > this.#clock && !isDue()) {
+      this.#clock = wakes(this.#lastMoved, next, controllerNap);
     }
     this.#charge(this.#costs.turnUs);
+    turn();
     const heard: ModelledWorker[] = [];
-    while (heard.length < MOST_AT_ONCE && this.#inbox.peekKey() <= this.#clock) {
-      const message = this.#inbox.pop()!;
-      heard.push(message.worker);
-      this.#take(message);
+    while (heard.length < MOST_AT_ONCE && this.#workers.nextArrival <= this.#clock) {
+      const reply = this.#workers.take();
+      heard.push(reply.worker);
+      this.#take(reply);
     }
     for (const worker of heard) worker.owner.onPause();
     this.#send();
@@ -249,14 +305,16 @@ export class Model implements Backend {
   }
 
   /** The controller receives answers. */
-  #take({ worker, tasks }: Message): void {
-    const { callUs, messageUs } = this.#costs;
-    this.#charge(this.#network.mpiUs + messageUs / 2 + (tasks.length * callUs) / 2);
-    for (const task of tasks) {
-      this.#writer.write(Kind.Result, task, this.#lengthOf(task), this.#result);
+  #take({ worker, answers, isRecalled }: Reply): void {
+    this.#charge(this.#workers.network.mpiUs + this.#costs.messageUs / 2);
+    for (const { id, count, isList, elapsed } of answers) {
+      this.#charge(this.#costOf(count) / 2);
+      this.#open -= count;
+      this.#settled += count;
+      if (isList) this.#writer.write(Kind.Results, id, elapsed, encodeList(ZEROS, count));
+      else this.#writer.write(Kind.Result, id, elapsed, this.#result);
     }
-    this.#open -= tasks.length;
-    this.#settled += tasks.length;
+    if (isRecalled) this.#writer.write(Kind.Recalled, 0);
     this.#messages++;
     const { bytes, length, buffers } = this.#writer.take();
     worker.owner.onMessage(bytes, length, buffers);
@@ -265,45 +323,20 @@ export class Model implements Backend {
   /** What the controller has sent leaves it: after all calls of the batch were written, one by one. */
   #send(): void {
     if (this.#outgoing.length === 0) return;
-    const { callUs, messageUs } = this.#costs;
-    for (const { tasks } of this.#outgoing) this.#charge((tasks.length * callUs) / 2);
-    for (const message of this.#outgoing.splice(0)) {
-      this.#charge(messageUs / 2 + this.#network.mpiUs);
-      this.#perform(message, this.#clock + this.#network.wayUs);
+    const outgoing = this.#outgoing.splice(0);
+    const { mpiUs, wayUs } = this.#workers.network;
+    // The items of a chunk were charged when they were taken.
+    for (const { calls } of outgoing) this.#charge((calls.length * this.#costOf(1)) / 2);
+    for (const { worker, calls } of outgoing) {
+      this.#charge(this.#costs.messageUs / 2 + mpiUs);
+      this.#workers.perform(worker, calls, this.#clock + wayUs);
     }
   }
 
-  /** A worker does what a message says, as soon as it is there and the one before it is done. */
-  #perform({ worker, tasks }: Message, arrival: number): void {
-    const { wayUs, mpiUs } = this.#network;
-    let now = Math.max(worker.freeAt, wakes(worker.freeAt, arrival, rankNap));
-    worker.startsAt = now;
-    now += mpiUs + WORKER_MESSAGE_US;
-    let answers: number[] = [];
-    const flush = (): void => {
-      now += mpiUs + WORKER_MESSAGE_US;
-      this.#inbox.push({ worker, tasks: answers }, now + wayUs, this.#posted++);
-      worker.flushed = now;
-      answers = [];
-    };
-    for (const task of tasks) {
-      const length = this.#lengthOf(task);
-      this.#given += length;
-      now += WORKER_CALL_US + length;
-      answers.push(task);
-      if (now - worker.flushed > HELD_BACK_US) flush();
-    }
-    if (answers.length > 0) flush();
-    worker.freeAt = now;
-  }
-
-  /** The work that was done until now: what was given out, without what is still to be done of it. */
-  #worked(): number {
-    let left = 0;
-    for (const { startsAt, freeAt } of this.workers) {
-      left += Math.max(0, freeAt - Math.max(startsAt, this.#clock));
-    }
-    return this.#given - left;
+  /** What calls that share a message cost beside that, from the first to the last of it. */
+  #costOf(count: number): number {
+    const { callUs, chunkUs, itemUs } = this.#costs;
+    return this.#way === "calls" ? callUs : chunkUs + (count - 1) * itemUs;
   }
 
   #lengthOf(task: number): number {
@@ -311,9 +344,13 @@ export class Model implements Backend {
     return task <= this.#begun ? length * this.#rest(task) : length;
   }
 
-  /** What is left of a call that has begun some time ago, as a share of it. */
+  /**
+   * What is left of a call that has begun some time ago, as a share of it. In a map at least half: by
+   * those that end first, nearly at once, it would take all of them for short.
+   */
   #rest(task: number): number {
-    return spread[(task * 7) % spread.length]!;
+    const share = spread[(task * 7) % spread.length]!;
+    return this.#way === "map" ? (1 + share) / 2 : share;
   }
 
   #charge(us: number): void {
@@ -352,41 +389,66 @@ export class Model implements Backend {
 
   /** What `calls` calls take of this process in truth, µs each, when all are answered at once. */
   async time(calls: number): Promise<number> {
-    this.#envelopes = [];
-    let start = performance.now();
-    for (let i = 0; i < calls; i++) {
+    const us = await this.#time(() => {
+      for (let i = 0; i < calls; i++) {
+        this.#submitted++;
+        void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK).get().then(ignore);
+      }
+    });
+    return us / calls;
+  }
+
+  /** The same of a map, in chunks of that size. */
+  async timeMap(items: number, chunk: number): Promise<number> {
+    let [taken, isOver] = [0, false];
+    const next = (): { done: boolean; value: number } => {
+      if (taken === items) return { done: true, value: 0 };
+      taken++;
       this.#submitted++;
-      void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK).get().then(ignore);
-    }
-    await null;
+      return { done: false, value: taken };
+    };
+    const start = (): MapRun => this.#startMap({ next }, chunk, () => (isOver = true));
+    let us = await this.#time(start);
+    while (!isOver) us += await this.#time(ignore, realTurn);
+    return us / items;
+  }
+
+  /** µs of what `deed` leads to; a `pause` before it does not count. */
+  async #time(deed: () => unknown, pause?: () => Promise<void>): Promise<number> {
+    this.#envelopes = [];
+    await pause?.();
+    let start = performance.now();
+    deed();
+    for (let i = 0; i < MICROTASKS; i++) await null;
     let ms = performance.now() - start;
     while (this.#envelopes.length > 0) {
       const answers = this.#envelopes.splice(0).map((envelope) => this.#answerTo(envelope));
       start = performance.now();
       for (const { owner, bytes } of answers) owner.onMessage(bytes, bytes.length, []);
       for (const { owner } of answers) owner.onPause();
-      await null;
+      for (let i = 0; i < MICROTASKS; i++) await null;
       ms += performance.now() - start;
     }
     this.#envelopes = null;
-    return (ms * 1000) / calls;
+    return ms * 1_000;
   }
 
   #answerTo({ worker, bytes }: Envelope): {
     readonly owner: LinkOwner;
     readonly bytes: Uint8Array;
   } {
-    readFrames(bytes, bytes.length, [], ({ kind, task }) => {
-      if (kind !== Kind.Call) return;
-      this.#writer.write(Kind.Result, task, this.#lengthOf(task), this.#result);
-    });
+    for (const { id, count, isList } of callsIn(bytes, bytes.length, [])) {
+      const us = count * this.#lengthOf(id);
+      if (isList) this.#writer.write(Kind.Results, id, us, encodeList(ZEROS, count));
+      else this.#writer.write(Kind.Result, id, us, this.#result);
+    }
     const { bytes: answer, length } = this.#writer.take();
     return { owner: worker.owner, bytes: answer.slice(0, length) };
   }
 
   connect(_index: number, owner: LinkOwner): ControllerEnd {
     const worker = new ModelledWorker(owner, this.#onSend);
-    this.workers.push(worker);
+    this.#workers.all.push(worker);
     return worker.link;
   }
 
@@ -396,17 +458,46 @@ export class Model implements Backend {
       this.#envelopes.push({ worker, bytes: bytes.slice(0, length) });
       return;
     }
-    const tasks: number[] = [];
-    readFrames(bytes, length, buffers, ({ kind, task }) => {
-      if (kind === Kind.Call) tasks.push(task);
-      else if (kind !== Kind.Function) this.#asked.push({ worker, kind: kind as Kind });
-    });
-    if (tasks.length > 0) this.#outgoing.push({ worker, tasks });
+    const asked = (kind: Kind): void => {
+      if (kind === Kind.Recall) this.#workers.acknowledge(worker);
+      else this.#asked.push({ worker, kind });
+    };
+    const calls = callsIn(bytes, length, buffers, asked);
+    if (calls.length > 0) this.#outgoing.push({ worker, calls });
   };
 }
 
-/** Numbers from 0 to 1 in no order, all as frequent. */
-const spread = Float64Array.from({ length: 1 << 16 }, (_, i) => (i * 0.618_033_988_749_895) % 1);
+/** The calls in a message to a worker. */
+function callsIn(
+  bytes: Uint8Array,
+  length: number,
+  buffers: Uint8Array[],
+  onOther: (kind: Kind) => void = ignore,
+): Calls[] {
+  const calls: Calls[] = [];
+  readFrames(bytes, length, buffers, (frame) => {
+    const { kind, task: id } = frame;
+    if (kind === Kind.Call) calls.push({ id, count: 1, isList: false });
+    else if (kind === Kind.Calls) {
+      const items = decodeList(frame.format, frame.bytes, frame.start, frame.end);
+      calls.push({ id, count: items.length, isList: true });
+    } else if (kind !== Kind.Function) onOther(kind as Kind);
+  });
+  return calls;
+}
+
+/** Numbers from 0 to 1 in no order, all as frequent: neighbours are independent, as are sums of them. */
+const spread = shuffled(Float64Array.from({ length: 1 << 16 }, (_, i) => i / (1 << 16)));
+
+function shuffled(numbers: Float64Array): Float64Array {
+  let state = 1;
+  for (let i = numbers.length - 1; i > 0; i--) {
+    state = (state * 48_271) % 2_147_483_647;
+    const j = state % (i + 1);
+    [numbers[i], numbers[j]] = [numbers[j]!, numbers[i]!];
+  }
+  return numbers;
+}
 
 function encode(value: unknown): Encoded {
   const refuse = (): never => {
@@ -420,28 +511,3 @@ function encode(value: unknown): Encoded {
 }
 
 function ignore(): void {}
-
-/** When somebody who waits since `from` sees what arrives at `at`; `nap` says how long he naps when. */
-function wakes(from: number, at: number, nap: (quietUs: number) => number): number {
-  if (at - from <= SPIN_US) return Math.max(from, at);
-  let now = from + SPIN_US;
-  // Once a nap is as long as naps get there is no need to count them.
-  while (now < at) {
-    const us = nap(now - from);
-    if (us < LONGEST_NAP_US) now += us;
-    else return now + Math.ceil((at - now) / us) * us;
-  }
-  return now;
-}
-
-const LONGEST_NAP_US = 5_000;
-
-/** As in `backend/mpi.ts`. */
-function controllerNap(quietUs: number): number {
-  return Math.min(1_000 + quietUs / 10, LONGEST_NAP_US);
-}
-
-/** As in `worker/rank.ts`. */
-function rankNap(quietUs: number): number {
-  return quietUs >= 1_000_000 ? LONGEST_NAP_US : quietUs >= 20_000 ? 2_000 : 200;
-}

@@ -1,5 +1,6 @@
-import type { Network, Point } from "./model.ts";
-import { SERVED } from "./table.ts";
+import type { Point, Way } from "./model.ts";
+import { SERVED, WAY_NAMES } from "./table.ts";
+import type { Network } from "./workers.ts";
 
 /** One network's points: every length with every number of workers. */
 export interface Result {
@@ -7,30 +8,40 @@ export interface Result {
   readonly points: readonly Point[];
 }
 
-const PANEL = { width: 400, height: 250 };
+const PANEL = { width: 400, height: 220 };
 const LEFT = 78;
 const TOP = 108;
-const GAP = { x: 64, y: 62 };
+const GAP = { x: 64, y: 56 };
 const WIDTH = LEFT + 2 * PANEL.width + GAP.x + 30;
-const HEIGHT = TOP + 2 * PANEL.height + GAP.y + 62;
+/** From above. */
+const ROWS: readonly { readonly way: Way; readonly of: "efficiency" | "load" }[] = [
+  { way: "calls", of: "efficiency" },
+  { way: "map", of: "efficiency" },
+  { way: "calls", of: "load" },
+  { way: "map", of: "load" },
+];
+const HEIGHT = TOP + ROWS.length * (PANEL.height + GAP.y) + 6;
 
 /** In the order of the rainbow, as the calls get longer. */
 const COLOURS = ["#6a3d9a", "#2166ac", "#1b9e9e", "#33a02c", "#b8a100", "#e66101", "#b2182b"];
 const GREY = "#666";
 
-/** Two columns, one for each network; the efficiency above, the controller's load below. */
+/** Two columns, one for each network; the efficiency above, the controller's load below; of each way to call. */
 export function plot(results: readonly Result[], names: readonly string[]): string {
-  const parts = results.flatMap(({ network, points }, column) => [
-    panel(column, 0, network.name, points, ({ efficiency }) => efficiency),
-    panel(column, 1, "", points, ({ load }) => load),
-  ]);
+  const parts = results.flatMap(({ network, points }, column) =>
+    ROWS.map(({ way, of }, row) => {
+      const title = `${row === 0 ? `${network.name}. ` : ""}${titleOf(way)}`;
+      const own = points.filter((point) => point.way === way);
+      return panel(column, row, title, own, of);
+    }),
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="${LEFT}" y="28" font-size="18" font-weight="bold">How many workers one controller serves</text>
+<text x="${LEFT + 372}" y="28" fill="${GREY}">efficiency: work done / (workers × time)</text>
 ${legend(names)}
 ${parts.join("\n")}
-${axisTitle("efficiency: work done / (workers × time)", 0)}
-${axisTitle("load of the controller", 1)}
+${ROWS.map(({ of }, row) => axisTitle(of === "load" ? "load of the controller" : "efficiency", row)).join("\n")}
 </svg>
 `;
 }
@@ -49,7 +60,7 @@ function panel(
   row: number,
   title: string,
   points: readonly Point[],
-  valueOf: (point: Point) => number,
+  of: "efficiency" | "load",
 ): string {
   const left = LEFT + column * (PANEL.width + GAP.x);
   const top = TOP + row * (PANEL.height + GAP.y);
@@ -62,12 +73,9 @@ function panel(
   const y = (share: number) => round(top + (1 - share) * PANEL.height);
   const bottom = top + PANEL.height;
 
-  const parts: string[] = [];
-  if (title !== "") {
-    parts.push(
-      `<text x="${left}" y="${top - 14}" font-size="15" font-weight="bold">${title}</text>`,
-    );
-  }
+  const parts = [
+    `<text x="${left}" y="${top - 10}" font-size="14" font-weight="bold">${title}</text>`,
+  ];
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     parts.push(
       `<line x1="${left}" x2="${left + PANEL.width}" y1="${y(share)}" y2="${y(share)}" stroke="#ddd"/>`,
@@ -81,7 +89,7 @@ function panel(
     parts.push(`<line x1="${x(workers)}" x2="${x(workers)}" y1="${top}" y2="${bottom}" stroke="#ddd"/>
 <text x="${x(workers)}" y="${bottom + 18}" text-anchor="middle" fill="${GREY}">${workers.toLocaleString("en")}</text>`);
   }
-  if (row === 0) {
+  if (of === "efficiency") {
     const at = y(SERVED);
     parts.push(
       `<line x1="${left}" x2="${left + PANEL.width}" y1="${at}" y2="${at}" stroke="${GREY}" stroke-dasharray="3 3"/>`,
@@ -91,14 +99,13 @@ function panel(
         `<text x="${left - 8}" y="${at + 4.5}" text-anchor="end" fill="${GREY}">${100 * SERVED} %</text>`,
       );
     }
-  } else {
-    parts.push(
-      `<text x="${left + PANEL.width / 2}" y="${bottom + 40}" text-anchor="middle">workers</text>`,
-    );
   }
+  parts.push(
+    `<text x="${left + PANEL.width - 60}" y="${bottom + 18}" text-anchor="middle" fill="${GREY}">workers</text>`,
+  );
   lengths.forEach((length, i) => {
     const line = points.filter(({ lengthUs }) => lengthUs === length);
-    const corners = line.map((point) => `${x(point.workers)},${y(Math.min(1, valueOf(point)))}`);
+    const corners = line.map((point) => `${x(point.workers)},${y(Math.min(1, point[of]))}`);
     const dots = corners.map((corner) => {
       const [cx, cy] = corner.split(",");
       return `<circle cx="${cx}" cy="${cy}" r="2.6"/>`;
@@ -108,6 +115,11 @@ function panel(
     );
   });
   return parts.join("\n");
+}
+
+function titleOf(way: Way): string {
+  const name = WAY_NAMES[way];
+  return name[0]!.toUpperCase() + name.slice(1);
 }
 
 function axisTitle(text: string, row: number): string {

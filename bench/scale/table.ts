@@ -1,7 +1,13 @@
-import type { Network, Point } from "./model.ts";
+import type { Point, Way } from "./model.ts";
+import type { Network } from "./workers.ts";
 
 /** From this efficiency on a pool is taken to be served. */
 export const SERVED = 0.9;
+
+export const WAY_NAMES: Readonly<Record<Way, string>> = {
+  calls: "calls one by one",
+  map: "items of a map",
+};
 
 /** A length of µs for a person: `10 µs`, `100 ms`. */
 export function lengthName(us: number): string {
@@ -10,10 +16,12 @@ export function lengthName(us: number): string {
 }
 
 /** One line for each length of a call, one column for each number of workers: efficiency and load, in %. */
-export function table(network: Network, points: readonly Point[]): string {
+export function table(network: Network, way: Way, all: readonly Point[]): string {
+  const points = all.filter((point) => point.way === way);
   const sizes = [...new Set(points.map(({ workers }) => workers))];
   const lengths = [...new Set(points.map(({ lengthUs }) => lengthUs))];
-  const head = ["call", ...sizes.map(String), "served at 90 %", "calls/s at most"];
+  const one = way === "map" ? "item" : "call";
+  const head = [one, ...sizes.map(String), "served at 90 %", `${one}s/s`, `${one}s/message`];
   const rows = lengths.map((length) => {
     const line = points.filter(({ lengthUs }) => lengthUs === length);
     const cells = sizes.map((size) => {
@@ -21,13 +29,16 @@ export function table(network: Network, points: readonly Point[]): string {
       return point ? `${percent(point.efficiency)} (${percent(point.load)})` : "";
     });
     const most = Math.max(...line.map(({ callsPerSecond }) => callsPerSecond));
-    return [lengthName(length), ...cells, served(line), `${Math.round(most / 1e3)} k`];
+    const together = Math.max(...line.map(({ callsPerMessage }) => callsPerMessage));
+    const rates = [`${Math.round(most / 1e3)} k`, together.toFixed(1)];
+    return [lengthName(length), ...cells, served(line), ...rates];
   });
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => row[i]!.length)));
   const lines = [head, ...rows].map((row) =>
     row.map((cell, i) => cell.padStart(widths[i]!)).join("  "),
   );
-  return [`${network.name}: efficiency (controller's load), %, by workers`, ...lines].join("\n");
+  const title = `${network.name}, ${WAY_NAMES[way]}: efficiency (controller's load), %, by workers`;
+  return [title, ...lines].join("\n");
 }
 
 /**
@@ -35,11 +46,11 @@ export function table(network: Network, points: readonly Point[]): string {
  * left does as many calls a second for these as it does for the next number that was tried.
  */
 function served(line: readonly Point[]): string {
-  const next = line.findIndex(({ efficiency }) => efficiency < SERVED);
-  if (next < 0) return `> ${line.at(-1)!.workers}`;
-  if (next === 0) return `< ${line[0]!.workers}`;
-  const { efficiency, workers } = line[next]!;
-  const most = Math.max(line[next - 1]!.workers, (efficiency * workers) / SERVED);
+  const last = line.findLastIndex(({ efficiency }) => efficiency >= SERVED);
+  if (last < 0) return `< ${line[0]!.workers}`;
+  if (last === line.length - 1) return `> ${line[last]!.workers}`;
+  const { efficiency, workers } = line[last + 1]!;
+  const most = Math.max(line[last]!.workers, (efficiency * workers) / SERVED);
   return `~ ${Number(most.toPrecision(1))}`;
 }
 
