@@ -28,17 +28,19 @@ const GREY = "#666";
 
 /** Two columns, one for each network; the efficiency above, the controller's load below; of each way to call. */
 export function plot(results: readonly Result[], names: readonly string[]): string {
+  const sizes = [...new Set(results.flatMap(({ points }) => points.map((p) => p.workers)))];
+  sizes.sort((a, b) => a - b);
   const parts = results.flatMap(({ network, points }, column) =>
     ROWS.map(({ way, of }, row) => {
       const title = `${row === 0 ? `${network.name}. ` : ""}${titleOf(way)}`;
       const own = points.filter((point) => point.way === way);
-      return panel(column, row, title, own, of);
+      return panel(column, row, title, own, sizes, of);
     }),
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="${LEFT}" y="28" font-size="18" font-weight="bold">How many workers one controller serves</text>
-<text x="${LEFT + 372}" y="28" fill="${GREY}">efficiency: work done / (workers × time)</text>
+<text x="${LEFT + 430}" y="28" fill="${GREY}">efficiency: work done / (workers × time)</text>
 ${legend(names)}
 ${parts.join("\n")}
 ${ROWS.map(({ of }, row) => axisTitle(of === "load" ? "load of the controller" : "efficiency", row)).join("\n")}
@@ -60,11 +62,11 @@ function panel(
   row: number,
   title: string,
   points: readonly Point[],
+  sizes: readonly number[],
   of: "efficiency" | "load",
 ): string {
   const left = LEFT + column * (PANEL.width + GAP.x);
   const top = TOP + row * (PANEL.height + GAP.y);
-  const sizes = [...new Set(points.map(({ workers }) => workers))];
   const lengths = [...new Set(points.map(({ lengthUs }) => lengthUs))];
   const low = Math.log(sizes[0]!);
   const high = Math.log(sizes.at(-1)!);
@@ -86,6 +88,7 @@ function panel(
     );
   }
   for (const workers of [16, 100, 1_000, 10_000, 100_000]) {
+    if (workers > sizes.at(-1)!) continue;
     parts.push(`<line x1="${x(workers)}" x2="${x(workers)}" y1="${top}" y2="${bottom}" stroke="#ddd"/>
 <text x="${x(workers)}" y="${bottom + 18}" text-anchor="middle" fill="${GREY}">${workers.toLocaleString("en")}</text>`);
   }
@@ -101,7 +104,7 @@ function panel(
     }
   }
   parts.push(
-    `<text x="${left + PANEL.width - 60}" y="${bottom + 18}" text-anchor="middle" fill="${GREY}">workers</text>`,
+    `<text x="${left + PANEL.width / 2}" y="${bottom + 32}" text-anchor="middle" fill="${GREY}">workers</text>`,
   );
   lengths.forEach((length, i) => {
     const line = points.filter(({ lengthUs }) => lengthUs === length);
