@@ -231,13 +231,15 @@ mappingLosses.it(
 );
 
 mappingLosses.it("a timeout is each item's own, be its loop ever so synchronous", async () => {
-  await using pool = await AsyncPool.open(1);
+  // A rank may have one from an earlier case.
+  await using pool = await AsyncPool.open(1, { initializer: [useFolder, ""] });
   for (const kind of KINDS) {
     const items = itemsWith(12, 5);
     const outcomes = await settledOf(pool, kind, loopAt, items, { timeout: 100, chunk: 12 });
     for (const [i, outcome] of outcomes.entries()) {
       assert.equal(outcome.status, i === 5 ? "rejected" : "fulfilled", `${kind} ${i}`);
-      if (outcome.status === "rejected") assert.ok(outcome.reason instanceof TimeoutError);
+      if (outcome.status === "rejected")
+        assert.ok(outcome.reason instanceof TimeoutError, Bun.inspect(outcome.reason));
     }
   }
   assert.equal(await pool.async(square, 3), 9);
