@@ -1,8 +1,9 @@
 /**
- * µs that a chunk is to take: some tens of times the cost of a message on both sides, which is so
- * few hundredths of it. Chunks as long as that also bound how long an urgent task waits.
+ * µs that a chunk is to take: some tens of times the cost of a message on both sides, where one has
+ * to be woken for it (20 to 50 µs). A worker has two or three: together they last for as long as a
+ * controller without a core of its own may have to wait for one. So long may an urgent task wait.
  */
-const CHUNK_US = 300;
+const CHUNK_US = 1_000;
 
 /**
  * With many workers chunks take so many µs for each of them, as the controller sends and receives
@@ -44,7 +45,8 @@ export class ChunkSize {
     if (!(elapsed >= 0 && elapsed < Infinity && count >= 1)) return;
     const mean = elapsed / count;
     if (Number.isNaN(this.#mean)) this.#mean = mean;
-    const weight = WEIGHT * Math.min(1, count / this.#size);
+    // A few items that have taken as long as a chunk say as much as one.
+    const weight = WEIGHT * Math.min(1, Math.max(count / this.#size, elapsed / this.#us));
     this.#deviation += weight * (Math.abs(mean - this.#mean) - this.#deviation);
     this.#mean += weight * (mean - this.#mean);
     this.#seen += count;

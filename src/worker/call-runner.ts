@@ -26,6 +26,17 @@ export const LONG_MS = 1;
  */
 export const MANY_SHORT = 64;
 
+/** A long call may be followed by another: no answer waits behind the next few. */
+const FEW = 8;
+
+/**
+ * How many calls in a row count as short after a long one. On a busy machine any call may be long,
+ * as its process is set aside meanwhile: so few of those that follow are answered one by one.
+ */
+export function afterLong(short: number): number {
+  return Math.min(short, MANY_SHORT - FEW);
+}
+
 /** ms between two looks at the memory that is used, at least: one takes 3 µs. */
 const MEMORY_LOOK_MS = 0.5;
 
@@ -116,7 +127,7 @@ export class CallRunner {
     const end = performance.now();
     this.#finish(running, end - start, outcome, deadline);
     const mayFollowLong = this.#short < MANY_SHORT;
-    if (end - start > LONG_MS) this.#short = 0;
+    if (end - start > LONG_MS) this.#short = afterLong(this.#short);
     else if (mayFollowLong) this.#short++;
     // An answer should not wait for a long call that follows.
     if (mayFollowLong || end - this.#parts.answers.flushedAt > FLUSH_MS)

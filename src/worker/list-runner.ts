@@ -7,17 +7,13 @@ import { isLeaving } from "../os/output.ts";
 import { performance } from "../os/natives.ts";
 import type { CallList } from "./call-list.ts";
 import { callOnItem, Pending, thrown } from "./call.ts";
-import { type CallParts, type CallRunner, LONG_MS, MANY_SHORT } from "./call-runner.ts";
+import { type CallParts, type CallRunner, LONG_MS, MANY_SHORT, afterLong } from "./call-runner.ts";
 
 /** ms for which calls of a list run before the worker looks for messages. */
 const SLICE_MS = 5;
 
 /** ms for which answers wait for each other: a result is on its way within 5 ms. */
 const FLUSH_MS = 2;
-
-/** After more than so many one long call is the machine's doing: a few show whether it was. */
-const STEADY = 1024;
-const FEW = 8;
 
 /** Calls below so many µs are timed eight at a time: to read the clock takes 0.05. */
 const FAST_US = 2;
@@ -147,7 +143,7 @@ export class ListRunner {
     const now = performance.now();
     const ms = now - this.#timedAt;
     this.#meanUs = (ms * 1000) / Math.max(1, this.#untimed);
-    if (ms > LONG_MS) this.#short = this.#short > STEADY ? MANY_SHORT - FEW : 0;
+    if (ms > LONG_MS) this.#short = afterLong(this.#short);
     else this.#short += this.#untimed;
     this.#parts.answers.took(ms * 1000);
     this.#timedAt = now;

@@ -9,8 +9,8 @@ function sizeOf(workers: number, us: number): number {
 }
 
 test("chunks take as long as the controller needs for the messages of all workers", () => {
-  expect([1, 2, 30].map((workers) => sizeOf(workers, 10))).toEqual([30, 30, 30]);
-  expect(sizeOf(64, 10)).toBe(64);
+  expect([1, 2, 100].map((workers) => sizeOf(workers, 10))).toEqual([100, 100, 100]);
+  expect(sizeOf(150, 10)).toBe(150);
   expect(sizeOf(256, 10)).toBe(256);
   expect([500, 1_000, 1_500].map((workers) => sizeOf(workers, 10))).toEqual([500, 500, 500]);
   // Longer items than that travel alone, whatever the number of workers.
