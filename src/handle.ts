@@ -162,6 +162,7 @@ export class MessageHandle<T> extends Task implements Promise<T> {
    * @example
    * const size = await pool.async(measure, path).catch(() => 0);
    */
+  // `any` as in `then`.
   catch<B = never>(onFailed?: ((error: any) => B | PromiseLike<B>) | null): Promise<T | B> {
     return this.get().catch(onFailed);
   }

@@ -46,12 +46,11 @@ const LISTED_US = 0.08;
 /** As in `worker/session.ts`: answers are held back for company for so long. */
 const HELD_BACK_US = 15;
 
-/** As in `worker/list-runner.ts`. */
+/** As in `worker/list-runner.ts` and `worker/call-runner.ts`. */
 const LONG_US = 1_000;
 const FLUSH_US = 2_000;
-const FLUSH_EARLY_US = 50;
-const FEW_SHORT = 8;
 const MANY_SHORT = 64;
+const FEW = 8;
 
 export class ModelledWorker {
   readonly link: ControllerEnd;
@@ -148,7 +147,7 @@ export class Workers {
       this.given += length;
       worker.freeAt += LISTED_US + length;
       sum += LISTED_US + length;
-      worker.short = length > LONG_US ? 0 : worker.short + 1;
+      worker.short = length > LONG_US ? Math.min(worker.short, MANY_SHORT - FEW) : worker.short + 1;
       const isLast = task === id + count - 1;
       const isDue = worker.freeAt - worker.flushed > flushUs(worker);
       if (!isLast && !isDue) continue;
@@ -173,8 +172,7 @@ export class Workers {
 }
 
 function flushUs({ short }: ModelledWorker): number {
-  if (short < FEW_SHORT) return 0;
-  return short < MANY_SHORT ? FLUSH_EARLY_US : FLUSH_US;
+  return short < MANY_SHORT ? 0 : FLUSH_US;
 }
 
 /** When somebody who waits since `from` sees what arrives at `at`; `nap` says how long he naps when. */

@@ -50,6 +50,7 @@ export class Pages {
   }
 
   #load(position: number): void {
+    // Bun's types do not know the columns of a statement.
     this.#rows = this.#select.values(position) as unknown as PageRow[];
     this.#next = 0;
     this.#from = position;
