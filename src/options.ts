@@ -276,6 +276,9 @@ const CALL_RULES: Rules = {
     typeof value === "function" ? null : "a function, as in (error, attempt) => attempt < 3",
 };
 
+/** The options of a call. */
+export const CALL_OPTIONS: readonly string[] = Object.keys(CALL_RULES);
+
 /** How long running tasks may go on after a drain signal. */
 const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 

@@ -22,6 +22,8 @@ export interface InlineSession extends LinkOwner {
   /** It has begun a call that is not over, or loads what one needs. */
   readonly isBusy: boolean;
   serve(end: WorkerEnd): void;
+  /** Goes on with what waits for the next turn of the event loop; false if nothing does. */
+  goOn(): boolean;
   /** The pool is over. */
   abandon(): void;
 }
@@ -136,6 +138,9 @@ export class InlineBackend implements Backend {
    */
   wait(ms: number, task: AwaitedTask): void {
     if (this.#hasMail) return;
+    for (const session of this.#sessions.values()) {
+      if (this.#inOpen(() => session.goOn())) return;
+    }
     const areBusy = [...this.#sessions.values()].every(({ isBusy }) => isBusy);
     if (task.state !== "running" && !areBusy) return Bun.sleepSync(ms);
     const why =

@@ -4,6 +4,8 @@ import { clearTimeout, isError, setImmediate, setTimeout } from "../os/natives.t
 import { setExitCode } from "../os/processes.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { CLOSING_MS } from "../os/waits.ts";
+import type { FunctionRecord } from "../function/record.ts";
+import { Chunk } from "../scheduler/chunk.ts";
 import type { Task, Waiter } from "../scheduler/task.ts";
 
 /** Failures whose texts are kept, the first ones; the others are counted. */
@@ -34,6 +36,8 @@ export class Failures {
 
   /** A task is settled by a failure, of which its waiter was told. */
   note(task: Task): void {
+    // The reader of a map gets its failures, if it comes to them (`noteTold`).
+    if (task instanceof Chunk) return;
     if (task.waiter !== null) {
       this.#told = describe(task);
       return;
@@ -42,6 +46,11 @@ export class Failures {
     if (this.#mode === "ignore") return;
     if (this.#count++ === 0) listenUnseen("exit", this.#onExit, true);
     if (this.#unasked.size < MOST_NOTED) this.#unasked.set(task.order, describe(task));
+  }
+
+  /** Somebody was told of a failure that is not of a task alone. */
+  noteTold({ label }: FunctionRecord, error: unknown): void {
+    this.#told = `an item of a map (${label}): ${textOf(error)}`;
   }
 
   /** The waiter of all tasks that failed without one. */

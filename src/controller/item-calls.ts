@@ -4,6 +4,7 @@ import { Chunk, type Items, type ItemSink } from "../scheduler/chunk.ts";
 import type { Estimates, KnownFunction } from "../scheduler/estimates.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
+import type { Failures } from "./failures.ts";
 import type { QueueLimit } from "./queue-limit.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
@@ -15,6 +16,7 @@ interface ItemParts {
   readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly queueLimit: QueueLimit;
+  readonly failures: Failures;
   readonly limits: PoolLimits;
 }
 
@@ -110,6 +112,11 @@ export class ItemCalls {
     const chunk = new Chunk(this.#owner.takeOrders(count), fn, options, sink, index, items);
     this.#owner.admit(chunk);
     return chunk;
+  }
+
+  /** The program is told of the failure of a call of `fn`. */
+  told(fn: FunctionRecord, error: unknown): void {
+    this.#parts.failures.noteTold(fn, error);
   }
 
   cancel(task: Task, reason: unknown): boolean {

@@ -88,7 +88,6 @@ export class FrameReceiver {
     if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
     const { record } = connection;
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
-    if (task instanceof Chunk) task.sink.took(1, frame.number);
     if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
     else if (task !== null) this.#settleCall(connection, task as Chunk, frame, to);
     connection.hasAnswered = true;
@@ -104,7 +103,7 @@ export class FrameReceiver {
     if (!(task instanceof Chunk)) return;
     const { sink, index } = task;
     const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
-    sink.took(values.length, elapsed);
+    if (task.count > 1) sink.took(values.length, elapsed);
     // Asked before the sink hears of them, which may cancel what is left of it.
     const isLast = task.settled;
     // A task whose values were given to its sink settles into nothing more.
@@ -117,6 +116,7 @@ export class FrameReceiver {
   #settleCall(connection: Connection, chunk: Chunk, frame: Frame, to: "done" | "failed"): void {
     const offset = chunk.offsetOf(frame.task);
     const at = chunk.index + offset;
+    chunk.sink.took(1, frame.number);
     const isLast = chunk.settled;
     if (isLast) chunk.waiter = null;
     try {

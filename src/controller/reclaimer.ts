@@ -7,6 +7,7 @@ import { Activity } from "../wire/task-id.ts";
 import type { Connection } from "./connection.ts";
 import { Recalls } from "./recalls.ts";
 import type { FrameSender } from "./sender.ts";
+import { payloadsOf } from "../scheduler/chunk.ts";
 import type { Task } from "../scheduler/task.ts";
 import { pathOf } from "./values.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
@@ -60,7 +61,9 @@ export class Reclaimer {
    */
   recallTorn(connection: Connection, buffer: Uint8Array): Task | undefined {
     const { record } = connection;
-    const found = record.inFlight.find(({ payload }) => pathOf(payload, buffer) !== null);
+    const found = record.inFlight.find((task) =>
+      payloadsOf(task).some((payload) => pathOf(payload, buffer) !== null),
+    );
     if (found !== undefined && !record.recalled) this.recall(connection);
     return found;
   }

@@ -9,6 +9,7 @@ import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import { Kind, type Rules } from "../wire/frames.ts";
+import { isUnderWay } from "../scheduler/chunk.ts";
 import { Activity } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { Condition } from "./condition.ts";
@@ -202,8 +203,11 @@ export class Supervisor {
     const { record } = connection;
     if (scheduler.stateOf(record) === "gone") return;
     const at = connection.link?.currentTask;
+    // A chunk that is under way has its function: a call behind it loads.
     const loading =
-      at === Activity.Loading ? record.inFlight.find(({ settled }) => !settled) : null;
+      at === Activity.Loading
+        ? record.inFlight.find((task) => !task.settled && !isUnderWay(task))
+        : null;
     const lost = scheduler.requeue.lose(record, at);
     connection.isDone = true;
     this.#disconnect(connection);

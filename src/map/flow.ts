@@ -16,6 +16,8 @@ export class Flow {
   /** Items in all, as far as that is known. */
   readonly #total: number | null;
   readonly #sizes: ChunkSize;
+  /** Items of the last chunk, if it was full by their bytes. */
+  #packed = Infinity;
   /** Whether each item travels by itself. */
   readonly #isSingle: boolean;
 
@@ -32,6 +34,11 @@ export class Flow {
   /** Calls of `count` items have taken `elapsed` µs. */
   observe(count: number, elapsed: number): void {
     this.#sizes.observe(count, elapsed);
+  }
+
+  /** A chunk is full, with so many items: by their number, or as they are `large`. */
+  packed(count: number, isLarge: boolean): void {
+    this.#packed = isLarge ? count : Infinity;
   }
 
   /** How many more items may be in flight, with results of so many bytes that are not read. */
@@ -58,8 +65,10 @@ export class Flow {
     return this.#sizes.next(left, this.#pool.workers, this.#window);
   }
 
+  /** How many items travel together, as far as is known. */
   get #size(): number {
-    return this.#settings.chunk ?? this.#sizes.size;
+    if (this.#isSingle) return 1;
+    return Math.min(this.#settings.chunk ?? this.#sizes.size, this.#packed);
   }
 
   get #window(): number {

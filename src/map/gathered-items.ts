@@ -40,7 +40,12 @@ export class GatheredItems {
 
   /** Whether they are as many as they were to be, or as many bytes. */
   get isFull(): boolean {
-    return this.count >= this.#size || this.#bytes > CHUNK_BYTES;
+    return this.count >= this.#size || this.isLarge;
+  }
+
+  /** Whether they are as many bytes as a chunk may have. */
+  get isLarge(): boolean {
+    return this.#bytes > CHUNK_BYTES;
   }
 
   /** Throws for an item that cannot travel. */
@@ -57,7 +62,7 @@ export class GatheredItems {
   /** Whether an item can travel with those that are there. A large one travels alone. */
   takes({ payload }: AddedItem): boolean {
     if (payload === null) return this.#payloads.length === 0;
-    return this.#values.length === 0 && bytesOfPayload(payload) <= CHUNK_BYTES;
+    return this.#values.length === 0 && bytesIn(payload) <= CHUNK_BYTES;
   }
 
   /** Begins a chunk of `size` items with the one of that place. */
@@ -69,7 +74,7 @@ export class GatheredItems {
   add({ value, payload }: AddedItem): void {
     if (payload !== null) {
       this.#payloads.push(payload);
-      this.#bytes += bytesOfPayload(payload);
+      this.#bytes += bytesIn(payload);
     } else {
       this.#values.push(value);
       if (typeof value === "string") this.#bytes += 2 * value.length;
@@ -92,6 +97,14 @@ export class GatheredItems {
     const message = error.message.replaceAll(this.#isStar ? "args[" : "args[0]", path);
     return new ValueError(message, { cause: error.cause });
   }
+}
+
+/** Bytes of a payload; of arguments that are not encoded yet those of their texts. */
+function bytesIn(payload: Payload): number {
+  if (!Array.isArray(payload)) return bytesOfPayload(payload);
+  let bytes = 0;
+  for (const value of payload) if (typeof value === "string") bytes += 2 * value.length;
+  return bytes;
 }
 
 function argumentsOf(tuple: unknown): Iterable<unknown> {

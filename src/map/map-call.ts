@@ -24,6 +24,8 @@ export interface MapPool {
     index: number,
     items: Items,
   ): Chunk;
+  /** The program is told of the failure of a call of `fn`. */
+  told(fn: FunctionRecord, error: unknown): void;
   cancel(task: Task, reason: unknown): boolean;
 }
 

@@ -103,6 +103,7 @@ export class MapRun implements ItemSink {
     }
     if (this.#bytes > 0) this.#bytes -= this.#bytesOf(outcome);
     if (outcome instanceof Failure) {
+      this.#pool.told(this.#fn, outcome.error);
       this.#end();
       this.#last = null;
     } else if (this.#isHeld && this.#room >= this.#flow.refill) this.#pumpSoon();
@@ -186,6 +187,7 @@ export class MapRun implements ItemSink {
     if (index >= this.#failedAt) return;
     this.#failedAt = index;
     this.#isDry = true;
+    this.#gathered.takeAll();
     // Without an order, too: all that arrives from here on comes after the failure.
     this.#chunks.cancelFrom(this.#settings.ordered ? index : 0);
   }
@@ -226,13 +228,13 @@ export class MapRun implements ItemSink {
 
   /** Takes items as long as they are of use. */
   #pump(): void {
+    if (this.#isOver) return;
     const refusal = this.#pool.refusal(this.#fn);
     if (refusal !== null) return this.stop(refusal.error);
     const until = performance.now() + SLICE_MS;
     for (;;) {
       const left = this.#takeUpTo(Math.min(this.#useful(), UNTIMED));
-      if (this.#isDry) break;
-      if (left !== "more") break;
+      if (this.#isDry || left !== "more") break;
       if (performance.now() > until) return this.#goOnLater();
     }
     this.#places.endTurn();
@@ -256,6 +258,7 @@ export class MapRun implements ItemSink {
 
   /** Items would only be taken: their worker comes first. */
   #goOnLater(): void {
+    this.#places.endTurn();
     this.#isPumpDue = true;
     setImmediate(this.#onPump);
   }
@@ -311,13 +314,16 @@ export class MapRun implements ItemSink {
     if (!gathered.takes(added)) this.#submit();
     if (gathered.count === 0) gathered.begin(index, this.#flow.nextSize(index));
     gathered.add(added);
-    if (gathered.isFull) this.#submit();
+    if (!gathered.isFull) return;
+    this.#flow.packed(gathered.count, gathered.isLarge);
+    this.#submit();
   }
 
   /** Submits the items that were gathered. */
   #submit(): void {
     const { count, index } = this.#gathered;
-    if (count === 0) return;
+    // The source may have ended the map itself, by its signal.
+    if (count === 0 || this.#isOver) return;
     const items = this.#gathered.takeAll();
     this.#unsettled += count;
     try {
@@ -358,6 +364,7 @@ export class MapRun implements ItemSink {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#isDry = true;
+    this.#gathered.takeAll();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#chunks.cancelFrom(0);
     // The reader is told of the failure, and not of one of the source's `return` after that.

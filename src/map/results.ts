@@ -7,6 +7,12 @@ import type { MapCall, MapPool } from "./map-call.ts";
 import { END, MapRun } from "./map-run.ts";
 import { Failure, PENDING } from "./outcomes.ts";
 
+/** A call of `next` that waits. Methods: then `Results<number>` are `Results<unknown>`, too. */
+interface Reader<T> {
+  resolve(step: IteratorResult<T, undefined>): void;
+  reject(error: unknown): void;
+}
+
 /**
  * The results of `pool.map` or `pool.starmap`: an async iterator that can also be awaited, which
  * collects what it has not yielded yet. Nothing is taken from the source before the first `next` or
@@ -27,7 +33,7 @@ export class Results<T> implements PromiseLike<T[]> {
   #run: MapRun | null = null;
   #isLeft = false;
   /** Calls of `next` that wait, in their order. */
-  readonly #readers = new Fifo<PromiseWithResolvers<IteratorResult<T, undefined>>>();
+  readonly #readers = new Fifo<Reader<T>>();
   #collected: Promise<T[]> | null = null;
   /** Goes on to collect. */
   #collect: (() => void) | null = null;

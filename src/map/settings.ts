@@ -4,7 +4,7 @@ import {
   type CheckpointOptions,
 } from "../checkpoint/options.ts";
 import { show } from "../errors.ts";
-import { type CallOptions, readCallOptions } from "../options.ts";
+import { CALL_OPTIONS, type CallOptions, readCallOptions } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
 
 /**
@@ -60,6 +60,8 @@ export interface MapSettings {
   readonly task: TaskOptions;
 }
 
+const MAP_OPTIONS = ["ordered", "settled", "inFlight", "chunk", "checkpoint", ...CALL_OPTIONS];
+
 /** The options of a map on top of those of its pool; `TypeError` or `RangeError` for wrong ones. */
 export function readMapOptions(
   options: MapOptions,
@@ -68,6 +70,11 @@ export function readMapOptions(
 ): MapSettings {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot map: expected an object of options, got ${show(options)}`);
+  }
+  const unknown = Object.keys(options).find((name) => !MAP_OPTIONS.includes(name));
+  if (unknown !== undefined) {
+    const known = MAP_OPTIONS.join(", ");
+    throw new TypeError(`Cannot map: unknown option "${unknown}"; there are ${known}`);
   }
   const { ordered, settled, inFlight, chunk, checkpoint, ...call } = { ...options };
   const task = readCallOptions(call, base, workers);

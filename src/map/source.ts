@@ -22,6 +22,8 @@ export class Source {
   /** The iterator has come to its end, or has thrown: there is nothing to close. */
   #hasEnded = false;
   #closed: Promise<void> | null = null;
+  /** Its iterator is on the stack. */
+  #isStepping = false;
 
   /** `items` is `isIterable`. `onReady` is called when `take` does not have to wait any more. */
   constructor(items: object | string, onReady: () => void) {
@@ -48,6 +50,8 @@ export class Source {
   async #close(): Promise<void> {
     this.#state = "over";
     this.taken = undefined;
+    // A source that ends its map itself cannot be closed while it runs.
+    if (this.#isStepping) await null;
     if (!this.#hasEnded) await this.#iterator?.return?.();
   }
 
@@ -70,7 +74,12 @@ export class Source {
   }
 
   #step(): unknown {
-    return (this.#iterator ??= this.#begin()).next();
+    this.#isStepping = true;
+    try {
+      return (this.#iterator ??= this.#begin()).next();
+    } finally {
+      this.#isStepping = false;
+    }
   }
 
   /** Not before an item is taken: it is the program's code. */

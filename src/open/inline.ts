@@ -40,6 +40,7 @@ function newSession(number: number): InlineSession {
     onMessage: (bytes, length, buffers) => session.receive(bytes, length, buffers),
     onPause: () => session.answer(),
     onLost: () => {},
+    goOn: () => session.goOn(),
     abandon: () => session.abandon(),
   };
 }

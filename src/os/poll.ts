@@ -37,11 +37,12 @@ export function waitReadable(fds: readonly number[], ms: number): readonly numbe
   return ready;
 }
 
-/** Takes what a socket has, without waiting. False where it has come to its end. */
+/** Takes what a socket has that can be read. False where it has come to its end, or failed. */
 export function drain(fd: number): boolean {
   if (libc === null || libc === undefined) return true;
-  let length: number;
-  do length = Number(libc.symbols.recv(fd, drained, drained.length, MSG_DONTWAIT));
-  while (length === drained.length);
-  return length !== 0;
+  const { recv } = libc.symbols;
+  const read = () => Number(recv(fd, drained, drained.length, MSG_DONTWAIT));
+  const first = read();
+  for (let length = first; length === drained.length; length = read());
+  return first > 0;
 }

@@ -33,19 +33,9 @@ export class Choice {
     return this.#task!;
   }
 
-  /** The worker that is to be sent `task`; null for none. */
+  /** The worker that is to be sent `task`, where workers that have room have pinned tasks. */
   next(): WorkerRecord | null {
-    const sets = this.#sets;
     const task = this.#ready.next();
-    if (sets.pinnedIdle.size + sets.pinnedOpen.size > 0) return this.#besidePinned(task);
-    if (task === undefined) return null;
-    const free = sets.firstIdle.peek() ?? sets.nextSpare();
-    if (free !== undefined) return this.#start(free, task);
-    return mayWaitBehind(task) ? this.#behind(task) : null;
-  }
-
-  /** The same where pinned tasks wait for workers that may be sent something. */
-  #besidePinned(task: Task | undefined): WorkerRecord | null {
     const sets = this.#sets;
     if (sets.pinnedIdle.size > 0) {
       const worker = sets.firstPinnedIdle.peek()!;

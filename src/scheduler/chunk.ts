@@ -65,8 +65,6 @@ export class Chunk extends Task implements Waiter {
 
   /** `calls` of its calls are answered, from `id` on. True if all are by now. */
   answer(id: number, calls: number): boolean {
-    // One call alone is a task like others: it may start again.
-    if (this.#count === 1) return true;
     this.answered = Math.min(this.#count, this.offsetOf(id) + calls);
     return this.answered === this.#count;
   }
@@ -96,6 +94,12 @@ export class Chunk extends Task implements Waiter {
     return rest;
   }
 
+  /** For a chunk of one item; of more the receiver says how long each took. */
+  override ran(us: number): void {
+    super.ran(us);
+    if (this.#count === 1) this.sink.took(1, us);
+  }
+
   /** For a chunk of one item: its call has returned. */
   resolve(value: unknown): void {
     if (this.#count === 1) this.sink.done(this.index, value);
@@ -111,6 +115,11 @@ export class Chunk extends Task implements Waiter {
 /** Whether a task is sent as several calls, and not as one list of them. */
 export function isSentOneByOne(task: Task): task is Chunk {
   return task.count > 1 && (task as Chunk).items.payloads !== null;
+}
+
+/** Whether calls of a chunk have been answered, and others have not. */
+export function isUnderWay(task: Task): boolean {
+  return task.count > 1 && (task as Chunk).answered > 0;
 }
 
 /** The encoded arguments of all calls of a task that are kept. */

@@ -60,8 +60,10 @@ export function costOf({ fn, count }: Call): number {
  * longer than a worker may have in flight, and counts for little: so a worker has two or three.
  */
 export function loadOf(call: Call): number {
+  const { fn, count } = call;
+  if (count === 1) return Math.max(fn.expected, SHORTEST_US);
   const cost = costOf(call);
-  return call.count > 1 && call.fn.expected < LONG_US ? Math.min(cost, CHUNK_LOAD_US) : cost;
+  return fn.expected < LONG_US ? Math.min(cost, CHUNK_LOAD_US) : cost;
 }
 
 export function sum(numbers: Fifo<number>): number {

@@ -5,10 +5,10 @@ import { Placement } from "./placement.ts";
 import { Choice } from "./choice.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
-import { Chunk } from "./chunk.ts";
+import type { Chunk } from "./chunk.ts";
 import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
-import { bytesOfPayload } from "./costs.ts";
+import { bytesOfPayload, mayWaitBehind } from "./costs.ts";
 import { START_MS, STUCK_MS } from "../os/waits.ts";
 import type { Verdict } from "./verdict.ts";
 import type { WorkerRecord } from "./worker-record.ts";
@@ -156,15 +156,29 @@ export class Scheduler {
 
   /** The next task to send, its `record` set; null when there is none, or no worker to take it. */
   next(now: number): Task | null {
-    const worker = this.#choice.next();
-    return worker === null ? null : this.#start(worker, this.#choice.task, now);
+    const { sets } = this;
+    if (sets.pinnedIdle.size + sets.pinnedOpen.size > 0) {
+      const worker = this.#choice.next();
+      return worker === null ? null : this.#start(worker, this.#choice.task, now);
+    }
+    // Most programs pin nothing: there this is all.
+    const { ready } = this.#queue;
+    const task = ready.next();
+    if (task === undefined) return null;
+    const worker =
+      sets.firstIdle.peek() ??
+      sets.nextSpare() ??
+      (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
+    if (worker === undefined) return null;
+    ready.pop();
+    return this.#start(worker, task, now);
   }
 
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
   withdraw(task: Task): void {
     const worker = this.workers[task.record!.index]!;
     worker.removeAt(worker.indexOf(task.id));
-    worker.quota++;
+    worker.quota += task.count;
     task.record = null;
     this.moveTask(task, "failed");
     this.#placement.settle(worker);
@@ -205,14 +219,15 @@ export class Scheduler {
     // A call that was given up may have ended early: a short time of it says nothing.
     const counts = !task.settled || elapsed > task.fn.expected;
     if (counts && observe(task.fn, elapsed / calls)) this.#placement.onLong();
-    if (task instanceof Chunk && !task.answer(id, calls)) return task.settled ? null : task;
+    if (task.count > 1 && !(task as Chunk).answer(id, calls)) return task.settled ? null : task;
     worker.removeAt(index);
     worker.stuckAt = Infinity;
     if (worker.runsSettled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
     if (task.state !== "running") return null;
     task.ran(elapsed);
-    this.moveTask(task, to);
+    // A chunk has come to its end, whatever became of its last call.
+    this.moveTask(task, task.count > 1 ? "done" : to);
     return task;
   }
 

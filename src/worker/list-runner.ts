@@ -120,6 +120,7 @@ export class ListRunner {
     calls.move(running, "called");
     const outcome = callOnItem(found, list.itemAt(offset), list.indexAt(offset), running);
     if (outcome instanceof Pending) {
+      this.#time();
       calls.move(running, "awaiting");
       this.#runner.follow(running, found, outcome, start);
       return false;
@@ -132,20 +133,23 @@ export class ListRunner {
       answers.collect(id, outcome.value);
     } else {
       this.#untimed++;
-      this.#time();
+      this.#time(1);
       answers.answer(id, this.#meanUs, outcome);
     }
     return true;
   }
 
-  /** Times the calls since the last time; returns the time. */
-  #time(): number {
+  /**
+   * Times the calls since the last time, of which `apart` are not answered with the others. Returns
+   * the time.
+   */
+  #time(apart = 0): number {
     const now = performance.now();
     const ms = now - this.#timedAt;
     this.#meanUs = (ms * 1000) / Math.max(1, this.#untimed);
     if (ms > LONG_MS) this.#short = afterLong(this.#short);
     else this.#short += this.#untimed;
-    this.#parts.answers.took(ms * 1000);
+    this.#parts.answers.took(ms * 1000 - apart * this.#meanUs);
     this.#timedAt = now;
     this.#untimed = 0;
     return now;

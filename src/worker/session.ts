@@ -46,6 +46,8 @@ export class Session {
    */
   readonly #cancelled = new Set<number>();
   #closed = false;
+  /** A list waits for the next turn of the event loop. */
+  #hasYielded = false;
   /** How many calls may be under way. */
   #concurrency = 1;
 
@@ -211,8 +213,21 @@ export class Session {
       if (queue.at(0) === list) queue.shift();
       return end === "over";
     }
-    if (end === "yields") setImmediate(() => guarded(() => this.#continue()));
+    if (end === "yields") this.#goOnLater();
     return false;
+  }
+
+  #goOnLater(): void {
+    this.#hasYielded = true;
+    setImmediate(() => guarded(() => this.goOn()));
+  }
+
+  /** Goes on with a list that has let the event loop turn; false if there is none. */
+  goOn(): boolean {
+    if (!this.#hasYielded) return false;
+    this.#hasYielded = false;
+    this.#continue();
+    return true;
   }
 
   #start(

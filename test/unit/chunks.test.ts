@@ -36,5 +36,4 @@ test("no item of a chunk is lost, or ends twice, whatever is lost, recalled or c
       throw new Error(`seed ${seed}, round ${round}`, { cause: error });
     }
   }
-  expect(ROUNDS).toBeGreaterThan(0);
 }, 60_000);

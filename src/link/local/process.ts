@@ -239,7 +239,6 @@ export class ProcessLink implements ControllerEnd {
     return now < this.#lateAt || this.#writing?.goesOn === true;
   }
 
-  /** Before this process sleeps; false if there is something to do. */
   /** Where a blocked thread waits for the worker's rings; null where none will come. */
   get blockingEnd(): number | null {
     return this.#doorbell.blockingEnd;
@@ -249,6 +248,7 @@ export class ProcessLink implements ControllerEnd {
     this.#doorbell.takeRings();
   }
 
+  /** Before this process sleeps; false if there is something to do. */
   arm(): boolean {
     return this.#channel.arm();
   }

@@ -9,6 +9,7 @@ import {
 import { assert, failure } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
+import { STUCK_MS } from "../../../src/os/waits.ts";
 import { blockAtGate, blockAtGateLater, Gate, passGate } from "../gate.ts";
 import { numbers } from "../numbers.ts";
 
@@ -100,10 +101,17 @@ concurrency.it("each call has a context of its own", async () => {
   ]);
 });
 
+let turn = 0;
+
+/** How many calls of it have begun before on this worker. */
+function takeTurn(): number {
+  return turn++;
+}
+
 concurrency.it("synchronous code has the thread to itself, and the order stays", async () => {
   await using pool = await AsyncPool.open(1, MANY);
-  const handles = numbers(200).map((i) => pool.async(square, i));
-  assert.deepEqual(await Promise.all(handles), numbers(200).map(square));
+  const turns = await Promise.all(numbers(200).map(() => pool.async(takeTurn)));
+  assert.deepEqual(turns, numbers(200, turns[0]!));
 });
 
 concurrency.it("a call that has a timeout fails alone, and makes room", async () => {
@@ -225,7 +233,7 @@ concurrency.it(
     await failure(beside, CancelledError);
     assert.equal(pool.workers[0]!.state, "busy");
     // Longer than a worker has that is stuck.
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    await new Promise((resolve) => setTimeout(resolve, STUCK_MS + 300));
     gate.open();
     assert.equal(await long, "long");
     assert.deepEqual([await pool.async(square, 3), pool.workers[0]!.pid], [9, pid]);

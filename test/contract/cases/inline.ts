@@ -322,6 +322,18 @@ inline.it("the event loop turns between long tasks", async () => {
   assert.ok(turns >= 10, `${turns} turns`);
 });
 
+inline.it("getSync of a call that lies behind a map's chunk runs that first", async () => {
+  await using pool = await open(1);
+  const slowly = (x: number) => {
+    Bun.sleepSync(1);
+    return x;
+  };
+  const results = pool.map(slowly, numbers(40), { chunk: 40 });
+  assert.equal((await results.next()).value, 0);
+  assert.equal(pool.async(square, 5).getSync(), 25);
+  assert.deepEqual(await results, numbers(39, 1));
+});
+
 inline.it("what is for processes: env and cwd are refused, limits have no effect", async () => {
   for (const [name, value] of [["cwd", "/"] as const, ["env", {}] as const]) {
     const error = await failure(open(1, { [name]: value }), TypeError);

@@ -313,3 +313,61 @@ mappingLosses.it(
   },
   PROCESSES,
 );
+
+mappingLosses.it("a map that its own source ends runs nothing of what it gathered", async () => {
+  using gate = new Gate();
+  await using pool = await AsyncPool.open(1, { initializer: [useFolder, gate.path] });
+  const ends: Record<string, (results: Results<unknown>, controller: AbortController) => unknown> =
+    {
+      aborts: (_, controller) => controller.abort(new RangeError("enough")),
+      returns: (results) => results.return(),
+    };
+  for (const [how, end] of Object.entries(ends)) {
+    const controller = new AbortController();
+    let closed = 0;
+    function* source(): Generator<number> {
+      try {
+        for (let i = 0; ; i++) {
+          if (i === 5) end(results, controller);
+          yield i;
+        }
+      } finally {
+        closed++;
+      }
+    }
+    const results: Results<unknown> = pool.map(noteIn, source(), {
+      chunk: 10,
+      signal: controller.signal,
+    });
+    const first: unknown = await results.next().catch((error) => error);
+    if (how === "aborts") assert.ok(first instanceof RangeError, Bun.inspect(first));
+    else assert.deepEqual(first, { done: true, value: undefined });
+    await results.return();
+    await pool.idle();
+    assert.deepEqual([linesIn(gate.path, "runs"), closed], [0, 1], how);
+  }
+});
+
+type Large = string | Uint8Array;
+
+mappingLosses.it(
+  "large items are taken as far as workers come, be their calls ever so short",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    for (const large of ["x".repeat(100_000), new Uint8Array(100_000)]) {
+      let taken = 0;
+      let most = 0;
+      function* source(): Generator<Large> {
+        for (; taken < 2_000; taken++) yield large;
+      }
+      let read = 0;
+      for await (const length of pool.map((item: Large) => item.length, source())) {
+        assert.equal(length, 100_000);
+        most = Math.max(most, taken - read++);
+      }
+      assert.equal(read, 2_000);
+      // Some for each worker, and their results that wait for the reader.
+      assert.ok(most <= 100, `${typeof large} ${most}`);
+    }
+  },
+);

@@ -261,12 +261,13 @@ mapping.it("calls of next wait in their order, a thousand at once", async () => 
 mapping.it("return answers the calls of next that wait, and a map that is awaited", async () => {
   await using pool = await AsyncPool.open(1);
   using gate = new Gate();
-  const at = (held: number) =>
+  using other = new Gate();
+  const at = ({ path }: Gate, held: number) =>
     pool.starmap(waitAtGate, [
-      [gate.path, 0, held],
-      [gate.path, 1, held],
+      [path, 0, held],
+      [path, 1, held],
     ] as const);
-  const results = at(1);
+  const results = at(gate, 1);
   const steps = numbers(5).map(() => results.next());
   assert.deepEqual(await steps[0], { done: false, value: 0 });
   await gate.reached();
@@ -275,9 +276,9 @@ mapping.it("return answers the calls of next that wait, and a map that is awaite
     await Promise.all(steps.slice(1)),
     Array(4).fill({ done: true, value: undefined }),
   );
-  const awaited = at(0);
+  const awaited = at(other, 0);
   const collected = thrownBy(awaited.then((all) => all));
-  await until("the item to run", () => awaited !== null);
+  await other.reached();
   await awaited.return();
   assert.ok((await collected) instanceof CancelledError);
 });

@@ -191,7 +191,7 @@ retrying.it("a task has its old place again", async () => {
   const ended: number[] = [];
   const view = pool.with({ retries: 1, retryOn: again });
   const first = view.async(failBefore, 2).finally(() => ended.push(0));
-  const others = numbers(20).map((i) => pool.async(stuck.rest, 1).finally(() => ended.push(i)));
+  const others = numbers(20, 1).map((i) => pool.async(stuck.rest, 1).finally(() => ended.push(i)));
   await Promise.all([first, ...others]);
   assert.ok(ended.indexOf(0) <= 2, String(ended));
 });
