@@ -73,14 +73,16 @@ export class Liveness {
     this.#timer = null;
   }
 
-  /** Whether anything moved to it or from it within about a second, and since `resetProgress`. */
-  hasProgressed(connection: Connection): boolean {
+  /**
+   * When anything moved last to it or from it, up to a look later; -Infinity for not since
+   * `resetProgress`.
+   */
+  movedAt(connection: Connection): number {
     const seen = this.#seenOf(connection);
     const { reading, received } = seen;
     this.#noteProgress(connection, seen);
-    const now = performance.now();
-    if (reading !== seen.reading || received !== seen.received) seen.movedAt = now;
-    return now - seen.movedAt < LOOK_MS;
+    if (reading !== seen.reading || received !== seen.received) seen.movedAt = performance.now();
+    return seen.movedAt;
   }
 
   /** Starts the progress clock anew: what moved before does not count. */
@@ -99,7 +101,7 @@ export class Liveness {
     if (!this.#isNeeded()) return this.stop();
     this.#lastLook = performance.now();
     for (const connection of this.#connections) {
-      this.hasProgressed(connection);
+      this.movedAt(connection);
       const seen = this.#seenOf(connection);
       const read = connection.link?.reading ?? null;
       const isReading = read !== null && read !== seen.read;

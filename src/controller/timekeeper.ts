@@ -67,7 +67,7 @@ export class Timekeeper {
   ring(): void {
     const { scheduler, reclaimer } = this.#parts;
     const now = performance.now();
-    const verdicts = scheduler.due(now, this.#hasProgressed);
+    const verdicts = scheduler.due(now, this.#movedAt);
     for (const verdict of verdicts) this.#execute(verdict);
     const isTaken = reclaimer.recalls.due(now);
     if (verdicts.length > 0 || isTaken) this.#owner.dispatch();
@@ -99,10 +99,11 @@ export class Timekeeper {
     this.#parts.reclaimer.recalls.stop();
   }
 
-  readonly #hasProgressed = (worker: WorkerRecord): boolean => {
+  readonly #movedAt = (worker: WorkerRecord): number => {
     const connection = this.#parts.supervisor.connections[worker.index]!;
-    if (connection.record !== worker) return false;
-    return this.#liveness.hasProgressed(connection) || connection.link?.isHeldByWrite === true;
+    if (connection.record !== worker) return -Infinity;
+    if (connection.link?.isHeldByWrite) return performance.now();
+    return this.#liveness.movedAt(connection);
   };
 
   #execute(verdict: Verdict): void {

@@ -16,6 +16,8 @@ export class Flow {
   /** Items in all, as far as that is known. */
   readonly #total: number | null;
   readonly #sizes: ChunkSize;
+  /** Visible bytes of a result, a moving estimate. */
+  #resultBytes = 0;
   /** Items of the last chunk, if it was full by their bytes. */
   #packed = Infinity;
   /** Whether each item travels by itself. */
@@ -39,6 +41,14 @@ export class Flow {
   /** A chunk is full, with so many items: by their number, or as they are `large`. */
   packed(count: number, isLarge: boolean): void {
     this.#packed = isLarge ? count : Infinity;
+  }
+
+  /** Results have come, of so many visible bytes together. */
+  weigh(count: number, bytes: number): void {
+    // The largest soon count, small ones among them only in time.
+    const mean = bytes / count;
+    const weight = mean > this.#resultBytes ? 0.5 : 1 / 16;
+    this.#resultBytes += weight * (mean - this.#resultBytes);
   }
 
   /** How many more items may be in flight, with results of so many bytes that are not read. */
@@ -71,7 +81,11 @@ export class Flow {
     return Math.min(this.#settings.chunk ?? this.#sizes.size, this.#packed);
   }
 
+  /** Those with large results are fewer, and enough for each worker to have its next. */
   get #window(): number {
-    return this.#settings.inFlight ?? Math.max(WINDOW, 8 * this.#pool.workers * this.#size);
+    const { workers } = this.#pool;
+    const window = this.#settings.inFlight ?? Math.max(WINDOW, 8 * workers * this.#size);
+    const perBytes = Math.floor(WINDOW_BYTES / this.#resultBytes);
+    return Math.min(window, Math.max(2 * workers, perBytes));
   }
 }

@@ -149,7 +149,9 @@ export class MapRun implements ItemSink {
     this.#unsettled -= values.length;
     this.#outcomes.putAll(ordered ? index : this.#arrived, values);
     this.#arrived += values.length;
-    for (let i = 0; i < values.length; i++) this.#bytes += this.#bytesOf(values[i]);
+    let bytes = 0;
+    for (let i = 0; i < values.length; i++) bytes += this.#bytesOf(values[i]);
+    this.#weigh(values.length, bytes);
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
   }
@@ -195,9 +197,14 @@ export class MapRun implements ItemSink {
   #put(index: number, outcome: unknown): void {
     this.#outcomes.put(this.#settings.ordered ? index : this.#arrived, outcome);
     this.#arrived++;
-    this.#bytes += this.#bytesOf(outcome);
+    this.#weigh(1, this.#bytesOf(outcome));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
+  }
+
+  #weigh(count: number, bytes: number): void {
+    this.#bytes += bytes;
+    this.#flow.weigh(count, bytes);
   }
 
   #bytesOf(outcome: unknown): number {

@@ -9,7 +9,7 @@ import type { Chunk } from "./chunk.ts";
 import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
 import { bytesOfPayload, mayWaitBehind } from "./costs.ts";
-import { START_MS, STUCK_MS } from "../os/waits.ts";
+import { LOOK_MS, START_MS, STUCK_MS } from "../os/waits.ts";
 import type { Verdict } from "./verdict.ts";
 import type { WorkerRecord } from "./worker-record.ts";
 
@@ -251,9 +251,9 @@ export class Scheduler {
 
   /**
    * Tasks whose time is over, and workers that are stuck or late, each returned once. A worker that
-   * `moves`, as it still receives or sends something, has more time for that.
+   * still receives or sends something has more time for that: `movedAt` says when it last did.
    */
-  due(now: number, moves: (worker: WorkerRecord) => boolean = () => false): Verdict[] {
+  due(now: number, movedAt: (worker: WorkerRecord) => number = () => -Infinity): Verdict[] {
     const verdicts: Verdict[] = [];
     for (;;) {
       const deadline = this.#deadlines.take(now);
@@ -261,7 +261,7 @@ export class Scheduler {
       const { worker } = deadline;
       if (deadline.order === null) {
         const isLate = worker.set === this.sets.starting;
-        if (!isLate && (moves(worker) || worker.isHeldByWanted)) {
+        if (!isLate && (movedAt(worker) + LOOK_MS > now || worker.isHeldByWanted)) {
           this.#deadlines.setForWorker(worker, now + STUCK_MS);
           continue;
         }
@@ -271,8 +271,9 @@ export class Scheduler {
       }
       const task = taskOf(deadline)!;
       const stage = worker.stageOf(task);
-      if (stage !== "begun" && (moves(worker) || worker.isHeldByWanted)) {
-        this.#deadlines.setFor(task, worker, now + START_MS);
+      const since = worker.isHeldByWanted ? now : movedAt(worker);
+      if (stage !== "begun" && since + START_MS > now) {
+        this.#deadlines.setFor(task, worker, since + START_MS);
         continue;
       }
       this.moveTask(task, "failed");

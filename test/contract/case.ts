@@ -112,5 +112,5 @@ export function applies(
   return (modes?.includes(mode) ?? true) && workers <= available;
 }
 
-/** No case takes a third of it, alone on a slow machine; others run beside it. */
-export const DEFAULT_LIMIT_MS = 20_000;
+/** No case takes a tenth of it, alone on a slow machine; others run beside it. */
+export const DEFAULT_LIMIT_MS = 60_000;

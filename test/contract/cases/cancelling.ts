@@ -61,7 +61,6 @@ cancelling.itPerSize(
     }
     assert.equal(await pool.async(square, 3), 9);
   },
-  { limit: 20_000 },
 );
 
 /** Its state, and what it tells: a value, or by what it failed. */

@@ -163,7 +163,7 @@ holding.it(
     );
     assert.deepEqual(await pool.each(square, 3), [9, 9]);
   },
-  { workers: 2, processes: true, limit: 20_000 },
+  { workers: 2, processes: true },
 );
 
 holding.it(

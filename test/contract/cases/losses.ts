@@ -355,7 +355,7 @@ losses.it(
     const isGone = (pid: number) => !existsSync(`/proc/${pid}`);
     await until("all of them to be gone", () => [...pids].every(isGone));
   },
-  { ...PROCESSES, limit: 30_000, slow: true },
+  { ...PROCESSES, slow: true },
 );
 
 /** Where it leads to; empty if that is closed by now. */
