@@ -96,6 +96,8 @@ export class Children implements ChildOwner {
         return this.#submit(submitter, frame);
       case Kind.Suspended:
         return this.#suspend(submitter, frame.task, frame.number);
+      case Kind.Claim:
+        return this.#claim(submitter, frame.task);
       case Kind.Withdraw: {
         const child = submitter.children.get(frame.task);
         if (child !== undefined) this.#cancel(child, "nobody waits for it any more");
@@ -173,6 +175,31 @@ export class Children implements ChildOwner {
       this.#options.set(key, options);
     }
     return options;
+  }
+
+  /** A task blocks the thread of its worker until a child is settled: it is best run there. */
+  #claim({ connection, children }: Submitter, number: number): void {
+    const child = children.get(number);
+    // Its end is on its way.
+    if (child === undefined) return;
+    const { sender, scheduler } = this.#parts;
+    const { record } = connection;
+    const { timeout, worker } = child.options;
+    const isHere = child.state === "running" && child.record === record;
+    if (
+      child.state === "queued" &&
+      timeout === Infinity &&
+      (worker ?? record.index) === record.index
+    ) {
+      scheduler.assign(record, child);
+      sender.call(connection, child);
+    } else if (!isHere) {
+      // Elsewhere it may come to wait for what has no other worker than this one.
+      const isSafe = child.state === "running" && !record.hasSuspended && !record.hasPinned;
+      if (!isSafe) sender.write(connection, Kind.Denied, number);
+      return;
+    }
+    sender.write(connection, Kind.Granted, number, child.id, undefined, Infinity, 1, child.order);
   }
 
   #suspend({ connection, families }: Submitter, id: number, heard: number): void {

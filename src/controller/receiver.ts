@@ -90,6 +90,7 @@ export class FrameReceiver {
       case Kind.SubmitUses:
       case Kind.Suspended:
       case Kind.Withdraw:
+      case Kind.Claim:
         return this.#owner.children().receive(connection, frame);
     }
   }

@@ -9,6 +9,7 @@ import type { FunctionRecord } from "../function/record.ts";
 import { recordOf as recordOfFunction } from "../function/reference-lazy.ts";
 import type { MessageHandle, TaskOwner } from "../handle.ts";
 import type { TaskFunction } from "../options.ts";
+import { performance } from "../os/natives.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { type ChildOptions, Kind } from "../wire/frames.ts";
@@ -16,6 +17,15 @@ import type { Frame } from "../wire/reader.ts";
 import { ChildHandle } from "./child-handle.ts";
 import { type Child, type Ending, ParentCall } from "./parent-call.ts";
 import type { SessionPort } from "./port.ts";
+
+/** ms for which `ready` looks for messages. */
+const LOOK_MS = 0.2;
+
+/** ms after which a blocking task claims its child once more: its worker may have been lost. */
+const CLAIM_MS = 10;
+
+/** ms between two looks of a task that blocks. */
+const NAP_MS = 0.05;
 
 /** Of the options of a child: as those of the pool, or of its parent. */
 export const INHERITED: TaskOptions = Object.freeze({
@@ -42,6 +52,11 @@ export class Children implements TaskOwner {
   readonly #defined = new Set<number>();
   readonly #options = new Map<TaskOptions, number>();
   #last = 0;
+  /** The child that was denied to a task that blocks; 0 for none. */
+  #denied = 0;
+  /** The child that may run in the place of such a task. */
+  #granted: { readonly number: number; readonly id: number } | null = null;
+  #blocked = 0;
   /** Children that were written and not sent, and those sent since their parent was called. */
   #unsent = 0;
   #sent = 0;
@@ -171,6 +186,14 @@ export class Children implements TaskOwner {
   /** A frame about a child. */
   receive(frame: Frame): void {
     const { kind, task: number } = frame;
+    if (kind === Kind.Granted) {
+      this.#granted = { number, id: frame.number };
+      return;
+    }
+    if (kind === Kind.Denied) {
+      this.#denied = number;
+      return;
+    }
     if (kind === Kind.ChildOrigin) {
       this.#origin = String(this.values.decode(frame));
       return;
@@ -274,15 +297,52 @@ export class Children implements TaskOwner {
     this.#children.clear();
   }
 
-  progress(): void {
-    this.#flush();
-    this.#port.poll();
+  /** Whether a task blocks the thread until a child is settled. */
+  get isBlocked(): boolean {
+    return this.#blocked > 0;
   }
 
-  waitFor(task: Task): void {
-    this.progress();
-    if (task.settled) return;
-    throw new BsyncError(
+  progress(task: Task): void {
+    this.#flush();
+    if (!this.#port.isInline) this.#claim(task, performance.now() + LOOK_MS);
+  }
+
+  /** Sees to it that a child can run, and receives what comes until `end`. */
+  #claim(task: Task, end: number): void {
+    this.#denied = 0;
+    this.#blocked++;
+    try {
+      if (this.#children.has(task.order)) this.#port.write(Kind.Claim, task.order);
+      this.#port.send();
+      do {
+        if (!this.#port.poll()) Bun.sleepSync(NAP_MS);
+        this.#runGranted();
+      } while (!task.settled && this.#denied === 0 && performance.now() < end);
+    } finally {
+      this.#blocked--;
+    }
+  }
+
+  /** Not while a message is read: a link is not read within its own reading. */
+  #runGranted(): void {
+    const granted = this.#granted;
+    if (granted === null) return;
+    this.#granted = null;
+    if (!this.#port.runInPlace(granted.id)) this.#denied = granted.number;
+    this.#port.send();
+  }
+
+  waitFor(task: Task, deadline: number): void {
+    this.#flush();
+    if (!task.settled && this.#port.isInline) throw this.#refused(task);
+    while (!task.settled && performance.now() < deadline) {
+      this.#claim(task, Math.min(deadline, performance.now() + CLAIM_MS));
+      if (!task.settled && this.#denied === task.order) throw this.#refused(task);
+    }
+  }
+
+  #refused(task: Task): BsyncError {
+    return new BsyncError(
       "BSYNC_NESTED",
       `Cannot get the result of ${task.label} by blocking: the task would keep the worker that ` +
         "may have to run it; await the handle",

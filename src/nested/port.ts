@@ -15,6 +15,8 @@ export interface FrameFields {
 export interface SessionPort {
   /** It takes no more calls. */
   readonly isClosed: boolean;
+  /** The controller is in this very thread, which must not be blocked for it. */
+  readonly isInline: boolean;
   /** For values that hold errors of the program's classes. */
   readonly classFor: DecodeContext["classFor"];
   readonly classOf: EncodeContext["classOf"];
@@ -22,8 +24,13 @@ export interface SessionPort {
   write(kind: Kind, task: number, fields?: FrameFields): void;
   /** Sends all that was written. */
   send(): void;
-  /** Receives what has come. */
-  poll(): void;
+  /** Receives what has come; true if anything has. */
+  poll(): boolean;
+  /**
+   * Runs a call that waits here within the one that waits for it; false where it cannot be run now,
+   * or has returned a promise.
+   */
+  runInPlace(id: number): boolean;
   /** An awaiting call gives up its place; `heard` as in the frame. Others may begin. */
   suspend(call: RunningCall, heard: number): void;
   /** A suspended call has its place again; false while there is none. */

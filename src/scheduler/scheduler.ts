@@ -175,6 +175,12 @@ export class Scheduler {
     return this.#start(worker, task, now);
   }
 
+  /** A queued task goes to this worker, whatever else waits: it runs there within another. */
+  assign(worker: WorkerRecord, task: Task): void {
+    this.#queue.remove(task);
+    this.#start(worker, task, 0);
+  }
+
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
   withdraw(task: Task): void {
     const worker = this.workers[task.record!.index]!;

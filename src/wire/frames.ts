@@ -43,6 +43,9 @@ export const Kind = {
   ChildResult: 66,
   ChildFailure: 67,
   ChildOrigin: 68,
+  Claim: 69,
+  Granted: 70,
+  Denied: 71,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -95,6 +98,9 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.SubmitUses]: OF_WORKER,
   [Kind.Suspended]: OF_WORKER,
   [Kind.Withdraw]: OF_WORKER,
+  [Kind.Claim]: OF_WORKER,
+  [Kind.Granted]: TO_WORKER,
+  [Kind.Denied]: TO_WORKER,
   [Kind.ChildResult]: TO_WORKER,
   [Kind.ChildFailure]: TO_WORKER,
   [Kind.ChildOrigin]: TO_WORKER,
@@ -199,6 +205,12 @@ export interface Frames {
   [Kind.Suspended]: undefined;
   /** Nobody waits for the child `task` any more. */
   [Kind.Withdraw]: undefined;
+  /** A task blocks its thread until the child `task` is settled: may it run there? */
+  [Kind.Claim]: undefined;
+  /** It may: its call, of the number `number`, was sent before. */
+  [Kind.Granted]: undefined;
+  /** It may not, and might wait for what waits on that worker. */
+  [Kind.Denied]: undefined;
   /** The child `task` is done; `number` is µs it ran, `index` its worker; the body its value. */
   [Kind.ChildResult]: unknown;
   /** The child `task` has failed or was cancelled; `index` is its worker, if it had one. */

@@ -29,6 +29,8 @@ interface NestedParts {
   hasPlace(): boolean;
   /** Begins what can begin. */
   goOn(): void;
+  /** Runs a queued call within the one that waits for it; false where that cannot be done. */
+  runInPlace(id: number): boolean;
 }
 
 /** The pools of a session's tasks: loaded with the first one, as few programs have any. */
@@ -42,8 +44,13 @@ export class NestedPools {
 
   /** `recordOf` names the functions of an inline pool. */
   constructor(parts: NestedParts, recordOf?: FunctionsHere["recordOf"]) {
-    this.#port = portOf(parts);
+    this.#port = portOf(parts, recordOf !== undefined);
     this.#recordOf = recordOf;
+  }
+
+  /** Whether a task blocks the thread until a child is settled. */
+  get isBlocked(): boolean {
+    return this.children?.isBlocked ?? false;
   }
 
   /** The rules of the pool. */
@@ -64,21 +71,24 @@ export class NestedPools {
   }
 }
 
-function portOf({ answers, calls, functions, link, isClosed, hasPlace, goOn }: NestedParts) {
+function portOf(parts: NestedParts, isInline: boolean): SessionPort {
+  const { answers, calls, functions, link, isClosed, hasPlace, goOn, runInPlace } = parts;
   const suspend = (call: RunningCall, number: number): void => {
     calls.move(call, "suspended");
     answers.writeFields(Kind.Suspended, call.id, { number, order: call.id });
     goOn();
   };
-  const port: SessionPort = {
+  return {
     get isClosed() {
       return isClosed();
     },
+    isInline,
     classFor: functions.decoding.classFor,
     classOf: encoding.classOf,
     write: (kind, task, fields) => answers.writeFields(kind, task, fields),
     send: () => answers.send(),
-    poll: () => void link()?.poll(),
+    poll: () => link()?.poll() ?? false,
+    runInPlace,
     suspend: (call, heard) => guarded(() => suspend(call, heard)),
     resume(call) {
       if (!hasPlace()) return false;
@@ -88,5 +98,4 @@ function portOf({ answers, calls, functions, link, isClosed, hasPlace, goOn }: N
     },
     goOn,
   };
-  return port;
 }

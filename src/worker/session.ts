@@ -70,6 +70,7 @@ export class Session {
         isClosed: () => this.#closed,
         hasPlace: () => !this.#closed && this.#calls.mayBegin(this.#concurrency),
         goOn: () => this.#continue(),
+        runInPlace: (id) => this.#runInPlace(id),
       },
       here?.recordOf,
     );
@@ -158,6 +159,8 @@ export class Session {
       case Kind.ChildResult:
       case Kind.ChildFailure:
       case Kind.ChildOrigin:
+      case Kind.Granted:
+      case Kind.Denied:
         return this.#nested.children?.receive(frame);
     }
   };
@@ -178,7 +181,8 @@ export class Session {
   }
 
   #define(frame: Frame): void {
-    this.#functions.define(frame, this.#main, () => {
+    const holdsThread = this.#nested.isBlocked;
+    this.#functions.define(frame, this.#main, holdsThread, () => {
       // A call that awaits stays reported, whatever is loaded meanwhile.
       if (!this.#calls.isBusy) this.#link?.report(Activity.Loading);
     });
@@ -269,6 +273,25 @@ export class Session {
     } catch (error) {
       this.#fail(task, error);
     }
+  }
+
+  /**
+   * Runs a queued call within another, which waits for it: false where it cannot be run so. A call
+   * that is not there was recalled, and comes again.
+   */
+  #runInPlace(id: number): boolean {
+    const { queue, begun: outer } = this.#calls;
+    const at = queue.findIndex((call) => call.task === id);
+    const call = queue.at(at);
+    if (call === undefined) return true;
+    if (call instanceof CallList || this.#functions.isLoading) return false;
+    queue.remove(at);
+    const { unanswered } = this.#answers;
+    this.#start(call.task, call.order, call.fn, call.deadline, call.attempt, call.args);
+    this.#answers.unanswered = unanswered;
+    const hasEnded = this.#calls.find(id) === null;
+    if (hasEnded) this.#link?.report(outer);
+    return hasEnded || this.#calls.find(id)!.stage === "flushing";
   }
 
   /** Goes on with a call; should that fail, the call is answered with the failure. */

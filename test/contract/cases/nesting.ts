@@ -402,6 +402,70 @@ nesting.it("cancel, state and get of a child", async () => {
   assert.deepEqual(told, ["queued", true, ["CancelledError", "why"], 9, "done", "cancelled", 0]);
 });
 
+function fibSync(n: number): number {
+  if (n < 2) return n;
+  const { pool } = taskContext();
+  return pool.async(fibSync, n - 1).getSync() + pool.async(fibSync, n - 2).getSync();
+}
+
+nesting.itPerSize("a task that blocks runs its child in its place", async ({ workers }) => {
+  for (const count of new Set([1, workers])) {
+    await using pool = await AsyncPool.open(count);
+    const where = await pool.async(() => {
+      const child = taskContext().pool.async(() => taskContext().id);
+      return [taskContext().id, child.getSync(), taskContext().id];
+    });
+    assert.ok(where[1]! > where[0]! && where[0] === where[2], `${where}`);
+    assert.equal(await pool.async(fibSync, 6), 8);
+    const inside = await pool.async(async () => {
+      const { pool } = taskContext();
+      const first = await pool.async(square, 3);
+      const error = pool.async(fail, "inside");
+      try {
+        error.getSync();
+      } catch (thrown) {
+        return [first, pool.async(square, 4).getSync(), String(thrown)];
+      }
+      return [];
+    });
+    assert.deepEqual(inside, [9, 16, "RangeError: inside"]);
+  }
+});
+
+nesting.it("a task that looks whether its child is ready comes to an end", async () => {
+  await using pool = await AsyncPool.open(1);
+  const blocked = await pool.async(() => {
+    const child = taskContext().pool.async(square, 3);
+    while (!child.ready()) Bun.sleepSync(1);
+    return child.getSync();
+  });
+  assert.equal(blocked, 9);
+  const napping = await pool.async(async () => {
+    const child = taskContext().pool.async(square, 4);
+    while (!child.ready()) await Bun.sleep(1);
+    return await child;
+  });
+  assert.equal(napping, 16);
+});
+
+nesting.it("a child that cannot be waited for in this way says to await it", async () => {
+  await using pool = await AsyncPool.open(1);
+  const messages = await pool.async(() => {
+    const { pool } = taskContext();
+    const timed = pool.with({ timeout: 10_000 });
+    return [pool.async(async () => await Bun.sleep(1)), timed.async(square, 3)].map((child) => {
+      try {
+        return child.getSync();
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+  });
+  for (const message of messages) assert.match(String(message), /Cannot get .*; await the handle/);
+  assert.equal(await pool.async(square, 5), 25);
+  await pool.idle();
+});
+
 nesting.it(
   "a worker is lost with all that wait there, and what they wait for is cancelled",
   async () => {
