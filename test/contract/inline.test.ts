@@ -15,6 +15,7 @@ const SUBJECTS = [
   "reentering:",
   "waiting for all:",
   "maps: a grid",
+  "nesting:",
 ];
 
 describe("mocks of bun:test", () => {
