@@ -131,6 +131,11 @@ export class Scheduler {
     return this.sets.stateOf(worker);
   }
 
+  /** Whether there is a worker of that index; null stands for any. */
+  hasWorker(index: number | null): boolean {
+    return index === null || this.workers[index] !== undefined;
+  }
+
   /** Queues a task; the worker that it is for, where there is one, has to exist. */
   submit(task: Task): void {
     this.#queue.push(task);
