@@ -170,16 +170,16 @@ export class RunningCall {
     if (this.#reason !== null) controller.abort(this.#reason);
     const poolOf = () => this.#origin.place.poolOf(this);
     let pool: TaskPool | null = null;
-    this.#context = Object.freeze({
+    const context = {
       id: this.task,
       attempt: this.#origin.attempt,
       worker: this.#origin.place.index,
       rank: this.#origin.place.rank,
       signal: controller.signal,
-      get pool() {
-        return (pool ??= poolOf());
-      },
-    });
+    };
+    // Not among those that are enumerated: what a task returns of its context still travels.
+    const get = () => (pool ??= poolOf());
+    this.#context = Object.freeze(Object.defineProperty(context, "pool", { get })) as TaskContext;
     return this.#context;
   }
 

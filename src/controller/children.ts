@@ -205,7 +205,7 @@ export class Children implements ChildOwner {
       timeout === Infinity &&
       (worker ?? record.index) === record.index
     ) {
-      scheduler.assign(record, child);
+      scheduler.nesting.assign(record, child);
       sender.call(connection, child);
     } else if (!isHere) {
       // Elsewhere it may come to wait for what has no other worker than this one.
@@ -218,7 +218,7 @@ export class Children implements ChildOwner {
 
   #suspend({ connection, families }: Submitter, id: number, heard: number): void {
     const isVoid = families.get(id)?.told !== heard;
-    this.#parts.scheduler.suspend(connection.record, id, isVoid);
+    this.#parts.scheduler.nesting.suspend(connection.record, id, isVoid);
   }
 
   /** A worker has answered a child: the answer goes on to its parent's worker. */
@@ -269,7 +269,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
-    scheduler.resume(connection.record, parentId);
+    scheduler.nesting.resume(connection.record, parentId);
   }
 
   /** A child that is not taken. */
@@ -284,7 +284,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
-    scheduler.resume(connection.record, parentId);
+    scheduler.nesting.resume(connection.record, parentId);
   }
 
   /** A task is settled, which may have had children: they go on. */

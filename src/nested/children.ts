@@ -4,28 +4,20 @@ import type { RunningCall } from "../context.ts";
 import { AbortSignals, isAborted, reasonOf } from "../controller/abort-signals.ts";
 import { notifyWaiter, promiseOf } from "../controller/settlement.ts";
 import { ValueEncoder } from "../controller/values.ts";
-import { BsyncError, CancelledError, madeWithoutFrames, PoolClosedError } from "../errors.ts";
+import { CancelledError, madeWithoutFrames, PoolClosedError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { recordOf as recordOfFunction } from "../function/reference-lazy.ts";
 import type { MessageHandle, TaskOwner } from "../handle.ts";
 import type { TaskFunction } from "../options.ts";
-import { performance } from "../os/natives.ts";
+import { isWatched, whole } from "../os/whole.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { type ChildOptions, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
+import { Blocking } from "./blocking.ts";
 import { ChildHandle } from "./child-handle.ts";
 import { type Child, type Ending, ParentCall } from "./parent-call.ts";
 import type { SessionPort } from "./port.ts";
-
-/** ms for which `ready` looks for messages. */
-const LOOK_MS = 0.2;
-
-/** ms after which a blocking task claims its child once more: its worker may have been lost. */
-const CLAIM_MS = 10;
-
-/** ms between two looks of a task that blocks. */
-const NAP_MS = 0.05;
 
 /** Of the options of a child: as those of the pool, or of its parent. */
 export const INHERITED: TaskOptions = Object.freeze({
@@ -39,6 +31,7 @@ export const INHERITED: TaskOptions = Object.freeze({
  */
 export class Children implements TaskOwner {
   readonly values: ValueEncoder;
+  readonly blocking: Blocking;
   readonly estimates = new Estimates();
   readonly #port: SessionPort;
   readonly #functionsFrom: number;
@@ -52,11 +45,6 @@ export class Children implements TaskOwner {
   readonly #defined = new Set<number>();
   readonly #options = new Map<TaskOptions, number>();
   #last = 0;
-  /** The child that was denied to a task that blocks; 0 for none. */
-  #denied = 0;
-  /** The child that may run in the place of such a task. */
-  #granted: { readonly number: number; readonly id: number } | null = null;
-  #blocked = 0;
   /** Children that were written and not sent, and those sent since their parent was called. */
   #unsent = 0;
   #sent = 0;
@@ -66,6 +54,7 @@ export class Children implements TaskOwner {
   /** `functionsFrom` is added to this process's numbers of functions. */
   constructor(port: SessionPort, functionsFrom: number, recordOf = recordOfFunction) {
     this.#port = port;
+    this.blocking = new Blocking(port);
     this.#functionsFrom = functionsFrom;
     this.values = new ValueEncoder((fn) => this.#numbered(recordOf(fn)), port);
   }
@@ -186,14 +175,8 @@ export class Children implements TaskOwner {
   /** A frame about a child. */
   receive(frame: Frame): void {
     const { kind, task: number } = frame;
-    if (kind === Kind.Granted) {
-      this.#granted = { number, id: frame.number };
-      return;
-    }
-    if (kind === Kind.Denied) {
-      this.#denied = number;
-      return;
-    }
+    if (kind === Kind.Granted) return this.blocking.granted(number, frame.number);
+    if (kind === Kind.Denied) return this.blocking.denied(number);
     if (kind === Kind.ChildOrigin) {
       this.#origin = String(this.values.decode(frame));
       return;
@@ -297,55 +280,14 @@ export class Children implements TaskOwner {
     this.#children.clear();
   }
 
-  /** Whether a task blocks the thread until a child is settled. */
-  get isBlocked(): boolean {
-    return this.#blocked > 0;
-  }
-
   progress(task: Task): void {
     this.#flush();
-    this.#claim(task, performance.now() + LOOK_MS);
-  }
-
-  /** Sees to it that a child can run, and receives what comes until `end`. */
-  #claim(task: Task, end: number): void {
-    this.#denied = 0;
-    this.#blocked++;
-    try {
-      if (this.#children.has(task.order)) this.#port.write(Kind.Claim, task.order);
-      this.#port.send();
-      do {
-        if (!this.#port.poll()) Bun.sleepSync(NAP_MS);
-        this.#runGranted();
-      } while (!task.settled && this.#denied === 0 && performance.now() < end);
-    } finally {
-      this.#blocked--;
-    }
-  }
-
-  /** Not while a message is read: a link is not read within its own reading. */
-  #runGranted(): void {
-    const granted = this.#granted;
-    if (granted === null) return;
-    this.#granted = null;
-    if (!this.#port.runInPlace(granted.id)) this.#denied = granted.number;
-    this.#port.send();
+    this.blocking.progress(task);
   }
 
   waitFor(task: Task, deadline: number): void {
     this.#flush();
-    while (!task.settled && performance.now() < deadline) {
-      this.#claim(task, Math.min(deadline, performance.now() + CLAIM_MS));
-      if (!task.settled && this.#denied === task.order) throw this.#refused(task);
-    }
-  }
-
-  #refused(task: Task): BsyncError {
-    return new BsyncError(
-      "BSYNC_NESTED",
-      `Cannot get the result of ${task.label} by blocking: the task would keep the worker that ` +
-        "may have to run it; await the handle",
-    );
+    this.blocking.waitFor(task, deadline);
   }
 
   cancel(task: Task, reason: unknown): boolean {
@@ -365,7 +307,8 @@ export class Children implements TaskOwner {
   }
 
   promise(task: Task): Promise<unknown> {
-    this.expect(task);
+    if (isWatched) whole(() => this.expect(task));
+    else this.expect(task);
     return promiseOf(task);
   }
 

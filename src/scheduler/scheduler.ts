@@ -7,6 +7,7 @@ import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
 import { ChildTask } from "./child-task.ts";
 import type { Chunk } from "./chunk.ts";
+import { Nesting } from "./nesting.ts";
 import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
 import { bytesOfPayload, mayWaitBehind } from "./costs.ts";
@@ -42,6 +43,10 @@ export class Scheduler {
   readonly #choice = new Choice(this.sets, this.#queue, this.#placement);
   readonly #deadlines = new Deadlines(this.sets.gone);
   readonly requeue = new Requeue(this, this.#placement);
+  readonly nesting = new Nesting(
+    { sets: this.sets, queue: this.#queue, placement: this.#placement, requeue: this.requeue },
+    (worker, task, now) => this.#start(worker, task, now),
+  );
 
   /** `concurrency`: how many calls a worker may have under way. */
   constructor(concurrency = 1) {
@@ -177,28 +182,10 @@ export class Scheduler {
       sets.nextSpare() ??
       (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
     if (worker === undefined) return null;
-    if (worker.isCrowded && !(task instanceof ChildTask)) return this.#nextOfCrowd(task, now);
+    if (worker.isCrowded && !(task instanceof ChildTask))
+      return this.nesting.nextOfCrowd(task, now);
     ready.pop();
     return this.#start(worker, task, now);
-  }
-
-  /** The same where the worker may begin children only, and `task` is none. */
-  #nextOfCrowd(task: Task, now: number): Task | null {
-    const { ready } = this.#queue;
-    const child = ready.find((one) => one instanceof ChildTask);
-    for (const worker of this.sets.idle) {
-      const next = worker.isCrowded ? child : task;
-      if (next === undefined) continue;
-      this.#queue.remove(next);
-      return this.#start(worker, next, now);
-    }
-    return null;
-  }
-
-  /** A queued task goes to this worker, whatever else waits: it runs there within another. */
-  assign(worker: WorkerRecord, task: Task): void {
-    this.#queue.remove(task);
-    this.#start(worker, task, 0);
   }
 
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
@@ -282,22 +269,6 @@ export class Scheduler {
       worker.parents.drop(task);
     else if (worker.isAt(task)) this.#markOverdue(worker, now);
     return "interrupt";
-  }
-
-  /**
-   * A task's call waits for its children: its worker may begin others meanwhile. Void where it is
-   * about to hear of the end of one. The rest of its chunk is for any worker.
-   */
-  suspend(worker: WorkerRecord, id: number, isVoid = false): void {
-    const task = worker.taskAt(id);
-    if (task !== undefined && task.count > 1) this.requeue.leaveRest(task as Chunk, id);
-    if (isVoid) return;
-    if (worker.suspend(id) !== null) this.#placement.settle(worker);
-  }
-
-  /** A child of a task is settled, and the worker learns of it: the call goes on, if it waited. */
-  resume(worker: WorkerRecord, id: number): void {
-    if (worker.resume(id) !== null) this.#placement.settle(worker);
   }
 
   /**

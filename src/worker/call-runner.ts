@@ -1,6 +1,7 @@
 import { decodeAt, type EncodedAt } from "../codec/value.ts";
 import { RunningCall, type Workplace } from "../context.ts";
 import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
+import { mainScript } from "../function/main-script.ts";
 import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance, rss } from "../os/natives.ts";
@@ -50,6 +51,8 @@ export interface CallParts {
   attempt(task: number, deed: () => void): void;
   /** bsync's own part of a call has failed: that is its answer. */
   fail(task: number, error: unknown): void;
+  /** A call under a timeout may submit tasks. */
+  prepareNested(): void;
   /** A call is over: others may begin. */
   onOver(): void;
 }
@@ -96,7 +99,10 @@ export class CallRunner {
     }
     const args = decodeAt(encoded, functions.decoding) as unknown[];
     const isTimed = deadline !== Infinity;
-    if (isTimed && !place().isInline) prepareWatchdog();
+    if (isTimed && !place().isInline) {
+      if (functions.mayNest(fn, mainScript())) this.#parts.prepareNested();
+      prepareWatchdog();
+    }
     if (isTimed || this.#concurrency > 1) {
       answers.say(Kind.Started, task);
       answers.send();

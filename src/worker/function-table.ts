@@ -10,6 +10,9 @@ import { guarded } from "./ignored-signals.ts";
 /** A function that the controller has sent: found, or why not; null while its module is loaded. */
 interface Known {
   readonly label: string;
+  readonly reference: FunctionReference;
+  /** Whether it may ask for its pool; null before that was looked for. */
+  mayNest: boolean | null;
   found: Resolved | FunctionError | null;
 }
 
@@ -54,7 +57,7 @@ export class FunctionTable {
   define(frame: Frame, main: string, holdsThread: boolean, onLoading: () => void): void {
     const definition = decodeAt(frame, this.decoding) as FunctionDefinition;
     const { id, reference, label } = definition;
-    const known: Known = { label, found: this.#findAtOnce(definition) };
+    const known: Known = { label, reference, mayNest: null, found: this.#findAtOnce(definition) };
     this.#known.set(id, known);
     if (holdsThread && known.found === null && !this.isLoading) {
       known.found = functions()?.loaded.resolveLoaded(reference) ?? null;
@@ -96,6 +99,15 @@ export class FunctionTable {
       this.#known.get(id)?.found ??
       new FunctionError(`Cannot find function ${id} on this worker: it was never sent there`)
     );
+  }
+
+  /** Whether a function may submit tasks, in a program whose main script is `main`. */
+  mayNest(id: number, main: string): boolean {
+    const known = this.#known.get(id);
+    if (known === undefined) return false;
+    const { mentions } = functions() ?? {};
+    known.mayNest ??= mentions?.mayMention(known.reference, main, "taskContext") ?? false;
+    return known.mayNest;
   }
 
   /** For messages: the name of a function; empty where it was never sent. */

@@ -1,4 +1,5 @@
 import type * as LinesModule from "../function/lines.ts";
+import type * as MentionsModule from "../function/mentions.ts";
 import type * as ResolveModule from "../function/resolve.ts";
 import type * as LoadedModule from "../function/resolve-loaded.ts";
 import type * as StackModule from "../function/stack.ts";
@@ -13,6 +14,7 @@ interface Functions {
   readonly resolve: typeof ResolveModule;
   readonly loaded: typeof LoadedModule;
   readonly lines: typeof LinesModule;
+  readonly mentions: typeof MentionsModule;
   readonly stack: typeof StackModule;
   readonly classes: typeof ClassesModule;
   readonly ownPool: typeof OwnPoolModule;
@@ -26,6 +28,7 @@ export async function loadFunctions(): Promise<void> {
     resolve: await import("../function/resolve.ts"),
     loaded: await import("../function/resolve-loaded.ts"),
     lines: await import("../function/lines.ts"),
+    mentions: await import("../function/mentions.ts"),
     stack: await import("../function/stack.ts"),
     classes: await import("../function/worker-classes.ts"),
     ownPool: await import("./own-pool.ts"),

@@ -2,6 +2,7 @@ import type { RunningCall } from "../context.ts";
 import type { Children } from "../nested/children.ts";
 import type { SessionPort } from "../nested/port.ts";
 import { needStackToLoad } from "../os/stack.ts";
+import { occupy, whole } from "../os/whole.ts";
 import type { TaskPool } from "../task-pool.ts";
 import type { Rules } from "../wire/frames.ts";
 import type { FunctionRecord } from "../function/record.ts";
@@ -38,6 +39,7 @@ export class NestedPools {
   readonly #port: SessionPort;
   readonly #recordOf: FunctionsHere["recordOf"] | undefined;
   #workers = 0;
+  #vacate: (() => void) | null = null;
   #functionsFrom = 0;
   /** Null before a task has asked for its pool. */
   children: Children | null = null;
@@ -48,9 +50,25 @@ export class NestedPools {
     this.#recordOf = recordOf;
   }
 
+  /**
+   * Loads what the pools of tasks need. From here on the timeouts of calls spare bsync's own code,
+   * in whose midst they would leave half of a change behind (`os/whole.ts`). Before the first call
+   * under a timeout that may come here, and so not within it.
+   */
+  prepare(): typeof import("../nested/pool-of.ts") {
+    if (this.#vacate === null) this.#vacate = occupy();
+    return require("../nested/pool-of.ts") as typeof import("../nested/pool-of.ts");
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.children?.close();
+    this.#vacate?.();
+  }
+
   /** Whether a task blocks the thread until a child is settled. */
   get isBlocked(): boolean {
-    return this.children?.isBlocked ?? false;
+    return this.children?.blocking.isBlocked ?? false;
   }
 
   /** The rules of the pool. */
@@ -62,7 +80,12 @@ export class NestedPools {
   /** The pool as a call sees it. */
   poolOf(call: RunningCall): TaskPool {
     needStackToLoad();
-    const nested = require("../nested/pool-of.ts") as typeof import("../nested/pool-of.ts");
+    // A module whose loading is interrupted is never loaded.
+    return whole(() => this.#poolOf(call));
+  }
+
+  #poolOf(call: RunningCall): TaskPool {
+    const nested = this.prepare();
     const recordOf = this.#recordOf;
     // Where all are in one process its numbers are good for all.
     const functionsFrom = recordOf === undefined ? this.#functionsFrom : 0;

@@ -11,7 +11,8 @@ import { setMainScript } from "../function/main-script.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/frames.ts";
-import { isOver, lateError, thrown } from "./call.ts";
+import { thrown } from "./call.ts";
+import { Cancels } from "./cancels.ts";
 import type { RunningCall, Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
 import { type FunctionsHere, NestedPools } from "./nested-pools.ts";
@@ -42,11 +43,7 @@ export class Session {
   /** How often this worker was recalled by now, and before the message that is being read. */
   #recalls = 0;
   #recallsBefore = 0;
-  /**
-   * Calls of that message that were cancelled before it was read so far: an earlier one of them has
-   * received messages.
-   */
-  readonly #cancelled = new Set<number>();
+  readonly #cancels: Cancels;
   #closed = false;
   /** A list waits for the next turn of the event loop. */
   #hasYielded = false;
@@ -63,6 +60,7 @@ export class Session {
     const poolOf = (call: RunningCall) => this.#nested.poolOf(call);
     this.#place = { index: 0, rank: null, isInline: here !== undefined, poolOf };
     this.#answers = new Answers(session, () => this.#reportIdle());
+    this.#cancels = new Cancels(this.#answers, this.#calls, () => this.#continue());
     this.#nested = new NestedPools(
       {
         ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
@@ -81,6 +79,7 @@ export class Session {
       place: () => this.#place,
       attempt: (task, deed) => this.#attempt(task, deed),
       fail: (task, error) => this.#fail(task, error),
+      prepareNested: () => void this.#nested.prepare(),
       onOver: () => this.#continue(),
     };
     this.#runner = new CallRunner(parts);
@@ -108,7 +107,7 @@ export class Session {
       readFrames(bytes, length, buffers, this.#take);
     } finally {
       this.#recallsBefore = outer;
-      if (!this.#calls.hasCalled) this.#cancelled.clear();
+      this.#cancels.endMessage();
     }
   }
 
@@ -142,7 +141,7 @@ export class Session {
         // An earlier call of this message has received a Recall: this one is another worker's now.
         if (this.#recallsBefore !== this.#recalls) return;
         const { task, order, number, deadline, attempt } = frame;
-        if (this.#cancelled.delete(task)) return this.#answers.drop(task);
+        if (this.#cancels.takes(task)) return this.#answers.drop(task);
         if (this.#canStart()) return this.#start(task, order, number, deadline, attempt, frame);
         const args = keep(frame.content);
         this.#calls.queue.push({ task, order, fn: number, deadline, attempt, args });
@@ -151,7 +150,7 @@ export class Session {
       case Kind.Calls:
         return this.#list(frame);
       case Kind.Cancel:
-        return this.#cancel(frame.task);
+        return this.#cancels.cancel(frame.task);
       case Kind.Recall:
         return this.#recall(frame.task);
       case Kind.Close:
@@ -201,7 +200,7 @@ export class Session {
     if (this.#recallsBefore !== this.#recalls) return;
     const items = decodeList(format, bytes, start, end);
     const list = new CallList(task, order, number, index, items);
-    if (this.#cancelled.delete(task)) return this.#answers.drop(list.lastId);
+    if (this.#cancels.takes(task)) return this.#answers.drop(list.lastId);
     const canStart = this.#canStart();
     this.#calls.queue.push(list);
     if (canStart) this.#continue();
@@ -312,39 +311,6 @@ export class Session {
     this.#answers.answer(task, 0, thrown(error));
   }
 
-  #cancel(task: number): void {
-    const { queue } = this.#calls;
-    const waiting = queue.findIndex((call) => call.task === task);
-    const begun = this.#calls.findOf(task);
-    const isAwaiting = begun?.stage === "awaiting" || begun?.stage === "suspended";
-    const isBegun = begun?.stage === "flushing" || isAwaiting;
-    if (waiting < 0 && !isBegun) {
-      // It has been answered; or lies behind the call that has received this, or is that call.
-      if (this.#calls.hasCalled) this.#cancelled.add(task);
-      return;
-    }
-    const dropped = waiting >= 0 ? queue.remove(waiting) : null;
-    const list = dropped instanceof CallList ? dropped : null;
-    // The list whose call is on the stack ends with that.
-    if (list !== null && begun?.stage === "called") {
-      list.isDropped = true;
-      return;
-    }
-    if (begun?.stage === "flushing") this.#calls.move(begun, "over");
-    // Of a list, the controller waits for the last call; or for the one that has begun, if it has
-    // reclaimed those behind, as this side may not have heard yet.
-    this.#answers.drop(begun?.id ?? list?.lastId ?? task);
-    if (begun !== null && list !== null) this.#answers.drop(list.lastId);
-    if (isAwaiting) {
-      this.#calls.move(begun!, "over");
-      // Listeners may take their time: the answer goes before.
-      this.#answers.flush();
-      // By its own clock its time may be over, and the controller was faster to say so.
-      begun!.abandon(isOver(begun!) ? lateError(begun!) : undefined);
-    }
-    this.#continue();
-  }
-
   /** All earlier calls that have not begun are dropped. The running one is still answered. */
   #recall(recall: number): void {
     this.#recallsBefore = ++this.#recalls;
@@ -378,7 +344,7 @@ export class Session {
   #end(abandoned = this.#calls.takeAll()): void {
     this.#closed = true;
     this.#answers.close();
-    this.#nested.children?.close();
+    this.#nested.close();
     for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }

@@ -12,7 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { usingMpi } from "../../index.ts";
+import { taskContext, usingMpi } from "../../index.ts";
 import { TASK_WORD } from "../../src/link/local/ring-buffer.ts";
 import { SHARED_BYTES } from "../../src/link/local/shared.ts";
 
@@ -37,6 +37,17 @@ export async function holdAsync(path: string): Promise<number> {
   if (!arrive(path)) return WORTH;
   while (isHeld(path)) await new Promise((resolve) => setTimeout(resolve, 1));
   return obey(path);
+}
+
+/** Waits for a task of its own. */
+export async function haveChild(): Promise<number> {
+  return await taskContext().pool.async(pidOf);
+}
+
+/** Waits for a task of its own, which is held on the same worker. */
+export async function holdChild(path: string): Promise<number> {
+  const { pool, worker } = taskContext();
+  return await pool.with({ worker }).async(holdAsync, path);
 }
 
 /** One call of native code, which nothing interrupts and no word ends. */

@@ -5,6 +5,7 @@ import {
   AsyncPool,
   CancelledError,
   type MessageHandle,
+  taskContext,
   TimeoutError,
   usingMpi,
   ValueError,
@@ -35,6 +36,7 @@ type Deed =
   | "echo"
   | "rest"
   | "block"
+  | "nest"
   | "throw"
   | "refuse"
   | "loop"
@@ -82,6 +84,7 @@ function planOf({ seed, round, workers, isolate }: Round): Plan {
   const deadly = mortal && !random.oneIn(4);
   const steps: Step[] = [];
   const deeds: Deed[] = ["square", "square", "square", "echo", "rest", "block", "throw", "refuse"];
+  deeds.push("nest", "nest");
   const call = (): CallStep => {
     const wild = random.oneIn(10);
     const deed = random.pick<Deed>(wild ? ["loop", "never", ...(deadly ? DEADLY : [])] : deeds);
@@ -142,6 +145,8 @@ export async function run(marks: string, id: number, deed: Deed, x: unknown): Pr
     case "block":
       Bun.sleepSync((x as number) % 6);
       return x;
+    case "nest":
+      return await descend((x as number) % 4, x as number);
     case "throw":
       throw new RangeError(`threw ${x as number}`);
     case "refuse":
@@ -161,6 +166,14 @@ export async function run(marks: string, id: number, deed: Deed, x: unknown): Pr
     case "hold":
       throw new Error("these have a function of their own");
   }
+}
+
+/** Waits for two tasks of its own, down to some depth: `x`, if they all end as they should. */
+export async function descend(depth: number, x: number): Promise<number> {
+  if (depth === 0) return x;
+  const { pool } = taskContext();
+  const below = await Promise.all([0, 1].map(() => pool.async(descend, depth - 1, x)));
+  return below.every((value) => value === x) ? x : NaN;
 }
 
 /** The task of calls that are short: the `ms` are of the one that is not. */
@@ -363,7 +376,7 @@ function truthOf(
           value.every((byte) => byte === x % 256)
         : deed === "square"
           ? value === x ** 2
-          : ["rest", "block", "quick", "hold"].includes(deed) && value === x;
+          : ["rest", "block", "nest", "quick", "hold"].includes(deed) && value === x;
     if (!isRight) fail(`its value is ${Bun.inspect(value).slice(0, 200)}`);
     return "done";
   }

@@ -188,6 +188,11 @@ export class Stage implements AsyncDisposable {
       case "retried":
         this.#subject = pool.with({ retries: 1 }).async(held.holdSync, path);
         break;
+      case "waiting":
+        // What a first child needs is loaded: that takes a good part of a short timeout.
+        await pool.async(held.haveChild);
+        this.#subject = view.async(held.holdChild, path);
+        break;
       case "starting":
         throw new Error("a pool that starts has no stage yet");
       default:
@@ -246,7 +251,7 @@ export class Stage implements AsyncDisposable {
         return this.#aborter.abort(REASON);
       case "timeout":
         // Where its time does not count, it has passed before the task is let go.
-        if (!["sync", "async", "native", "replying"].includes(state)) {
+        if (!["sync", "async", "native", "replying", "waiting"].includes(state)) {
           await Bun.sleep(2 * TIMEOUT_MS);
           gate.open();
         }

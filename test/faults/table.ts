@@ -11,7 +11,7 @@
  * it was sent to it already; loading, its module is being loaded; sync, async, native, it runs, in a
  * loop, waiting for a promise, in one native call; replying, its result is being encoded; answering, its
  * answer is on its way; answered, it has arrived; overdue, it was cancelled, and runs on; retried,
- * it runs, with retries 1.
+ * it runs, with retries 1; waiting, it waits for a task that it has submitted, which runs on its worker.
  */
 import { type Case, type Options, Subject } from "../contract/case.ts";
 import { Stage } from "./stage.ts";
@@ -29,7 +29,8 @@ export type State =
   | "answering"
   | "answered"
   | "overdue"
-  | "retried";
+  | "retried"
+  | "waiting";
 
 /**
  * How the task ends: done, with its value; thrown, with the error it threw; refused, with a ValueError; lost, timeout, cancelled, with the error of that name; reason, with that of its signal.
@@ -41,26 +42,26 @@ export type Fault = string;
 
 /** What a worker comes to that is a process of its own: a local one, or a rank's child. */
 const DEATHS = `
-               starting idle queued behind loading sync async native replying answering answered overdue   retried
-SIGKILL        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done
-SIGSEGV        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done
-SIGTERM        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done
-exit 0         done     done done   done   done    lost lost  -      lost     lost      done     cancelled done
-exit 3         done     done done   done   done    lost lost  -      lost     lost      done     cancelled done
-scribble       -        -    done   done   -       lost lost  -      lost     -         done     cancelled done
+               starting idle queued behind loading sync async native replying answering answered overdue   retried  waiting
+SIGKILL        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done     lost
+SIGSEGV        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done     lost
+SIGTERM        done     done done   done   done    lost lost  lost   lost     lost      done     cancelled done     lost
+exit 0         done     done done   done   done    lost lost  -      lost     lost      done     cancelled done     lost
+exit 3         done     done done   done   done    lost lost  -      lost     lost      done     cancelled done     lost
+scribble       -        -    done   done   -       lost lost  -      lost     -         done     cancelled done     lost
 `;
 
 /** What any worker comes to. A rank that was stopped goes on later; a process is replaced. */
 const DEEDS = `
-               starting idle queued behind    loading   sync      async     native    replying  answered overdue
-throw          thrown   -    done   done      -         thrown    thrown    -         refused   done     cancelled
-timeout        -        -    done   -         done      timeout   timeout   timeout   timeout   done     -
-cancel         -        -    cancelled cancelled cancelled cancelled cancelled cancelled cancelled done  cancelled
-abort          -        -    reason -         reason    reason    reason    reason    reason    done     -
-terminate      -        -    cancelled cancelled cancelled cancelled cancelled cancelled cancelled done  cancelled
-close          -        -    done   done      done      done      done      done      done      done     cancelled
-stop, timeout  -        -    -      -         -         timeout   timeout   -         -         -        -
-stop, cancel   -        -    -      -         -         cancelled cancelled -         cancelled -        -
+               starting idle queued behind    loading   sync      async     native    replying  answered overdue    waiting
+throw          thrown   -    done   done      -         thrown    thrown    -         refused   done     cancelled  thrown
+timeout        -        -    done   -         done      timeout   timeout   timeout   timeout   done     -          timeout
+cancel         -        -    cancelled cancelled cancelled cancelled cancelled cancelled cancelled done  cancelled  cancelled
+abort          -        -    reason -         reason    reason    reason    reason    reason    done     -          reason
+terminate      -        -    cancelled cancelled cancelled cancelled cancelled cancelled cancelled done  cancelled  cancelled
+close          -        -    done   done      done      done      done      done      done      done     cancelled  done
+stop, timeout  -        -    -      -         -         timeout   timeout   -         -         -        -          -
+stop, cancel   -        -    -      -         -         cancelled cancelled -         cancelled -        -          -
 `;
 
 /** What happens to an idle process shows only when it is sent something. */

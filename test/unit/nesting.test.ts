@@ -98,7 +98,7 @@ class Model {
     if (run.pending > 0) {
       seat.active = null;
       seat.suspended.set(run.task.id, run);
-      return this.scheduler.suspend(seat.record, run.task.id);
+      return this.scheduler.nesting.suspend(seat.record, run.task.id);
     }
     seat.active = null;
     const { id } = run.task;
@@ -121,7 +121,7 @@ class Model {
     const run = seat.suspended.get(task.parentId);
     if (run === undefined) return;
     run.pending--;
-    this.scheduler.resume(seat.record, task.parentId);
+    this.scheduler.nesting.resume(seat.record, task.parentId);
     if (!seat.ready.includes(run)) seat.ready.push(run);
   }
 
@@ -211,7 +211,7 @@ test("among equal priorities the deepest start first, siblings in order, urgent 
   const below = new ChildTask(5, FN, DEFAULT_TASK, of(first), OWNER);
   const urgent = new Task(6, FN, { ...DEFAULT_TASK, priority: -1 });
   for (const task of [other, second, first, below, urgent]) scheduler.submit(task);
-  scheduler.suspend(worker, root.id);
+  scheduler.nesting.suspend(worker, root.id);
   const started: Task[] = [];
   for (let task = scheduler.next(1); task !== null; task = scheduler.next(1)) {
     started.push(task);
@@ -228,7 +228,7 @@ test("a worker where a thousand tasks wait begins nothing but children", () => {
   for (const task of parents) scheduler.submit(task);
   for (const task of parents) {
     expect(scheduler.next(0)).toBe(task);
-    scheduler.suspend(worker, task.id);
+    scheduler.nesting.suspend(worker, task.id);
   }
   const other = new Task(1001, FN, DEFAULT_TASK);
   scheduler.submit(other);
@@ -237,7 +237,7 @@ test("a worker where a thousand tasks wait begins nothing but children", () => {
   scheduler.submit(child);
   expect(scheduler.next(0)).toBe(child);
   scheduler.answered(worker, child.id, 100, 0);
-  scheduler.resume(worker, parents[0]!.id);
+  scheduler.nesting.resume(worker, parents[0]!.id);
   scheduler.answered(worker, parents[0]!.id, 100, 0);
   expect(scheduler.next(0)).toBe(other);
 });
@@ -249,7 +249,7 @@ test("a void word of a wait leaves the task in flight, and the rest of its chunk
   const task = new Task(1, FN, DEFAULT_TASK);
   scheduler.submit(task);
   scheduler.next(0);
-  scheduler.suspend(worker, task.id, true);
+  scheduler.nesting.suspend(worker, task.id, true);
   expect([...worker.inFlight]).toEqual([task]);
   expect(scheduler.stateOf(worker)).toBe("busy");
 });
