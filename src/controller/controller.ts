@@ -21,6 +21,7 @@ import type { DrainSettings, PoolLimits, Unhandled } from "../options.ts";
 import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { FrameSender } from "./sender.ts";
+import { Sharing } from "./sharing.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
@@ -61,6 +62,7 @@ export class Controller implements TaskOwner {
   readonly #allSettled = new AllSettled();
   /** The calls of maps. */
   readonly items: ItemCalls;
+  readonly sharing: Sharing;
   readonly #failures: Failures;
   readonly #retries: Retries;
 
@@ -86,7 +88,8 @@ export class Controller implements TaskOwner {
     const supervisor = new Supervisor(own, owner);
     const seen = { ...own, connections: supervisor.connections };
     const reclaimer = new Reclaimer(seen, () => this.#lifecycle.cancelRequeued());
-    const parts = { ...own, supervisor, reclaimer };
+    this.sharing = new Sharing({ ...own, supervisor });
+    const parts = { ...own, supervisor, reclaimer, sharing: this.sharing };
     this.#supervisor = supervisor;
     this.#reclaimer = reclaimer;
     this.#receiver = new FrameReceiver(parts, owner);
@@ -137,6 +140,7 @@ export class Controller implements TaskOwner {
         this.#failures.end(this.#lifecycle.state.isTerminated);
         this.#retries.stop();
         this.#timekeeper.stop();
+        this.sharing.end();
         this.#backend.close();
       },
     };

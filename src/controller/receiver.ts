@@ -12,6 +12,7 @@ import { type Frame, readFrames } from "../wire/reader.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Reclaimer } from "./reclaimer.ts";
+import type { Sharing } from "./sharing.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
 import { unknownExit } from "../os/exit.ts";
@@ -22,6 +23,7 @@ interface ReceiverParts {
   readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly reclaimer: Reclaimer;
+  readonly sharing: Sharing;
 }
 
 /** The controller, which settles tasks. */
@@ -63,7 +65,10 @@ export class FrameReceiver {
     const { record } = connection;
     switch (kind) {
       case Kind.Ready:
-        return supervisor.onReady(connection, readGreeting(values.decode(frame)));
+        supervisor.onReady(connection, readGreeting(values.decode(frame)));
+        return this.#parts.sharing.onMet();
+      case Kind.Held:
+        return this.#parts.sharing.onHeld(connection, frame);
       case Kind.Started:
         return scheduler.started(record, frame.task, now);
       case Kind.Awaits:

@@ -38,6 +38,16 @@ function classes(): Classes | null {
   return loaded;
 }
 
+/** Values that are known to the workers by their numbers. */
+export interface SharedValues {
+  idOf(value: object): number | null;
+  sharedOf(id: number): object;
+}
+
+function unshared(): never {
+  throw new ValueError("Cannot receive a shared value: none was shared");
+}
+
 /** Arguments that were encoded when the call was made, and the functions among them. */
 interface EncodedCall extends Encoded {
   readonly functions: readonly FunctionRecord[];
@@ -56,6 +66,8 @@ export class ValueEncoder {
   readonly recordOf: (fn: AnyFunction | string) => FunctionRecord;
   /** The list that a single argument is encoded in. */
   readonly #single: unknown[] = [undefined];
+  /** The shared values of the pool; null as long as there are none. */
+  shares: SharedValues | null = null;
   /** Functions met while encoding. */
   #met: FunctionRecord[] = [];
 
@@ -66,6 +78,7 @@ export class ValueEncoder {
       return record.id;
     },
     classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
+    sharedId: (value) => this.shares?.idOf(value) ?? null,
   };
 
   readonly decoding: DecodeContext = {
@@ -76,6 +89,7 @@ export class ValueEncoder {
       const value = classes()?.exportedClass(reference);
       return typeof value === "function" ? value : null;
     },
+    sharedOf: (id) => this.shares?.sharedOf(id) ?? unshared(),
   };
 
   constructor(recordOf: ValueEncoder["recordOf"] = recordOfFunction) {
@@ -102,7 +116,7 @@ export class ValueEncoder {
   }
 
   /** Encodes into memory of its own. */
-  encodeKept(args: unknown[], root: string): EncodedCall {
+  encodeKept(args: unknown, root: string): EncodedCall {
     // A getter among the arguments may submit a call of its own.
     const outer = this.#met;
     const functions: FunctionRecord[] = [];
@@ -161,6 +175,7 @@ export class ValueEncoder {
       const args = decodeValue(withoutContents(payload), {
         functionOf: (id) => Object.defineProperty(() => {}, "name", { value: nameOf(id) }),
         classFor: () => null,
+        ...(this.shares && { sharedOf: this.decoding.sharedOf! }),
       });
       return shortArguments(args as unknown[]);
     } catch {

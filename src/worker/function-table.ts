@@ -19,6 +19,8 @@ export type FindAtOnce = (definition: FunctionDefinition) => Resolved | Function
 /** The functions that a session's controller has sent, by their numbers. */
 export class FunctionTable {
   readonly #known = new Map<number, Known>();
+  /** The value that the pool has shared under that number. */
+  sharedOf: (id: number) => object = () => ({});
   readonly #onFound: () => void;
   readonly #findAtOnce: FindAtOnce;
   #loading = 0;
@@ -44,6 +46,7 @@ export class FunctionTable {
       return found.fn;
     },
     classFor: (reference) => functions()?.classes.classOnWorker(reference) ?? null,
+    sharedOf: (id) => this.sharedOf(id),
   };
 
   /**

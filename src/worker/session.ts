@@ -14,6 +14,7 @@ import { Kind, type Opening, type Rules } from "../wire/frames.ts";
 import { isOver, lateError, thrown } from "./call.ts";
 import { type Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
+import { SessionShares } from "./sharing.ts";
 import { Activity } from "../wire/task-id.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
@@ -32,6 +33,7 @@ export class Session {
   readonly #calls = new Calls();
   readonly #runner: CallRunner;
   readonly #lists: ListRunner;
+  readonly #shares: SessionShares;
   #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace;
@@ -62,6 +64,11 @@ export class Session {
     this.#answers = new Answers(session, () => this.#reportIdle());
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
+    this.#shares = new SessionShares(this.#functions.decoding, this.#answers, () =>
+      this.#continue(),
+    );
+    this.#functions.sharedOf = (id) => this.#shares.sharedOf(id);
+    this.#answers.sharedId = (value) => this.#shares.idOf(value);
     const parts: CallParts = {
       ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
       place: () => this.#place,
@@ -139,6 +146,10 @@ export class Session {
         return this.#cancel(frame.task);
       case Kind.Recall:
         return this.#recall(frame.task);
+      case Kind.Share:
+      case Kind.SharePart:
+      case Kind.Unshare:
+        return this.#shares.take(frame);
       case Kind.Close:
         return this.#close();
     }
@@ -170,7 +181,8 @@ export class Session {
   }
 
   get #mayBegin(): boolean {
-    return this.#calls.mayBegin(this.#concurrency) && !this.#functions.isLoading;
+    if (this.#functions.isLoading || this.#shares.isArriving) return false;
+    return this.#calls.mayBegin(this.#concurrency);
   }
 
   /** Calls of a list have come: they begin at once, if they can. */
@@ -333,6 +345,7 @@ export class Session {
   #end(abandoned = this.#calls.takeAll()): void {
     this.#closed = true;
     this.#answers.close();
+    this.#shares.end();
     for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }

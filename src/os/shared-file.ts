@@ -1,0 +1,113 @@
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { getSystemErrorName } from "node:util";
+import { codeOf, MEMORY_FOLDER, openNameless } from "./nameless.ts";
+import { procOf } from "./proc.ts";
+import { reserve } from "./libc.ts";
+
+/**
+ * Memory for any number of processes of this machine: a file without a name, which others open by
+ * the descriptor of a process that has it open (`/proc/PID/fd`, proc(5)), and map. It is gone with
+ * the last process that has it open or mapped.
+ */
+
+/** Where others find such a file. */
+export interface FilePlace {
+  readonly pid: number;
+  readonly fd: number;
+  /** It is the file meant, and not another one that has come by the number of the descriptor. */
+  readonly ino: number;
+  readonly dev: number;
+  readonly bytes: number;
+}
+
+/** A new file, and why it is not in the folder where it belongs. */
+export interface MadeFile {
+  readonly fd: number;
+  readonly folder: string;
+  readonly refusals: readonly string[];
+}
+
+/** No folder has room for so much: the reason of each. */
+export class NoRoomError extends Error {
+  readonly refusals: readonly string[];
+
+  constructor(refusals: readonly string[]) {
+    super(refusals.join("; "));
+    this.refusals = refusals;
+  }
+}
+
+/**
+ * What mappings are aligned to: a page. Processors other than Intel's and AMD's have larger ones, too.
+ */
+export const PAGE_BYTES = process.arch === "x64" ? 4096 : 65_536;
+
+/** Makes a file of `bytes` bytes that are its own, wherever there is room. */
+export function makeSharedFile(bytes: number): MadeFile {
+  const refusals: string[] = [];
+  for (const folder of [MEMORY_FOLDER, tmpdir()]) {
+    const made = makeIn(folder, bytes);
+    if (typeof made === "number") return { fd: made, folder, refusals };
+    refusals.push(`${folder} has none (${made})`);
+  }
+  throw new NoRoomError(refusals);
+}
+
+function makeIn(folder: string, bytes: number): number | string {
+  // A memory file system may be larger than the memory.
+  const free = process.availableMemory();
+  if (folder === MEMORY_FOLDER && bytes > free) return `the machine has ${inMiB(free)} left`;
+  let fd: number;
+  try {
+    fd = openNameless(folder);
+  } catch (error) {
+    // Nor has any other folder a descriptor for it.
+    if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
+    return error instanceof Error ? error.message : String(error);
+  }
+  const failed = reserve(fd, bytes);
+  if (failed === 0) return fd;
+  closeSync(fd);
+  return getSystemErrorName(-failed);
+}
+
+/** Where others find a file of this process. */
+export function placeOf(fd: number, bytes: number): FilePlace {
+  const { ino, dev } = fstatSync(fd);
+  return { pid: process.pid, fd, ino, dev, bytes };
+}
+
+/** Opens the file of another process; null where that cannot be done, as it has ended, or closed it. */
+export function openPlace({ pid, fd, ino, dev, bytes }: FilePlace): number | null {
+  const folder = procOf(pid);
+  if (folder === null) return null;
+  let own: number | null = null;
+  try {
+    own = openSync(`${folder}/fd/${fd}`, constants.O_RDWR);
+    const found = fstatSync(own);
+    const isIt = found.ino === ino && found.dev === dev && found.nlink === 0;
+    if (isIt && found.size >= bytes) return own;
+  } catch {
+    // Another user's, or in a container of its own.
+  }
+  if (own !== null) closeSync(own);
+  return null;
+}
+
+/**
+ * Maps part of a file, until its array is collected. What is written to a `copy` nobody else sees: the
+ * kernel copies each page at the first write. `offset` is a multiple of `PAGE_BYTES`.
+ */
+export function mapFile(
+  fd: number,
+  offset: number,
+  bytes: number,
+  kind: "copy" | "shared",
+): Uint8Array {
+  return Bun.mmap(`/proc/self/fd/${fd}`, { shared: kind === "shared", offset, size: bytes });
+}
+
+export function inMiB(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,59 @@
+import { bindToProcess } from "../codec/refusal.ts";
+
+/** Where a `Shared` has its value from: the pool on its controller, or its session on a worker. */
+export interface SharedOwner {
+  /** The value of that number; throws a `ValueError` where there is none any more. */
+  valueOf(id: number): unknown;
+  free(id: number): void;
+}
+
+/**
+ * A value that was sent to each host once: an argument of a few bytes. `pool.share` makes it.
+ *
+ * @example
+ * using weights = await pool.share(new Float32Array(100_000_000));
+ * const scores = await pool.map((i: number, w = weights) => score(w.value, i), indices);
+ */
+export class Shared<T> implements Disposable {
+  readonly #id: number;
+  readonly #owner: SharedOwner;
+
+  constructor(id: number, owner: SharedOwner) {
+    this.#id = id;
+    this.#owner = owner;
+  }
+
+  /**
+   * The value: the original where it was shared, and in a task this worker's own, decoded when it is
+   * first asked for and the same for all tasks there. Arrays of 64 KiB and more lie in memory that
+   * all workers of a host have in common, until they are written to: what is written there no other
+   * process sees. Throws `ValueError` once it is freed, or its pool is over.
+   */
+  get value(): T {
+    return this.#owner.valueOf(this.#id) as T;
+  }
+
+  /**
+   * Gives the memory back, on all hosts: who asks for the value from now on gets a `ValueError`, and
+   * what a task has of it stays as long as it is used. In a task it lets go what this worker has: the
+   * next task that asks there has it decoded anew. May be called again.
+   */
+  free(): void {
+    this.#owner.free(this.#id);
+  }
+
+  /** `using` frees. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  /** The number of a shared value of this owner; null for any other value. */
+  static idOf(value: object, owner: SharedOwner): number | null {
+    return #id in value && value.#owner === owner ? value.#id : null;
+  }
+}
+
+bindToProcess(
+  Shared,
+  "it belongs to the pool that has shared it: share its value with this one, too, by its own `share`",
+);

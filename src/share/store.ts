@@ -1,0 +1,158 @@
+import { closeSync, readSync } from "node:fs";
+import type { Encoded } from "../codec/value.ts";
+import { allocate } from "../wire/reader.ts";
+import { writeAll } from "../os/nameless.ts";
+import {
+  type FilePlace,
+  inMiB,
+  makeSharedFile,
+  mapFile,
+  NoRoomError,
+  openPlace,
+  placeOf,
+} from "../os/shared-file.ts";
+import { bytesOfLayout, type Layout, type Segment, segmentsOf } from "./layout.ts";
+
+/** Memory of an encoded value, which is filled once and read then. */
+export interface Store {
+  readonly layout: Layout;
+  /** Where other processes of this machine find it; null for memory of this process alone. */
+  readonly place: FilePlace | null;
+  /** Writes into a segment, from its byte `at` on. */
+  write(segment: number, at: number, bytes: Uint8Array): void;
+  /**
+   * The value, for a decoder, which keeps the buffers and may write to them. Once only of memory that
+   * has no place.
+   */
+  read(): Encoded;
+  /** The bytes of a segment, for reading; they stay what they are. */
+  view(segment: number): Uint8Array;
+  close(): void;
+}
+
+/** A body up to this size is read rather than mapped. */
+const READ_BYTES = 64 * 1024;
+
+/** A file that all processes of a host map. */
+export class FileStore implements Store {
+  readonly layout: Layout;
+  readonly place: FilePlace;
+  readonly #fd: number;
+  readonly #segments: readonly Segment[];
+  readonly #views = new Map<number, Uint8Array>();
+
+  private constructor(layout: Layout, fd: number) {
+    this.layout = layout;
+    this.#fd = fd;
+    this.#segments = segmentsOf(layout);
+    this.place = placeOf(fd, bytesOfLayout(layout));
+  }
+
+  /** Makes one with room for the value; throws a `NoRoomError` where there is none. */
+  static make(layout: Layout): FileStore {
+    const bytes = bytesOfLayout(layout);
+    const { fd, folder, refusals } = makeSharedFile(bytes);
+    if (refusals.length > 0) {
+      warn(`no memory for ${inMiB(bytes)}: ${refusals.join("; ")}; a file in ${folder} serves`);
+    }
+    return new FileStore(layout, fd);
+  }
+
+  /** That of another process; null where it cannot be had. */
+  static open(layout: Layout, place: FilePlace): FileStore | null {
+    const fd = openPlace(place);
+    return fd === null ? null : new FileStore(layout, fd);
+  }
+
+  write(segment: number, at: number, bytes: Uint8Array): void {
+    writeAll(this.#fd, bytes, this.#segments[segment]!.offset + at);
+  }
+
+  read(): Encoded {
+    const [body, ...buffers] = this.#segments.map((segment, i) => this.#copyOf(segment, i > 0));
+    return { format: this.layout.format, body: body!, buffers };
+  }
+
+  #copyOf({ offset, bytes }: Segment, isBuffer: boolean): Uint8Array {
+    if (isBuffer || bytes > READ_BYTES) return mapFile(this.#fd, offset, bytes, "copy");
+    const body = allocate(bytes);
+    for (let at = 0; at < bytes;) {
+      const read = readSync(this.#fd, body, at, bytes - at, offset + at);
+      if (read === 0) throw new Error("the memory of a shared value is shorter than it was");
+      at += read;
+    }
+    return body;
+  }
+
+  view(segment: number): Uint8Array {
+    const known = this.#views.get(segment);
+    if (known !== undefined) return known;
+    const { offset, bytes } = this.#segments[segment]!;
+    const view = bytes === 0 ? new Uint8Array(0) : mapFile(this.#fd, offset, bytes, "shared");
+    this.#views.set(segment, view);
+    return view;
+  }
+
+  close(): void {
+    this.#views.clear();
+    closeSync(this.#fd);
+  }
+}
+
+/** Memory of one process, where none can be shared. */
+export class HeapStore implements Store {
+  readonly layout: Layout;
+  readonly place = null;
+  #parts: Uint8Array[];
+
+  /** Throws a RangeError where there is no memory. */
+  constructor(layout: Layout) {
+    const bytes = bytesOfLayout(layout);
+    const free = process.availableMemory();
+    if (bytes > free) {
+      throw new RangeError(`${inMiB(bytes)} are needed, and the machine has ${inMiB(free)} left`);
+    }
+    this.layout = layout;
+    this.#parts = layout.sizes.map((size) => allocate(size));
+  }
+
+  write(segment: number, at: number, bytes: Uint8Array): void {
+    this.#parts[segment]!.set(bytes, at);
+  }
+
+  read(): Encoded {
+    const [body, ...buffers] = this.#parts;
+    return { format: this.layout.format, body: body!, buffers };
+  }
+
+  view(segment: number): Uint8Array {
+    return this.#parts[segment]!;
+  }
+
+  close(): void {
+    this.#parts = [];
+  }
+}
+
+/** Makes the memory of a value: shared, if there is such memory and `mayShare` is true. */
+export function makeStore(layout: Layout, mayShare = true): Store {
+  if (!mayShare) return new HeapStore(layout);
+  try {
+    return FileStore.make(layout);
+  } catch (error) {
+    if (!(error instanceof NoRoomError)) throw error;
+    const bytes = inMiB(bytesOfLayout(layout));
+    const store = new HeapStore(layout);
+    warn(`no memory for ${bytes} to share: ${error.message}; each worker gets a copy`);
+    return store;
+  }
+}
+
+let hasWarned = false;
+
+/** Said once in a process. */
+function warn(text: string): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  process.stderr.write(`bsync: pool.share: ${text}\n`);
+}
