@@ -220,11 +220,11 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   }
 
   /**
-   * Sends a value once to each host, and not with each task: an argument of a few bytes, whose
-   * `value` is the value wherever it is. All workers of a host map the same memory: arrays of 64 KiB
-   * and more take it once, and are copied, page by page, where they are written to. It is as the
-   * value is at the call. Resolves when each host has it; `ValueError` for a value that cannot
-   * travel, or for which there is no memory, `PoolClosedError` where the pool is over by then.
+   * Sends a value once to each host, and not with each task: as an argument it is a few bytes, and
+   * its `value` is the value wherever it is. All workers of a host map the same memory: arrays of
+   * 64 KiB and more are there once, and copied, page by page, where they are written to. It is sent
+   * as it is at the call. Resolves when each host has it; `ValueError` for a value that cannot
+   * travel, or that there is no memory for, `PoolClosedError` where the pool is over by then.
    *
    * @example
    * const matrix = await pool.share(new Float64Array(4_000_000));

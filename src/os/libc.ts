@@ -31,15 +31,21 @@ export function killAfter(ms: number): void {
 const EINTR = 4;
 const EOPNOTSUPP = 95;
 
+type Allocating = Library<{ posix_fallocate: { args: ["int", "i64", "i64"]; returns: "int" } }>;
+
+let allocating: Allocating | null | undefined;
+
 /**
  * Reserves the first `bytes` bytes of a file, so that no write to them, nor to a mapping of them,
  * fails for lack of room. Returns 0, or the number of the system's error.
  */
 export function reserve(fd: number, bytes: number): number {
-  const libc = openLibc({ posix_fallocate: { args: ["int", "i64", "i64"], returns: "int" } });
-  if (libc === null) return 0;
+  if (allocating === undefined) {
+    allocating = openLibc({ posix_fallocate: { args: ["int", "i64", "i64"], returns: "int" } });
+  }
+  if (allocating === null) return 0;
   for (;;) {
-    const error = libc.symbols.posix_fallocate(fd, 0, bytes);
+    const error = allocating.symbols.posix_fallocate(fd, 0, bytes);
     if (error !== EINTR) return error === EOPNOTSUPP ? 0 : error;
   }
 }

@@ -39,7 +39,7 @@ export class NoRoomError extends Error {
 }
 
 /**
- * What mappings are aligned to: a page. Processors other than Intel's and AMD's have larger ones, too.
+ * What mappings are aligned to: a page. Processors other than Intel's and AMD's have larger ones.
  */
 export const PAGE_BYTES = process.arch === "x64" ? 4096 : 65_536;
 
@@ -78,7 +78,7 @@ export function placeOf(fd: number, bytes: number): FilePlace {
   return { pid: process.pid, fd, ino, dev, bytes };
 }
 
-/** Opens the file of another process; null where that cannot be done, as it has ended, or closed it. */
+/** Opens the file of another process; null where that cannot be done, or it is there no more. */
 export function openPlace({ pid, fd, ino, dev, bytes }: FilePlace): number | null {
   const folder = procOf(pid);
   if (folder === null) return null;
@@ -96,8 +96,8 @@ export function openPlace({ pid, fd, ino, dev, bytes }: FilePlace): number | nul
 }
 
 /**
- * Maps part of a file, until its array is collected. What is written to a `copy` nobody else sees: the
- * kernel copies each page at the first write. `offset` is a multiple of `PAGE_BYTES`.
+ * Maps part of a file, until its array is collected. What is written to a `copy` nobody else sees:
+ * the kernel copies each page at the first write. `offset` is a multiple of `PAGE_BYTES`.
  */
 export function mapFile(
   fd: number,

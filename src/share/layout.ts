@@ -41,7 +41,7 @@ export function partsOf({ body, buffers }: Encoded): readonly Uint8Array[] {
   return [body, ...buffers];
 }
 
-/** A value below this size travels in the frame that announces it: it needs no memory of its own. */
+/** A value below this size travels in the frame that announces it, to each worker. */
 const SMALL_BYTES = 64 * 1024;
 
 export function isSmall(encoded: Encoded): boolean {

@@ -9,7 +9,7 @@ import { type Layout, readLayout } from "./layout.ts";
  */
 
 /** `Share`: how the worker gets the value. */
-export type ShareNotice = CarriedNotice | PlacedNotice | SentNotice;
+export type ShareNotice = CarriedNotice | PlacedNotice | SentNotice | ComingNotice;
 
 /** Here it is. */
 interface CarriedNotice {
@@ -28,8 +28,14 @@ interface PlacedNotice {
 interface SentNotice {
   readonly kind: "sent";
   readonly layout: Layout;
-  /** Whether it is for the other processes of its machine, too: false where there is no such memory. */
+  /** Whether other processes of its machine are to map it: false where there is no such memory. */
   readonly mayShare: boolean;
+}
+
+/** Another process of its machine receives it: no call begins before that is done. */
+interface ComingNotice {
+  readonly kind: "coming";
+  readonly layout: Layout;
 }
 
 /** `Held`: what became of it. */
@@ -55,6 +61,7 @@ export function readShareNotice(value: unknown): ShareNotice | null {
   if (notice["kind"] === "sent") {
     return { kind: "sent", layout, mayShare: notice["mayShare"] === true };
   }
+  if (notice["kind"] === "coming") return { kind: "coming", layout };
   const place = readPlace(notice["place"]);
   return notice["kind"] === "placed" && place !== null ? { kind: "placed", layout, place } : null;
 }

@@ -39,7 +39,7 @@ export interface PoolSharesParts {
   changed(): void;
 }
 
-/** Bytes of a part that is sent: the longest message, and so the most that waits in the receiver. */
+/** Bytes of a part that is sent: a link has a few of them on their way at a time. */
 const PART_BYTES = 4 * 2 ** 20;
 
 /** Where the processes of another host have a value. */
@@ -63,6 +63,10 @@ interface Entry {
   readonly copies: Map<string, HostCopy>;
   /** The workers that were told of it. */
   readonly told: Set<Peer>;
+  /** The workers that were told that it comes, and begin no call before. */
+  readonly warned: Set<Peer>;
+  /** The program has it: tasks may ask for it. */
+  isOut: boolean;
   /** The workers that it is being sent to. */
   readonly awaited: Set<Peer>;
   /** Why a worker cannot have it. */
@@ -102,6 +106,7 @@ export class PoolShares implements SharedOwner {
         "Cannot share a value: the pool was closed before each host had it",
       );
     }
+    entry.isOut = true;
     return entry.shared;
   }
 
@@ -113,7 +118,8 @@ export class PoolShares implements SharedOwner {
       ...{ id, value, shared: new Shared<unknown>(id, this), functions: encoded.functions },
       content: isCarried ? encoded : null,
       store: isCarried ? null : storeOf(encoded),
-      ...{ copies: new Map(), told: new Set(), awaited: new Set(), refusal: null },
+      ...{ copies: new Map(), told: new Set(), warned: new Set(), awaited: new Set() },
+      ...{ isOut: false, refusal: null },
     };
     this.#entries.set(id, entry);
     return entry;
@@ -199,17 +205,18 @@ export class PoolShares implements SharedOwner {
   /** Tells those workers of a value that can have it now. */
   #spread(entry: Entry): void {
     const peers = this.#parts.peers();
-    this.#forgetLost(entry, peers);
+    this.#forgetLost(entry, new Set(peers));
     const untold = peers.filter((peer) => !entry.told.has(peer));
     // A worker that runs a call may not receive before that is over.
     const idleFirst = untold.sort((a, b) => Number(b.isIdle) - Number(a.isIdle));
     for (const peer of idleFirst) this.#tell(entry, peer);
   }
 
-  #forgetLost({ told, awaited, copies }: Entry, peers: readonly Peer[]): void {
-    const isLost = (peer: Peer): boolean => !peers.includes(peer);
-    for (const peer of told) if (isLost(peer)) told.delete(peer);
-    for (const peer of awaited) if (isLost(peer)) awaited.delete(peer);
+  #forgetLost({ told, warned, awaited, copies }: Entry, peers: ReadonlySet<Peer>): void {
+    const isLost = (peer: Peer): boolean => !peers.has(peer);
+    for (const set of [told, warned, awaited]) {
+      for (const peer of set) if (isLost(peer)) set.delete(peer);
+    }
     for (const [host, { receiver, holders, isApart }] of copies) {
       for (const peer of holders.keys()) if (isLost(peer)) holders.delete(peer);
       const isComing = receiver !== null && !isLost(receiver);
@@ -228,7 +235,7 @@ export class PoolShares implements SharedOwner {
     const copy = entry.copies.get(host);
     if (copy === undefined) {
       // Where the controller's own machine has no such memory nobody else looks for it.
-      const isApart = peer.space === this.#space;
+      const isApart = place === null && this.#space !== "" && peer.space === this.#space;
       const receiver = isApart ? null : peer;
       entry.copies.set(host, { receiver, holders: new Map(), isApart });
       return this.#sendTo(entry, peer, !isApart);
@@ -237,7 +244,10 @@ export class PoolShares implements SharedOwner {
     if (held !== undefined) {
       return this.#announce(entry, peer, { kind: "placed", layout, place: held });
     }
-    if (copy.isApart) this.#sendTo(entry, peer, false);
+    if (copy.isApart) return this.#sendTo(entry, peer, false);
+    if (!entry.isOut || entry.warned.has(peer)) return;
+    entry.warned.add(peer);
+    peer.send(Kind.Share, entry.id, 0, this.#parts.encode({ kind: "coming", layout }));
   }
 
   #announce(entry: Entry, peer: Peer, notice: ShareNotice): void {

@@ -6,6 +6,7 @@ import type { Frame } from "../wire/reader.ts";
 import { bytesOfLayout, type Layout } from "./layout.ts";
 import { type HeldNotice, readShareNotice } from "./notices.ts";
 import { Shared, type SharedOwner } from "./shared.ts";
+import type { FilePlace } from "../os/shared-file.ts";
 import { FileStore, makeStore, type Store } from "./store.ts";
 
 /** What the received values need of their session. */
@@ -25,6 +26,8 @@ interface Entry {
   /** A small value, until it is decoded. */
   content: Encoded | null;
   decoded: { readonly value: unknown } | null;
+  /** Why this worker cannot have it. */
+  refusal: string | null;
   /** Bytes that are still to come; null once all are there. */
   missing: number | null;
 }
@@ -60,19 +63,16 @@ export class ReceivedShares implements SharedOwner {
     return Shared.idOf(value, this);
   }
 
-  /** The shared value of that number, freed or not: the same object each time, as long as it is there. */
+  /** The shared value of that number, freed or not: the same object while it is there. */
   sharedOf(id: number): Shared<unknown> {
     return this.#entries.get(id)?.shared ?? new Shared(id, this);
   }
 
   valueOf(id: number): unknown {
     const entry = this.#entries.get(id);
-    if (entry === undefined || entry.missing !== null) {
-      throw new ValueError(
-        `Cannot read a shared value: it was freed before this task asked for it (shared value ${id} ` +
-          "of its pool)",
-      );
-    }
+    if (entry === undefined) throw unreadable(id, "it was freed before this task asked for it");
+    if (entry.refusal !== null) throw unreadable(id, entry.refusal);
+    if (entry.missing !== null) throw unreadable(id, "it is still on its way to this worker");
     if (entry.decoded === null) {
       const content = entry.content ?? entry.store!.read();
       entry.decoded = { value: decodeValue(content, this.#parts.decoding) };
@@ -97,40 +97,56 @@ export class ReceivedShares implements SharedOwner {
   #announce(id: number, value: unknown): void {
     const notice = readShareNotice(value);
     if (notice === null) return;
-    // Memory of another process could not be opened before: it comes in parts now.
-    if (notice.kind === "sent") return this.#receive(id, notice.layout, notice.mayShare);
-    const shared = this.#entries.get(id)?.shared ?? new Shared<unknown>(id, this);
-    const entry: Entry = { shared, store: null, content: null, decoded: null, missing: null };
-    this.#entries.set(id, entry);
-    if (notice.kind === "carried") {
-      entry.content = notice.content;
-      return;
+    const entry = this.#entryOf(id);
+    switch (notice.kind) {
+      case "carried":
+        entry.content = notice.content;
+        return;
+      case "coming":
+        return this.#await(entry, notice.layout);
+      case "placed":
+        return this.#open(id, entry, notice.layout, notice.place);
+      case "sent":
+        return this.#receive(id, entry, notice.layout, notice.mayShare);
     }
-    entry.store = FileStore.open(notice.layout, notice.place);
+  }
+
+  #entryOf(id: number): Entry {
+    let entry = this.#entries.get(id);
+    if (entry === undefined) {
+      const shared = new Shared<unknown>(id, this);
+      entry = { shared, store: null, content: null, decoded: null, refusal: null, missing: null };
+      this.#entries.set(id, entry);
+    }
+    return entry;
+  }
+
+  /** The memory of another process; where it cannot be opened, the value is going to be sent. */
+  #open(id: number, entry: Entry, layout: Layout, place: FilePlace): void {
+    entry.store = FileStore.open(layout, place);
     if (entry.store === null) {
-      this.#await(entry, notice.layout);
+      this.#await(entry, layout);
       return this.#parts.answer(id, { kind: "unopened" });
     }
     this.#parts.answer(id, { kind: "held", place: entry.store.place });
+    if (entry.missing !== null) this.#arrived(entry);
   }
 
-  #receive(id: number, layout: Layout, mayShare: boolean): void {
-    const known = this.#entries.get(id);
-    const shared = known?.shared ?? new Shared<unknown>(id, this);
-    const entry = known ?? { shared, store: null, content: null, decoded: null, missing: null };
-    this.#entries.set(id, entry);
-    if (entry.missing === null) this.#await(entry, layout);
+  #receive(id: number, entry: Entry, layout: Layout, mayShare: boolean): void {
+    this.#await(entry, layout);
     try {
       entry.store = makeStore(layout, mayShare);
     } catch (error) {
-      this.#forget(id);
-      this.#parts.answer(id, { kind: "refused", reason: textOf(error) });
+      const reason = textOf(error);
+      entry.refusal = `this worker has no memory for it: ${reason}`;
+      this.#parts.answer(id, { kind: "refused", reason });
+      this.#arrived(entry);
     }
   }
 
   #await(entry: Entry, { sizes }: Layout): void {
+    if (entry.missing === null) this.#arriving++;
     entry.missing = sizes.reduce((sum, size) => sum + size, 0);
-    this.#arriving++;
   }
 
   /** A part of a value has come: `number` is its segment, the body its place there. */
@@ -163,6 +179,10 @@ export class ReceivedShares implements SharedOwner {
     if (store !== null && decoded !== null) collect(store.layout);
     if (entry.missing !== null) this.#arrived(entry);
   }
+}
+
+function unreadable(id: number, why: string): ValueError {
+  return new ValueError(`Cannot read a shared value: ${why} (shared value ${id} of its pool)`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { bindToProcess } from "../codec/refusal.ts";
+import { keepWhole } from "../os/whole.ts";
 
 /** Where a `Shared` has its value from: the pool on its controller, or its session on a worker. */
 export interface SharedOwner {
@@ -24,19 +25,19 @@ export class Shared<T> implements Disposable {
   }
 
   /**
-   * The value: the original where it was shared, and in a task this worker's own, decoded when it is
-   * first asked for and the same for all tasks there. Arrays of 64 KiB and more lie in memory that
-   * all workers of a host have in common, until they are written to: what is written there no other
-   * process sees. Throws `ValueError` once it is freed, or its pool is over.
+   * The value: the original where it was shared, and in a task this worker's own, decoded when it
+   * is first asked for and the same for all tasks there. Arrays of 64 KiB and more lie in memory
+   * that all workers of a host have in common, until they are written to: what is written there no
+   * other process sees. Throws `ValueError` once it is freed, or its pool is over.
    */
   get value(): T {
     return this.#owner.valueOf(this.#id) as T;
   }
 
   /**
-   * Gives the memory back, on all hosts: who asks for the value from now on gets a `ValueError`, and
-   * what a task has of it stays as long as it is used. In a task it lets go what this worker has: the
-   * next task that asks there has it decoded anew. May be called again.
+   * Gives the memory back, on all hosts: who asks for the value from now on gets a `ValueError`,
+   * and what a task has of it stays as long as it is used. In a task it lets go what this worker
+   * has: the next task that asks there has it decoded anew. May be called again.
    */
   free(): void {
     this.#owner.free(this.#id);
@@ -53,7 +54,9 @@ export class Shared<T> implements Disposable {
   }
 }
 
+keepWhole([Shared.prototype]);
+
 bindToProcess(
   Shared,
-  "it belongs to the pool that has shared it: share its value with this one, too, by its own `share`",
+  "it belongs to the pool that has shared it: share its value with this pool, too",
 );

@@ -21,8 +21,8 @@ export interface Store {
   /** Writes into a segment, from its byte `at` on. */
   write(segment: number, at: number, bytes: Uint8Array): void;
   /**
-   * The value, for a decoder, which keeps the buffers and may write to them. Once only of memory that
-   * has no place.
+   * The value, for a decoder, which keeps the buffers and may write to them. Once only of memory
+   * that has no place.
    */
   read(): Encoded;
   /** The bytes of a segment, for reading; they stay what they are. */
