@@ -27,29 +27,6 @@ export function killAfter(ms: number): void {
   openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }
 
-/** posix_fallocate(3): the system interrupted it, and the file system cannot do it. */
-const EINTR = 4;
-const EOPNOTSUPP = 95;
-
-type Allocating = Library<{ posix_fallocate: { args: ["int", "i64", "i64"]; returns: "int" } }>;
-
-let allocating: Allocating | null | undefined;
-
-/**
- * Reserves the first `bytes` bytes of a file, so that no write to them, nor to a mapping of them,
- * fails for lack of room. Returns 0, or the number of the system's error.
- */
-export function reserve(fd: number, bytes: number): number {
-  if (allocating === undefined) {
-    allocating = openLibc({ posix_fallocate: { args: ["int", "i64", "i64"], returns: "int" } });
-  }
-  if (allocating === null) return 0;
-  for (;;) {
-    const error = allocating.symbols.posix_fallocate(fd, 0, bytes);
-    if (error !== EINTR) return error === EOPNOTSUPP ? 0 : error;
-  }
-}
-
 /** Linux's values, on every architecture that Bun runs on (fcntl(2)). */
 const F_GETFL = 3;
 const F_SETFL = 4;

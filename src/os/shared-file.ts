@@ -1,9 +1,7 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { getSystemErrorName } from "node:util";
 import { codeOf, MEMORY_FOLDER, openNameless } from "./nameless.ts";
 import { procOf } from "./proc.ts";
-import { reserve } from "./libc.ts";
 
 /**
  * Memory for any number of processes of this machine: a file without a name, which others open by
@@ -21,21 +19,9 @@ export interface FilePlace {
   readonly bytes: number;
 }
 
-/** A new file, and why it is not in the folder where it belongs. */
-export interface MadeFile {
-  readonly fd: number;
-  readonly folder: string;
-  readonly refusals: readonly string[];
-}
-
-/** No folder has room for so much: the reason of each. */
-export class NoRoomError extends Error {
-  readonly refusals: readonly string[];
-
-  constructor(refusals: readonly string[]) {
-    super(refusals.join("; "));
-    this.refusals = refusals;
-  }
+/** The folders that may have room, the best first. */
+export function foldersForMemory(): readonly string[] {
+  return [MEMORY_FOLDER, tmpdir()];
 }
 
 /**
@@ -43,33 +29,26 @@ export class NoRoomError extends Error {
  */
 export const PAGE_BYTES = process.arch === "x64" ? 4096 : 65_536;
 
-/** Makes a file of `bytes` bytes that are its own, wherever there is room. */
-export function makeSharedFile(bytes: number): MadeFile {
-  const refusals: string[] = [];
-  for (const folder of [MEMORY_FOLDER, tmpdir()]) {
-    const made = makeIn(folder, bytes);
-    if (typeof made === "number") return { fd: made, folder, refusals };
-    refusals.push(`${folder} has none (${made})`);
-  }
-  throw new NoRoomError(refusals);
-}
-
-function makeIn(folder: string, bytes: number): number | string {
+/**
+ * Makes a file for `bytes` bytes in a folder; why not, where it has no room. The room is not
+ * reserved, which would take as long as filling it: should it be gone by then, the write fails.
+ */
+export function makeSharedFile(folder: string, bytes: number): number | string {
   // A memory file system may be larger than the memory.
   const free = process.availableMemory();
   if (folder === MEMORY_FOLDER && bytes > free) return `the machine has ${inMiB(free)} left`;
   let fd: number;
   try {
+    const { blocks, bavail, bsize } = statfsSync(folder);
+    if (blocks > 0 && bavail * bsize < bytes) return `ENOSPC: ${inMiB(bavail * bsize)} are free`;
     fd = openNameless(folder);
   } catch (error) {
     // Nor has any other folder a descriptor for it.
     if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
     return error instanceof Error ? error.message : String(error);
   }
-  const failed = reserve(fd, bytes);
-  if (failed === 0) return fd;
-  closeSync(fd);
-  return getSystemErrorName(-failed);
+  ftruncateSync(fd, bytes);
+  return fd;
 }
 
 /** Where others find a file of this process. */

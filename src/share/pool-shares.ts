@@ -4,11 +4,11 @@ import type { FunctionRecord } from "../function/record.ts";
 import { ownIdentity } from "../os/identity.ts";
 import type { FilePlace } from "../os/shared-file.ts";
 import { Kind } from "../wire/frames.ts";
-import { isSmall, type Layout, layoutOf, partsOf } from "./layout.ts";
+import { isSmall, layoutOf, partsOf } from "./layout.ts";
 import type { HeldNotice, ShareNotice } from "./notices.ts";
 import { collect } from "./received.ts";
 import { Shared, type SharedOwner } from "./shared.ts";
-import { makeStore, type Store } from "./store.ts";
+import { makeStore, type Refusals, type Store } from "./store.ts";
 
 /** A worker that serves. */
 export interface Peer {
@@ -59,7 +59,9 @@ interface Entry {
   readonly functions: readonly FunctionRecord[];
   /** A small value, which is sent as it is; else null. */
   readonly content: Encoded | null;
-  readonly store: Store | null;
+  store: Store | null;
+  /** All of it is in the memory. */
+  isFilled: boolean;
   readonly copies: Map<string, HostCopy>;
   /** The workers that were told of it. */
   readonly told: Set<Peer>;
@@ -117,12 +119,51 @@ export class PoolShares implements SharedOwner {
     const entry: Entry = {
       ...{ id, value, shared: new Shared<unknown>(id, this), functions: encoded.functions },
       content: isCarried ? encoded : null,
-      store: isCarried ? null : storeOf(encoded),
+      ...{ store: isCarried ? null : storeFor(encoded), isFilled: isCarried },
       ...{ copies: new Map(), told: new Set(), warned: new Set(), awaited: new Set() },
       ...{ isOut: false, refusal: null },
     };
     this.#entries.set(id, entry);
+    if (!isCarried) this.#fillOrForget(entry, encoded);
     return entry;
+  }
+
+  #fillOrForget(entry: Entry, encoded: Encoded): void {
+    try {
+      this.#fill(entry, encoded);
+    } catch (cause) {
+      this.free(entry.id);
+      throw noMemory(cause);
+    }
+  }
+
+  /**
+   * Writes a value into its memory. While one part is written here, the one before it is received
+   * elsewhere.
+   */
+  #fill(entry: Entry, encoded: Encoded): void {
+    this.#spread(entry);
+    const receivers = [...entry.awaited];
+    const all = [...partsOf(encoded).entries()].flatMap(([i, bytes]) => cut(i, bytes));
+    const refusals: Refusals = new Map();
+    for (let next = 0, sent = 0; next < all.length; next++) {
+      const { segment, at, bytes } = all[next]!;
+      try {
+        entry.store!.write(segment, at, bytes);
+      } catch (error) {
+        if (entry.store!.folder === "") throw error;
+        // The room it had is gone meanwhile: once more, elsewhere.
+        refusals.set(entry.store!.folder, textOf(error));
+        entry.store!.close();
+        entry.store = makeStore(entry.store!.layout, refusals);
+        next = -1;
+        continue;
+      }
+      if (next < sent) continue;
+      sent++;
+      for (const peer of receivers) this.#sendPart(entry, peer, segment, at, bytes.length);
+    }
+    entry.isFilled = true;
   }
 
   /** The number of a value of this pool's; null for any other value. */
@@ -228,6 +269,7 @@ export class PoolShares implements SharedOwner {
     const { content, store } = entry;
     if (content !== null) return this.#announce(entry, peer, { kind: "carried", content });
     const { layout, place } = store!;
+    if (!entry.isFilled && (peer.space === this.#space || entry.copies.has(hostOf(peer)))) return;
     if (place !== null && peer.space === this.#space && this.#space !== "") {
       return this.#announce(entry, peer, { kind: "placed", layout, place });
     }
@@ -256,20 +298,40 @@ export class PoolShares implements SharedOwner {
     peer.send(Kind.Share, entry.id, 0, this.#parts.encode(notice));
   }
 
-  /** Sends the value itself, in parts, each a message of its own. */
+  /** Sends the value itself, in parts; those that are still to be written follow then. */
   #sendTo(entry: Entry, peer: Peer, mayShare: boolean): void {
-    const store = entry.store!;
+    const { layout } = entry.store!;
     entry.awaited.add(peer);
-    this.#announce(entry, peer, { kind: "sent", layout: store.layout, mayShare });
-    for (const [i, bytes] of store.layout.sizes.entries()) {
-      const view = store.view(i);
+    this.#announce(entry, peer, { kind: "sent", layout, mayShare });
+    if (!entry.isFilled) return;
+    for (const [i, bytes] of layout.sizes.entries()) {
       for (let at = 0; at < bytes; at += PART_BYTES) {
-        const buffers = [view.subarray(at, Math.min(bytes, at + PART_BYTES))];
-        this.#parts.flush();
-        peer.send(Kind.SharePart, entry.id, i, { ...this.#parts.encode(at), buffers });
+        this.#sendPart(entry, peer, i, at, Math.min(PART_BYTES, bytes - at));
       }
     }
   }
+
+  /** Each is a message of its own. */
+  #sendPart(entry: Entry, peer: Peer, segment: number, at: number, bytes: number): void {
+    const buffers = [entry.store!.view(segment).subarray(at, at + bytes)];
+    peer.send(Kind.SharePart, entry.id, segment, { ...this.#parts.encode(at), buffers });
+    this.#parts.flush();
+  }
+}
+
+/** A part of a value. */
+interface Part {
+  readonly segment: number;
+  readonly at: number;
+  readonly bytes: Uint8Array;
+}
+
+function cut(segment: number, bytes: Uint8Array): Part[] {
+  const parts: Part[] = [];
+  for (let at = 0; at < bytes.length; at += PART_BYTES) {
+    parts.push({ segment, at, bytes: bytes.subarray(at, at + PART_BYTES) });
+  }
+  return parts;
 }
 
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };
@@ -279,18 +341,16 @@ function hostOf({ space, name }: Peer): string {
   return space === "" ? name : space;
 }
 
-/** Memory with the value in it. */
-function storeOf(encoded: Encoded): Store {
-  let store: Store | null = null;
-  const layout: Layout = layoutOf(encoded);
+/** Memory for a value. */
+function storeFor(encoded: Encoded): Store {
   try {
-    store = makeStore(layout);
-    for (const [i, bytes] of partsOf(encoded).entries()) store.write(i, 0, bytes);
-    return store;
+    return makeStore(layoutOf(encoded));
   } catch (cause) {
-    store?.close();
-    throw new ValueError(`Cannot share a value: there is no memory for it: ${textOf(cause)}`, {
-      cause,
-    });
+    throw noMemory(cause);
   }
+}
+
+function noMemory(cause: unknown): ValueError {
+  const why = textOf(cause);
+  return new ValueError(`Cannot share a value: there is no memory for it: ${why}`, { cause });
 }

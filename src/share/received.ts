@@ -2,12 +2,12 @@ import { type DecodeContext, decodeValue, type Encoded, type EncodedAt } from ".
 import { textOf, ValueError } from "../errors.ts";
 import { setImmediate } from "../os/natives.ts";
 import { Kind } from "../wire/frames.ts";
-import type { Frame } from "../wire/reader.ts";
+import { forgetRecycled, type Frame, recycle } from "../wire/reader.ts";
 import { bytesOfLayout, type Layout } from "./layout.ts";
 import { type HeldNotice, readShareNotice } from "./notices.ts";
 import { Shared, type SharedOwner } from "./shared.ts";
 import type { FilePlace } from "../os/shared-file.ts";
-import { FileStore, makeStore, type Store } from "./store.ts";
+import { FileStore, HeapStore, makeStore, type Store } from "./store.ts";
 
 /** What the received values need of their session. */
 export interface ReceivedParts {
@@ -135,13 +135,20 @@ export class ReceivedShares implements SharedOwner {
   #receive(id: number, entry: Entry, layout: Layout, mayShare: boolean): void {
     this.#await(entry, layout);
     try {
-      entry.store = makeStore(layout, mayShare);
+      entry.store = mayShare ? makeStore(layout) : new HeapStore(layout);
     } catch (error) {
-      const reason = textOf(error);
-      entry.refusal = `this worker has no memory for it: ${reason}`;
-      this.#parts.answer(id, { kind: "refused", reason });
-      this.#arrived(entry);
+      this.#refuse(id, entry, error);
     }
+  }
+
+  /** There is no memory for it, or not for all of it. */
+  #refuse(id: number, entry: Entry, error: unknown): void {
+    const reason = textOf(error);
+    entry.refusal = `this worker has no memory for it: ${reason}`;
+    entry.store?.close();
+    entry.store = null;
+    this.#parts.answer(id, { kind: "refused", reason });
+    this.#arrived(entry);
   }
 
   #await(entry: Entry, { sizes }: Layout): void {
@@ -158,9 +165,14 @@ export class ReceivedShares implements SharedOwner {
     // There was no memory for it, or it was freed meanwhile.
     if (entry === undefined || entry.missing === null || entry.store === null) return;
     if (bytes === undefined || typeof at !== "number") return;
-    entry.store.write(segment, at, bytes);
+    try {
+      entry.store.write(segment, at, bytes);
+    } catch (error) {
+      return this.#refuse(id, entry, error);
+    }
     entry.missing -= bytes.length;
-    if (entry.missing > 0) return;
+    if (entry.missing > 0) return recycle(bytes);
+    forgetRecycled();
     this.#parts.answer(id, { kind: "held", place: entry.store.place });
     this.#arrived(entry);
   }

@@ -4,10 +4,10 @@ import { allocate } from "../wire/reader.ts";
 import { writeAll } from "../os/nameless.ts";
 import {
   type FilePlace,
+  foldersForMemory,
   inMiB,
   makeSharedFile,
   mapFile,
-  NoRoomError,
   openPlace,
   placeOf,
 } from "../os/shared-file.ts";
@@ -16,6 +16,8 @@ import { bytesOfLayout, type Layout, type Segment, segmentsOf } from "./layout.t
 /** Memory of an encoded value, which is filled once and read then. */
 export interface Store {
   readonly layout: Layout;
+  /** Empty for memory that is no file. */
+  readonly folder: string;
   /** Where other processes of this machine find it; null for memory of this process alone. */
   readonly place: FilePlace | null;
   /** Writes into a segment, from its byte `at` on. */
@@ -37,6 +39,8 @@ const READ_BYTES = 64 * 1024;
 export class FileStore implements Store {
   readonly layout: Layout;
   readonly place: FilePlace;
+  /** The folder that it was made in; empty for that of another process. */
+  folder = "";
   readonly #fd: number;
   readonly #segments: readonly Segment[];
   readonly #views = new Map<number, Uint8Array>();
@@ -48,14 +52,10 @@ export class FileStore implements Store {
     this.place = placeOf(fd, bytesOfLayout(layout));
   }
 
-  /** Makes one with room for the value; throws a `NoRoomError` where there is none. */
-  static make(layout: Layout): FileStore {
-    const bytes = bytesOfLayout(layout);
-    const { fd, folder, refusals } = makeSharedFile(bytes);
-    if (refusals.length > 0) {
-      warn(`no memory for ${inMiB(bytes)}: ${refusals.join("; ")}; a file in ${folder} serves`);
-    }
-    return new FileStore(layout, fd);
+  /** Makes one in a folder; why not, where that has no room. */
+  static make(layout: Layout, folder: string): FileStore | string {
+    const fd = makeSharedFile(folder, bytesOfLayout(layout));
+    return typeof fd === "string" ? fd : new FileStore(layout, fd);
   }
 
   /** That of another process; null where it cannot be had. */
@@ -102,6 +102,7 @@ export class FileStore implements Store {
 /** Memory of one process, where none can be shared. */
 export class HeapStore implements Store {
   readonly layout: Layout;
+  readonly folder = "";
   readonly place = null;
   #parts: Uint8Array[];
 
@@ -134,18 +135,28 @@ export class HeapStore implements Store {
   }
 }
 
-/** Makes the memory of a value: shared, if there is such memory and `mayShare` is true. */
-export function makeStore(layout: Layout, mayShare = true): Store {
-  if (!mayShare) return new HeapStore(layout);
-  try {
-    return FileStore.make(layout);
-  } catch (error) {
-    if (!(error instanceof NoRoomError)) throw error;
-    const bytes = inMiB(bytesOfLayout(layout));
-    const store = new HeapStore(layout);
-    warn(`no memory for ${bytes} to share: ${error.message}; each worker gets a copy`);
-    return store;
+/** Why folders have no room for a value. */
+export type Refusals = Map<string, string>;
+
+/** Makes the memory of a value: shared, where a folder has room that has not refused it before. */
+export function makeStore(layout: Layout, refusals: Refusals = new Map()): Store {
+  const bytes = inMiB(bytesOfLayout(layout));
+  const reasons = (): string =>
+    [...refusals].map(([folder, why]) => `${folder} has none (${why})`).join("; ");
+  for (const folder of foldersForMemory()) {
+    if (refusals.has(folder)) continue;
+    const made = FileStore.make(layout, folder);
+    if (typeof made === "string") {
+      refusals.set(folder, made);
+      continue;
+    }
+    if (refusals.size > 0) warn(`no memory for ${bytes}: ${reasons()}; a file in ${folder} serves`);
+    made.folder = folder;
+    return made;
   }
+  const store = new HeapStore(layout);
+  warn(`no memory for ${bytes} to share: ${reasons()}; each worker gets a copy`);
+  return store;
 }
 
 let hasWarned = false;
