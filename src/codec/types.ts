@@ -51,6 +51,11 @@ export interface DecodeContext {
   classFor(reference: ClassReference): Function | null;
 }
 
+/**
+ * A method of an object that does not travel itself: a number that differs where the content does.
+ */
+export const DIGEST: unique symbol = Symbol("bsync.digest");
+
 /** Byte ranges of this length and more travel beside the body, not in it. */
 export const OUT_OF_BAND_BYTES = 64 * 1024;
 

@@ -71,6 +71,8 @@ interface Entry {
   isOut: boolean;
   /** The workers that it is being sent to. */
   readonly awaited: Set<Peer>;
+  /** Of its content, once somebody has asked for it. */
+  digest: number | null;
   /** Why a worker cannot have it. */
   refusal: string | null;
 }
@@ -121,7 +123,7 @@ export class PoolShares implements SharedOwner {
       content: isCarried ? encoded : null,
       ...{ store: isCarried ? null : storeFor(encoded), isFilled: isCarried },
       ...{ copies: new Map(), told: new Set(), warned: new Set(), awaited: new Set() },
-      ...{ isOut: false, refusal: null },
+      ...{ isOut: false, digest: null, refusal: null },
     };
     this.#entries.set(id, entry);
     if (!isCarried) this.#fillOrForget(entry, encoded);
@@ -181,6 +183,15 @@ export class PoolShares implements SharedOwner {
     if (entry !== undefined) return entry.value;
     const why = this.#isOver ? "its pool is over" : "it was freed";
     throw new ValueError(`Cannot read a shared value: ${why} (shared value ${id} of its pool)`);
+  }
+
+  digestOf(id: number): number {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return id;
+    const { content, store } = entry;
+    const parts =
+      content === null ? store!.layout.sizes.map((_, i) => store!.view(i)) : partsOf(content);
+    return (entry.digest ??= digestOf(parts));
   }
 
   free(id: number): void {
@@ -332,6 +343,14 @@ function cut(segment: number, bytes: Uint8Array): Part[] {
     parts.push({ segment, at, bytes: bytes.subarray(at, at + PART_BYTES) });
   }
   return parts;
+}
+
+/** Bits of a digest: as many as a number holds exactly. */
+const DIGEST_BITS = 53;
+
+function digestOf(parts: readonly Uint8Array[]): number {
+  const hash = parts.reduce((hash, bytes) => Bun.hash.xxHash64(bytes, hash), 0n);
+  return Number(BigInt.asUintN(DIGEST_BITS, hash));
 }
 
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };

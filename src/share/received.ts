@@ -51,6 +51,16 @@ export class ReceivedShares implements SharedOwner {
     return this.#arriving > 0;
   }
 
+  /** Bytes of memory that this process may map, and has in common with others. */
+  get mappedBytes(): number {
+    let bytes = 0;
+    for (const { store, decoded } of this.#entries.values()) {
+      if (store !== null && store.place !== null && decoded !== null)
+        bytes += bytesOfLayout(store.layout);
+    }
+    return bytes;
+  }
+
   /** A frame about a shared value. */
   take(frame: Frame): void {
     if (frame.kind === Kind.Share) this.#announce(frame.task, this.#parts.decode(frame));
@@ -87,6 +97,10 @@ export class ReceivedShares implements SharedOwner {
     if (entry.store !== null && entry.store.place === null) return;
     entry.decoded = null;
     if (entry.store !== null) collect(entry.store.layout);
+  }
+
+  digestOf(id: number): number {
+    return id;
   }
 
   /** The pool is over. */

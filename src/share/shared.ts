@@ -1,3 +1,4 @@
+import { DIGEST } from "../codec/value.ts";
 import { bindToProcess } from "../codec/refusal.ts";
 import { keepWhole } from "../os/whole.ts";
 
@@ -6,6 +7,8 @@ export interface SharedOwner {
   /** The value of that number; throws a `ValueError` where there is none any more. */
   valueOf(id: number): unknown;
   free(id: number): void;
+  /** A number that differs where the content does. */
+  digestOf(id: number): number;
 }
 
 /**
@@ -46,6 +49,11 @@ export class Shared<T> implements Disposable {
   /** `using` frees. */
   [Symbol.dispose](): void {
     this.free();
+  }
+
+  /** For checkpoints, whose items may hold it. */
+  [DIGEST](): number {
+    return this.#owner.digestOf(this.#id);
   }
 
   /** The number of a shared value of this owner; null for any other value. */

@@ -46,6 +46,8 @@ export interface CallParts {
   readonly calls: Calls;
   readonly functions: FunctionTable;
   place(): Workplace;
+  /** Bytes of this process's memory that it shares with other workers. */
+  mappedBytes(): number;
   /** Goes on with a call; should that fail, the call is answered with the failure. */
   attempt(task: number, deed: () => void): void;
   /** bsync's own part of a call has failed: that is its answer. */
@@ -182,7 +184,7 @@ export class CallRunner {
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    if (rss() <= this.#maxMemory) return;
+    if (rss() - this.#parts.mappedBytes() <= this.#maxMemory) return;
     this.#maxMemory = Infinity;
     this.#parts.answers.say(Kind.OverMemory, 0);
   }

@@ -72,6 +72,7 @@ export class Session {
     const parts: CallParts = {
       ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
       place: () => this.#place,
+      mappedBytes: () => this.#shares.mappedBytes,
       attempt: (task, deed) => this.#attempt(task, deed),
       fail: (task, error) => this.#fail(task, error),
       onOver: () => this.#continue(),

@@ -24,6 +24,11 @@ export class SessionShares {
     return this.#received?.isArriving ?? false;
   }
 
+  /** Bytes of memory that this process maps, and has in common with others. */
+  get mappedBytes(): number {
+    return this.#received?.mappedBytes ?? 0;
+  }
+
   /** A frame about a shared value. */
   take(frame: Frame): void {
     this.#load().take(frame);

@@ -1,6 +1,9 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   AsyncPool,
+  CheckpointError,
   PoolClosedError,
   type Shared,
   taskContext,
@@ -300,6 +303,39 @@ sharing.it(
   },
   { processes: true },
 );
+
+sharing.it(
+  "its memory does not count for maxMemoryPerWorker",
+  async () => {
+    await using pool = await AsyncPool.open(1, { maxMemoryPerWorker: 250_000_000 });
+    const { pid } = pool.workers[0]!;
+    const shared = await pool.share(new Uint8Array(400_000_000).fill(1));
+    // More than one look, and they are some time apart.
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await pool.async(sumOf, shared), 400_000_000);
+      await pool.async(() => Bun.sleepSync(1));
+    }
+    assert.equal(await pool.async(() => process.pid), pid);
+  },
+  { processes: true, slow: true },
+);
+
+sharing.it("a checkpoint knows items that hold it by its content", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "bsync-sharing-"));
+  const checkpoint = join(folder, "map.sqlite");
+  const add = (s: Shared<Uint8Array>, x: number) => s.value[0]! + x;
+  const run = async (fill: number): Promise<unknown> => {
+    await using pool = await AsyncPool.open(1);
+    const shared = await pool.share(new Uint8Array(LARGE).fill(fill));
+    await pool.share(0);
+    const tuples = [1, 2, 3].map((x) => [shared, x] as const);
+    return await pool.starmap(add, tuples, { checkpoint });
+  };
+  assert.deepEqual(await run(1), [2, 3, 4]);
+  assert.deepEqual(await run(1), [2, 3, 4]);
+  await failure(run(2), CheckpointError);
+  rmSync(folder, { recursive: true });
+});
 
 sharing.it("many small ones, and their ends, leave nothing open", async () => {
   await using pool = await AsyncPool.open(1);
