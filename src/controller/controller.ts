@@ -88,7 +88,7 @@ export class Controller implements TaskOwner {
     const supervisor = new Supervisor(own, owner);
     const seen = { ...own, connections: supervisor.connections };
     const reclaimer = new Reclaimer(seen, () => this.#lifecycle.cancelRequeued());
-    this.sharing = new Sharing({ ...own, supervisor });
+    this.sharing = new Sharing({ ...own, supervisor }, () => this.#lifecycle.state.takesCalls);
     const parts = { ...own, supervisor, reclaimer, sharing: this.sharing };
     this.#supervisor = supervisor;
     this.#reclaimer = reclaimer;

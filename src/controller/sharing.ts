@@ -1,4 +1,5 @@
 import type { EncodedAt } from "../codec/value.ts";
+import { PoolClosedError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { aside } from "../os/whole.ts";
 import type { PoolShares, Peer } from "../share/pool-shares.ts";
@@ -23,13 +24,18 @@ export class Sharing {
   readonly #peers = new WeakMap<Connection, Peer>();
   #shares: PoolShares | null = null;
 
-  constructor(parts: SharingParts) {
+  readonly #isOpen: () => boolean;
+
+  /** `isOpen`: whether the pool takes anything more. */
+  constructor(parts: SharingParts, isOpen: () => boolean) {
     this.#parts = parts;
+    this.#isOpen = isOpen;
   }
 
   /** Shares a value; resolves when each host has it. */
-  share(value: unknown): Promise<Shared<unknown>> {
-    return this.#load().share(value);
+  async share(value: unknown): Promise<Shared<unknown>> {
+    if (this.#isOpen()) return await this.#load().share(value);
+    throw new PoolClosedError("Cannot share a value: the pool was closed");
   }
 
   /** A worker serves. */

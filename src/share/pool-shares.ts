@@ -2,12 +2,13 @@ import type { Encoded } from "../codec/value.ts";
 import { PoolClosedError, textOf, ValueError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { ownIdentity } from "../os/identity.ts";
+import { codeOf } from "../os/nameless.ts";
 import type { FilePlace } from "../os/shared-file.ts";
 import { Kind } from "../wire/frames.ts";
 import { isSmall, layoutOf, partsOf } from "./layout.ts";
 import type { HeldNotice, ShareNotice } from "./notices.ts";
 import { collect } from "./received.ts";
-import { Shared, type SharedOwner } from "./shared.ts";
+import { idOfShared, Shared, type SharedOwner } from "./shared.ts";
 import { makeStore, type Refusals, type Store } from "./store.ts";
 
 /** A worker that serves. */
@@ -170,7 +171,7 @@ export class PoolShares implements SharedOwner {
 
   /** The number of a value of this pool's; null for any other value. */
   idOf(value: object): number | null {
-    return Shared.idOf(value, this);
+    return idOfShared(value, this);
   }
 
   /** The shared value of that number. */
@@ -370,6 +371,9 @@ function storeFor(encoded: Encoded): Store {
 }
 
 function noMemory(cause: unknown): ValueError {
-  const why = textOf(cause);
-  return new ValueError(`Cannot share a value: there is no memory for it: ${why}`, { cause });
+  const isFull = /^E[MN]FILE$/.test(codeOf(cause));
+  const why = isFull
+    ? "each takes one of the files that a process may have open; free others first, or join them"
+    : "there is no memory for it";
+  return new ValueError(`Cannot share a value: ${why}: ${textOf(cause)}`, { cause });
 }

@@ -5,7 +5,7 @@ import { Kind } from "../wire/frames.ts";
 import { forgetRecycled, type Frame, recycle } from "../wire/reader.ts";
 import { bytesOfLayout, type Layout } from "./layout.ts";
 import { type HeldNotice, readShareNotice } from "./notices.ts";
-import { Shared, type SharedOwner } from "./shared.ts";
+import { idOfShared, Shared, type SharedOwner } from "./shared.ts";
 import type { FilePlace } from "../os/shared-file.ts";
 import { FileStore, HeapStore, makeStore, type Store } from "./store.ts";
 
@@ -70,7 +70,7 @@ export class ReceivedShares implements SharedOwner {
 
   /** The number of a value that was shared with this worker; null for any other value. */
   idOf(value: object): number | null {
-    return Shared.idOf(value, this);
+    return idOfShared(value, this);
   }
 
   /** The shared value of that number, freed or not: the same object while it is there. */

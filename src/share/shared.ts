@@ -11,6 +11,8 @@ export interface SharedOwner {
   digestOf(id: number): number;
 }
 
+let readId: (value: object, owner: SharedOwner) => number | null;
+
 /**
  * A value that was sent to each host once: an argument of a few bytes. `pool.share` makes it.
  *
@@ -22,7 +24,11 @@ export class Shared<T> implements Disposable {
   readonly #id: number;
   readonly #owner: SharedOwner;
 
+  /** @internal `pool.share` makes it. */
   constructor(id: number, owner: SharedOwner) {
+    if (typeof owner !== "object") {
+      throw new TypeError("Cannot make a Shared with `new`: await pool.share(value)");
+    }
     this.#id = id;
     this.#owner = owner;
   }
@@ -56,10 +62,14 @@ export class Shared<T> implements Disposable {
     return this.#owner.digestOf(this.#id);
   }
 
-  /** The number of a shared value of this owner; null for any other value. */
-  static idOf(value: object, owner: SharedOwner): number | null {
-    return #id in value && value.#owner === owner ? value.#id : null;
+  static {
+    readId = (value, owner) => (#id in value && value.#owner === owner ? value.#id : null);
   }
+}
+
+/** The number of a shared value of this owner; null for any other value. */
+export function idOfShared(value: object, owner: SharedOwner): number | null {
+  return readId(value, owner);
 }
 
 keepWhole([Shared.prototype]);

@@ -35,6 +35,16 @@ export interface Store {
 /** A body up to this size is read rather than mapped. */
 const READ_BYTES = 64 * 1024;
 
+/**
+ * A process has some 65,000 mappings at most (vm.max_map_count), and the engine needs some: from so
+ * many on arrays below a MiB are copied.
+ */
+const MOST_MAPPINGS = 30_000;
+const LARGE_BYTES = 2 ** 20;
+
+/** Mappings of values that were not freed. */
+let mappings = 0;
+
 /** A file that all processes of a host map. */
 export class FileStore implements Store {
   readonly layout: Layout;
@@ -43,6 +53,7 @@ export class FileStore implements Store {
   folder = "";
   readonly #fd: number;
   readonly #segments: readonly Segment[];
+  #mapped = 0;
   readonly #views = new Map<number, Uint8Array>();
 
   private constructor(layout: Layout, fd: number) {
@@ -74,7 +85,14 @@ export class FileStore implements Store {
   }
 
   #copyOf({ offset, bytes }: Segment, isBuffer: boolean): Uint8Array {
-    if (isBuffer || bytes > READ_BYTES) return mapFile(this.#fd, offset, bytes, "copy");
+    if (!isBuffer && bytes <= READ_BYTES) return this.#readAt(offset, bytes);
+    if (bytes < LARGE_BYTES && mappings >= MOST_MAPPINGS) return this.#readAt(offset, bytes);
+    mappings++;
+    this.#mapped++;
+    return mapFile(this.#fd, offset, bytes, "copy");
+  }
+
+  #readAt(offset: number, bytes: number): Uint8Array {
     const body = allocate(bytes);
     for (let at = 0; at < bytes;) {
       const read = readSync(this.#fd, body, at, bytes - at, offset + at);
@@ -94,6 +112,8 @@ export class FileStore implements Store {
   }
 
   close(): void {
+    mappings -= this.#mapped;
+    this.#mapped = 0;
     this.#views.clear();
     closeSync(this.#fd);
   }

@@ -5,14 +5,14 @@ import {
   AsyncPool,
   CheckpointError,
   PoolClosedError,
-  type Shared,
-  taskContext,
+  Shared,
   ValueError,
   WorkerLostError,
 } from "../../../index.ts";
 import { assert, failure, same, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
+import { openFiles } from "../files.ts";
 import { Gate, passGate } from "../gate.ts";
 
 /** Values that are sent once to each host: `pool.share`. */
@@ -47,7 +47,7 @@ function mapped(): number {
     .reduce((sum, [from, to]) => sum + Number(`0x${to}`) - Number(`0x${from}`), 0);
 }
 
-sharing.it("what was shared comes as it is, in each worker", async ({ workers }) => {
+sharing.itPerSize("what was shared comes as it is, in each worker", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const inner = { a: [1, -0, Number.NaN, undefined], when: new Date(5), of: new Map([[1, /x/g]]) };
   const value = {
@@ -257,9 +257,25 @@ sharing.it("another pool refuses it, and so does its own once that is over", asy
   assert.throws(() => shared.value, ValueError);
   shared.free();
   await failure(pool.share(1), PoolClosedError);
+  assert.throws(() => new (Shared as unknown as new () => unknown)(), TypeError);
 });
 
-sharing.it("workers that are busy have it later", async ({ workers }) => {
+sharing.it("a pool that is closed or terminated meanwhile, or before, refuses", async () => {
+  for (const end of ["close", "terminate"] as const) {
+    const pool = await AsyncPool.open(1);
+    const sharing = pool.share(new Uint8Array(LARGE)).then(
+      () => "shared",
+      (error: Error) => error.name,
+    );
+    const over = pool[end]();
+    await failure(pool.share(1), PoolClosedError);
+    await over;
+    // Where it was all there at once, it was shared.
+    assert.ok(["shared", "PoolClosedError"].includes(await sharing));
+  }
+});
+
+sharing.itPerSize("workers that are busy have it later", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const gates = pool.workers.map(() => new Gate());
   const running = gates.map(({ path }) => pool.async(passGate, path));
@@ -275,7 +291,7 @@ sharing.it("workers that are busy have it later", async ({ workers }) => {
   for (const gate of gates) gate[Symbol.dispose]();
 });
 
-sharing.it(
+sharing.itPerSize(
   "a worker in the place of a lost one has it, too",
   async ({ workers }) => {
     await using pool = await AsyncPool.open(workers);
@@ -300,6 +316,22 @@ sharing.it(
     for (const found of await pool.each(both, small, freed)) {
       assert.deepEqual(found, [1, "ValueError"]);
     }
+  },
+  { processes: true },
+);
+
+sharing.it(
+  "workers that are replaced after each task have it",
+  async () => {
+    await using pool = await AsyncPool.open(1, { maxTasksPerWorker: 1 });
+    const shared = await pool.share({ big: new Float64Array(LARGE).fill(1), square });
+    const use = ({ value }: typeof shared) => [process.pid, value.square(value.big.length)];
+    const found = await Promise.all([1, 2, 3].map(() => pool.async(use, shared)));
+    assert.equal(new Set(found.map(([pid]) => pid)).size, 3);
+    assert.deepEqual(
+      found.map(([, length]) => length),
+      Array(3).fill(LARGE ** 2),
+    );
   },
   { processes: true },
 );
@@ -337,20 +369,18 @@ sharing.it("a checkpoint knows items that hold it by its content", async () => {
   rmSync(folder, { recursive: true });
 });
 
-sharing.it("many small ones, and their ends, leave nothing open", async () => {
+sharing.it("many at once, large and small, and nothing is left open", async () => {
   await using pool = await AsyncPool.open(1);
-  const openFiles = () => readFileSync("/proc/self/fdinfo/0", "latin1").length > 0;
-  assert.ok(await pool.async(openFiles));
-  const all = await Promise.all(Array.from({ length: 300 }, (_, i) => pool.share({ i })));
-  const sum = await pool.async(
-    (list: Shared<{ i: number }>[]) => list.reduce((total, { value }) => total + value.i, 0),
-    all,
-  );
-  assert.equal(sum, (299 * 300) / 2);
+  // The runtime opens some of its own.
+  const files = () => openFiles().filter((file) => file.endsWith("(deleted)"));
+  const before = [files(), await pool.async(files)];
+  const values = Array.from({ length: 300 }, (_, i) => (i % 3 ? { i } : new Uint8Array(70_000)));
+  const all = await Promise.all(values.map((value) => pool.share(value as { i?: number })));
+  const sumOfAll = (list: Shared<{ i?: number }>[]) =>
+    list.reduce((total, { value }) => total + (value.i ?? 1), 0);
+  const sum = Array.from({ length: 300 }, (_, i) => (i % 3 ? i : 1)).reduce((a, b) => a + b);
+  assert.equal(await pool.async(sumOfAll, all), sum);
   for (const shared of all) shared.free();
-  await failure(
-    pool.async((s: Shared<{ i: number }>) => s.value.i, all[7]!),
-    ValueError,
-  );
-  assert.equal(await pool.async(() => taskContext().worker), 0);
+  await failure(pool.async(sumOfAll, [all[7]!]), ValueError);
+  assert.deepEqual([files(), await pool.async(files)], before);
 });
