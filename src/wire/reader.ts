@@ -1,4 +1,5 @@
 import type { Encoded } from "../codec/value.ts";
+import { LENT_BYTES, takeBack } from "../os/lent.ts";
 import { Flag, BUFFER_BYTES, MESSAGE_HEADER, FRAME_HEADER, malformed } from "./frame-layout.ts";
 
 /**
@@ -147,10 +148,13 @@ export function forgetRecycled(): void {
 /**
  * Memory for a buffer that was announced, an ArrayBuffer of its own. All of it is going to be
  * written, so it is not zeroed: it may be memory that was in use before, whose pages are there. (64
- * MiB of new pages take 30 ms of the kernel's time, a copy of them 10.)
+ * MiB of new pages take 30 ms of the kernel's time, a copy of them 10.) For large ones that is seen
+ * to: `os/lent.ts`.
  */
 export function allocate(size: number): Uint8Array {
   if (recycled.length > 0 && recycled[0]!.length === size) return recycled.shift()!;
+  const back = size < LENT_BYTES ? null : takeBack(size);
+  if (back !== null) return new Uint8Array(back);
   try {
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   } catch {

@@ -3,6 +3,7 @@ import { RunningCall, type Workplace } from "../context.ts";
 import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
 import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
+import { giveBack } from "../os/lent.ts";
 import { performance, rss } from "../os/natives.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Rules } from "../wire/frames.ts";
@@ -184,7 +185,11 @@ export class CallRunner {
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    if (rss() - this.#parts.mappedBytes() <= this.#maxMemory) return;
+    const isBelow = () => rss() - this.#parts.mappedBytes() <= this.#maxMemory;
+    if (isBelow()) return;
+    // What only waits for the next array is not in use.
+    giveBack();
+    if (isBelow()) return;
     this.#maxMemory = Infinity;
     this.#parts.answers.say(Kind.OverMemory, 0);
   }
