@@ -1,5 +1,5 @@
 import { oneLine, shortArguments } from "../codec/short.ts";
-import { addOrigin } from "../codec/thrown.ts";
+import { addOrigin, encodeThrown } from "../codec/thrown.ts";
 import {
   type DecodeContext,
   decodeAt,
@@ -48,6 +48,17 @@ function unshared(): never {
   throw new ValueError("Cannot receive a shared value: none was shared");
 }
 
+/** How the classes of errors travel. */
+type ErrorClasses = Pick<EncodeContext, "classOf"> & Pick<DecodeContext, "classFor">;
+
+const ERROR_CLASSES: ErrorClasses = {
+  classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
+  classFor: (reference) => {
+    const value = classes()?.exportedClass(reference);
+    return typeof value === "function" ? value : null;
+  },
+};
+
 /** Arguments that were encoded when the call was made, and the functions among them. */
 interface EncodedCall extends Encoded {
   readonly functions: readonly FunctionRecord[];
@@ -71,29 +82,31 @@ export class ValueEncoder {
   /** Functions met while encoding. */
   #met: FunctionRecord[] = [];
 
-  readonly #encoding: EncodeContext = {
-    functionId: (fn) => {
-      const record = this.recordOf(fn as AnyFunction);
-      if (!this.#met.includes(record)) this.#met.push(record);
-      return record.id;
-    },
-    classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
-    sharedId: (value) => this.shares?.idOf(value) ?? null,
-  };
+  readonly #encoding: EncodeContext;
+  readonly decoding: DecodeContext;
 
-  readonly decoding: DecodeContext = {
-    functionOf: () => {
-      throw new ValueError("Cannot receive a function: functions travel as arguments only");
-    },
-    classFor: (reference) => {
-      const value = classes()?.exportedClass(reference);
-      return typeof value === "function" ? value : null;
-    },
-    sharedOf: (id) => this.shares?.sharedOf(id) ?? unshared(),
-  };
-
-  constructor(recordOf: ValueEncoder["recordOf"] = recordOfFunction) {
+  /** `errors`: how the classes of errors are named and found, where that is not as in a program. */
+  constructor(
+    recordOf: ValueEncoder["recordOf"] = recordOfFunction,
+    { classOf, classFor }: ErrorClasses = ERROR_CLASSES,
+  ) {
     this.recordOf = recordOf;
+    this.#encoding = {
+      functionId: (fn) => {
+        const record = this.recordOf(fn as AnyFunction);
+        if (!this.#met.includes(record)) this.#met.push(record);
+        return record.id;
+      },
+      classOf,
+      sharedId: (value) => this.shares?.idOf(value) ?? null,
+    };
+    this.decoding = {
+      functionOf: () => {
+        throw new ValueError("Cannot receive a function: functions travel as arguments only");
+      },
+      classFor,
+      sharedOf: (id) => this.shares?.sharedOf(id) ?? unshared(),
+    };
   }
 
   /** The arguments as a task keeps them until it is sent; throws for values that cannot travel. */
@@ -133,6 +146,11 @@ export class ValueEncoder {
   /** Encodes a value that is written at once: the body is valid until the next one is encoded. */
   encode(value: unknown, root: string): Encoded {
     return encodeValue(value, root, this.#encoding);
+  }
+
+  /** Encodes what a task has failed with. */
+  encodeFailure(error: unknown): Encoded {
+    return encodeThrown(error, this.#encoding);
   }
 
   decode(frame: EncodedAt): unknown {

@@ -13,6 +13,7 @@ import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { FunctionTable } from "./function-table.ts";
 import { guarded } from "./ignored-signals.ts";
+import type { SessionShares } from "./sharing.ts";
 import { prepareWatchdog } from "./watchdog.ts";
 
 /** ms for which answers are batched: by then the controller can send more calls. */
@@ -46,9 +47,8 @@ export interface CallParts {
   readonly answers: Answers;
   readonly calls: Calls;
   readonly functions: FunctionTable;
+  readonly shares: SessionShares;
   place(): Workplace;
-  /** Bytes of this process's memory that it shares with other workers. */
-  mappedBytes(): number;
   /** Goes on with a call; should that fail, the call is answered with the failure. */
   attempt(task: number, deed: () => void): void;
   /** bsync's own part of a call has failed: that is its answer. */
@@ -123,6 +123,7 @@ export class CallRunner {
     if (outcome instanceof Pending) {
       this.#parts.calls.move(running, "awaiting");
       this.follow(running, found, outcome, start, deadline);
+      running.children?.onAwaiting();
       if (this.#concurrency > 1) this.#onAwaiting(running);
       return;
     }
@@ -135,8 +136,9 @@ export class CallRunner {
     // An answer should not wait for a long call that follows.
     if (mayFollowLong || end - this.#parts.answers.flushedAt > FLUSH_MS)
       this.#parts.answers.flush(end);
-    // Calls that came during this one.
-    if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
+    // Calls that came during this one, or may go on.
+    const { queue, hasSuspended } = this.#parts.calls;
+    if (queue.length > 0 || hasSuspended) this.#parts.onOver();
   }
 
   /** A call has left the thread to others. */
@@ -161,7 +163,7 @@ export class CallRunner {
   /** An asynchronous call is over. */
   #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
     // It was cancelled, and answered at that time.
-    if (running.stage !== "awaiting" || isLeaving()) return;
+    if ((running.stage !== "awaiting" && running.stage !== "suspended") || isLeaving()) return;
     this.#parts.calls.move(running, "over");
     const end = performance.now();
     this.#parts.attempt(running.id, () => this.#finish(running, end - start, outcome, deadline));
@@ -173,6 +175,7 @@ export class CallRunner {
   #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
     const timed = deadline === Infinity ? null : { running, deadline };
     running.isOver = true;
+    running.children?.onOver(outcome.threw);
     this.#parts.answers.answer(running.id, ms * 1000, outcome, timed);
     if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
     if (!outcome.isLate) return;
@@ -185,7 +188,7 @@ export class CallRunner {
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    const isBelow = () => rss() - this.#parts.mappedBytes() <= this.#maxMemory;
+    const isBelow = () => rss() - this.#parts.shares.mappedBytes <= this.#maxMemory;
     if (isBelow()) return;
     // What only waits for the next array is not in use.
     giveBack();

@@ -4,7 +4,7 @@ import { CallList } from "./call-list.ts";
 import { ListRunner } from "./list-runner.ts";
 import { Calls } from "./calls.ts";
 import { decodeList } from "../codec/lists.ts";
-import { type FindAtOnce, FunctionTable } from "./function-table.ts";
+import { FunctionTable } from "./function-table.ts";
 import { decodeAt, type Encoded, type EncodedAt } from "../codec/value.ts";
 import { isGiven, setImmediate } from "../os/natives.ts";
 import { setMainScript } from "../function/main-script.ts";
@@ -12,9 +12,10 @@ import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/frames.ts";
 import { isOver, lateError, thrown } from "./call.ts";
-import { type Workplace } from "../context.ts";
+import type { RunningCall, Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
 import { SessionShares } from "./sharing.ts";
+import { type FunctionsHere, NestedPools } from "./nested-pools.ts";
 import { Activity } from "../wire/task-id.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
@@ -34,6 +35,7 @@ export class Session {
   readonly #runner: CallRunner;
   readonly #lists: ListRunner;
   readonly #shares: SessionShares;
+  readonly #nested: NestedPools;
   #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace;
@@ -55,24 +57,32 @@ export class Session {
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
-   * the session is over. With `findHere` it is one of an inline pool: its process is the program's,
+   * the session is over. With `here` it is one of an inline pool: its process is the program's,
    * and its functions are those that were given.
    */
-  constructor(session: number, spinUs: number, onClosed: () => void, findHere?: FindAtOnce) {
-    this.#functions = new FunctionTable(() => this.#continue(), findHere);
-    this.#place = { index: 0, rank: null, isInline: findHere !== undefined };
+  constructor(session: number, spinUs: number, onClosed: () => void, here?: FunctionsHere) {
+    this.#functions = new FunctionTable(() => this.#continue(), here?.find);
+    const poolOf = (call: RunningCall) => this.#nested.poolOf(call);
+    this.#place = { index: 0, rank: null, isInline: here !== undefined, poolOf };
     this.#answers = new Answers(session, () => this.#reportIdle());
+    const own = { answers: this.#answers, calls: this.#calls, functions: this.#functions };
+    this.#shares = new SessionShares(own, () => this.#continue());
+    this.#nested = new NestedPools(
+      {
+        ...{ ...own, shares: this.#shares },
+        link: () => this.#link,
+        isClosed: () => this.#closed,
+        hasPlace: () => !this.#closed && this.#calls.mayBegin(this.#concurrency),
+        goOn: () => this.#continue(),
+      },
+      here?.recordOf,
+    );
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
-    this.#shares = new SessionShares(this.#functions.decoding, this.#answers, () =>
-      this.#continue(),
-    );
-    this.#functions.sharedOf = (id) => this.#shares.sharedOf(id);
-    this.#answers.sharedId = (value) => this.#shares.idOf(value);
     const parts: CallParts = {
-      ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
+      ...own,
       place: () => this.#place,
-      mappedBytes: () => this.#shares.mappedBytes,
+      shares: this.#shares,
       attempt: (task, deed) => this.#attempt(task, deed),
       fail: (task, error) => this.#fail(task, error),
       onOver: () => this.#continue(),
@@ -83,8 +93,9 @@ export class Session {
 
   /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
   get waiting(): boolean {
-    const { isBusy, queue } = this.#calls;
-    return !this.#closed && (isBusy || queue.length > 0 || this.#functions.isLoading);
+    const { isBusy, hasSuspended, queue } = this.#calls;
+    const mayGoOn = isBusy || hasSuspended || queue.length > 0;
+    return !this.#closed && (mayGoOn || this.#functions.isLoading);
   }
 
   serve(link: WorkerEnd): void {
@@ -147,12 +158,14 @@ export class Session {
         return this.#cancel(frame.task);
       case Kind.Recall:
         return this.#recall(frame.task);
-      case Kind.Share:
-      case Kind.SharePart:
-      case Kind.Unshare:
-        return this.#shares.take(frame);
       case Kind.Close:
         return this.#close();
+      case Kind.ChildResult:
+      case Kind.ChildFailure:
+      case Kind.ChildOrigin:
+        return this.#nested.children?.receive(frame);
+      default:
+        return this.#shares.take(frame);
     }
   };
 
@@ -161,9 +174,10 @@ export class Session {
     this.#concurrency = opening.concurrency;
     this.#runner.keepTo(opening);
     this.#main = opening.main;
-    const { isInline } = this.#place;
-    this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number, isInline };
-    if (!isInline) becomeWorker(opening);
+    const rank = frame.number < 0 ? null : frame.number;
+    this.#place = { ...this.#place, index: frame.task, rank };
+    this.#nested.keepTo(opening);
+    if (!this.#place.isInline) becomeWorker(opening);
     this.#link?.meet(opening);
     const statusPage = this.#link?.offerStatusPage?.() ?? null;
     const greeting = statusPage === null ? this.#greeting : { ...this.#greeting, statusPage };
@@ -182,8 +196,7 @@ export class Session {
   }
 
   get #mayBegin(): boolean {
-    if (this.#functions.isLoading || this.#shares.isArriving) return false;
-    return this.#calls.mayBegin(this.#concurrency);
+    return this.#shares.areThere && this.#calls.mayBegin(this.#concurrency);
   }
 
   /** Calls of a list have come: they begin at once, if they can. */
@@ -202,7 +215,10 @@ export class Session {
     if (this.#isContinuing) return;
     this.#isContinuing = true;
     const { queue } = this.#calls;
-    while (this.#mayBegin && !this.#closed) {
+    while (!this.#closed) {
+      // Those that have begun go on before others begin.
+      if (this.#nested.children?.resumeNext()) continue;
+      if (!this.#mayBegin) break;
       const next = queue.at(0);
       if (next === undefined) break;
       if (next instanceof CallList) {
@@ -284,13 +300,13 @@ export class Session {
     const { queue } = this.#calls;
     const waiting = queue.findIndex((call) => call.task === task);
     const begun = this.#calls.findOf(task);
-    const isBegun = begun?.stage === "flushing" || begun?.stage === "awaiting";
+    const isAwaiting = begun?.stage === "awaiting" || begun?.stage === "suspended";
+    const isBegun = begun?.stage === "flushing" || isAwaiting;
     if (waiting < 0 && !isBegun) {
       // It has been answered; or lies behind the call that has received this, or is that call.
       if (this.#calls.hasCalled) this.#cancelled.add(task);
       return;
     }
-    const isAwaiting = begun?.stage === "awaiting";
     const dropped = waiting >= 0 ? queue.remove(waiting) : null;
     const list = dropped instanceof CallList ? dropped : null;
     // The list whose call is on the stack ends with that.
@@ -347,19 +363,16 @@ export class Session {
     this.#closed = true;
     this.#answers.close();
     this.#shares.end();
+    this.#nested.children?.close();
     for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }
 
   #reportIdle(): void {
-    if (!this.#calls.isBusy) this.#link?.report(this.#idleAt);
+    if (!this.#calls.isBusy)
+      this.#link?.report(this.#functions.isLoading ? Activity.Loading : Activity.Idle);
     // The one that began last may be over: its answer has left before.
     else if (this.#concurrency > 1) this.#link?.report(this.#calls.begun);
-  }
-
-  /** The report of a worker that runs no call. */
-  get #idleAt(): number {
-    return this.#functions.isLoading ? Activity.Loading : Activity.Idle;
   }
 }
 

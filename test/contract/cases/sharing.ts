@@ -6,6 +6,7 @@ import {
   CheckpointError,
   PoolClosedError,
   Shared,
+  taskContext,
   ValueError,
   WorkerLostError,
 } from "../../../index.ts";
@@ -138,6 +139,21 @@ sharing.it("it may stand anywhere in arguments, items and results", async () => 
   };
   const error = await failure(pool.async(fail, shared), Error);
   assert.equal((error as Error & { s?: unknown }).s, shared);
+});
+
+sharing.it("a task passes it on to tasks of its own, and gets it back", async () => {
+  await using pool = await AsyncPool.open(1);
+  const shared = await pool.share(Float64Array.from({ length: LARGE }, (_, i) => i));
+  const parent = async (s: typeof shared) => {
+    const { pool: own } = taskContext();
+    const found = await Promise.all([1, 2].map((i) => own.async(at, s, i)));
+    const mapped = await own.starmap(at, [[s, 3] as const, [s, 4] as const]);
+    const back = await own.async((x: typeof shared) => ({ x }), s);
+    return { found, mapped, same: back.x === s, s };
+  };
+  const { s, ...rest } = await pool.async(parent, shared);
+  assert.deepEqual(rest, { found: [1, 2], mapped: [3, 4], same: true });
+  assert.equal(s, shared);
 });
 
 sharing.it("it may hold others, functions, and nothing at all", async () => {
