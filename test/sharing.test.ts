@@ -157,6 +157,25 @@ async function leavesNothing(cluster: Cluster, hosts: readonly string[]): Promis
 
 (reason === null ? describe : () => {})("several hosts", () => {
   for (const family of drawnFamilies()) {
+    test(`${family}: where one has no room each rank there has a copy, and one line says so`, async () => {
+      await using cluster = await Cluster.open(3);
+      const small = "mount -t tmpfs -o size=12m tmpfs /dev/shm && mkdir /dev/shm/tmp";
+      await cluster.run("node2", small);
+      await using job = cluster.start(family, HOSTS, [fixture("shared.ts"), `${SHARED_BYTES}`, ""]);
+      const { exitCode, stdout, stderr } = await job.ended();
+      const told = exitCode === 0 ? JSON.parse(stdout) : stderr;
+      const total = SHARED_BYTES / 16;
+      expect(told).toMatchObject({ others: [total - 2, total, total, total], files: 2 });
+      const [line, ...more] = stderr.split("\n").filter((text) => text.startsWith("bsync: "));
+      expect(line).toMatch(/^bsync: pool\.share: no memory for 23 MiB to share: .* gets a copy$/);
+      expect(more).toEqual([]);
+      // Two ranks are sent it there, and one on the third host.
+      const [here, two, three, once] = told.counts;
+      expect(here).toBeLessThan(1_000_000);
+      expect([two, three].map((bytes) => Math.round(bytes / SHARED_BYTES))).toEqual([2, 2]);
+      expect(Math.round(once / SHARED_BYTES)).toBe(1);
+    });
+
     test.each(["", "isolate"])(
       `${family}: it crosses the network once to each, and is there once %s`,
       async (kind) => {
