@@ -33,7 +33,7 @@ interface Entry {
 }
 
 /** From this size on memory that is let go is worth a collection. */
-const LARGE_BYTES = 2 ** 20;
+const LARGE_BYTES = 8 * 2 ** 20;
 
 /** The values that a pool has shared with one of its workers. */
 export class ReceivedShares implements SharedOwner {
