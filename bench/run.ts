@@ -102,7 +102,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 await installPools(say);
 say("compiling what is in C");
 const { compiled, absent: broken } = await compileReferences(
-  ["pingpong", "comm"],
+  ["pingpong", "comm", "broadcast"],
   families,
   folder,
 );

@@ -22,6 +22,7 @@ import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
+import type { Shared } from "./share/shared.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
 import { infoOf, type WorkerInfo } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
@@ -216,6 +217,21 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
    */
   async room(): Promise<void> {
     await this.#requireController("wait for room in its queue").items.room();
+  }
+
+  /**
+   * Sends a value once to each host, and not with each task: as an argument it is a few bytes, and
+   * its `value` is the value wherever it is. All workers of a host map the same memory: arrays of
+   * 64 KiB and more are there once, and copied, page by page, where they are written to. It is sent
+   * as it is at the call. Resolves when each host has it; `ValueError` for a value that cannot
+   * travel, or that there is no memory for, `PoolClosedError` where the pool is over by then.
+   *
+   * @example
+   * const matrix = await pool.share(new Float64Array(4_000_000));
+   * const sums = await pool.map((row: number, m: typeof matrix) => sumOf(m.value, row), rows);
+   */
+  async share<T>(value: T): Promise<Shared<T>> {
+    return (await this.#requireController("share a value").sharing.share(value)) as Shared<T>;
   }
 
   /** How many workers the pool has; 0 where its role is not `"controller"`. */

@@ -11,6 +11,7 @@ import { PNG } from "pngjs";
 import { replicate } from "../examples/bootstrap.ts";
 import { block, total, verify } from "../examples/nas-ep.ts";
 import { count } from "../examples/primes.ts";
+import { multiply } from "../examples/matmul.ts";
 import { train } from "../examples/sweep.ts";
 import type { Mode } from "./contract/case.ts";
 import { AS_ROOT, mpirun, mpirunCommand, run } from "./mpi/launch.ts";
@@ -33,6 +34,19 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "bsync-examples-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+test("matmul's kernel multiplies rows of any number by a matrix of any side", () => {
+  const n = 70;
+  const [a, b] = [3 * n, n * n].map((length) => Float64Array.from({ length }, (_, i) => i % 11));
+  const product = Float64Array.from({ length: 3 * n }, (_, at) => {
+    const [row, column] = [Math.floor(at / n), at % n];
+    return b!.reduce(
+      (sum, x, i) => (i % n === column ? sum + a![row * n + (i - column) / n]! * x : sum),
+      0,
+    );
+  });
+  expect(multiply(a!, b!, n)).toEqual(product);
+});
 
 contract("local processes", "local", runLocally);
 for (const family of mpiFamilies()) {
@@ -99,6 +113,16 @@ function contract(name: string, mode: Mode, run: Run): void {
       async () => {
         const stdout = said(await run("primes.ts", "1e7"));
         expect(stdout.split("pi(10000000) = 664579\n")).toHaveLength(2);
+      },
+      LIMIT_MS,
+    );
+
+    test.each([1, 150])(
+      "matmul, of side %d, is right",
+      async (side) => {
+        const stdout = said(await run("matmul.ts", `${side}`));
+        expect(stdout).toStartWith(`${side} x ${side} on `);
+        expect(stdout.split("the product is right\n")).toHaveLength(2);
       },
       LIMIT_MS,
     );
@@ -208,6 +232,7 @@ function contract(name: string, mode: Mode, run: Run): void {
       ["primes.ts", "1.5"],
       ["uts.ts", "11"],
       ["quicksort.ts", "all"],
+      ["matmul.ts", "2.5"],
       ["sweep.ts", "--fast"],
       ["bootstrap.ts", "few"],
       ["files.ts", "some"],

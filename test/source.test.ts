@@ -140,6 +140,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/checkpoint": "src/codec src/errors.ts src/os",
   "src/function": "src/codec src/collections src/errors.ts src/os",
   "src/wire": "src/codec src/errors.ts src/function src/os",
+  "src/share": "src/codec src/errors.ts src/function src/os src/wire",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",
   "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler",
   "src/mpi/launcher": "src/errors.ts src/os",
@@ -158,7 +159,7 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/worker-list.ts",
   "src/controller":
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
-    "src/link/local src/options.ts src/os src/scheduler src/wire",
+    "src/link/local src/options.ts src/os src/scheduler src/share src/wire",
   "src/gather":
     "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
   "src/worker-info.ts": "src/controller",
@@ -174,7 +175,7 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/options.ts src/os src/scheduler src/task-pool.ts src/wire",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
-    "src/link/local src/link/mpi src/nested src/os src/task-pool.ts src/wire",
+    "src/link/local src/link/mpi src/nested src/os src/share src/task-pool.ts src/wire",
   "src/open":
     "src/backend src/controller src/errors.ts src/function src/job src/options.ts src/os " +
     "src/scheduler src/wire src/worker src/worker-list.ts",
@@ -183,14 +184,14 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/os src/worker src/worker-list.ts",
   "src/pool.ts":
     "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +
-    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-info.ts " +
-    "src/worker-list.ts",
+    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/share " +
+    "src/worker-info.ts src/worker-list.ts",
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
     "src/checkpoint src/context.ts src/errors.ts src/function src/gather src/handle.ts src/job " +
-    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler " +
+    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/share " +
     "src/worker-info.ts src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };

@@ -9,7 +9,7 @@ export interface Quantity {
 
 const inUs = { unit: "µs", of: "median" } as const;
 const perSecond = { unit: "calls/s", of: "median" } as const;
-const share = { unit: "%", of: "median" } as const;
+const percent = { unit: "%", of: "median" } as const;
 const ofACore = { unit: "% of a core", of: "mean" } as const;
 
 export const QUANTITIES = {
@@ -20,6 +20,7 @@ export const QUANTITIES = {
   wake: { title: "first call after 300 ms of silence", ...inUs },
   wake99: { title: "first call after silence, 99th percentile", unit: "µs", of: "p99" },
   large: { title: "64 MiB Float64Array, round trip, each way", unit: "GB/s", of: "median" },
+  share: { title: "256 MiB shared, or broadcast in C", unit: "GB/s", of: "median" },
   cost3: { title: "cost of a call, 10^3 queued", ...inUs },
   cost4: { title: "cost of a call, 10^4 queued", ...inUs },
   cost5: { title: "cost of a call, 10^5 queued", ...inUs },
@@ -38,13 +39,13 @@ export const QUANTITIES = {
   checkpointKey: { title: "checkpoint with keys, 10^4 results a second", ...ofACore },
   mapRate: { title: "map of 10^6 items, awaited", unit: "items/s", of: "median" },
   mapRead: { title: "map of 10^6 items, read one by one", unit: "items/s", of: "median" },
-  mapUneven: { title: "map of 2,000 items, 1 µs to 100 ms, of the least time", ...share },
-  mapFull: { title: "map of 10^5 items of 20 µs, of the workers' time", ...share },
+  mapUneven: { title: "map of 2,000 items, 1 µs to 100 ms, of the least time", ...percent },
+  mapFull: { title: "map of 10^5 items of 20 µs, of the workers' time", ...percent },
   crowd: { title: "16 workers, tasks of 1 ms, of busy cores' work", unit: "%", of: "median" },
-  uneven: { title: "lengths from 10 µs to 25 ms, of greedy scheduling's time", ...share },
-  unevenGrowing: { title: "lengths that grow to 25 ms, of greedy scheduling's time", ...share },
-  unevenBimodal: { title: "one in ten takes 25 ms, of greedy scheduling's time", ...share },
-  unevenFirst: { title: "slow for the first time, of greedy scheduling's time", ...share },
+  uneven: { title: "lengths from 10 µs to 25 ms, of greedy scheduling's time", ...percent },
+  unevenGrowing: { title: "lengths that grow to 25 ms, of greedy scheduling's time", ...percent },
+  unevenBimodal: { title: "one in ten takes 25 ms, of greedy scheduling's time", ...percent },
+  unevenFirst: { title: "slow for the first time, of greedy scheduling's time", ...percent },
   late: { title: "interval of 5 ms at full rate, off by", unit: "ms", of: "median" },
   late99: { title: "interval of 5 ms, 99th percentile", unit: "ms", of: "p99" },
   lateMost: { title: "interval of 5 ms, at most", unit: "ms", of: "max" },

@@ -97,6 +97,8 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
     ...references(machine),
     ...comm(machine),
     ...each("bandwidth", { gbps: "large" }),
+    ...each("share", { gbps: "share" }),
+    ...broadcast(machine),
     ...each("rate", {
       us1000: "cost3",
       us10000: "cost4",
@@ -198,6 +200,17 @@ function checkpoint(): Step[] {
     }),
     job("bun:sqlite, rows alone", join(REFERENCES, "sqlite.ts"), { rows: "checkpoint" }),
   ];
+}
+
+/** In C, to one other rank. */
+function broadcast({ families, compiled }: Machine): Step[] {
+  return families.flatMap((family) => {
+    const inC = compiled.get("broadcast")?.get(family.name);
+    if (family.launcher === null || inC === undefined) return [];
+    const command = [...launch(family, 2), inC];
+    const who = `C broadcast, ${family.name}`;
+    return [[{ who, name: "share", command, seconds: SECONDS, yields: { gbps: "share" } }]];
+  });
 }
 
 /** bsync/mpi and the same in C, in turn. */

@@ -73,6 +73,8 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
     add("wake", who, "at most 150 µs", (x) => x <= 150);
     const share = under((c("large") ?? NaN) / 100);
     add("large", who, "at least 80 % of C", (x) => x >= 80, share, " %");
+    const broadcast = under((read("share", `C broadcast, ${name}`) ?? NaN) / 100);
+    add("share", who, "at least 80 % of a broadcast in C", (x) => x >= 80, broadcast, " %");
     add("open", who, "at most 50 ms more than MPI_Init", (x) => x <= 50, more("open"), " ms");
   }
   const ipc = read("trip", "Bun's IPC");

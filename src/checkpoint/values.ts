@@ -12,6 +12,7 @@
 import {
   type ClassReference,
   type DecodeContext,
+  DIGEST,
   decodeValue,
   type EncodeContext,
   type Encoded,
@@ -149,6 +150,7 @@ const DIGESTING: EncodeContext = {
   functionId: (fn) => Bun.hash.xxHash32(textOf.call(fn)),
   classOf: () => null,
   framesFor: () => "",
+  sharedId: (value) => (value as { [DIGEST]?: () => number })[DIGEST]?.() ?? null,
 };
 
 const textOf = Function.prototype.toString;

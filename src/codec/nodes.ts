@@ -58,6 +58,8 @@ export const Pair = {
   Symbol: 4,
   /** As a key: the name of a method whose result is the value. */
   Result: 5,
+  /** The context's number for an object that does not travel itself. */
+  Shared: 6,
 } as const;
 
 /** The constructors of views; the index in this list is the type on the wire. */

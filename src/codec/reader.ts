@@ -237,6 +237,7 @@ class GraphReader {
     if (cell.length === 1) return cell[0] === -1 ? -0 : this.#value(cell[0]);
     if (cell[0] === Pair.BigInt) return bigint(text(cell[1]));
     if (cell[0] === Pair.Function) return this.#context.functionOf(number(cell[1]));
+    if (cell[0] === Pair.Shared) return this.#context.sharedOf?.(number(cell[1])) ?? fail();
     return this.#text(cell);
   }
 

@@ -33,6 +33,11 @@ export interface EncodeContext {
    * `maker` is null if the prototype does not name its class.
    */
   classOf(maker: Function | null, prototype: object): readonly ClassReference[] | null;
+  /**
+   * The number under which the other side knows an object that does not travel itself; null for any
+   * other. It is asked of objects that are bound to their process (`bindToProcess`).
+   */
+  sharedId?(value: object): number | null;
   /** The frames of a stack as the other side shall see them; unchanged if left out. */
   framesFor?(frames: string): string;
 }
@@ -40,9 +45,16 @@ export interface EncodeContext {
 /** A decoder's questions about functions and classes. */
 export interface DecodeContext {
   functionOf(id: number): Function;
+  /** The object of a `sharedId`. */
+  sharedOf?(id: number): object;
   /** The class; null if it is not here. */
   classFor(reference: ClassReference): Function | null;
 }
+
+/**
+ * A method of an object that does not travel itself: a number that differs where the content does.
+ */
+export const DIGEST: unique symbol = Symbol("bsync.digest");
 
 /** Byte ranges of this length and more travel beside the body, not in it. */
 export const OUT_OF_BAND_BYTES = 64 * 1024;

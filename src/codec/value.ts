@@ -31,6 +31,7 @@ import { GraphWriter } from "./writer.ts";
 export {
   type ClassReference,
   type DecodeContext,
+  DIGEST,
   type EncodeContext,
   type Encoded,
   OUT_OF_BAND_BYTES,

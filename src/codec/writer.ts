@@ -129,13 +129,19 @@ export class GraphWriter {
     const value = this.#copies.get(original) ?? original;
     const known = this.#ids.get(value);
     if (known !== undefined) return [known];
-    if (!isCarried(value)) return this.#refused(value);
+    if (!isCarried(value)) return this.#shared(value) ?? this.#refused(value);
     const id = append(this.#sources, value) - 1;
     this.#ids.set(value, id);
     if (this.#isAside) this.#asides.add(id);
     append(this.#parents, this.#at);
     append(this.#slots, this.#node.length);
     return NEXT;
+  }
+
+  /** Of an object that the other side knows. */
+  #shared(value: object): unknown[] | null {
+    const id = this.#context.sharedId?.(value) ?? null;
+    return id === null ? null : [Pair.Shared, id];
   }
 
   #refused(value: unknown): string {

@@ -23,6 +23,7 @@ import type { PoolSettings } from "../options.ts";
 import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { FrameSender } from "./sender.ts";
+import { Sharing } from "./sharing.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { isAborted, reasonOf, AbortSignals } from "./abort-signals.ts";
 import type { Backend } from "../backend/backend.ts";
@@ -67,6 +68,7 @@ export class Controller implements TaskOwner {
   readonly calls: Admission;
   /** The calls of maps. */
   readonly items: ItemCalls;
+  readonly sharing: Sharing;
   readonly #failures: Failures;
   readonly #retries: Retries;
 
@@ -96,7 +98,8 @@ export class Controller implements TaskOwner {
     const supervisor = new Supervisor(own, owner);
     const seen = { ...own, connections: supervisor.connections };
     const reclaimer = new Reclaimer(seen, () => this.#lifecycle.cancelRequeued());
-    const parts = { ...own, supervisor, reclaimer };
+    this.sharing = new Sharing({ ...own, supervisor }, () => this.#lifecycle.state.takesCalls);
+    const parts = { ...own, supervisor, reclaimer, sharing: this.sharing };
     this.#supervisor = supervisor;
     this.#reclaimer = reclaimer;
     this.#receiver = new FrameReceiver(parts, owner);
@@ -159,6 +162,7 @@ export class Controller implements TaskOwner {
         this.#failures.end(this.#lifecycle.state.isTerminated);
         this.#retries.stop();
         this.#timekeeper.stop();
+        this.sharing.end();
         this.#backend.close();
       },
     };

@@ -14,6 +14,7 @@ import { INITIALIZER } from "../wire/task-id.ts";
 import type { Children } from "./children.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Reclaimer } from "./reclaimer.ts";
+import type { Sharing } from "./sharing.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
 import { unknownExit } from "../os/exit.ts";
@@ -24,6 +25,7 @@ interface ReceiverParts {
   readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly reclaimer: Reclaimer;
+  readonly sharing: Sharing;
 }
 
 /** The controller, which settles tasks. */
@@ -67,7 +69,10 @@ export class FrameReceiver {
     const { record } = connection;
     switch (kind) {
       case Kind.Ready:
-        return supervisor.onReady(connection, readGreeting(values.decode(frame)));
+        supervisor.onReady(connection, readGreeting(values.decode(frame)));
+        return this.#parts.sharing.onMet();
+      case Kind.Held:
+        return this.#parts.sharing.onHeld(connection, frame);
       case Kind.Started:
         return scheduler.started(record, frame.task, now);
       case Kind.Awaits:

@@ -23,6 +23,9 @@ export class FrameSender {
   /** Connections with frames that were written and not sent. */
   readonly #unsent: Connection[] = [];
 
+  /** Functions that no worker forgets, besides those of calls in flight. */
+  kept: () => Iterable<FunctionRecord> = () => [];
+
   constructor(values: ValueEncoder) {
     this.#values = values;
   }
@@ -103,6 +106,11 @@ export class FrameSender {
     this.#unsent.length = 0;
   }
 
+  /** Sends a worker functions before anything names them. */
+  define(connection: Connection, [first, ...others]: readonly FunctionRecord[]): void {
+    if (first !== undefined) this.#define(connection, first, others);
+  }
+
   /** Sends a worker a function, and those among its arguments, before the first call. */
   #define(connection: Connection, fn: FunctionRecord, others: readonly FunctionRecord[]): void {
     if (others.length === 0 && connection.lastCalled === fn.id) return;
@@ -139,6 +147,7 @@ export class FrameSender {
       keep(task.fn);
       for (const payload of payloadsOf(task)) this.#values.functionsOf(payload).forEach(keep);
     }
+    for (const fn of this.kept()) keep(fn);
     connection.lastCalled = 0;
     const numbers = [...gone.keys()];
     if (numbers.length === 0) return;

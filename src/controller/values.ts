@@ -38,6 +38,16 @@ function classes(): Classes | null {
   return loaded;
 }
 
+/** Values that are known to the workers by their numbers. */
+export interface SharedValues {
+  idOf(value: object): number | null;
+  sharedOf(id: number): object;
+}
+
+function unshared(): never {
+  throw new ValueError("Cannot receive a shared value: none was shared");
+}
+
 /** How the classes of errors travel. */
 type ErrorClasses = Pick<EncodeContext, "classOf"> & Pick<DecodeContext, "classFor">;
 
@@ -67,6 +77,8 @@ export class ValueEncoder {
   readonly recordOf: (fn: AnyFunction | string) => FunctionRecord;
   /** The list that a single argument is encoded in. */
   readonly #single: unknown[] = [undefined];
+  /** The shared values of the pool; null as long as there are none. */
+  shares: SharedValues | null = null;
   /** Functions met while encoding. */
   #met: FunctionRecord[] = [];
 
@@ -86,12 +98,14 @@ export class ValueEncoder {
         return record.id;
       },
       classOf,
+      sharedId: (value) => this.shares?.idOf(value) ?? null,
     };
     this.decoding = {
       functionOf: () => {
         throw new ValueError("Cannot receive a function: functions travel as arguments only");
       },
       classFor,
+      sharedOf: (id) => this.shares?.sharedOf(id) ?? unshared(),
     };
   }
 
@@ -115,7 +129,7 @@ export class ValueEncoder {
   }
 
   /** Encodes into memory of its own. */
-  encodeKept(args: unknown[], root: string): EncodedCall {
+  encodeKept(args: unknown, root: string): EncodedCall {
     // A getter among the arguments may submit a call of its own.
     const outer = this.#met;
     const functions: FunctionRecord[] = [];
@@ -179,6 +193,7 @@ export class ValueEncoder {
       const args = decodeValue(withoutContents(payload), {
         functionOf: (id) => Object.defineProperty(() => {}, "name", { value: nameOf(id) }),
         classFor: () => null,
+        ...(this.shares && { sharedOf: this.decoding.sharedOf! }),
       });
       return shortArguments(args as unknown[]);
     } catch {

@@ -57,6 +57,7 @@ export class Children implements TaskOwner {
     this.blocking = new Blocking(port);
     this.#functionsFrom = functionsFrom;
     this.values = new ValueEncoder((fn) => this.#numbered(recordOf(fn)), port);
+    this.values.shares = port.shares;
   }
 
   parentOf(call: RunningCall): ParentCall {

@@ -1,5 +1,6 @@
 import type { DecodeContext, EncodeContext, Encoded } from "../codec/value.ts";
 import type { RunningCall } from "../context.ts";
+import type { SharedValues } from "../controller/values.ts";
 import type { Kind } from "../wire/frames.ts";
 
 /** The fields of a frame, as of `MessageWriter.write`. */
@@ -18,6 +19,8 @@ export interface SessionPort {
   /** For values that hold errors of the program's classes. */
   readonly classFor: DecodeContext["classFor"];
   readonly classOf: EncodeContext["classOf"];
+  /** The values that the pool has shared. */
+  readonly shares: SharedValues;
   /** Writes a frame, behind the answers so far. */
   write(kind: Kind, task: number, fields?: FrameFields): void;
   /** Sends all that was written. */

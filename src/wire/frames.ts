@@ -34,6 +34,10 @@ export const Kind = {
   Calls: 31,
   Results: 32,
   Awaits: 33,
+  Share: 50,
+  SharePart: 51,
+  Unshare: 52,
+  Held: 53,
   Submit: 60,
   SubmitFunction: 61,
   SubmitOptions: 62,
@@ -80,6 +84,9 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Cancel]: TO_WORKER,
   [Kind.Recall]: TO_WORKER,
   [Kind.Close]: TO_WORKER,
+  [Kind.Share]: TO_WORKER,
+  [Kind.SharePart]: TO_WORKER,
+  [Kind.Unshare]: TO_WORKER,
   [Kind.Spawn]: TO_RANK,
   [Kind.Kill]: TO_RANK,
   [Kind.Ready]: OF_WORKER,
@@ -92,6 +99,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Recalled]: OF_WORKER,
   [Kind.OverMemory]: OF_WORKER,
   [Kind.Closed]: OF_WORKER,
+  [Kind.Held]: OF_WORKER,
   [Kind.Submit]: OF_WORKER,
   [Kind.SubmitFunction]: OF_WORKER,
   [Kind.SubmitOptions]: OF_WORKER,
@@ -143,6 +151,12 @@ export interface Frames {
   [Kind.Cancel]: undefined;
   /** The pool is done with this worker. */
   [Kind.Close]: undefined;
+  /** `task` is the number of a shared value; the body a `ShareNotice`: how the worker gets it. */
+  [Kind.Share]: unknown;
+  /** `task`; `number` is a segment of it, the body a place in that; a buffer what lies there. */
+  [Kind.SharePart]: number;
+  /** `task` was freed. */
+  [Kind.Unshare]: undefined;
   /** The program is over: the rank is to answer `ShutdownAck`. */
   [Kind.Shutdown]: undefined;
   /** All have answered, and leave MPI together. */
@@ -186,6 +200,8 @@ export interface Frames {
   [Kind.Failure]: unknown;
   /** All earlier calls are answered or dropped, but for `task`, which runs; 0 for none. */
   [Kind.Recalled]: undefined;
+  /** `task` is the number of a shared value; the body a `HeldNotice`: what became of it. */
+  [Kind.Held]: unknown;
   /**
    * A task submits another: `task` is the number that its session gives that child, `index` the
    * call that submits it, `number` the function, `attempt` one more than the place of its options;

@@ -1,4 +1,5 @@
 import type { Encoded } from "../codec/value.ts";
+import { LENT_BYTES, takeBack } from "../os/lent.ts";
 import { Flag, BUFFER_BYTES, MESSAGE_HEADER, FRAME_HEADER, malformed } from "./frame-layout.ts";
 
 /**
@@ -127,12 +128,33 @@ function checkLength(bytes: Uint8Array, length: number): void {
   throw malformed(`it has ${length} bytes in memory for ${bytes.length}`);
 }
 
+/** Buffers of one size that were received and read, for the next ones: their pages are there. */
+const recycled: Uint8Array[] = [];
+
+/** As many as a link has on their way at a time. */
+const RECYCLED = 16;
+
+/** A buffer was read to its end, and nobody keeps it: the next one of its size comes into it. */
+export function recycle(bytes: Uint8Array): void {
+  if (recycled.length > 0 && recycled[0]!.length !== bytes.length) recycled.length = 0;
+  if (recycled.length < RECYCLED) recycled.push(bytes);
+}
+
+/** No more of that size come. */
+export function forgetRecycled(): void {
+  recycled.length = 0;
+}
+
 /**
  * Memory for a buffer that was announced, an ArrayBuffer of its own. All of it is going to be
  * written, so it is not zeroed: it may be memory that was in use before, whose pages are there. (64
- * MiB of new pages take 30 ms of the kernel's time, a copy of them 10.)
+ * MiB of new pages take 30 ms of the kernel's time, a copy of them 10.) For large ones that is seen
+ * to: `os/lent.ts`.
  */
 export function allocate(size: number): Uint8Array {
+  if (recycled.length > 0 && recycled[0]!.length === size) return recycled.shift()!;
+  const back = size < LENT_BYTES ? null : takeBack(size);
+  if (back !== null) return new Uint8Array(back);
   try {
     return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   } catch {

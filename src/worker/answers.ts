@@ -46,6 +46,9 @@ export class Answers {
   #listedUs = 0;
   /** On `performance.now()`: when answers were last sent. */
   flushedAt = 0;
+  /** The number of a value that the pool has shared. */
+  sharedId: (value: object) => number | null = () => null;
+  readonly #encoding: EncodeContext = { ...encoding, sharedId: (value) => this.sharedId(value) };
   /** The call that is being started, or answered: should that fail, its answer is the failure. */
   unanswered: number | null = null;
 
@@ -182,14 +185,14 @@ export class Answers {
   }
 
   encode(value: unknown): Encoded {
-    const encoded = encodeValue(value, "result", encoding);
+    const encoded = encodeValue(value, "result", this.#encoding);
     checkBuffers(encoded.buffers.length, "result");
     return encoded;
   }
 
   #encodeThrown(thrown: unknown): Encoded {
     try {
-      return encodeThrown(thrown, encoding);
+      return encodeThrown(thrown, this.#encoding);
     } catch {
       const error = new ValueError("Cannot send the value that the task threw: reading it throws");
       return encodeThrown(error, encoding);

@@ -4,6 +4,7 @@ import { FunctionError, type TimeoutError, withoutFrames } from "../errors.ts";
 import { mainScript } from "../function/main-script.ts";
 import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
+import { giveBack } from "../os/lent.ts";
 import { performance, rss } from "../os/natives.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Rules } from "../wire/frames.ts";
@@ -13,6 +14,7 @@ import { call, follow, type Outcome, Pending, thrown } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { FunctionTable } from "./function-table.ts";
 import { guarded } from "./ignored-signals.ts";
+import type { SessionShares } from "./sharing.ts";
 import { prepareWatchdog } from "./watchdog.ts";
 
 /** ms for which answers are batched: by then the controller can send more calls. */
@@ -46,6 +48,7 @@ export interface CallParts {
   readonly answers: Answers;
   readonly calls: Calls;
   readonly functions: FunctionTable;
+  readonly shares: SessionShares;
   place(): Workplace;
   /** Goes on with a call; should that fail, the call is answered with the failure. */
   attempt(task: number, deed: () => void): void;
@@ -191,7 +194,11 @@ export class CallRunner {
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    if (rss() <= this.#maxMemory) return;
+    const isBelow = () => rss() - this.#parts.shares.mappedBytes <= this.#maxMemory;
+    if (isBelow()) return;
+    // What only waits for the next array is not in use.
+    giveBack();
+    if (isBelow()) return;
     this.#maxMemory = Infinity;
     this.#parts.answers.say(Kind.OverMemory, 0);
   }

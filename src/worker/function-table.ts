@@ -22,6 +22,8 @@ export type FindAtOnce = (definition: FunctionDefinition) => Resolved | Function
 /** The functions that a session's controller has sent, by their numbers. */
 export class FunctionTable {
   readonly #known = new Map<number, Known>();
+  /** The value that the pool has shared under that number. */
+  sharedOf: (id: number) => object = () => ({});
   readonly #onFound: () => void;
   readonly #findAtOnce: FindAtOnce;
   #loading = 0;
@@ -47,6 +49,7 @@ export class FunctionTable {
       return found.fn;
     },
     classFor: (reference) => functions()?.classes.classOnWorker(reference) ?? null,
+    sharedOf: (id) => this.sharedOf(id),
   };
 
   /**

@@ -11,6 +11,7 @@ import { Kind } from "../wire/frames.ts";
 import { type Answers, encoding } from "./answers.ts";
 import type { Calls } from "./calls.ts";
 import type { FindAtOnce, FunctionTable } from "./function-table.ts";
+import type { SessionShares } from "./sharing.ts";
 import { guarded } from "./ignored-signals.ts";
 
 /** The functions of an inline pool: those that were given. */
@@ -24,6 +25,7 @@ interface NestedParts {
   readonly answers: Answers;
   readonly calls: Calls;
   readonly functions: FunctionTable;
+  readonly shares: SessionShares;
   link(): WorkerEnd | null;
   isClosed(): boolean;
   /** Whether a call may begin, or go on. */
@@ -95,7 +97,7 @@ export class NestedPools {
 }
 
 function portOf(parts: NestedParts): SessionPort {
-  const { answers, calls, functions, link, isClosed, hasPlace, goOn, runInPlace } = parts;
+  const { answers, calls, functions, shares, link, isClosed, hasPlace, goOn, runInPlace } = parts;
   const suspend = (call: RunningCall, number: number): void => {
     calls.move(call, "suspended");
     answers.writeFields(Kind.Suspended, call.id, { number, order: call.id });
@@ -107,6 +109,7 @@ function portOf(parts: NestedParts): SessionPort {
     },
     classFor: functions.decoding.classFor,
     classOf: encoding.classOf,
+    shares,
     write: (kind, task, fields) => answers.writeFields(kind, task, fields),
     send: () => answers.send(),
     poll: () => link()?.poll() ?? false,

@@ -15,6 +15,7 @@ import { thrown } from "./call.ts";
 import { Cancels } from "./cancels.ts";
 import type { RunningCall, Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
+import { SessionShares } from "./sharing.ts";
 import { type FunctionsHere, NestedPools } from "./nested-pools.ts";
 import { Activity } from "../wire/task-id.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
@@ -34,6 +35,7 @@ export class Session {
   readonly #calls = new Calls();
   readonly #runner: CallRunner;
   readonly #lists: ListRunner;
+  readonly #shares: SessionShares;
   readonly #nested: NestedPools;
   #link: WorkerEnd | null = null;
   #main = "";
@@ -61,9 +63,11 @@ export class Session {
     this.#place = { index: 0, rank: null, isInline: here !== undefined, poolOf };
     this.#answers = new Answers(session, () => this.#reportIdle());
     this.#cancels = new Cancels(this.#answers, this.#calls, () => this.#continue());
+    const own = { answers: this.#answers, calls: this.#calls, functions: this.#functions };
+    this.#shares = new SessionShares(own, () => this.#continue());
     this.#nested = new NestedPools(
       {
-        ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
+        ...{ ...own, shares: this.#shares },
         link: () => this.#link,
         isClosed: () => this.#closed,
         hasPlace: () => !this.#closed && this.#calls.mayBegin(this.#concurrency),
@@ -75,8 +79,9 @@ export class Session {
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
     const parts: CallParts = {
-      ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
+      ...own,
       place: () => this.#place,
+      shares: this.#shares,
       attempt: (task, deed) => this.#attempt(task, deed),
       fail: (task, error) => this.#fail(task, error),
       prepareNested: () => void this.#nested.prepare(),
@@ -161,6 +166,8 @@ export class Session {
       case Kind.Granted:
       case Kind.Denied:
         return this.#nested.children?.receive(frame);
+      default:
+        return this.#shares.take(frame);
     }
   };
 
@@ -192,7 +199,7 @@ export class Session {
   }
 
   get #mayBegin(): boolean {
-    return this.#calls.mayBegin(this.#concurrency) && !this.#functions.isLoading;
+    return this.#shares.areThere && this.#calls.mayBegin(this.#concurrency);
   }
 
   /** Calls of a list have come: they begin at once, if they can. */
@@ -283,7 +290,7 @@ export class Session {
     const at = queue.findIndex((call) => call.task === id);
     const call = queue.at(at);
     if (call === undefined) return true;
-    if (call instanceof CallList || this.#functions.isLoading) return false;
+    if (call instanceof CallList || !this.#shares.areThere) return false;
     queue.remove(at);
     const { unanswered } = this.#answers;
     this.#start(call.task, call.order, call.fn, call.deadline, call.attempt, call.args);
@@ -344,20 +351,17 @@ export class Session {
   #end(abandoned = this.#calls.takeAll()): void {
     this.#closed = true;
     this.#answers.close();
+    this.#shares.end();
     this.#nested.close();
     for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }
 
   #reportIdle(): void {
-    if (!this.#calls.isBusy) this.#link?.report(this.#idleAt);
+    if (!this.#calls.isBusy)
+      this.#link?.report(this.#functions.isLoading ? Activity.Loading : Activity.Idle);
     // The one that began last may be over: its answer has left before.
     else if (this.#concurrency > 1) this.#link?.report(this.#calls.begun);
-  }
-
-  /** The report of a worker that runs no call. */
-  get #idleAt(): number {
-    return this.#functions.isLoading ? Activity.Loading : Activity.Idle;
   }
 }
 

@@ -3,7 +3,8 @@ import { closeSync, readFileSync, statfsSync } from "node:fs";
 import { availableParallelism, hostname, release, tmpdir, totalmem, type } from "node:os";
 import manifest from "../../../package.json" with { type: "json" };
 import { hostCores } from "../../os/cores.ts";
-import { createMemoryIn, MEMORY_FOLDER } from "../../link/local/memory.ts";
+import { createMemoryIn } from "../../link/local/memory.ts";
+import { MEMORY_FOLDER } from "../../os/nameless.ts";
 import type { BunFacts, MachineFacts, SharedMemoryFacts } from "./report.ts";
 
 /**

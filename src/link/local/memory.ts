@@ -1,7 +1,6 @@
-import { closeSync, constants, fsyncSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { crypto } from "../../os/natives.ts";
+import { codeOf, MEMORY_FOLDER, openNameless, writeAll } from "../../os/nameless.ts";
 
 /**
  * Memory that two processes share: a file without a name, so that nobody else can open it, and
@@ -13,12 +12,6 @@ import { crypto } from "../../os/natives.ts";
  * temporary folder serves: the two map the same pages of the system's cache, and only the disk has
  * something to write now and then.
  */
-
-/** A file that never has a name (`O_TMPFILE`, open(2)). Linux; Node's constants do not have it. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
-
-/** Where Linux keeps shared memory. */
-export const MEMORY_FOLDER = "/dev/shm";
 
 /**
  * Shared memory of this process, and a descriptor for one that inherits it: close it when that has
@@ -78,37 +71,9 @@ export function mapMemory(fd: number, bytes: number): Uint8Array {
   return Bun.mmap(`/proc/self/fd/${fd}`, { shared: true, size: bytes });
 }
 
-function openNameless(folder: string): number {
-  try {
-    return openSync(folder, constants.O_RDWR | O_TMPFILE, 0o600);
-  } catch (error) {
-    // Other file systems than Linux's own can't do that, nor old kernels.
-    if (!/^(EOPNOTSUPP|ENOTSUP|EISDIR|EINVAL)$/.test(codeOf(error))) throw error;
-  }
-  const path = join(folder, `bsync-${crypto.randomUUID()}`);
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  return fd;
-}
-
-function codeOf(error: unknown): string {
-  return String(Reflect.get(Object(error), "code"));
-}
-
 /** Written, not merely made that long: where there is no room left, to touch it would be fatal. */
 function fill(fd: number, bytes: number): void {
   writeAll(fd, new Uint8Array(bytes), 0);
   // Some file systems look for room only when they write to the disk.
   fsyncSync(fd);
-}
-
-function writeAll(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length;) {
-    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
-  }
 }

@@ -29,6 +29,7 @@ import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
 import { reentering } from "./reentering.ts";
 import { retrying } from "./retrying.ts";
+import { sharing } from "./sharing.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
 import { waitingForAll } from "./waiting-for-all.ts";
@@ -39,6 +40,7 @@ export const CASES: readonly Case[] = [
   functions,
   values,
   buffers,
+  sharing,
   errors,
   timeouts,
   priorities,
