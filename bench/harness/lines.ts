@@ -20,6 +20,8 @@ export const QUANTITIES = {
   wake: { title: "first call after 300 ms of silence", ...inUs },
   wake99: { title: "first call after silence, 99th percentile", unit: "µs", of: "p99" },
   large: { title: "64 MiB Float64Array, round trip, each way", unit: "GB/s", of: "median" },
+  nestedOne: { title: "a child awaited, in times of a call", unit: "", of: "median" },
+  nestedMany: { title: "20,000 children at once, in times of a call", unit: "", of: "median" },
   share: { title: "256 MiB shared, or broadcast in C", unit: "GB/s", of: "median" },
   cost3: { title: "cost of a call, 10^3 queued", ...inUs },
   cost4: { title: "cost of a call, 10^4 queued", ...inUs },

@@ -107,6 +107,7 @@ export function planRound(modes: readonly Mode[], machine: Machine): Step[] {
       rate: "rate",
     }),
     ...each("rate", { rate: "ratePriorities" }, { args: ["priorities"], name: "priorities" }),
+    ...each("nested", { one: "nestedOne", many: "nestedMany" }),
     ...each("map", { awaited: "mapRate", read: "mapRead" }),
     ...each("open", { ms: "open", mib: "size" }),
     // No time is taken there.

@@ -88,6 +88,8 @@ export function judge(series: Series, families: readonly string[]): Verdict[] {
   add("checkpointKey", LOCAL, "under 6 %", (x) => x < 6);
   for (const who of everywhere) {
     add("rate", who, "at least 2 M/s", (x) => x >= 2e6);
+    add("nestedOne", who, "at most 3 times", (x) => x <= 3);
+    add("nestedMany", who, "at most 3 times", (x) => x <= 3);
     add("ratePriorities", who, "at least 1 M/s", (x) => x >= 1e6);
     const grown = under(read("cost3", who));
     for (const id of ["cost4", "cost5", "cost6"] as const) {

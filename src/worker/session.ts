@@ -91,10 +91,13 @@ export class Session {
     this.#lists = new ListRunner(parts, this.#runner);
   }
 
-  /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
+  /**
+   * True while an asynchronous call runs, or a module loads: the event loop has to turn. Calls that
+   * wait for others are woken by a message, as a rule; their timers may be some ms late.
+   */
   get waiting(): boolean {
-    const { isBusy, hasSuspended, queue } = this.#calls;
-    const mayGoOn = isBusy || hasSuspended || queue.length > 0;
+    const { isBusy, queue } = this.#calls;
+    const mayGoOn = isBusy || queue.length > 0;
     return !this.#closed && (mayGoOn || this.#functions.isLoading);
   }
 
