@@ -23,7 +23,8 @@ import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
-import { infoOf, type WorkerInfo } from "./worker-info.ts";
+import type { PoolStats } from "./watch/stats.ts";
+import { infoOf, statsOf, type WorkerInfo } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
 
 /**
@@ -236,6 +237,19 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
     const controller = this.#controller;
     if (controller === null) return [];
     return controller.connections.map((connection) => infoOf(controller, connection));
+  }
+
+  /**
+   * How many tasks wait, run and are settled, how long they waited and ran, and what each worker
+   * has done. Each item of a map counts as a task. Always on, and after the end of the pool, too.
+   * Without workers, and all zero, where its role is not `"controller"`.
+   *
+   * @example
+   * const { done, queued, run } = pool.stats();
+   * console.log(`${done} done, ${queued} wait; half of them took ${run.p50} ms or less`);
+   */
+  stats(): PoolStats {
+    return statsOf(this.#controller);
   }
 
   /**

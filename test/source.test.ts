@@ -141,6 +141,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/function": "src/codec src/collections src/errors.ts src/os",
   "src/wire": "src/codec src/errors.ts src/function src/os",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",
+  "src/watch": "src/os src/scheduler",
   "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler",
   "src/mpi/launcher": "src/errors.ts src/os",
   "src/mpi/shim": "src/errors.ts src/mpi/launcher src/os",
@@ -158,10 +159,10 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/worker-list.ts",
   "src/controller":
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
-    "src/link/local src/options.ts src/os src/scheduler src/wire",
+    "src/link/local src/options.ts src/os src/scheduler src/watch src/wire",
   "src/gather":
     "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
-  "src/worker-info.ts": "src/controller",
+  "src/worker-info.ts": "src/controller src/os src/watch",
   "src/context.ts": "src/errors.ts",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
@@ -178,14 +179,14 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
     "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +
-    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/worker-info.ts " +
-    "src/worker-list.ts",
+    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/watch " +
+    "src/worker-info.ts src/worker-list.ts",
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
     "src/checkpoint src/context.ts src/errors.ts src/function src/gather src/handle.ts src/job " +
-    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler " +
+    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/watch " +
     "src/worker-info.ts src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };

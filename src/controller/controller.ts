@@ -27,6 +27,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { tornIn, ValueEncoder } from "./values.ts";
 import { firstOrder } from "../wire/task-id.ts";
+import { Watch } from "../watch/watch.ts";
 
 /**
  * The pool's engine: takes calls, asks the scheduler, acts on its answers. The road of a call:
@@ -42,7 +43,7 @@ export class Controller implements TaskOwner {
   readonly #estimates = new Estimates();
   readonly #values: ValueEncoder;
   readonly #sender: FrameSender;
-  readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
+  readonly #signals = new AbortSignals((task, reason) => this.#stop(task, () => reason));
   readonly #supervisor: Supervisor;
   readonly #reclaimer: Reclaimer;
   readonly #receiver: FrameReceiver;
@@ -61,6 +62,8 @@ export class Controller implements TaskOwner {
   readonly #allSettled = new AllSettled();
   /** The calls of maps. */
   readonly items: ItemCalls;
+  /** What the pool counts of itself. */
+  readonly watch = new Watch();
   readonly #failures: Failures;
   readonly #retries: Retries;
 
@@ -78,10 +81,11 @@ export class Controller implements TaskOwner {
     this.#retries = new Retries(this.#scheduler, {
       ...owner,
       fail: (task, error) => this.#settle(task, "failed", error),
+      again: (task) => this.watch.again(task),
     });
     const own = {
       ...{ backend, limits, drain, failures, scheduler: this.#scheduler, values: this.#values },
-      ...{ sender: this.#sender, condition: this.#condition },
+      ...{ sender: this.#sender, condition: this.#condition, watch: this.watch },
     };
     const supervisor = new Supervisor(own, owner);
     const seen = { ...own, connections: supervisor.connections };
@@ -135,6 +139,7 @@ export class Controller implements TaskOwner {
       },
       onReleased: () => {
         this.#failures.end(this.#lifecycle.state.isTerminated);
+        this.watch.close();
         this.#retries.stop();
         this.#timekeeper.stop();
         this.#backend.close();
@@ -176,6 +181,7 @@ export class Controller implements TaskOwner {
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
   async open(workers: number, initializer: Initializer | null, timeout: number): Promise<void> {
     await this.#lifecycle.open(workers, initializer, timeout);
+    this.watch.open();
   }
 
   submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
@@ -238,8 +244,8 @@ export class Controller implements TaskOwner {
     }
     this.#count(task);
     try {
-      if (!this.#scheduler.sets.hasIdle) return this.#dispatchSoon();
-      const now = performance.now();
+      const now = this.watch.queued(task, this.#scheduler.sets.hasIdle);
+      if (now === null) return this.#dispatchSoon();
       if (hasStack(now)) this.#dispatch(now);
       else this.#dispatchSoon();
     } catch {
@@ -333,6 +339,7 @@ export class Controller implements TaskOwner {
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
     if (task.state !== state) this.#scheduler.moveTask(task, state);
+    this.watch.settled(task, state);
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
@@ -347,13 +354,10 @@ export class Controller implements TaskOwner {
   /** Settles a task that was never queued. */
   #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
     this.#scheduler.moveTask(task, state);
+    this.watch.refused(task, state);
     task.outcome = error;
     task.payload = null;
     if (state === "failed") this.#failures.note(task);
-  }
-
-  #abort(task: Task, reason: unknown): void {
-    this.#stop(task, () => reason);
   }
 
   /** Settles a task that is not wanted any more; false if it was settled before. */

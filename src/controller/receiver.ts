@@ -47,6 +47,7 @@ export class FrameReceiver {
     try {
       const now = performance.now();
       readFrames(bytes, length, buffers, (frame) => this.#take(connection, frame, now));
+      connection.tally.received(length, buffers, now);
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       connection.link?.kill?.();
@@ -70,6 +71,8 @@ export class FrameReceiver {
         return record.begun?.awaits(frame.task);
       case Kind.Finished:
         return scheduler.finished(record, frame.task, now);
+      case Kind.Usage:
+        return connection.tally.use(frame.number, frame.task / 1000);
       case Kind.Closed:
         return supervisor.onClosed(connection);
       case Kind.Recalled:
@@ -88,6 +91,7 @@ export class FrameReceiver {
     if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
     const { record } = connection;
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
+    connection.tally.ran(task, frame.number, now);
     if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
     else if (task !== null) this.#settleCall(connection, task as Chunk, frame, to);
     connection.hasAnswered = true;
@@ -95,12 +99,14 @@ export class FrameReceiver {
   }
 
   /** The values of consecutive calls of a chunk. */
-  #answers({ record }: Connection, frame: Frame, now: number): void {
+  #answers({ record, tally }: Connection, frame: Frame, now: number): void {
     const { format, bytes, start, end, task: id, number: elapsed } = frame;
     const { scheduler } = this.#parts;
     const values = decodeList(format, bytes, start, end);
     const task = scheduler.answered(record, id, elapsed, now, "done", values.length);
     if (!(task instanceof Chunk)) return;
+    tally.ranAll(task, values.length, elapsed, now);
+    tally.done += values.length;
     const { sink, index } = task;
     const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
     if (task.count > 1) sink.took(values.length, elapsed);
@@ -120,10 +126,12 @@ export class FrameReceiver {
     const isLast = chunk.settled;
     if (isLast) chunk.waiter = null;
     try {
-      if (to === "failed")
-        chunk.sink.failed(at, 1, this.#thrown(connection, frame.content, chunk.callAt(offset)));
-      else chunk.sink.done(at, this.#parts.values.decode(frame));
+      if (to === "failed") throw this.#thrown(connection, frame.content, chunk.callAt(offset));
+      const value = this.#parts.values.decode(frame);
+      connection.tally.done++;
+      chunk.sink.done(at, value);
     } catch (error) {
+      connection.tally.failed++;
       chunk.sink.failed(at, 1, error);
     }
     if (isLast) this.#owner.settle(chunk, "done", undefined);

@@ -15,6 +15,8 @@ export interface RetriesOwner {
   /** Whether the pool starts tasks again. */
   mayStartAgain(): boolean;
   fail(task: Task, error: unknown): void;
+  /** A task was queued again. */
+  again(task: Task): void;
   dispatch(): void;
 }
 
@@ -97,6 +99,7 @@ export class Retries {
     if (task.state !== "queued") return;
     task.losses++;
     this.#scheduler.submitAgain(task);
+    this.#owner.again(task);
   }
 
   #fail(task: Task, error: unknown): void {

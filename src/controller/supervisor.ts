@@ -26,6 +26,7 @@ import {
 } from "./lost.ts";
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { ValueEncoder } from "./values.ts";
+import type { Watch } from "../watch/watch.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** The parts of the pool that the supervisor uses. */
@@ -36,6 +37,7 @@ export interface SupervisorParts {
   readonly sender: FrameSender;
   readonly condition: Condition;
   readonly limits: PoolLimits;
+  readonly watch: Watch;
   readonly drain: DrainSettings;
 }
 
@@ -77,6 +79,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts, owner: SupervisorOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    parts.watch.concurrency = parts.limits.concurrency;
     parts.scheduler.observer = debugObserver(this.connections);
   }
 
@@ -102,7 +105,7 @@ export class Supervisor {
   }
 
   #connect(record: WorkerRecord, failedStarts = 0): void {
-    const { backend, scheduler, values, sender, limits, drain } = this.#parts;
+    const { backend, scheduler, values, sender, limits, drain, watch } = this.#parts;
     const owner = this.#owner;
     const link = backend.connect(record.index, {
       onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
@@ -120,6 +123,7 @@ export class Supervisor {
       rank: backend.rankOf(record.index),
       host: backend.hostOf(record.index),
       writer: new MessageWriter(link.session ?? backend.session),
+      tally: watch.tallyOf(record.index),
       failedStarts,
     });
     this.connections[record.index] = connection;
@@ -189,6 +193,7 @@ export class Supervisor {
     const { scheduler } = this.#parts;
     const lateAt = performance.now() + this.#openTimeout;
     const record = scheduler.replace(connection.record, lateAt);
+    connection.tally.replace(connection.writer.sent);
     try {
       this.#connect(record, failedStarts);
     } catch (error) {
@@ -199,9 +204,10 @@ export class Supervisor {
 
   /** A worker has ended: its running task fails, or starts again, and a replacement is started. */
   lose(connection: Connection, status: ExitStatus): void {
-    const { scheduler } = this.#parts;
+    const { scheduler, watch } = this.#parts;
     const { record } = connection;
     if (scheduler.stateOf(record) === "gone") return;
+    if (this.#owner.needsWorkers()) watch.workersLost++;
     const at = connection.link?.currentTask;
     // A chunk that is under way has its function: a call behind it loads.
     const loading =
@@ -214,6 +220,7 @@ export class Supervisor {
     for (const task of lost) {
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
+        watch.again(task);
       } else {
         this.#owner.fail(task, connection, lostWhileRunning(task, connection, status));
       }

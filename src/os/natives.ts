@@ -44,6 +44,9 @@ export const own = Object.freeze({
 /** `process.memoryUsage.rss`. */
 export const { rss } = process.memoryUsage;
 
+/** `process.cpuUsage`. */
+export const cpuUsage = process.cpuUsage.bind(process);
+
 /** `Promise.withResolvers`. */
 export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => PromiseWithResolvers<T>;
 

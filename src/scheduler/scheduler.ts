@@ -221,6 +221,7 @@ export class Scheduler {
     if (counts && observe(task.fn, elapsed / calls)) this.#placement.onLong();
     if (task.count > 1 && !(task as Chunk).answer(id, calls)) return task.settled ? null : task;
     worker.removeAt(index);
+    worker.since = now;
     worker.stuckAt = Infinity;
     if (worker.runsSettled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
@@ -330,6 +331,7 @@ export class Scheduler {
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     this.moveTask(task, "running");
     task.record = worker;
+    if (worker.inFlight.length === 0) worker.since = now;
     worker.push(task);
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";

@@ -90,7 +90,7 @@ export class Task {
   deadline = Infinity;
   /**
    * @internal The result of a task that is done, the value to throw for one that failed or was
-   * cancelled.
+   * cancelled. Until it is settled: when it was queued (`queuedAt`), for the numbers of the pool.
    */
   outcome: unknown = undefined;
   /** @internal Made on first use: a task nobody looks at has no promise, and rejects nothing. */
@@ -129,6 +129,16 @@ export class Task {
   /** @internal */
   get settled(): boolean {
     return this.state !== "queued" && this.state !== "running";
+  }
+
+  /** @internal How many of its calls are settled when it is: those that were not settled before. */
+  get left(): number {
+    return 1;
+  }
+
+  /** @internal While it is not settled: when it was queued, on `performance.now()`. */
+  get queuedAt(): number {
+    return this.outcome as number;
   }
 
   /** @internal A worker has answered the task, which ran for so many µs there. */

@@ -34,6 +34,7 @@ export const Kind = {
   Calls: 31,
   Results: 32,
   Awaits: 33,
+  Usage: 40,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -80,6 +81,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Recalled]: OF_WORKER,
   [Kind.OverMemory]: OF_WORKER,
   [Kind.Closed]: OF_WORKER,
+  [Kind.Usage]: OF_WORKER,
   [Kind.Spawned]: OF_RANK,
   [Kind.Stalled]: OF_RANK,
   [Kind.StillAt]: OF_RANK,
@@ -162,6 +164,8 @@ export interface Frames {
   [Kind.Failure]: unknown;
   /** All earlier calls are answered or dropped, but for `task`, which runs; 0 for none. */
   [Kind.Recalled]: undefined;
+  /** What its process uses: `number` is bytes resident, `task` ms of processor time so far. */
+  [Kind.Usage]: undefined;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
   /** The rank waits in `open`, and serves until `Dismiss`; or until it sends `Depart`. */

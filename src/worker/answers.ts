@@ -17,6 +17,7 @@ import { INITIALIZER } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
 import { functions } from "./functions-lazy.ts";
+import { USAGE_MS, writeUsage } from "./usage.ts";
 
 /** The longest list of values, and its characters. */
 const LISTED = 4096;
@@ -45,6 +46,8 @@ export class Answers {
   #listedUs = 0;
   /** On `performance.now()`: when answers were last sent. */
   flushedAt = 0;
+  /** When the next message tells what this process uses. */
+  #usageAt = 0;
   /** The call that is being started, or answered: should that fail, its answer is the failure. */
   unanswered: number | null = null;
 
@@ -152,6 +155,8 @@ export class Answers {
   say(kind: Kind, task: number): void {
     this.endList();
     if (!this.#writer.fits()) this.send();
+    // Nothing comes after it.
+    if (kind === Kind.Closed) writeUsage(this.#writer);
     this.#writer.write(kind, task);
   }
 
@@ -162,7 +167,12 @@ export class Answers {
   send(now = this.flushedAt): void {
     this.flushedAt = now;
     this.endList();
-    if (!this.#writer.empty) this.#link?.send(this.#writer);
+    if (this.#writer.empty) return;
+    if (now >= this.#usageAt) {
+      this.#usageAt = now + USAGE_MS;
+      writeUsage(this.#writer);
+    }
+    this.#link?.send(this.#writer);
   }
 
   /** Sends the answers that were batched, and reports that nothing runs, if that is so. */

@@ -15,6 +15,7 @@ const SUBJECTS = [
   "reentering:",
   "waiting for all:",
   "maps: a grid",
+  "watching:",
 ];
 
 describe("mocks of bun:test", () => {

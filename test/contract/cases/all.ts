@@ -31,6 +31,7 @@ import { retrying } from "./retrying.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
 import { waitingForAll } from "./waiting-for-all.ts";
+import { watching } from "./watching.ts";
 
 export const CASES: readonly Case[] = [
   opening,
@@ -53,6 +54,7 @@ export const CASES: readonly Case[] = [
   isolation,
   limits,
   waitingForAll,
+  watching,
   reentering,
   mapping,
   mappingOptions,

@@ -1,0 +1,91 @@
+import type { Task } from "../scheduler/task.ts";
+import type { Histogram } from "./histogram.ts";
+
+/** Calls below so many µs are put together: those of one message count as of equal length. */
+const SHORT_US = 5;
+
+/** What is counted of the worker in one place of the pool, whichever process has it. */
+export class Tally {
+  /** Tasks that were settled there. */
+  done = 0;
+  failed = 0;
+  /** µs that functions ran. */
+  busyUs = 0;
+  /** Bytes of messages that it has sent; those it was sent, without its latest connection's. */
+  bytesOut = 0;
+  bytesInBefore = 0;
+  /** Bytes resident, as it has said last. */
+  memory = 0;
+  /** Seconds of processor time before its latest process, and of that: when it began, and now. */
+  #cpuBefore = 0;
+  #cpuStart = NaN;
+  #cpu = 0;
+  /** The short calls of the message that is being read. */
+  #count = 0;
+  #us = 0;
+  #queuedAt = 0;
+  readonly #wait: Histogram;
+  readonly #run: Histogram;
+
+  constructor(wait: Histogram, run: Histogram) {
+    this.#wait = wait;
+    this.#run = run;
+  }
+
+  /** A call was answered; without `task` one that was settled before. */
+  ran(task: Task | null, us: number, now: number): void {
+    this.busyUs += us;
+    if (task === null) return;
+    const { queuedAt } = task;
+    if (us < SHORT_US) {
+      this.#count++;
+      this.#us += us;
+      this.#queuedAt += queuedAt;
+      return;
+    }
+    this.#run.record(us / 1000);
+    this.#wait.record(now - us / 1000 - queuedAt);
+  }
+
+  /** `count` calls of a task were answered, which took `us` µs in all. */
+  ranAll(task: Task, count: number, us: number, now: number): void {
+    this.busyUs += us;
+    this.#run.record(us / 1000 / count, count);
+    // They ran one after another: the one in the middle waited as long as they did on average.
+    this.#wait.record(now - us / 2000 - task.queuedAt, count);
+  }
+
+  /** A message was read: its short calls are counted. */
+  received(length: number, buffers: readonly Uint8Array[], now: number): void {
+    this.bytesOut += length;
+    for (let i = 0; i < buffers.length; i++) this.bytesOut += buffers[i]!.byteLength;
+    const count = this.#count;
+    if (count === 0) return;
+    const ms = this.#us / 1000 / count;
+    this.#run.record(ms, count);
+    this.#wait.record(now - ms - this.#queuedAt / count, count);
+    this.#count = 0;
+    this.#us = 0;
+    this.#queuedAt = 0;
+  }
+
+  /** Another process has its place from now on; `sent` bytes went to the one before. */
+  replace(sent: number): void {
+    this.bytesInBefore += sent;
+    this.#cpuBefore = this.cpu;
+    this.#cpuStart = NaN;
+    this.#cpu = 0;
+  }
+
+  /** Its process has `memory` bytes resident, and has used `cpu` seconds in its life. */
+  use(memory: number, cpu: number): void {
+    this.memory = memory;
+    if (Number.isNaN(this.#cpuStart)) this.#cpuStart = cpu;
+    this.#cpu = Math.max(this.#cpu, cpu - this.#cpuStart);
+  }
+
+  /** Seconds of processor time since it first served this pool. */
+  get cpu(): number {
+    return this.#cpuBefore + this.#cpu;
+  }
+}
