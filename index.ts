@@ -26,5 +26,5 @@ export type { ItemsOf, PoolView } from "./src/pool-calls.ts";
 export type { Results } from "./src/map/results.ts";
 export type { MapOptions, Settled } from "./src/map/settings.ts";
 export type { Completed } from "./src/gather/as-completed.ts";
-export type { RetryOn, TaskState } from "./src/scheduler/task.ts";
+export type { OnReport, ReportOrigin, RetryOn, TaskState } from "./src/scheduler/task.ts";
 export { type TaskContext, taskContext } from "./src/context.ts";

@@ -25,14 +25,28 @@ export interface TaskContext {
    * never sees it abort; code that awaits can stop at it.
    */
   readonly signal: AbortSignal;
+  /**
+   * Counts the workers of the pool on this worker's host, from 0: the number of a GPU that is this
+   * worker's own, as in `CUDA_VISIBLE_DEVICES`.
+   */
+  readonly localIndex: number;
+  /**
+   * Tells the controller something on the way: it gets there before the result, to `onReport` and
+   * to the listeners of `handle.on("report")`. The value is copied. Throws `ValueError` for one
+   * that cannot travel; once the task is over, or was given up, it does nothing.
+   */
+  readonly report: (value: unknown) => void;
 }
 
 /** Where a session's calls run. */
 export interface Workplace {
   readonly index: number;
   readonly rank: number | null;
+  readonly localIndex: number;
   /** It is the program's own process. */
   readonly isInline: boolean;
+  /** Sends the controller what the call of that number says on the way. */
+  readonly report: (id: number, value: unknown) => void;
 }
 
 let latest: RunningCall | undefined;
@@ -138,12 +152,14 @@ export class RunningCall {
     const controller = new AbortController();
     this.#controller = controller;
     if (this.#reason !== null) controller.abort(this.#reason);
+    const { attempt, place } = this.#origin;
+    const { index: worker, rank, localIndex } = place;
     this.#context = Object.freeze({
-      id: this.task,
-      attempt: this.#origin.attempt,
-      worker: this.#origin.place.index,
-      rank: this.#origin.place.rank,
+      ...{ id: this.task, attempt, worker, rank, localIndex },
       signal: controller.signal,
+      report: (value: unknown) => {
+        if (!this.isOver) place.report(this.id, value);
+      },
     });
     return this.#context;
   }

@@ -141,8 +141,8 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/function": "src/codec src/collections src/errors.ts src/os",
   "src/wire": "src/codec src/errors.ts src/function src/os",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",
-  "src/watch": "src/os src/scheduler",
-  "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler",
+  "src/watch": "src/collections src/os src/scheduler src/wire",
+  "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler src/watch",
   "src/mpi/launcher": "src/errors.ts src/os",
   "src/mpi/shim": "src/errors.ts src/mpi/launcher src/os",
   "src/mpi": "src/errors.ts src/mpi/launcher src/mpi/shim src/os",
@@ -152,7 +152,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/codec src/collections src/errors.ts src/link src/link/local src/mpi src/os src/wire",
   "src/job": "src/errors.ts src/link src/link/mpi src/mpi src/mpi/launcher src/os src/wire",
   "src/option-rules.ts": "src/errors.ts",
-  "src/options.ts": "src/errors.ts src/job src/option-rules.ts src/os src/scheduler",
+  "src/call-options.ts": "src/errors.ts src/option-rules.ts src/scheduler",
+  "src/options.ts": "src/call-options.ts src/job src/option-rules.ts src/os src/scheduler",
   "src/worker-list.ts": "src/errors.ts",
   "src/backend":
     "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/os src/wire " +

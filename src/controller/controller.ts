@@ -97,7 +97,7 @@ export class Controller implements TaskOwner {
     this.#timekeeper = new Timekeeper(parts, owner);
     this.#lifecycle = new Lifecycle(parts, owner);
     const kept = { backend, reclaimer, retries: this.#retries, timekeeper: this.#timekeeper };
-    this.#blockingWait = new BlockingWait(kept, () => {
+    this.#blockingWait = new BlockingWait({ ...kept, callbacks: this.watch.callbacks }, () => {
       // Due in a microtask: this turn may not end before the result is there.
       if (this.#mayStart) this.#dispatch();
     });

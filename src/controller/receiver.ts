@@ -14,6 +14,7 @@ import { type Connection, describe } from "./connection.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
+import type { Watch } from "../watch/watch.ts";
 import { unknownExit } from "../os/exit.ts";
 
 /** The parts of the pool that the receiver uses. */
@@ -22,6 +23,7 @@ interface ReceiverParts {
   readonly values: ValueEncoder;
   readonly supervisor: Supervisor;
   readonly reclaimer: Reclaimer;
+  readonly watch: Watch;
 }
 
 /** The controller, which settles tasks. */
@@ -60,7 +62,7 @@ export class FrameReceiver {
     if (kind === Kind.Result) return this.#answer(connection, frame, now, "done");
     if (kind === Kind.Failure) return this.#answer(connection, frame, now, "failed");
     if (kind === Kind.Results) return this.#answers(connection, frame, now);
-    const { scheduler, values, supervisor, reclaimer } = this.#parts;
+    const { scheduler, values, supervisor, reclaimer, watch } = this.#parts;
     const { record } = connection;
     switch (kind) {
       case Kind.Ready:
@@ -71,6 +73,8 @@ export class FrameReceiver {
         return record.begun?.awaits(frame.task);
       case Kind.Finished:
         return scheduler.finished(record, frame.task, now);
+      case Kind.Report:
+        return watch.reports.receive(record, frame, () => values.decode(frame));
       case Kind.Usage:
         return connection.tally.use(frame.number, frame.task / 1000);
       case Kind.Closed:

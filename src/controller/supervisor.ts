@@ -134,11 +134,19 @@ export class Supervisor {
       maxMemory: isProcess ? limits.memoryPerWorker : Infinity,
       drainSignals: drain.signals,
       concurrency: limits.concurrency,
+      localIndex: this.#localIndex(connection),
     };
     const opening = values.encode({ ...backend.opening, ...rules }, "opening");
     sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
     if (this.#initializer !== null) sender.initialize(connection, this.#initializer);
     sender.flush();
+  }
+
+  /** How many workers with lower indices are on the same host. */
+  #localIndex({ record, host }: Connection): number {
+    let count = 0;
+    for (let i = 0; i < record.index; i++) if (this.connections[i]!.host === host) count++;
+    return count;
   }
 
   /** A worker has answered; it serves unless it has an initializer to run. */

@@ -18,7 +18,31 @@ export interface TaskOptions {
   readonly worker: number | null;
   /** Whether a task that has thrown or timed out may start again; null: it may not. */
   readonly retryOn: RetryOn | null;
+  /** Hears what the task reports on the way. */
+  readonly onReport: OnReport | null;
 }
+
+/** Where a report comes from. */
+export interface ReportOrigin {
+  /** The task's number in its pool, as in `taskContext().id`. */
+  readonly id: number;
+  /** Index of its worker. */
+  readonly worker: number;
+  /** As in `taskContext().attempt`. */
+  readonly attempt: number;
+  /** Of an item of a map, its place among the items; else null. */
+  readonly index: number | null;
+}
+
+/**
+ * Called with what a task has given to `taskContext().report`, and where that comes from. Reports
+ * of a task come in their order, and before its result.
+ *
+ * @example
+ * const onReport: OnReport = (percent, { worker }) => console.log(`${worker}: ${percent} %`);
+ */
+// `any`: the listener says itself what it expects, as those of errors do.
+export type OnReport = (value: any, from: ReportOrigin) => void;
 
 /**
  * Whether a task that has thrown or timed out, and has retries left, starts again: `false` fails
@@ -159,4 +183,5 @@ export const DEFAULT_TASK: TaskOptions = Object.freeze({
   signal: null,
   worker: null,
   retryOn: null,
+  onReport: null,
 });

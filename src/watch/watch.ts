@@ -1,5 +1,7 @@
 import { performance } from "../os/natives.ts";
 import type { Task } from "../scheduler/task.ts";
+import { Callbacks } from "./callbacks.ts";
+import { Reports } from "./reports.ts";
 import { CoarseClock } from "./coarse-clock.ts";
 import { Histogram } from "./histogram.ts";
 import { Tally } from "./tally.ts";
@@ -24,6 +26,9 @@ export class Watch {
   cancelled = 0;
   /** How many calls a worker may have under way. */
   concurrency = 1;
+  /** Calls to the program's listeners. */
+  readonly callbacks = new Callbacks();
+  readonly reports = new Reports(this.callbacks);
   readonly #clock = new CoarseClock();
   #submitted = 0;
   /** Failures of tasks that no worker was sent. */

@@ -35,6 +35,7 @@ export const Kind = {
   Results: 32,
   Awaits: 33,
   Usage: 40,
+  Report: 41,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -82,6 +83,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.OverMemory]: OF_WORKER,
   [Kind.Closed]: OF_WORKER,
   [Kind.Usage]: OF_WORKER,
+  [Kind.Report]: OF_WORKER,
   [Kind.Spawned]: OF_RANK,
   [Kind.Stalled]: OF_RANK,
   [Kind.StillAt]: OF_RANK,
@@ -166,6 +168,8 @@ export interface Frames {
   [Kind.Recalled]: undefined;
   /** What its process uses: `number` is bytes resident, `task` ms of processor time so far. */
   [Kind.Usage]: undefined;
+  /** `task`, which is not over, says something: the body is its value. */
+  [Kind.Report]: unknown;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
   /** The rank waits in `open`, and serves until `Dismiss`; or until it sends `Depart`. */
@@ -227,6 +231,8 @@ export interface Rules {
   readonly drainSignals: readonly string[];
   /** How many calls it may have under way. */
   readonly concurrency: number;
+  /** Its place among the workers of the pool on its host. */
+  readonly localIndex: number;
 }
 
 /** What a worker is sent about a function, before the first call of it. */

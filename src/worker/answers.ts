@@ -11,6 +11,7 @@ import type { RunningCall } from "../context.ts";
 import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
+import { whole } from "../os/whole.ts";
 import { checkBuffers } from "../wire/frame-layout.ts";
 import { Kind } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
@@ -126,6 +127,20 @@ export class Answers {
     this.answer(task, 0, DROPPED);
   }
 
+  /** A call that is not over says something on the way: it leaves at once. */
+  report(task: number, value: unknown): void {
+    if (this.#isClosed) return;
+    whole(() => {
+      const { format, body, buffers } = this.encode(value, "report");
+      // The task goes on, and may write to them before they are sent.
+      const content = { format, body, buffers: buffers.map((buffer) => buffer.slice()) };
+      this.endList();
+      if (!this.#writer.fits(content)) this.send();
+      this.#writer.write(Kind.Report, task, 0, content);
+      this.send();
+    });
+  }
+
   /** Its time was over when its result was encoded. */
   #answerLate(task: number, { running, deadline }: Timed): void {
     const { value } = late(running);
@@ -182,9 +197,9 @@ export class Answers {
     this.#reportIdle();
   }
 
-  encode(value: unknown): Encoded {
-    const encoded = encodeValue(value, "result", encoding);
-    checkBuffers(encoded.buffers.length, "result");
+  encode(value: unknown, what = "result"): Encoded {
+    const encoded = encodeValue(value, what, encoding);
+    checkBuffers(encoded.buffers.length, what);
     return encoded;
   }
 

@@ -58,8 +58,10 @@ export class Session {
    */
   constructor(session: number, spinUs: number, onClosed: () => void, findHere?: FindAtOnce) {
     this.#functions = new FunctionTable(() => this.#continue(), findHere);
-    this.#place = { index: 0, rank: null, isInline: findHere !== undefined };
     this.#answers = new Answers(session, () => this.#reportIdle());
+    const isInline = findHere !== undefined;
+    const report = (id: number, value: unknown) => this.#answers.report(id, value);
+    this.#place = { index: 0, rank: null, localIndex: 0, isInline, report };
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
     const parts: CallParts = {
@@ -150,7 +152,8 @@ export class Session {
     this.#runner.keepTo(opening);
     this.#main = opening.main;
     const { isInline } = this.#place;
-    this.#place = { index: frame.task, rank: frame.number < 0 ? null : frame.number, isInline };
+    const rank = frame.number < 0 ? null : frame.number;
+    this.#place = { ...this.#place, index: frame.task, rank, localIndex: opening.localIndex };
     if (!isInline) becomeWorker(opening);
     this.#link?.meet(opening);
     const statusPage = this.#link?.offerStatusPage?.() ?? null;

@@ -16,6 +16,7 @@ const SUBJECTS = [
   "waiting for all:",
   "maps: a grid",
   "watching:",
+  "reporting:",
 ];
 
 describe("mocks of bun:test", () => {

@@ -289,7 +289,7 @@ describe("options of a call", () => {
   test("go on top of others, each by itself", () => {
     const pool = readPoolOptions({ timeout: 100, priority: 2, retries: 3 }).task;
     const inner = readCallOptions({ timeout: 5 }, pool, 4);
-    const unset = { signal: null, worker: null, retryOn: null };
+    const unset = { signal: null, worker: null, retryOn: null, onReport: null };
     expect(inner).toEqual({ ...unset, timeout: 5, priority: 2, retries: 3 });
     expect(readCallOptions({ signal, priority: 0 }, inner, 4)).toEqual({
       timeout: 5,
@@ -298,6 +298,7 @@ describe("options of a call", () => {
       signal,
       worker: null,
       retryOn: null,
+      onReport: null,
     });
     expect(readCallOptions({ timeout: Infinity, retries: 0 }, pool, 4)).toEqual({
       timeout: Infinity,

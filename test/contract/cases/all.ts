@@ -27,6 +27,7 @@ import { pinning } from "./pinning.ts";
 import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
 import { reentering } from "./reentering.ts";
+import { reporting } from "./reporting.ts";
 import { retrying } from "./retrying.ts";
 import { timeouts } from "./timeouts.ts";
 import { values } from "./values.ts";
@@ -55,6 +56,7 @@ export const CASES: readonly Case[] = [
   limits,
   waitingForAll,
   watching,
+  reporting,
   reentering,
   mapping,
   mappingOptions,
