@@ -154,13 +154,14 @@ export class RunningCall {
     if (this.#reason !== null) controller.abort(this.#reason);
     const { attempt, place } = this.#origin;
     const { index: worker, rank, localIndex } = place;
-    this.#context = Object.freeze({
-      ...{ id: this.task, attempt, worker, rank, localIndex },
-      signal: controller.signal,
-      report: (value: unknown) => {
-        if (!this.isOver) place.report(this.id, value);
-      },
-    });
+    const { signal } = controller;
+    const report: TaskContext["report"] = (value) => {
+      if (!this.isOver) place.report(this.id, value);
+    };
+    const context = { id: this.task, attempt, worker, rank, localIndex, signal };
+    // Not enumerable: a task that returns all but the signal, which cannot travel, still can.
+    Object.defineProperty(context, "report", { value: report });
+    this.#context = Object.freeze(context as TaskContext);
     return this.#context;
   }
 
