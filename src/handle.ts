@@ -153,7 +153,7 @@ export class MessageHandle<T> extends Task implements Promise<T> {
    * console.log(`${handle.runTime} ms on worker ${handle.worker}`);
    */
   get runTime(): number | null {
-    return this.settled && this.deadline <= 0 ? -this.deadline / 1000 : null;
+    return this.ranFor;
   }
 
   /** @internal What `console.log` shows. */

@@ -23,6 +23,8 @@ import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
+import type { TaskEvent, WorkerEvent } from "./watch/events.ts";
+import { listen } from "./watch/listen.ts";
 import type { PoolStats } from "./watch/stats.ts";
 import { infoOf, statsOf, type WorkerInfo } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
@@ -250,6 +252,22 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
    */
   stats(): PoolStats {
     return statsOf(this.#controller);
+  }
+
+  /**
+   * Calls `listener` with each step of a task, or of a worker, until what it returns is disposed.
+   * Items of a map are tasks. A listener that throws ends the program as any callback does; without
+   * listeners it costs nothing. `PoolClosedError` where the role is not `"controller"`.
+   *
+   * @example
+   * using _ = pool.on("worker", ({ type, worker, reason }) => {
+   *   if (type === "lost") console.error(`worker ${worker} ${reason}`);
+   * });
+   */
+  on(event: "task", listener: (event: TaskEvent) => void): Disposable;
+  on(event: "worker", listener: (event: WorkerEvent) => void): Disposable;
+  on(event: "task" | "worker", listener: (event: never) => void): Disposable {
+    return listen(this.#requireController("listen").watch, event, listener);
   }
 
   /**

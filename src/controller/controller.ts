@@ -81,7 +81,7 @@ export class Controller implements TaskOwner {
     this.#retries = new Retries(this.#scheduler, {
       ...owner,
       fail: (task, error) => this.#settle(task, "failed", error),
-      again: (task) => this.watch.again(task),
+      again: (task, error) => this.watch.again(task, () => error),
     });
     const own = {
       ...{ backend, limits, drain, failures, scheduler: this.#scheduler, values: this.#values },
@@ -339,7 +339,7 @@ export class Controller implements TaskOwner {
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
     if (task.state !== state) this.#scheduler.moveTask(task, state);
-    this.watch.settled(task, state);
+    this.watch.settled(task, state, outcome);
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
@@ -354,7 +354,7 @@ export class Controller implements TaskOwner {
   /** Settles a task that was never queued. */
   #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
     this.#scheduler.moveTask(task, state);
-    this.watch.refused(task, state);
+    this.watch.refused(task, state, error);
     task.outcome = error;
     task.payload = null;
     if (state === "failed") this.#failures.note(task);

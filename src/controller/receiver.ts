@@ -97,22 +97,22 @@ export class FrameReceiver {
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
     connection.tally.ran(task, frame.number, now);
     if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
-    else if (task !== null) this.#settleCall(connection, task as Chunk, frame, to);
+    else if (task !== null) this.#settleCall(connection, task as Chunk, frame, now, to);
+    this.#parts.watch.begins(record, now);
     connection.hasAnswered = true;
     if (record.quota <= 0) this.#parts.supervisor.retire(connection);
   }
 
   /** The values of consecutive calls of a chunk. */
-  #answers({ record, tally }: Connection, frame: Frame, now: number): void {
+  #answers({ record }: Connection, frame: Frame, now: number): void {
     const { format, bytes, start, end, task: id, number: elapsed } = frame;
-    const { scheduler } = this.#parts;
+    const { scheduler, watch } = this.#parts;
     const values = decodeList(format, bytes, start, end);
     const task = scheduler.answered(record, id, elapsed, now, "done", values.length);
     if (!(task instanceof Chunk)) return;
-    tally.ranAll(task, values.length, elapsed, now);
-    tally.done += values.length;
     const { sink, index } = task;
     const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
+    watch.items(task, from - index, values.length, elapsed, now);
     if (task.count > 1) sink.took(values.length, elapsed);
     // Asked before the sink hears of them, which may cancel what is left of it.
     const isLast = task.settled;
@@ -120,10 +120,18 @@ export class FrameReceiver {
     if (isLast) task.waiter = null;
     sink.doneAll(from, values);
     if (isLast) this.#owner.settle(task, "done", undefined);
+    watch.begins(record, now);
   }
 
   /** The answer of one call of a chunk. */
-  #settleCall(connection: Connection, chunk: Chunk, frame: Frame, to: "done" | "failed"): void {
+  #settleCall(
+    connection: Connection,
+    chunk: Chunk,
+    frame: Frame,
+    now: number,
+    to: "done" | "failed",
+  ): void {
+    const { values, watch } = this.#parts;
     const offset = chunk.offsetOf(frame.task);
     const at = chunk.index + offset;
     chunk.sink.took(1, frame.number);
@@ -131,11 +139,11 @@ export class FrameReceiver {
     if (isLast) chunk.waiter = null;
     try {
       if (to === "failed") throw this.#thrown(connection, frame.content, chunk.callAt(offset));
-      const value = this.#parts.values.decode(frame);
-      connection.tally.done++;
+      const value = values.decode(frame);
+      watch.item(chunk, offset, frame.number, now);
       chunk.sink.done(at, value);
     } catch (error) {
-      connection.tally.failed++;
+      watch.item(chunk, offset, frame.number, now, { error });
       chunk.sink.failed(at, 1, error);
     }
     if (isLast) this.#owner.settle(chunk, "done", undefined);

@@ -16,8 +16,14 @@ export interface RetriesOwner {
   mayStartAgain(): boolean;
   fail(task: Task, error: unknown): void;
   /** A task was queued again. */
-  again(task: Task): void;
+  again(task: Task, error: unknown): void;
   dispatch(): void;
+}
+
+/** A task, and what its last attempt has failed with. */
+interface Failed {
+  readonly task: Task;
+  readonly error: unknown;
 }
 
 /**
@@ -30,9 +36,9 @@ export interface RetriesOwner {
 export class Retries {
   readonly #scheduler: Scheduler;
   readonly #owner: RetriesOwner;
-  readonly #undecided: { readonly task: Task; readonly error: unknown }[] = [];
+  readonly #undecided: Failed[] = [];
   /** Tasks that start again at a time, by that time. */
-  readonly #delayed = new Heap<Task>();
+  readonly #delayed = new Heap<Failed>();
   readonly #alarm = new Alarm(() => this.look());
 
   constructor(scheduler: Scheduler, owner: RetriesOwner) {
@@ -63,7 +69,10 @@ export class Retries {
       this.#decide(next.task, next.error);
     }
     const now = performance.now();
-    for (; this.#delayed.peekKey() <= now; mayStart = true) this.#startAgain(this.#delayed.pop()!);
+    for (; this.#delayed.peekKey() <= now; mayStart = true) {
+      const { task, error } = this.#delayed.pop()!;
+      this.#startAgain(task, error);
+    }
     if (this.#delayed.size > 0) this.#alarm.set(this.#delayed.peekKey(), now);
     if (mayStart) this.#owner.dispatch();
   }
@@ -82,24 +91,24 @@ export class Retries {
       return this.#fail(task, refused(task, `thrown ${textOf(thrown)}`, error));
     }
     if (answer === false) return this.#fail(task, error);
-    if (answer === true) return this.#startAgain(task);
+    if (answer === true) return this.#startAgain(task, error);
     if (typeof answer === "number" && answer >= 0 && answer < Infinity)
-      return this.#startLater(task, answer);
+      return this.#startLater(task, answer, error);
     this.#fail(task, refused(task, `returned ${textOf(answer)}`, error));
   }
 
-  #startLater(task: Task, ms: number): void {
+  #startLater(task: Task, ms: number, error: unknown): void {
     if (task.state !== "queued") return;
-    this.#delayed.push(task, performance.now() + ms, task.order);
+    this.#delayed.push({ task, error }, performance.now() + ms, task.order);
     if (this.#delayed.size < SWEEP_AT || this.#delayed.size % SWEEP_AT !== 0) return;
-    this.#delayed.keep(({ state }) => state === "queued");
+    this.#delayed.keep(({ task }) => task.state === "queued");
   }
 
-  #startAgain(task: Task): void {
+  #startAgain(task: Task, error: unknown): void {
     if (task.state !== "queued") return;
     task.losses++;
     this.#scheduler.submitAgain(task);
-    this.#owner.again(task);
+    this.#owner.again(task, error);
   }
 
   #fail(task: Task, error: unknown): void {

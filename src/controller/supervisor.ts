@@ -79,6 +79,7 @@ export class Supervisor {
   constructor(parts: SupervisorParts, owner: SupervisorOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    parts.watch.observe(parts.scheduler);
     parts.watch.concurrency = parts.limits.concurrency;
     parts.scheduler.observer = debugObserver(this.connections);
   }
@@ -164,6 +165,7 @@ export class Supervisor {
   #serve(connection: Connection): void {
     connection.record.isSeen = connection.link?.isSeen ?? false;
     this.#parts.scheduler.ready(connection.record);
+    this.#parts.watch.changed("ready", connection);
     connection.readyAt = performance.now();
     this.#owner.onChanged();
   }
@@ -190,20 +192,21 @@ export class Supervisor {
     if (record.inFlight.length === 0 && record.set === this.#parts.scheduler.sets.retiring) {
       this.#parts.scheduler.requeue.lose(record);
       this.#disconnect(connection);
-      return this.#replace(connection);
+      return this.#replace(connection, 0, "has had all the tasks, or the memory, that it may have");
     }
     link?.kill?.();
     this.lose(connection, rank === null ? unknownExit("said goodbye") : PROGRAM_OVER);
   }
 
   /** Starts a replacement, which has as much time to serve as the first workers had. */
-  #replace(connection: Connection, failedStarts = 0): void {
+  #replace(connection: Connection, failedStarts: number, why: string): void {
     const { scheduler } = this.#parts;
     const lateAt = performance.now() + this.#openTimeout;
     const record = scheduler.replace(connection.record, lateAt);
     connection.tally.replace(connection.writer.sent);
     try {
       this.#connect(record, failedStarts);
+      this.#parts.watch.changed("replaced", this.connections[record.index]!, why);
     } catch (error) {
       scheduler.requeue.lose(record);
       this.#owner.break(notReplaced(connection, error));
@@ -215,7 +218,7 @@ export class Supervisor {
     const { scheduler, watch } = this.#parts;
     const { record } = connection;
     if (scheduler.stateOf(record) === "gone") return;
-    if (this.#owner.needsWorkers()) watch.workersLost++;
+    watch.changed(this.#owner.needsWorkers() ? "lost" : "gone", connection, status.text);
     const at = connection.link?.currentTask;
     // A chunk that is under way has its function: a call behind it loads.
     const loading =
@@ -228,7 +231,7 @@ export class Supervisor {
     for (const task of lost) {
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
-        watch.again(task);
+        watch.again(task, () => lostWhileRunning(task, connection, status));
       } else {
         this.#owner.fail(task, connection, lostWhileRunning(task, connection, status));
       }
@@ -241,7 +244,7 @@ export class Supervisor {
     const failedStarts = isUnused ? connection.failedStarts + 1 : 0;
     if (this.#owner.needsWorkers()) {
       if (failedStarts >= START_TRIES) this.#owner.break(startsExhausted(connection, status));
-      else this.#replace(connection, failedStarts);
+      else this.#replace(connection, failedStarts, status.text);
     }
     this.#owner.onGone();
   }
@@ -265,7 +268,7 @@ export class Supervisor {
 
   /** Releases every worker; with `now`, without waiting for those that are busy. */
   async release(now: boolean): Promise<void> {
-    const { scheduler, sender, condition } = this.#parts;
+    const { scheduler, sender, condition, watch } = this.#parts;
     const left = this.connections.filter((connection) => !connection.isDone);
     for (const connection of left) {
       // An idle worker exits by itself, once its output is written.
@@ -289,7 +292,10 @@ export class Supervisor {
       if (!connection.isDone && !connection.link?.isHeldByWrite) connection.link?.kill?.();
       this.#disconnect(connection);
     }
-    for (const { record } of this.connections) scheduler.requeue.lose(record);
+    for (const connection of this.connections) {
+      if (this.stateOf(connection) !== "gone") watch.changed("gone", connection);
+      scheduler.requeue.lose(connection.record);
+    }
   }
 
   #disconnect({ link }: Connection): void {

@@ -16,11 +16,11 @@ export const {
   setTimeout,
 } = globalThis;
 
-const { now } = globalThis.performance;
+const { now, timeOrigin } = globalThis.performance;
 const { add, compareExchange, exchange, load, notify, store, wait } = globalThis.Atomics;
 const { parse, stringify } = globalThis.JSON;
 
-export const performance = Object.freeze({ now });
+export const performance = Object.freeze({ now, timeOrigin });
 export const Atomics = Object.freeze({ add, compareExchange, exchange, load, notify, store, wait });
 export const JSON = Object.freeze({ parse, stringify });
 

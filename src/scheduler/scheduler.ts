@@ -1,5 +1,5 @@
 import { observe } from "./estimates.ts";
-import type { Observer, WorkerState } from "./observer.ts";
+import type { Observer, OnBegin, WorkerState } from "./observer.ts";
 import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
 import { Choice } from "./choice.ts";
@@ -33,6 +33,8 @@ export const BYTES_PER_MS = 10_000;
 
 export class Scheduler {
   #observer: Observer | null = null;
+  /** Called when a call begins, as far as is known; null, as a rule. */
+  onBegin: OnBegin | null = null;
   readonly sets = new WorkerSets();
   /** In the places of their indices. */
   readonly workers: readonly WorkerRecord[] = this.sets.workers;
@@ -187,6 +189,10 @@ export class Scheduler {
   /** A worker has sent `Started` for a task: its timeout counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.begin(id);
+    if (this.onBegin !== null && worker.begun !== null) {
+      const begun = worker.inFlight.find((one) => one.id === id);
+      if (begun !== undefined) this.onBegin(begun, now);
+    }
     // Of several calls under way one may have been settled before it was known to have begun.
     if (worker.begun !== null && worker.stuckAt === Infinity) this.#markOverdue(worker, now);
     if (task === null) return;
@@ -331,8 +337,11 @@ export class Scheduler {
   #start(worker: WorkerRecord, task: Task, now: number): Task {
     this.moveTask(task, "running");
     task.record = worker;
-    if (worker.inFlight.length === 0) worker.since = now;
     worker.push(task);
+    if (worker.inFlight.length === 1) {
+      worker.since = now;
+      if (this.onBegin !== null && worker.begun === null) this.onBegin(task, now);
+    }
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";
       const startMs = START_MS + bytesOfPayload(task.payload) / BYTES_PER_MS;

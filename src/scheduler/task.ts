@@ -170,6 +170,11 @@ export class Task {
     this.deadline = -us;
   }
 
+  /** @internal ms that it ran, where a worker has said so; see `deadline`. */
+  get ranFor(): number | null {
+    return this.settled && this.deadline <= 0 ? -this.deadline / 1000 : null;
+  }
+
   /** @internal For messages: `task 17 (render)`. */
   get label(): string {
     return `task ${this.order} (${this.fn.label})`;

@@ -1,5 +1,9 @@
 import { performance } from "../os/natives.ts";
 import type { Task } from "../scheduler/task.ts";
+import type { Chunk } from "../scheduler/chunk.ts";
+import type { OnBegin } from "../scheduler/observer.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
+import { type Change, type End, joined, type Place, type Sink } from "./sink.ts";
 import { Callbacks } from "./callbacks.ts";
 import { Reports } from "./reports.ts";
 import { CoarseClock } from "./coarse-clock.ts";
@@ -29,6 +33,10 @@ export class Watch {
   /** Calls to the program's listeners. */
   readonly callbacks = new Callbacks();
   readonly reports = new Reports(this.callbacks);
+  /** Those who hear of each step, as one; null for none. */
+  #sink: Sink | null = null;
+  readonly #sinks: Sink[] = [];
+  #observed: Observed | null = null;
   readonly #clock = new CoarseClock();
   #submitted = 0;
   /** Failures of tasks that no worker was sent. */
@@ -44,6 +52,40 @@ export class Watch {
   /** It is over: its numbers stay. */
   close(): void {
     this.#closedAt = performance.now();
+    this.#sink?.closed?.();
+  }
+
+  /** The pool whose steps can be heard. */
+  observe(observed: Observed): void {
+    this.#observed = observed;
+  }
+
+  /** `sink` hears of each step from now on, until that is disposed. */
+  add(sink: Sink): Disposable {
+    this.#sinks.push(sink);
+    this.#join();
+    return {
+      [Symbol.dispose]: () => {
+        const index = this.#sinks.indexOf(sink);
+        if (index >= 0) this.#sinks.splice(index, 1);
+        this.#join();
+      },
+    };
+  }
+
+  #join(): void {
+    const sink = joined(this.#sinks);
+    this.#sink = sink;
+    if (this.#observed === null) return;
+    this.#observed.onBegin =
+      sink?.begun === undefined ? null : (task, now) => sink.begun!(task, 0, now);
+  }
+
+  /** A worker has answered: what was sent behind that begins. */
+  begins({ inFlight, begun }: WorkerRecord, now: number): void {
+    if (this.#sink === null || begun !== null || inFlight.length === 0) return;
+    const task = inFlight.at(0)!;
+    if (!task.settled) this.#sink.begun?.(task, (task as Partial<Chunk>).answered ?? 0, now);
   }
 
   /** ms since it was opened, until it was over; 0 before. */
@@ -81,23 +123,60 @@ export class Watch {
   }
 
   /** A task is to start again, after an attempt that was in vain. */
-  again(task: Task): void {
-    task.outcome = performance.now();
+  again(task: Task, error: () => unknown): void {
+    const now = performance.now();
+    this.#sink?.retried?.(task, error(), now);
+    task.outcome = now;
     this.retried++;
   }
 
-  /** A task is about to be settled, whose calls that are left are settled with it. */
-  settled(task: Task, state: "done" | "failed" | "cancelled"): void {
+  /** A task is about to be settled, and with it those of its calls that are left. */
+  settled(task: Task, state: End, outcome: unknown): void {
     const { left, record } = task;
     if (state === "cancelled") this.cancelled += left;
     else if (record === null) this.#unsent += left;
     else if (state === "done") this.tallies[record.index]!.done += left;
     else this.tallies[record.index]!.failed += left;
+    if (this.#sink === null) return;
+    const now = performance.now();
+    const { ranFor } = task;
+    const error = state === "done" ? undefined : outcome;
+    for (let i = task.count - left; i < task.count; i++)
+      this.#sink.ended?.(task, i, state, error, ranFor === null ? null : now - ranFor, now);
   }
 
   /** A task is settled that was never queued. */
-  refused(task: Task, state: "failed" | "cancelled"): void {
+  refused(task: Task, state: "failed" | "cancelled", error: unknown): void {
     this.#submitted += task.count;
-    this.settled(task, state);
+    task.outcome = performance.now();
+    this.settled(task, state, error);
   }
+
+  /** A call of a chunk has ended, after `us` µs. */
+  item(chunk: Chunk, offset: number, us: number, now: number, error?: { readonly error: unknown }) {
+    const tally = this.tallies[chunk.record!.index]!;
+    if (error === undefined) tally.done++;
+    else tally.failed++;
+    const state = error === undefined ? "done" : "failed";
+    this.#sink?.ended?.(chunk, offset, state, error?.error, now - us / 1000, now);
+  }
+
+  /** `count` calls of a chunk have returned, which took `us` µs in all. */
+  items(chunk: Chunk, offset: number, count: number, us: number, now: number): void {
+    const tally = this.tallies[chunk.record!.index]!;
+    tally.ranAll(chunk, count, us, now);
+    tally.done += count;
+    this.#sink?.endedAll?.(chunk, offset, count, now - us / 1000, now);
+  }
+
+  /** Something has become of a worker. */
+  changed(change: Change, place: Place, reason: string | null = null): void {
+    if (change === "lost") this.workersLost++;
+    this.#sink?.changed?.(change, place, reason, performance.now());
+  }
+}
+
+/** The scheduler, which sees calls begin. */
+export interface Observed {
+  onBegin: OnBegin | null;
 }

@@ -17,6 +17,7 @@ const SUBJECTS = [
   "maps: a grid",
   "watching:",
   "reporting:",
+  "listening:",
 ];
 
 describe("mocks of bun:test", () => {

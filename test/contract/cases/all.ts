@@ -16,6 +16,7 @@ import { holding } from "./holding.ts";
 import { inheritance } from "./inheritance.ts";
 import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
+import { listening } from "./listening.ts";
 import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
 import { mappingLosses } from "./mapping-losses.ts";
@@ -57,6 +58,7 @@ export const CASES: readonly Case[] = [
   waitingForAll,
   watching,
   reporting,
+  listening,
   reentering,
   mapping,
   mappingOptions,
