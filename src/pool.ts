@@ -18,13 +18,14 @@ import {
   type TaskFunction,
 } from "./options.ts";
 import { newPromise, Promise } from "./os/natives.ts";
+import { isOn } from "./os/settings.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
 import type { TaskEvent, WorkerEvent } from "./watch/events.ts";
-import { listen } from "./watch/listen.ts";
+import { listen, summaryOf } from "./watch/lazy.ts";
 import type { PoolStats } from "./watch/stats.ts";
 import { infoOf, statsOf, type WorkerInfo } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
@@ -56,6 +57,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   readonly #recordOf: typeof recordOf;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
+  #isOver = false;
   /** Undoes `occupy`: the pool is over. */
   readonly #vacate: () => void;
 
@@ -255,6 +257,19 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   }
 
   /**
+   * The same for a person, in some lines, as `seff` has it for a job: how busy the workers were,
+   * their processors and memory, tasks by outcome, the longest ones, failures by message. With
+   * `BSYNC_SUMMARY=1` it is written to stderr when a pool closes. Empty where the role is not
+   * `"controller"`.
+   *
+   * @example
+   * console.error(pool.summary());
+   */
+  summary(): string {
+    return this.#controller === null ? "" : summaryOf(this.#controller.watch, this.stats());
+  }
+
+  /**
    * Calls `listener` with each step of a task, or of a worker, until what it returns is disposed.
    * Items of a map are tasks. A listener that throws ends the program as any callback does; without
    * listeners it costs nothing. `PoolClosedError` where the role is not `"controller"`.
@@ -313,6 +328,8 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   async #over(end: Promise<void> | undefined): Promise<void> {
     await end;
     this.#vacate();
+    if (!this.#isOver && isOn("BSYNC_SUMMARY")) process.stderr.write(this.summary());
+    this.#isOver = true;
   }
 
   /** `await using` closes. */

@@ -139,7 +139,7 @@ export class Controller implements TaskOwner {
       },
       onReleased: () => {
         this.#failures.end(this.#lifecycle.state.isTerminated);
-        this.watch.close();
+        this.watch.close(this.#lifecycle.state.isTerminated);
         this.#retries.stop();
         this.#timekeeper.stop();
         this.#backend.close();

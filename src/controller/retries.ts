@@ -5,7 +5,7 @@ import { aside } from "../os/whole.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
 import { Alarm } from "./alarm.ts";
-import { textOf } from "./failures.ts";
+import { textOf } from "../watch/error-text.ts";
 
 /** Dead entries of the heap that are left in it at least, before they are swept out. */
 const SWEEP_AT = 1024;

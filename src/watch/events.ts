@@ -34,7 +34,7 @@ export interface TaskEvent {
  * What becomes of a worker, as `pool.on("worker")` tells it.
  *
  * @example
- * pool.on("worker", ({ type, worker, reason }) => console.log(`worker ${worker}: ${type}`, reason));
+ * pool.on("worker", ({ type, worker, reason }) => console.log(worker, type, reason));
  */
 export interface WorkerEvent {
   /**

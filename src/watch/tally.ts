@@ -1,5 +1,6 @@
 import type { Task } from "../scheduler/task.ts";
 import type { Histogram } from "./histogram.ts";
+import type { Longest } from "./longest.ts";
 
 /** Calls below so many µs are put together: those of one message count as of equal length. */
 const SHORT_US = 5;
@@ -16,6 +17,8 @@ export class Tally {
   bytesInBefore = 0;
   /** Bytes resident, as it has said last. */
   memory = 0;
+  /** The most that it has said, or was seen to have. */
+  peak = 0;
   /** Seconds of processor time before its latest process, and of that: when it began, and now. */
   #cpuBefore = 0;
   #cpuStart = NaN;
@@ -26,8 +29,10 @@ export class Tally {
   #queuedAt = 0;
   readonly #wait: Histogram;
   readonly #run: Histogram;
+  readonly #longest: Longest;
 
-  constructor(wait: Histogram, run: Histogram) {
+  constructor(wait: Histogram, run: Histogram, longest: Longest) {
+    this.#longest = longest;
     this.#wait = wait;
     this.#run = run;
   }
@@ -43,6 +48,7 @@ export class Tally {
       this.#queuedAt += queuedAt;
       return;
     }
+    if (us > this.#longest.floor) this.#longest.offer(task, us);
     this.#run.record(us / 1000);
     this.#wait.record(now - us / 1000 - queuedAt);
   }
@@ -50,6 +56,7 @@ export class Tally {
   /** `count` calls of a task were answered, which took `us` µs in all. */
   ranAll(task: Task, count: number, us: number, now: number): void {
     this.busyUs += us;
+    if (us > this.#longest.floor * count) this.#longest.offer(task, us / count);
     this.#run.record(us / 1000 / count, count);
     // They ran one after another: the one in the middle waited as long as they did on average.
     this.#wait.record(now - us / 2000 - task.queuedAt, count);
@@ -80,6 +87,7 @@ export class Tally {
   /** Its process has `memory` bytes resident, and has used `cpu` seconds in its life. */
   use(memory: number, cpu: number): void {
     this.memory = memory;
+    this.peak = Math.max(this.peak, memory);
     if (Number.isNaN(this.#cpuStart)) this.#cpuStart = cpu;
     this.#cpu = Math.max(this.#cpu, cpu - this.#cpuStart);
   }

@@ -7,6 +7,8 @@ import { type Change, type End, joined, type Place, type Sink } from "./sink.ts"
 import { Callbacks } from "./callbacks.ts";
 import { Reports } from "./reports.ts";
 import { CoarseClock } from "./coarse-clock.ts";
+import { FailureCounts } from "./failure-counts.ts";
+import { Longest } from "./longest.ts";
 import { Histogram } from "./histogram.ts";
 import { Tally } from "./tally.ts";
 
@@ -19,6 +21,9 @@ export class Watch {
   /** ms from when a call was queued to when it began, and ms that its function ran. */
   readonly wait = new Histogram();
   readonly run = new Histogram();
+  /** The longest calls, and failures by their texts. */
+  readonly longest = new Longest();
+  readonly failures = new FailureCounts();
   /** By the indices of workers. */
   readonly tallies: Tally[] = [];
   /** Attempts that were followed by another. */
@@ -28,6 +33,8 @@ export class Watch {
   /** Tasks that have begun, and wait for tasks of their own; they count as unsettled. */
   suspended = 0;
   cancelled = 0;
+  /** How the pool came to its end; null before. */
+  end: "closed" | "terminated" | null = null;
   /** How many calls a worker may have under way. */
   concurrency = 1;
   /** Calls to the program's listeners. */
@@ -50,7 +57,8 @@ export class Watch {
   }
 
   /** It is over: its numbers stay. */
-  close(): void {
+  close(isTerminated: boolean): void {
+    this.end = isTerminated ? "terminated" : "closed";
     this.#closedAt = performance.now();
     this.#sink?.closed?.();
   }
@@ -108,7 +116,7 @@ export class Watch {
 
   /** What is counted of the worker at that index. */
   tallyOf(index: number): Tally {
-    return (this.tallies[index] ??= new Tally(this.wait, this.run));
+    return (this.tallies[index] ??= new Tally(this.wait, this.run, this.longest));
   }
 
   /**
@@ -137,6 +145,7 @@ export class Watch {
     else if (record === null) this.#unsent += left;
     else if (state === "done") this.tallies[record.index]!.done += left;
     else this.tallies[record.index]!.failed += left;
+    if (state === "failed") this.failures.add(outcome, left);
     if (this.#sink === null) return;
     const now = performance.now();
     const { ranFor } = task;
@@ -156,7 +165,10 @@ export class Watch {
   item(chunk: Chunk, offset: number, us: number, now: number, error?: { readonly error: unknown }) {
     const tally = this.tallies[chunk.record!.index]!;
     if (error === undefined) tally.done++;
-    else tally.failed++;
+    else {
+      tally.failed++;
+      this.failures.add(error.error, 1);
+    }
     const state = error === undefined ? "done" : "failed";
     this.#sink?.ended?.(chunk, offset, state, error?.error, now - us / 1000, now);
   }

@@ -195,3 +195,23 @@ watching.itPerSize("the numbers stay when the pool is over", async ({ workers })
   const { done, cancelled, queued, running, workersLost } = other.stats();
   assert.deepEqual([done + cancelled, queued, running, workersLost], [1, 0, 0, 0]);
 });
+
+watching.it("a summary says the same in words", async () => {
+  const pool = await AsyncPool.open(1);
+  assert.match(pool.summary(), /State: +OPEN/);
+  await pool.async(spinFor, 30);
+  const view = pool.with({ retries: 1, retryOn: () => true });
+  assert.equal(await view.async(failFirst), 2);
+  for (let i = 0; i < 3; i++) await failure(pool.async(failAlways), RangeError);
+  await pool.close();
+  const text = pool.summary();
+  assert.match(text, /State: +CLOSED/);
+  assert.match(text, /Tasks: +2 done, 3 failed, 0 cancelled; 1 started again/);
+  assert.match(text, /Longest: +[\d.]+ ms in spinFor \(task 1\) on worker 0/);
+  assert.match(text, /Failures: +3 × RangeError: always/);
+  assert.match(text, /Workers lost: +0/);
+  assert.ok(
+    text.split("\n").every((line) => [...line].length <= 100),
+    text,
+  );
+});

@@ -1,8 +1,10 @@
+/** The parts of watching that few programs need: each is loaded with its first use. */
 import { show } from "../errors.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
+import type { PoolStats } from "./stats.ts";
 import type { Watch } from "./watch.ts";
 
-/** What `pool.on` does. The listeners' part is loaded with the first of them. */
+/** What `pool.on` does. */
 export function listen(
   watch: Watch,
   event: "task" | "worker",
@@ -25,4 +27,10 @@ export function listen(
       ? new TaskEvents(listener as (event: TaskEvent) => void, callbacks)
       : new WorkerEvents(listener as (event: WorkerEvent) => void, callbacks),
   );
+}
+
+/** What `pool.summary` returns. */
+export function summaryOf(watch: Watch, stats: PoolStats): string {
+  const { summarize } = require("./summary.ts") as typeof import("./summary.ts");
+  return summarize(watch, stats);
 }
