@@ -22,6 +22,7 @@ export { AsyncPool } from "./src/pool.ts";
 export type { WorkerInfo } from "./src/worker-info.ts";
 export type { Times } from "./src/watch/histogram.ts";
 export type { TaskEvent, WorkerEvent } from "./src/watch/events.ts";
+export type { ProgressOptions, ProgressStream } from "./src/watch/progress-options.ts";
 export type { PoolStats, WorkerStats } from "./src/watch/stats.ts";
 export type { ItemsOf, PoolView } from "./src/pool-calls.ts";
 export type { Results } from "./src/map/results.ts";

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { hasMembers, type Members } from "./job/communicator-members.ts";
 import { numberOf, settingOf, switchOf } from "./os/settings.ts";
 import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
+import { progressProblem, type ProgressOptions, readProgress } from "./watch/progress-options.ts";
 import { TASK_RULES } from "./call-options.ts";
 import {
   type Rules,
@@ -130,6 +131,11 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * code is 1. `"ignore"`: nothing.
    */
   readonly unhandled?: Unhandled;
+  /**
+   * Shows on stderr how many tasks of the pool are settled: a bar on a terminal, elsewhere a line
+   * now and then, at most one in ten seconds, and a last one. False by default.
+   */
+  readonly progress?: boolean | ProgressOptions;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
   /**
@@ -160,6 +166,7 @@ export interface PoolSettings {
   readonly limits: PoolLimits;
   readonly drain: DrainSettings;
   readonly unhandled: Unhandled;
+  readonly progress: ProgressOptions | null;
 }
 
 /** On which signals a pool comes to its end, and how many ms running tasks have then. */
@@ -214,6 +221,7 @@ const POOL_RULES: Rules = {
       : 'the name of a signal that can be caught, as "SIGTERM", or a list of such',
   drainTimeout: ms,
   unhandled: (value) => (UNHANDLED.has(value) ? null : 'one of "warn", "ignore" and "throw"'),
+  progress: progressProblem,
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
 };
@@ -262,6 +270,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
     unhandled: given.unhandled ?? "warn",
+    progress: readProgress(given.progress),
   };
 }
 

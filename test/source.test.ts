@@ -153,7 +153,8 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/job": "src/errors.ts src/link src/link/mpi src/mpi src/mpi/launcher src/os src/wire",
   "src/option-rules.ts": "src/errors.ts",
   "src/call-options.ts": "src/errors.ts src/option-rules.ts src/scheduler",
-  "src/options.ts": "src/call-options.ts src/job src/option-rules.ts src/os src/scheduler",
+  "src/options.ts":
+    "src/call-options.ts src/job src/option-rules.ts src/os src/scheduler src/watch",
   "src/worker-list.ts": "src/errors.ts",
   "src/backend":
     "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/os src/wire " +
@@ -170,13 +171,13 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/link/local src/link/mpi src/os src/wire",
   "src/open":
     "src/backend src/controller src/errors.ts src/function src/job src/options.ts src/os " +
-    "src/scheduler src/wire src/worker src/worker-list.ts",
+    "src/scheduler src/watch src/wire src/worker src/worker-list.ts",
   "src/open.ts":
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",
   "src/map":
     "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +
-    "src/scheduler",
+    "src/scheduler src/watch",
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
     "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Job, type Launch } from "./contract/job.ts";
 import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
+import { Lines, Rate } from "../src/watch/progress.ts";
 import { bytesOf, clockOf, countOf, lengthOf, percentOf } from "../src/watch/lengths.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/watched.ts");
@@ -54,6 +55,78 @@ describe.each(launches)("$mode", (launch) => {
     },
     TEST_MS,
   );
+});
+
+describe.each(launches)("progress, $mode", (launch) => {
+  const test = testsUnder(launch.mode);
+
+  test(
+    "is whole lines where there is no terminal: of a short map the last one",
+    async () => {
+      for (const [what, label] of [
+        ["map", "checking"],
+        ["named", "check"],
+        ["pool", "tasks"],
+      ] as const) {
+        const { stderr } = await run(launch, [what], {});
+        const line = new RegExp(
+          `^${label}: 100 of 100 \\(100 %\\) in [\\d.]+ (ms|s), [\\d,]+/s, 10 failed\r?\n$`,
+        );
+        expect(stderr).toMatch(line);
+      }
+    },
+    TEST_MS,
+  );
+});
+
+test(
+  "progress on a terminal is a bar that is drawn over, and a last line",
+  async () => {
+    const command = `${process.execPath} ${PROGRAM} map`;
+    await using child = Bun.spawn(["script", "-qefc", command, "/dev/null"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { ...process.env, TERM: "xterm", COLUMNS: "100" },
+    });
+    const shown = await child.stdout.text();
+    expect(await child.exited).toBe(0);
+    expect(shown).toMatch(/^\rchecking ░+ 0 of 100 \(0 %\), 0\/s/);
+    expect(shown).toMatch(/\rchecking: 100 of 100 \(100 %\) in .*, 10 failed\u001b\[K\r?\n/);
+    expect(shown.endsWith("90\r\n")).toBeTrue();
+  },
+  TEST_MS,
+);
+
+test("lines come at 1, 2, 5, 10 % …, at least once a minute, at most once in ten seconds", () => {
+  const lines = new Lines(0);
+  const said: [second: number, percent: number][] = [];
+  // A percent each 7 seconds up to 20, then each 100.
+  for (let second = 1; second <= 1_000; second++) {
+    const done = second <= 140 ? Math.floor(second / 7) : 20 + Math.floor((second - 140) / 100);
+    if (lines.isDue({ done, failed: 0, total: 100 }, second * 1_000)) said.push([second, done]);
+  }
+  expect(said.slice(0, 5)).toEqual([
+    [10, 1],
+    [20, 2],
+    [35, 5],
+    [70, 10],
+    [130, 18],
+  ]);
+  const gaps = said.slice(1).map(([second], i) => second - said[i]![0]);
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10);
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(60);
+  const unknown = new Lines(0);
+  expect(
+    [9, 30, 60, 61, 120].map((s) => unknown.isDue({ done: s, failed: 0, total: null }, s * 1e3)),
+  ).toEqual([false, false, true, false, true]);
+});
+
+test("the rate is that of the last minute", () => {
+  const rate = new Rate(0, 0);
+  for (let second = 1; second <= 100; second++) rate.sample(second * 1_000, second * 10);
+  for (let second = 101; second <= 160; second++) rate.sample(second * 1_000, 1_000 + second - 100);
+  expect(rate.at(160_000, 1_060)).toBeCloseTo(1, 5);
 });
 
 test("lengths, counts and sizes as a person reads them", () => {

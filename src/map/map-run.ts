@@ -43,7 +43,8 @@ export class MapRun implements ItemSink {
   readonly #items = new Map<number, unknown>();
   /** Items taken; outcomes that are there, in the order of their arrival. */
   #taken = 0;
-  #arrived = 0;
+  arrived = 0;
+  failures = 0;
   #unsettled = 0;
   /** Bytes of outcomes that wait for the reader, as far as they can be seen. */
   #bytes = 0;
@@ -147,8 +148,8 @@ export class MapRun implements ItemSink {
       return;
     }
     this.#unsettled -= values.length;
-    this.#outcomes.putAll(ordered ? index : this.#arrived, values);
-    this.#arrived += values.length;
+    this.#outcomes.putAll(ordered ? index : this.arrived, values);
+    this.arrived += values.length;
     let bytes = 0;
     for (let i = 0; i < values.length; i++) bytes += this.#bytesOf(values[i]);
     this.#weigh(values.length, bytes);
@@ -181,6 +182,7 @@ export class MapRun implements ItemSink {
   }
 
   #fail(index: number, error: unknown): void {
+    this.failures++;
     this.#checkpoint?.drop(index);
     if (this.#settings.settled) {
       return this.#put(index, { status: "rejected", reason: error, ...this.#itemAt(index) });
@@ -195,8 +197,8 @@ export class MapRun implements ItemSink {
   }
 
   #put(index: number, outcome: unknown): void {
-    this.#outcomes.put(this.#settings.ordered ? index : this.#arrived, outcome);
-    this.#arrived++;
+    this.#outcomes.put(this.#settings.ordered ? index : this.arrived, outcome);
+    this.arrived++;
     this.#weigh(1, this.#bytesOf(outcome));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();

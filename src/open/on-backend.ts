@@ -1,5 +1,6 @@
 import { Controller } from "../controller/controller.ts";
 import type { PoolSettings } from "../options.ts";
+import { showPoolProgress } from "../watch/lazy.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Opened } from "./opened.ts";
 
@@ -7,7 +8,7 @@ import type { Opened } from "./opened.ts";
 export async function openOn(
   outside: Backend,
   workers: number,
-  { initializer, openTimeout, task, limits, drain, unhandled }: PoolSettings,
+  { initializer, openTimeout, task, limits, drain, unhandled, progress }: PoolSettings,
 ): Promise<Opened> {
   const controller = new Controller(outside, limits, drain, unhandled);
   try {
@@ -16,5 +17,6 @@ export async function openOn(
     outside.close();
     throw error;
   }
+  if (progress !== null) showPoolProgress(progress, controller.watch);
   return { role: "controller", controller, whose: "", task };
 }

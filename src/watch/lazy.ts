@@ -1,6 +1,8 @@
 /** The parts of watching that few programs need: each is loaded with its first use. */
 import { show } from "../errors.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
+import type { Progress, ProgressShow } from "./progress.ts";
+import type { ProgressOptions } from "./progress-options.ts";
 import type { PoolStats } from "./stats.ts";
 import type { Watch } from "./watch.ts";
 
@@ -33,4 +35,23 @@ export function listen(
 export function summaryOf(watch: Watch, stats: PoolStats): string {
   const { summarize } = require("./summary.ts") as typeof import("./summary.ts");
   return summarize(watch, stats);
+}
+
+/** Shows progress until that is ended. */
+export function showProgress(
+  options: ProgressOptions,
+  name: string,
+  look: () => Progress,
+): ProgressShow {
+  const { ProgressShow } = require("./progress.ts") as typeof import("./progress.ts");
+  return new ProgressShow(options, name, look);
+}
+
+/** Shows how many tasks of a pool are settled, until it is over. */
+export function showPoolProgress(options: ProgressOptions, watch: Watch): void {
+  const show = showProgress(options, "tasks", () => {
+    const { submitted, unsettled, failed } = watch;
+    return { done: submitted - unsettled, failed, total: submitted };
+  });
+  watch.add({ closed: () => show.end() });
 }

@@ -33,6 +33,8 @@ export class Watch {
   /** Tasks that have begun, and wait for tasks of their own; they count as unsettled. */
   suspended = 0;
   cancelled = 0;
+  /** Calls that were submitted so far. */
+  submitted = 0;
   /** How the pool came to its end; null before. */
   end: "closed" | "terminated" | null = null;
   /** How many calls a worker may have under way. */
@@ -45,7 +47,6 @@ export class Watch {
   readonly #sinks: Sink[] = [];
   #observed: Observed | null = null;
   readonly #clock = new CoarseClock();
-  #submitted = 0;
   /** Failures of tasks that no worker was sent. */
   #unsent = 0;
   #openedAt = Infinity;
@@ -111,7 +112,7 @@ export class Watch {
 
   /** Calls that were submitted, and are not settled. */
   get unsettled(): number {
-    return this.#submitted - this.done - this.failed - this.cancelled;
+    return this.submitted - this.done - this.failed - this.cancelled;
   }
 
   /** What is counted of the worker at that index. */
@@ -124,7 +125,7 @@ export class Watch {
    * the clock for each of a million calls in a row would take longer than all else here.
    */
   queued(task: Task, isExact: boolean): number | null {
-    this.#submitted += task.count;
+    this.submitted += task.count;
     const now = isExact ? performance.now() : this.#clock.read();
     task.outcome = now;
     return isExact ? now : null;
@@ -156,7 +157,7 @@ export class Watch {
 
   /** A task is settled that was never queued. */
   refused(task: Task, state: "failed" | "cancelled", error: unknown): void {
-    this.#submitted += task.count;
+    this.submitted += task.count;
     task.outcome = performance.now();
     this.settled(task, state, error);
   }

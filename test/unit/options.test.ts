@@ -173,6 +173,7 @@ describe("options of a pool", () => {
         concurrency: 1,
       },
       drain: { signals: [], timeout: 10_000 },
+      progress: null,
       unhandled: "warn",
     });
   });
@@ -282,7 +283,7 @@ describe("options of a call", () => {
   test("an unknown one is named, with those there are", () => {
     const message =
       'Cannot submit with options: unknown option "tag"; there are timeout, priority, ' +
-      "retries, signal, worker, retryOn";
+      "retries, signal, worker, retryOn, onReport";
     expect(thrownBy(() => callOptions({ tag: 1 }))).toEqual({ name: "TypeError", message });
   });
 
