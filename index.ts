@@ -23,6 +23,8 @@ export type { WorkerInfo } from "./src/worker-info.ts";
 export type { Times } from "./src/watch/histogram.ts";
 export type { TaskEvent, WorkerEvent } from "./src/watch/events.ts";
 export type { ProgressOptions, ProgressStream } from "./src/watch/progress-options.ts";
+export type { TraceHandle } from "./src/watch/lazy.ts";
+export type { TraceOptions } from "./src/watch/trace-options.ts";
 export type { PoolStats, WorkerStats } from "./src/watch/stats.ts";
 export type { ItemsOf, PoolView } from "./src/pool-calls.ts";
 export type { Results } from "./src/map/results.ts";

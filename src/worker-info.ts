@@ -2,7 +2,8 @@ import type { Connection } from "./controller/connection.ts";
 import type { Controller } from "./controller/controller.ts";
 import { sharesPids } from "./os/identity.ts";
 import { Watch } from "./watch/watch.ts";
-import { type PoolStats, statsOf as statsFrom } from "./watch/stats.ts";
+import type { Traced } from "./watch/trace.ts";
+import { loadOf, type PoolStats, statsOf as statsFrom } from "./watch/stats.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
@@ -42,4 +43,18 @@ export function statsOf(controller: Controller | null): PoolStats {
     return { ...infoOf(controller, connection), record, tally, sent: writer.sent, isHere };
   });
   return statsFrom(controller.watch, workers);
+}
+
+/** What a trace of the pool needs. */
+export function tracedOf(controller: Controller): Traced {
+  const { connections, watch } = controller;
+  return {
+    rows: connections.map(({ record, host, rank }) => ({ index: record.index, host, rank })),
+    concurrency: watch.concurrency,
+    load: () =>
+      loadOf(
+        watch,
+        connections.map(({ record }) => record),
+      ),
+  };
 }

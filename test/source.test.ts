@@ -180,7 +180,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/scheduler src/watch",
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
-    "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +
+    "src/codec src/context.ts src/controller src/errors.ts src/function src/gather src/handle.ts " +
+    "src/map src/open " +
     "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/watch " +
     "src/worker-info.ts src/worker-list.ts",
   "src/comm":

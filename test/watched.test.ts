@@ -1,6 +1,10 @@
 /** What a program shows of its pools: summaries, progress, traces. */
 import { describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "./contract/assert.ts";
+import { readTrace } from "./traces/reader.ts";
 import { Job, type Launch } from "./contract/job.ts";
 import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
@@ -22,6 +26,14 @@ async function run(launch: Launch, args: string[], env: Record<string, string>):
   await job.leftNothing();
   expect(job.process.exitCode).toBe(0);
   return { stdout: job.stdout, stderr: job.stderr };
+}
+
+class Folder implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), "watched-"));
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
 }
 
 const launches: Launch[] = [
@@ -52,6 +64,51 @@ describe.each(launches)("$mode", (launch) => {
     async () => {
       const { stderr } = await run(launch, [], { BSYNC_SUMMARY: "0" });
       expect(stderr).toBe("");
+    },
+    TEST_MS,
+  );
+});
+
+describe.each(launches)("traces, $mode", (launch) => {
+  const test = testsUnder(launch.mode);
+
+  test(
+    "BSYNC_TRACE=path: all of the pool, gzipped where it ends in .gz",
+    async () => {
+      for (const name of ["trace.json", "trace.json.gz"]) {
+        using folder = new Folder();
+        const path = join(folder.path, name);
+        await run(launch, [], { BSYNC_TRACE: path });
+        const { slices, isComplete, threads } = readTrace(path);
+        expect(isComplete).toBeTrue();
+        const states = slices.map(({ args }) => args["state"] ?? "done");
+        expect(states.filter((state) => state === "failed")).toHaveLength(10);
+        const count = slices.reduce((sum, { args }) => sum + ((args["tasks"] as number) ?? 1), 0);
+        expect(count).toBe(100);
+        expect([...threads.values()].filter((row) => row.startsWith("worker "))).toHaveLength(2);
+      }
+    },
+    TEST_MS,
+  );
+
+  test(
+    "a program that was killed leaves a file that opens",
+    async () => {
+      using folder = new Folder();
+      for (const name of ["trace.json", "trace.json.gz"]) {
+        const path = join(folder.path, name);
+        await using job = new Job(launch, PROGRAM, {
+          args: ["endless"],
+          env: { BSYNC_TRACE: path },
+        });
+        await until("some of it is written", () => existsSync(path) && statSync(path).size > 2_000);
+        const pid = Number(/pid (\d+)/.exec(job.stdout)![1]);
+        process.kill(pid, "SIGKILL");
+        await job.ended(END_MS);
+        const { slices, isComplete } = readTrace(path);
+        expect(isComplete).toBeFalse();
+        expect(slices.length).toBeGreaterThan(3);
+      }
     },
     TEST_MS,
   );

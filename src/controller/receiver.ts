@@ -48,6 +48,7 @@ export class FrameReceiver {
   receive(connection: Connection, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     try {
       const now = performance.now();
+      this.#parts.watch.reads(now);
       readFrames(bytes, length, buffers, (frame) => this.#take(connection, frame, now));
       connection.tally.received(length, buffers, now);
     } catch (error) {

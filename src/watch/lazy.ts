@@ -3,6 +3,8 @@ import { show } from "../errors.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
 import type { Progress, ProgressShow } from "./progress.ts";
 import type { ProgressOptions } from "./progress-options.ts";
+import { readTraceOptions, type TraceOptions } from "./trace-options.ts";
+import type { Traced } from "./trace.ts";
 import type { PoolStats } from "./stats.ts";
 import type { Watch } from "./watch.ts";
 
@@ -54,4 +56,38 @@ export function showPoolProgress(options: ProgressOptions, watch: Watch): void {
     return { done: submitted - unsettled, failed, total: submitted };
   });
   watch.add({ closed: () => show.end() });
+}
+
+/** A trace that is being written, until it is stopped or the pool is over. */
+export interface TraceHandle extends Disposable {
+  readonly path: string;
+  /** Ends the file. */
+  stop(): void;
+}
+
+/** What `pool.trace` does. */
+export function trace(
+  watch: Watch,
+  path: string,
+  options: TraceOptions,
+  traced: Traced,
+): TraceHandle {
+  const maxBytes = readTraceOptions(path, options);
+  const { Trace } = require("./trace.ts") as typeof import("./trace.ts");
+  const made = new Trace(path, maxBytes, traced);
+  const added = watch.add(made);
+  const stop = () => {
+    added[Symbol.dispose]();
+    made.stop();
+  };
+  return { path: made.path, stop, [Symbol.dispose]: stop };
+}
+
+/** Paths that `BSYNC_TRACE` has led to: each pool of a program has a file of its own. */
+let traces = 0;
+
+/** The path for a pool by `BSYNC_TRACE`: as given, then `trace-2.json`, `trace-3.json`. */
+export function nextTracePath(path: string): string {
+  traces++;
+  return traces === 1 ? path : path.replace(/(\.[^./]+)?(\.gz)?$/, `-${traces}$1$2`);
 }

@@ -76,11 +76,22 @@ export interface WatchedWorker {
   readonly isHere: boolean;
 }
 
+/** How many calls wait, and run. */
+export function loadOf(
+  watch: Watch,
+  records: readonly WorkerRecord[],
+): { readonly queued: number; readonly running: number } {
+  const { unsettled, suspended, concurrency } = watch;
+  let running = 0;
+  for (const record of records) running += runningOn(record, concurrency);
+  return { queued: Math.max(0, unsettled - running - suspended), running };
+}
+
 export function statsOf(watch: Watch, workers: readonly WatchedWorker[]): PoolStats {
-  const { uptime, unsettled, suspended, concurrency } = watch;
+  const { uptime, suspended } = watch;
   const { done, failed, cancelled, retried, workersLost } = watch;
-  const running = workers.reduce((sum, { record }) => sum + runningOn(record, concurrency), 0);
-  const queued = Math.max(0, unsettled - running - suspended);
+  const records = workers.map(({ record }) => record);
+  const { queued, running } = loadOf(watch, records);
   return {
     ...{ uptime, queued, running, suspended, done, failed, cancelled, retried, workersLost },
     ...{ wait: watch.wait.times, run: watch.run.times },

@@ -47,6 +47,8 @@ export class Watch {
   readonly #sinks: Sink[] = [];
   #observed: Observed | null = null;
   readonly #clock = new CoarseClock();
+  /** When the message has come that is being read. */
+  #messageAt = 0;
   /** Failures of tasks that no worker was sent. */
   #unsent = 0;
   #openedAt = Infinity;
@@ -88,6 +90,11 @@ export class Watch {
     if (this.#observed === null) return;
     this.#observed.onBegin =
       sink?.begun === undefined ? null : (task, now) => sink.begun!(task, 0, now);
+  }
+
+  /** A message is read that has come at that time. */
+  reads(now: number): void {
+    this.#messageAt = now;
   }
 
   /** A worker has answered: what was sent behind that begins. */
@@ -148,8 +155,8 @@ export class Watch {
     else this.tallies[record.index]!.failed += left;
     if (state === "failed") this.failures.add(outcome, left);
     if (this.#sink === null) return;
-    const now = performance.now();
     const { ranFor } = task;
+    const now = ranFor === null ? performance.now() : this.#messageAt;
     const error = state === "done" ? undefined : outcome;
     for (let i = task.count - left; i < task.count; i++)
       this.#sink.ended?.(task, i, state, error, ranFor === null ? null : now - ranFor, now);

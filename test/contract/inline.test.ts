@@ -18,6 +18,7 @@ const SUBJECTS = [
   "watching:",
   "reporting:",
   "listening:",
+  "tracing:",
 ];
 
 describe("mocks of bun:test", () => {

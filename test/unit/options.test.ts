@@ -130,7 +130,7 @@ describe("options of a pool", () => {
     const known =
       "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
       "inline, maxTasksPerWorker, maxMemoryPerWorker, concurrency, queueLimit, drainSignals, drainTimeout, " +
-      "unhandled, spin, openTimeout";
+      "unhandled, progress, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;

@@ -31,6 +31,7 @@ import { reentering } from "./reentering.ts";
 import { reporting } from "./reporting.ts";
 import { retrying } from "./retrying.ts";
 import { timeouts } from "./timeouts.ts";
+import { tracing } from "./tracing.ts";
 import { values } from "./values.ts";
 import { waitingForAll } from "./waiting-for-all.ts";
 import { watching } from "./watching.ts";
@@ -59,6 +60,7 @@ export const CASES: readonly Case[] = [
   watching,
   reporting,
   listening,
+  tracing,
   reentering,
   mapping,
   mappingOptions,
