@@ -57,8 +57,9 @@ listening.it("a task: started, and done or failed, in this order, with its times
   }
   const [first, firstDone, , , last, lastDone] = events;
   assert.equal(first!.run, null);
-  assert.ok(firstDone!.run! >= 19 && last!.wait! >= 38, JSON.stringify(events));
-  assert.equal(lastDone!.wait, last!.wait);
+  const isNear = (a: number | null, b: number | null) => Math.abs(a! - b!) < 0.01;
+  assert.ok(isNear(firstDone!.run, handles[0]!.runTime) && first!.wait! >= 0);
+  assert.ok(isNear(lastDone!.run, handles[2]!.runTime) && isNear(lastDone!.wait, last!.wait));
   events.length = 0;
   const error = await failure(pool.async(odd, 1), RangeError);
   assert.deepEqual([events[1]!.type, events[1]!.error], ["failed", error]);
