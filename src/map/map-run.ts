@@ -45,6 +45,7 @@ export class MapRun implements ItemSink {
   #taken = 0;
   arrived = 0;
   failures = 0;
+  cancelled = 0;
   #unsettled = 0;
   /** Bytes of outcomes that wait for the reader, as far as they can be seen. */
   #bytes = 0;
@@ -182,7 +183,8 @@ export class MapRun implements ItemSink {
   }
 
   #fail(index: number, error: unknown): void {
-    this.failures++;
+    if (this.#failedAt === Infinity) this.failures++;
+    else this.cancelled++;
     this.#checkpoint?.drop(index);
     if (this.#settings.settled) {
       return this.#put(index, { status: "rejected", reason: error, ...this.#itemAt(index) });

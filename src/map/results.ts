@@ -103,7 +103,11 @@ export class Results<T> implements PromiseLike<T[]> {
     this.#run = run;
     this.#runs.add(run);
     if (settings.progress !== null && this.#pool.showsProgress === true) {
-      const look = () => ({ done: run.arrived, failed: run.failures, total: sizeOf(items) });
+      const look = () => ({
+        done: run.arrived - run.cancelled,
+        failed: run.failures,
+        total: sizeOf(items),
+      });
       progress = showProgress(settings.progress, fn.label, look);
     }
     run.start();

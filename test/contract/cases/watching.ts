@@ -219,3 +219,35 @@ watching.it("a summary says the same in words", async () => {
     text,
   );
 });
+
+watching.it("progress of maps goes to a stream, with a last line whatever comes", async () => {
+  await using pool = await AsyncPool.open(1);
+  const said: string[] = [];
+  const shown = (label: string, more: object = {}) => ({
+    label,
+    stream: { write: (text: string) => said.push(text), ...more },
+  });
+  const failAt3 = (x: number) => {
+    if (x === 3) throw new RangeError("3");
+    return x;
+  };
+  await failure(pool.map(failAt3, numbers(50), { progress: shown("fails") }), RangeError);
+  for await (const x of pool.map(square, endless(), { progress: shown("left") })) if (x > 9) break;
+  await pool.map(square, new Set(numbers(20)), { progress: shown("set") });
+  await pool.map(square, [], { progress: shown("empty") });
+  const lines = said.splice(0);
+  assert.equal(lines.length, 4, lines.join(""));
+  assert.match(lines[0]!, /^fails: \d+ of 50 \(\d+ %\) in .*, 1 failed(, ended there)?\n$/);
+  assert.match(lines[1]!, /^left: [\d,]+ done in .*\/s\n$/);
+  assert.match(lines[2]!, /^set: 20 of 20 \(100 %\) in .*\/s\n$/);
+  assert.match(lines[3]!, /^empty: 0 of 0 \(100 %\) in /);
+  await pool.map(square, [1], { progress: false });
+  for (const progress of ["yes", { size: 3 }, { width: 0 }, { stream: {} }, { label: 5 }]) {
+    assert.throws(() => pool.map(square, [1], { progress: progress as never }), TypeError);
+  }
+  assert.deepEqual(said, []);
+});
+
+function* endless(): Generator<number> {
+  for (let i = 0; ; i++) yield i;
+}
