@@ -41,13 +41,13 @@ group("ready queue: one in, one out, with so many in it", () => {
   for (const size of SIZES) {
     for (const [name, priorityOf] of [
       ["all of one priority", () => 0],
-      ["random priorities", (order: number) => keys[order & 0xffff]!],
+      ["random priorities", (rank: number) => keys[rank & 0xffff]!],
     ] as const) {
-      const queue = new ReadyQueue<{ priority: number; order: number }>();
-      let order = 0;
-      for (; order < size; order++) queue.push({ priority: priorityOf(order), order });
+      const queue = new ReadyQueue<{ priority: number; rank: number }>();
+      let rank = 0;
+      for (; rank < size; rank++) queue.push({ priority: priorityOf(rank), rank });
       bench(`${size}, ${name}`, () => {
-        queue.push({ priority: priorityOf(order), order: order++ });
+        queue.push({ priority: priorityOf(rank), rank: rank++ });
         return queue.pop();
       });
     }

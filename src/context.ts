@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { BsyncError, CancelledError, type TimeoutError } from "./errors.ts";
+import type { TaskPool } from "./task-pool.ts";
 
 /**
  * What a task can learn of itself. A worker runs one call at a time, but an abandoned call may go
@@ -36,6 +37,21 @@ export interface TaskContext {
    * that cannot travel; once the task is over, or was given up, it does nothing.
    */
   readonly report: (value: unknown) => void;
+  /**
+   * The pool that runs the task: it submits tasks of its own by it. While it awaits them its worker
+   * runs others, so that no depth of tasks within tasks comes to a standstill.
+   *
+   * @example
+   * async function sum(from: number, to: number): Promise<number> {
+   *   if (to - from < 1_000) return add(from, to);
+   *   const { pool } = taskContext();
+   *   const middle = (from + to) >> 1;
+   *   const halves = [pool.async(sum, from, middle), pool.async(sum, middle, to)];
+   *   const [left, right] = await Promise.all(halves);
+   *   return left! + right!;
+   * }
+   */
+  readonly pool: TaskPool;
 }
 
 /** Where a session's calls run. */
@@ -47,6 +63,16 @@ export interface Workplace {
   readonly isInline: boolean;
   /** Sends the controller what the call of that number says on the way. */
   readonly report: (id: number, value: unknown) => void;
+  /** The pool as a call there sees it. */
+  readonly poolOf: (call: RunningCall) => TaskPool;
+}
+
+/** The tasks that a call has submitted. */
+export interface CallChildren {
+  /** The call awaits a promise: perhaps one of theirs. */
+  onAwaiting(): void;
+  /** The call is over; in vain, where it has failed, or is not wanted any more. */
+  onOver(isInVain: boolean): void;
 }
 
 let latest: RunningCall | undefined;
@@ -60,13 +86,14 @@ export function latestCalls(): RunningCall[] {
 /**
  * How far a call has come on its worker:
  *
- *   flushing ──earlier messages are all sent──▶ called ──a promise──▶ awaiting ──▶ over
- *       └──────────────────────────────────────────┴──a value─────────────────────▶ over
+ *   flushing ──earlier messages are all sent──▶ called ──a promise──▶ awaiting ◀──▶ suspended
+ *       └──────────────────────────────────────────┴──a value──▶ over ◀──┴───────────────┘
  *
  * The function of a `called` call is on the stack: it may receive messages itself, in a `getSync`
- * of a pool of its own.
+ * of a pool of its own. A `suspended` call waits for tasks that it has submitted, and has given up
+ * its place to others.
  */
-export type CallStage = "flushing" | "called" | "awaiting" | "over";
+export type CallStage = "flushing" | "called" | "awaiting" | "suspended" | "over";
 
 /** Where a call comes from; the calls of a list have it in common. */
 export interface CallOrigin {
@@ -94,6 +121,8 @@ export class RunningCall {
   stage: CallStage = "over";
   /** The call that has begun before it, and is not over; `worker/calls.ts` links them. */
   previous: RunningCall | null = null;
+  /** Null as long as it has submitted no task. */
+  children: CallChildren | null = null;
   readonly #origin: CallOrigin;
   #controller: AbortController | null = null;
   #context: TaskContext | null = null;
@@ -145,6 +174,7 @@ export class RunningCall {
     this.isOver = true;
     const controller = this.#controller;
     if (controller !== null) this.run(() => controller.abort(reason));
+    this.children?.onOver(true);
   }
 
   get context(): TaskContext {
@@ -158,9 +188,14 @@ export class RunningCall {
     const report: TaskContext["report"] = (value) => {
       if (!this.isOver) place.report(this.id, value);
     };
+    const poolOf = () => place.poolOf(this);
+    let pool: TaskPool | null = null;
     const context = { id: this.task, attempt, worker, rank, localIndex, signal };
     // Not enumerable: a task that returns all but the signal, which cannot travel, still can.
-    Object.defineProperty(context, "report", { value: report });
+    Object.defineProperties(context, {
+      report: { value: report },
+      pool: { get: () => (pool ??= poolOf()) },
+    });
     this.#context = Object.freeze(context as TaskContext);
     return this.#context;
   }

@@ -16,7 +16,7 @@ import { timerDelay } from "./os/waits.ts";
 /** What a handle asks of its pool. */
 export interface TaskOwner {
   /** Receives what workers have sent, as far as it is there. Does not block. */
-  progress(): void;
+  progress(task: Task): void;
   /**
    * Blocks the thread until the task is settled, or `deadline` (of `performance.now()`) is past.
    */
@@ -107,8 +107,8 @@ export class MessageHandle<T> extends Task implements Promise<T> {
    */
   ready(): boolean {
     if (!this.settled) {
-      if (isWatched) whole(() => this.#owner.progress());
-      else this.#owner.progress();
+      if (isWatched) whole(() => this.#owner.progress(this));
+      else this.#owner.progress(this);
     }
     return this.settled;
   }

@@ -156,7 +156,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   ): Promise<T[]>;
   async each(fn: TaskFunction | string, ...args: unknown[]): Promise<unknown[]> {
     const controller = this.#requireController("call a function on each worker");
-    const tasks = controller.submitToAll(this.#recordOf(fn), args, this.#options);
+    const tasks = controller.calls.submitToAll(this.#recordOf(fn), args, this.#options);
     const { promise, resolve } = newPromise<void>();
     let left = tasks.length;
     for (const task of tasks) {
@@ -371,8 +371,8 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
       return new MessageHandle(0, unmeasured(recordOf(fn)), options, NOBODY);
     }
     const controller = this.#requireController("call a function");
-    if (!isWatched) return controller.submit(this.#recordOf(fn), args, options);
-    return whole(() => controller.submit(this.#recordOf(fn), args, options));
+    if (!isWatched) return controller.calls.submit(this.#recordOf(fn), args, options);
+    return whole(() => controller.calls.submit(this.#recordOf(fn), args, options));
   }
 
   #requireController(deed: string): Controller {

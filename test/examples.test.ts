@@ -304,9 +304,10 @@ function said({ exitCode, stdout, stderr }: Outcome): string {
   return stdout;
 }
 
-/** How many results a checkpoint has. */
+/** How many results a checkpoint has. A job that was ended may hold it for a moment yet. */
 function rowsIn(path: string): number {
   using database = new Database(path);
+  database.run("pragma busy_timeout = 10000");
   return database.query<{ rows: number }, []>("select count(*) as rows from results").get()!.rows;
 }
 

@@ -165,20 +165,25 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/gather":
     "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
   "src/worker-info.ts": "src/controller src/os src/watch",
-  "src/context.ts": "src/errors.ts",
+  "src/map":
+    "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +
+    "src/scheduler src/watch",
+  "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
+  "src/task-pool.ts":
+    "src/codec src/gather src/handle.ts src/options.ts src/os src/pool-calls.ts src/scheduler",
+  "src/context.ts": "src/errors.ts src/task-pool.ts",
+  "src/nested":
+    "src/codec src/context.ts src/controller src/errors.ts src/function src/handle.ts src/map " +
+    "src/options.ts src/os src/scheduler src/task-pool.ts src/wire",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
-    "src/link/local src/link/mpi src/os src/wire",
+    "src/link/local src/link/mpi src/nested src/os src/task-pool.ts src/wire",
   "src/open":
     "src/backend src/controller src/errors.ts src/function src/job src/options.ts src/os " +
     "src/scheduler src/watch src/wire src/worker src/worker-list.ts",
   "src/open.ts":
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",
-  "src/map":
-    "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +
-    "src/scheduler src/watch",
-  "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/pool.ts":
     "src/codec src/context.ts src/controller src/errors.ts src/function src/gather src/handle.ts " +
     "src/map src/open " +

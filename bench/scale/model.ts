@@ -146,7 +146,10 @@ export class Model implements Backend {
       queue: Infinity,
       concurrency: 1,
     };
-    this.controller = new Controller(this, limits, { signals: [], timeout: 0 }, "ignore");
+    const drain = { signals: [], timeout: 0 };
+    this.controller = new Controller(this, {
+      ...{ limits, drain, unhandled: "ignore", task: DEFAULT_TASK },
+    });
   }
 
   get size(): number {
@@ -282,7 +285,7 @@ export class Model implements Backend {
   #submit(): void {
     this.#open++;
     this.#submitted++;
-    void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK);
+    void this.controller.calls.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK);
     this.#send();
   }
 
@@ -392,7 +395,7 @@ export class Model implements Backend {
     const us = await this.#time(() => {
       for (let i = 0; i < calls; i++) {
         this.#submitted++;
-        void this.controller.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK).get().then(ignore);
+        void this.controller.calls.submit(this.#fn!, ARGUMENTS, DEFAULT_TASK).get().then(ignore);
       }
     });
     return us / calls;

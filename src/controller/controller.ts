@@ -1,6 +1,8 @@
 import type { WorkerState } from "../scheduler/observer.ts";
 import { FrameReceiver, type ReceiverOwner } from "./receiver.ts";
 import { type Initializer, Lifecycle, type LifecycleOwner } from "./lifecycle.ts";
+import { Children } from "./children.ts";
+import { Admission, type AdmissionOwner } from "./admission.ts";
 import { Reclaimer } from "./reclaimer.ts";
 import { Supervisor, type SupervisorOwner } from "./supervisor.ts";
 import { Timekeeper, type TimekeeperOwner } from "./timekeeper.ts";
@@ -17,7 +19,7 @@ import { Estimates } from "../scheduler/estimates.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { MessageHandle, type TaskOwner } from "../handle.ts";
 import { sharesPids } from "../os/identity.ts";
-import type { DrainSettings, PoolLimits, Unhandled } from "../options.ts";
+import type { PoolSettings } from "../options.ts";
 import { performance, Promise, queueMicrotask } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { FrameSender } from "./sender.ts";
@@ -28,6 +30,9 @@ import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { tornIn, ValueEncoder } from "./values.ts";
 import { firstOrder } from "../wire/task-id.ts";
 import { Watch } from "../watch/watch.ts";
+import { ChildTask } from "../scheduler/child-task.ts";
+
+type ControllerSettings = Pick<PoolSettings, "limits" | "drain" | "unhandled" | "task">;
 
 /**
  * The pool's engine: takes calls, asks the scheduler, acts on its answers. The road of a call:
@@ -50,7 +55,6 @@ export class Controller implements TaskOwner {
   readonly #timekeeper: Timekeeper;
   readonly #lifecycle: Lifecycle;
   readonly #blockingWait: BlockingWait;
-  #order = firstOrder();
   #pending = 0;
   /** A dispatch is due, in a microtask. */
   #flushing = false;
@@ -60,6 +64,8 @@ export class Controller implements TaskOwner {
   readonly #condition = new Condition(() => this.#backend.wake());
   readonly #queueLimit: QueueLimit;
   readonly #allSettled = new AllSettled();
+  /** The calls of the program. */
+  readonly calls: Admission;
   /** The calls of maps. */
   readonly items: ItemCalls;
   /** What the pool counts of itself. */
@@ -67,7 +73,11 @@ export class Controller implements TaskOwner {
   readonly #failures: Failures;
   readonly #retries: Retries;
 
-  constructor(backend: Backend, limits: PoolLimits, drain: DrainSettings, unhandled: Unhandled) {
+  readonly #newChildren: () => Children;
+  /** Null before a task has submitted one. */
+  #children: Children | null = null;
+
+  constructor(backend: Backend, { limits, drain, unhandled, task: defaults }: ControllerSettings) {
     this.#backend = backend;
     this.#scheduler = new Scheduler(limits.concurrency);
     this.#values = new ValueEncoder(backend.recordOf);
@@ -101,10 +111,20 @@ export class Controller implements TaskOwner {
       // Due in a microtask: this turn may not end before the result is there.
       if (this.#mayStart) this.#dispatch();
     });
-    this.items = new ItemCalls(
-      { ...parts, estimates: this.#estimates, queueLimit: this.#queueLimit },
-      this.#ownerOfItems(),
-    );
+    const taken = { ...parts, ...seen, estimates: this.#estimates, queueLimit: this.#queueLimit };
+    this.calls = new Admission({ ...taken, signals: this.#signals }, this.#ownerOfCalls());
+    this.items = new ItemCalls(taken, this.#ownerOfItems());
+    this.#newChildren = () =>
+      new Children(
+        { ...taken, defaults },
+        {
+          takeOrder: () => this.calls.takeOrders(1),
+          refusal: (fn) => this.#lifecycle.state.refusalWithin(fn),
+          admit: (child) => void this.calls.queue(child),
+          stop: (child, makeError) => void this.#stop(child, makeError),
+          settle: (child, to) => this.#settle(child, to, undefined),
+        },
+      );
     backend.attach(this);
   }
 
@@ -130,9 +150,11 @@ export class Controller implements TaskOwner {
         this.#settle(task, "failed", this.#values.withOrigin(error, task, worker)),
       failOrRetry: (task, error) => this.#retries.failOrAsk(task, error),
       break: (error) => this.#lifecycle.break(error),
+      children: () => (this.#children ??= this.#newChildren()),
       dispatch: () => this.#dispatch(),
       onChanged: () => this.#changed(),
-      onGone: () => {
+      onGone: (connection) => {
+        this.#children?.lost(connection);
         this.#lifecycle.cancelRequeued();
         this.#changed();
         this.#dispatch();
@@ -147,11 +169,25 @@ export class Controller implements TaskOwner {
     };
   }
 
+  #ownerOfCalls(): AdmissionOwner {
+    return {
+      refusal: (fn) => this.#lifecycle.state.refusal(fn),
+      isIdle: () => this.#pending === 0,
+      onFirst: () => this.#timekeeper.watch(),
+      count: (task) => this.#count(task),
+      onQueued: (now) => this.#onQueued(now),
+      progress: () => this.progress(),
+      waitFor: (task, deadline) => this.waitFor(task, deadline),
+      cancel: (task, reason) => this.cancel(task, reason),
+      promise: (task) => this.promise(task),
+    };
+  }
+
   #ownerOfItems(): ItemsOwner {
     return {
-      takeOrders: (count) => (this.#order += count) - count,
+      takeOrders: (count) => this.calls.takeOrders(count),
       refusal: (fn) => this.#lifecycle.state.refusal(fn),
-      admit: (chunk) => this.#admit(chunk),
+      admit: (chunk) => this.calls.admit(chunk),
       count: (part) => this.#count(part),
       cancel: (task, reason) => this.cancel(task, reason),
       settle: (task) => this.#settle(task, "done", undefined),
@@ -184,67 +220,8 @@ export class Controller implements TaskOwner {
     this.watch.open();
   }
 
-  submit(fn: FunctionRecord, args: unknown[], options: TaskOptions): MessageHandle<unknown> {
-    this.#refuseIfClosed(fn);
-    this.#queueLimit.refuseIfFull(fn);
-    const task = new MessageHandle<unknown>(this.#order++, this.#estimates.of(fn), options, this);
-    // After a silence the worker sleeps: it wakes while the call is encoded and sent.
-    const next = this.#pending === 0 ? this.#scheduler.sets.firstIdle.peek() : undefined;
-    if (next !== undefined) this.connections[next.index]!.link?.prewake();
+  #onQueued(now: number | null): void {
     try {
-      task.payload = this.#values.keep(args);
-    } catch (error) {
-      this.#refuse(task, "failed", error);
-      return task;
-    }
-    // Getters among the arguments have submitted other tasks.
-    if (task.order !== this.#order - 1) this.#queueLimit.refuseIfFull(fn);
-    this.#admit(task);
-    return task;
-  }
-
-  /** Submits a call to every worker, before all else there. Throws before any is submitted. */
-  submitToAll(fn: FunctionRecord, args: unknown[], options: TaskOptions): Task[] {
-    needStack();
-    this.#refuseIfClosed(fn);
-    const payload = this.#values.keep(args);
-    const workers = [...this.#scheduler.workers];
-    this.#queueLimit.refuseIfFull(fn, workers.length);
-    const known = this.#estimates.of(fn);
-    return workers.map(({ index: worker }) => {
-      const own = { ...options, worker, priority: -Infinity };
-      const task = new MessageHandle<unknown>(this.#order++, known, own, this);
-      task.payload = payload;
-      this.#admit(task);
-      return task;
-    });
-  }
-
-  /**
-   * Queues a task, as a whole or not at all. Getters of its arguments may have closed the pool, or
-   * aborted its signal: the handle is then settled with that. From here on none of the program's
-   * code runs.
-   */
-  #admit(task: Task): void {
-    const refusal = this.#lifecycle.state.refusal(task.fn);
-    if (refusal !== null) return this.#refuse(task, "failed", refusal.error);
-    const { signal } = task.options;
-    if (signal !== null && isAborted(signal))
-      return this.#refuse(task, "cancelled", reasonOf(signal));
-    try {
-      if (signal !== null) this.#signals.watch(signal, task);
-      if (this.#pending === 0) this.#timekeeper.watch();
-      this.#scheduler.submit(task);
-    } catch (error) {
-      // The stack is full. No call is made here: there may be no room for one.
-      this.#scheduler.moveTask(task, "failed");
-      task.outcome = error;
-      task.payload = null;
-      throw error;
-    }
-    this.#count(task);
-    try {
-      const now = this.watch.queued(task, this.#scheduler.sets.hasIdle);
       if (now === null) return this.#dispatchSoon();
       if (hasStack(now)) this.#dispatch(now);
       else this.#dispatchSoon();
@@ -280,7 +257,7 @@ export class Controller implements TaskOwner {
 
   /** Resolves when all is settled that was submitted so far. */
   idle(): Promise<void> {
-    return this.#allSettled.wait(this.#order, this.#pending);
+    return this.#allSettled.wait(this.calls.order, this.#pending);
   }
 
   /** Waits until every submitted task is settled, then releases the workers. */
@@ -295,11 +272,6 @@ export class Controller implements TaskOwner {
 
   stateOf(connection: Connection): WorkerState {
     return this.#supervisor.stateOf(connection);
-  }
-
-  #refuseIfClosed(fn: FunctionRecord): void {
-    const refusal = this.#lifecycle.state.refusal(fn);
-    if (refusal !== null) throw refusal.error;
   }
 
   /** Starts what can be started, and sends what was written. */
@@ -346,18 +318,11 @@ export class Controller implements TaskOwner {
     // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
     if (task.waiter !== null) notifyWaiter(task.waiter, task);
+    if (this.#children !== null && task.record !== null)
+      this.#children.over(task, this.connections[task.record.index]!);
     if (state === "failed") this.#failures.note(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
-  }
-
-  /** Settles a task that was never queued. */
-  #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
-    this.#scheduler.moveTask(task, state);
-    this.watch.refused(task, state, error);
-    task.outcome = error;
-    task.payload = null;
-    if (state === "failed") this.#failures.note(task);
   }
 
   /** Settles a task that is not wanted any more; false if it was settled before. */

@@ -4,6 +4,7 @@ import { setExitCode } from "../os/processes.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { CLOSING_MS } from "../os/waits.ts";
 import type { FunctionRecord } from "../function/record.ts";
+import { ChildTask } from "../scheduler/child-task.ts";
 import { Chunk } from "../scheduler/chunk.ts";
 import type { Task, Waiter } from "../scheduler/task.ts";
 import { textOf } from "../watch/error-text.ts";
@@ -34,7 +35,8 @@ export class Failures {
   /** A task is settled by a failure, of which its waiter was told. */
   note(task: Task): void {
     // The reader of a map gets its failures, if it comes to them (`noteTold`).
-    if (task instanceof Chunk) return;
+    // A child's parent does, or its own failure is the one to be told of.
+    if (task instanceof Chunk || task instanceof ChildTask) return;
     if (task.waiter !== null) {
       this.#told = describe(task);
       return;

@@ -286,6 +286,12 @@ export class PoolState {
     return { error: new PoolClosedError(`Cannot call ${fn.label}: the pool was ${this.#how}`) };
   }
 
+  /** The same of a task's call: the tasks that run may end what they have begun. */
+  refusalWithin(fn: FunctionRecord): { readonly error: unknown } | null {
+    const isEnding = this.#drained !== null || this.isTerminated || this.#broken !== null;
+    return isEnding ? this.refusal(fn) : null;
+  }
+
   get #how(): string {
     if (this.#drained !== null) return `closed by ${this.#drained}`;
     return this.#state === "closing" ? "closed" : "terminated";

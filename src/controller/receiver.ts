@@ -4,12 +4,14 @@ import type { Encoded } from "../codec/value.ts";
 import { BsyncError } from "../errors.ts";
 import { performance } from "../os/natives.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
+import { ChildTask } from "../scheduler/child-task.ts";
 import { Chunk, type ShownCall } from "../scheduler/chunk.ts";
 import type { Task } from "../scheduler/task.ts";
 import { readGreeting } from "../wire/greeting.ts";
 import { Kind } from "../wire/frames.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
+import type { Children } from "./children.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -33,6 +35,8 @@ export interface ReceiverOwner {
   failOrRetry(task: Task, error: unknown): void;
   /** The initializer has failed. */
   break(error: unknown): void;
+  /** The tasks that tasks have submitted. */
+  children(): Children;
 }
 
 /** Reads the frames of workers and acts on each; `sender.ts` is the other direction. */
@@ -82,12 +86,20 @@ export class FrameReceiver {
         return supervisor.onClosed(connection);
       case Kind.Recalled:
         if (record.recalled) reclaimer.giveBack(record, frame.task);
-        scheduler.resume(record);
+        scheduler.acknowledged(record);
         if (record.quota <= 0) supervisor.retire(connection);
         return;
       case Kind.OverMemory:
         scheduler.spend(record);
         return supervisor.retire(connection);
+      case Kind.Submit:
+      case Kind.SubmitFunction:
+      case Kind.SubmitOptions:
+      case Kind.SubmitUses:
+      case Kind.Suspended:
+      case Kind.Withdraw:
+      case Kind.Claim:
+        return this.#owner.children().receive(connection, frame);
     }
   }
 
@@ -151,6 +163,8 @@ export class FrameReceiver {
   }
 
   #settleBy(connection: Connection, task: Task, frame: Frame, to: "done" | "failed"): void {
+    if (task instanceof ChildTask && !mayAskRetry(task, to))
+      return this.#owner.children().answered(connection, task, frame, to);
     let outcome: unknown;
     try {
       outcome =
@@ -184,4 +198,9 @@ export class FrameReceiver {
     };
     return decodeThrown(content, values.decoding, origin);
   }
+}
+
+/** Whether the controller has to see what a child has failed with. */
+function mayAskRetry({ options, losses }: Task, to: "done" | "failed"): boolean {
+  return to === "failed" && options.retryOn !== null && losses < options.retries;
 }

@@ -41,6 +41,9 @@ export interface SupervisorParts {
   readonly drain: DrainSettings;
 }
 
+/** How many functions a process can name. */
+export const FUNCTIONS = 2 ** 32;
+
 /** The controller, which knows what the pool has to do. */
 export interface SupervisorOwner {
   /** The events of a worker's link; see `LinkOwner`. */
@@ -57,7 +60,7 @@ export interface SupervisorOwner {
   /** The state of a worker has changed. */
   onChanged(): void;
   /** A worker is gone; the tasks it had not begun are queued again. */
-  onGone(): void;
+  onGone(connection: Connection): void;
   /** A lost worker cannot be replaced. */
   break(error: unknown): void;
 }
@@ -75,6 +78,9 @@ export class Supervisor {
   #initializer: InitialCall | null = null;
   /** ms that a worker may take to answer and to run its initializer. */
   #openTimeout = Infinity;
+  #workers = 0;
+  /** Workers that were connected by now. */
+  #sessions = 0;
 
   constructor(parts: SupervisorParts, owner: SupervisorOwner) {
     this.#parts = parts;
@@ -93,6 +99,7 @@ export class Supervisor {
   start(workers: number, initializer: InitialCall | null, openTimeout: number): void {
     this.#initializer = initializer;
     this.#openTimeout = openTimeout;
+    this.#workers = workers;
     for (let i = 0; i < workers; i++) this.#connect(this.#parts.scheduler.add());
   }
 
@@ -136,6 +143,9 @@ export class Supervisor {
       drainSignals: drain.signals,
       concurrency: limits.concurrency,
       localIndex: this.#localIndex(connection),
+      workers: this.#workers,
+      // One session of its own for each worker, and for each that takes its place.
+      functionsFrom: ++this.#sessions * FUNCTIONS,
     };
     const opening = values.encode({ ...backend.opening, ...rules }, "opening");
     sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
@@ -246,7 +256,7 @@ export class Supervisor {
       if (failedStarts >= START_TRIES) this.#owner.break(startsExhausted(connection, status));
       else this.#replace(connection, failedStarts, status.text);
     }
-    this.#owner.onGone();
+    this.#owner.onGone(connection);
   }
 
   /** Ends a process that does not move on from a call that was settled without it. */

@@ -1,5 +1,5 @@
 import { oneLine, shortArguments } from "../codec/short.ts";
-import { addOrigin } from "../codec/thrown.ts";
+import { addOrigin, encodeThrown } from "../codec/thrown.ts";
 import {
   type DecodeContext,
   decodeAt,
@@ -38,6 +38,17 @@ function classes(): Classes | null {
   return loaded;
 }
 
+/** How the classes of errors travel. */
+type ErrorClasses = Pick<EncodeContext, "classOf"> & Pick<DecodeContext, "classFor">;
+
+const ERROR_CLASSES: ErrorClasses = {
+  classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
+  classFor: (reference) => {
+    const value = classes()?.exportedClass(reference);
+    return typeof value === "function" ? value : null;
+  },
+};
+
 /** Arguments that were encoded when the call was made, and the functions among them. */
 interface EncodedCall extends Encoded {
   readonly functions: readonly FunctionRecord[];
@@ -59,27 +70,29 @@ export class ValueEncoder {
   /** Functions met while encoding. */
   #met: FunctionRecord[] = [];
 
-  readonly #encoding: EncodeContext = {
-    functionId: (fn) => {
-      const record = this.recordOf(fn as AnyFunction);
-      if (!this.#met.includes(record)) this.#met.push(record);
-      return record.id;
-    },
-    classOf: (maker, prototype) => classes()?.exportersOf(maker, prototype) ?? [],
-  };
+  readonly #encoding: EncodeContext;
+  readonly decoding: DecodeContext;
 
-  readonly decoding: DecodeContext = {
-    functionOf: () => {
-      throw new ValueError("Cannot receive a function: functions travel as arguments only");
-    },
-    classFor: (reference) => {
-      const value = classes()?.exportedClass(reference);
-      return typeof value === "function" ? value : null;
-    },
-  };
-
-  constructor(recordOf: ValueEncoder["recordOf"] = recordOfFunction) {
+  /** `errors`: how the classes of errors are named and found, where that is not as in a program. */
+  constructor(
+    recordOf: ValueEncoder["recordOf"] = recordOfFunction,
+    { classOf, classFor }: ErrorClasses = ERROR_CLASSES,
+  ) {
     this.recordOf = recordOf;
+    this.#encoding = {
+      functionId: (fn) => {
+        const record = this.recordOf(fn as AnyFunction);
+        if (!this.#met.includes(record)) this.#met.push(record);
+        return record.id;
+      },
+      classOf,
+    };
+    this.decoding = {
+      functionOf: () => {
+        throw new ValueError("Cannot receive a function: functions travel as arguments only");
+      },
+      classFor,
+    };
   }
 
   /** The arguments as a task keeps them until it is sent; throws for values that cannot travel. */
@@ -119,6 +132,11 @@ export class ValueEncoder {
   /** Encodes a value that is written at once: the body is valid until the next one is encoded. */
   encode(value: unknown, root: string): Encoded {
     return encodeValue(value, root, this.#encoding);
+  }
+
+  /** Encodes what a task has failed with. */
+  encodeFailure(error: unknown): Encoded {
+    return encodeThrown(error, this.#encoding);
   }
 
   decode(frame: EncodedAt): unknown {

@@ -216,7 +216,7 @@ async function addNamesOutOfReach(
 const imports = new Map<string, readonly ImportedName[]>();
 
 /** The names that a module imports, read once. */
-function importsOf(module: string): readonly ImportedName[] {
+export function importsOf(module: string): readonly ImportedName[] {
   let names = imports.get(module);
   if (names === undefined) {
     names = readImports(module);
@@ -244,7 +244,7 @@ function wordsOf(code: string): ReadonlySet<string> {
   return new Set(code.match(/(?<![.\w$])[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
 }
 
-function isThere(evaluate: Evaluate, name: string): boolean {
+export function isThere(evaluate: Evaluate, name: string): boolean {
   try {
     evaluate(name);
     return true;
@@ -299,7 +299,7 @@ async function loadModule(path: string, what: string): Promise<void> {
 }
 
 /** An export; undefined if it is not exported or not initialized yet. */
-function readExport(module: string, name: string): unknown {
+export function readExport(module: string, name: string): unknown {
   try {
     const exports = scopeOf(module)?.exports;
     return exports !== undefined && Object.hasOwn(exports, name) ? exports[name] : undefined;
@@ -309,7 +309,7 @@ function readExport(module: string, name: string): unknown {
 }
 
 /** The value of a top-level name; undefined if there is none, or it may not be evaluated. */
-function readName(module: string, name: string): unknown {
+export function readName(module: string, name: string): unknown {
   if (!/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name)) return undefined;
   try {
     return scopeOf(module)?.evaluate(name);

@@ -29,6 +29,8 @@ export interface MapPool {
   /** The program is told of the failure of a call of `fn`. */
   told(fn: FunctionRecord, error: unknown): void;
   cancel(task: Task, reason: unknown): boolean;
+  /** A result is waited for, or no more. */
+  onReading?(isRead: boolean): void;
 }
 
 /** The call of `map` or `starmap`. */

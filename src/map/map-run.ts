@@ -9,7 +9,7 @@ import type { MapCall, MapPool } from "./map-call.ts";
 import { type AddedItem, GatheredItems } from "./gathered-items.ts";
 import { Failure, Outcomes, PENDING } from "./outcomes.ts";
 import { QueuePlaces } from "./queue-places.ts";
-import { visibleBytes } from "./visible-bytes.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
 import { Source } from "./source.ts";
 import type { MapSettings } from "./settings.ts";
 
@@ -47,8 +47,7 @@ export class MapRun implements ItemSink {
   failures = 0;
   cancelled = 0;
   #unsettled = 0;
-  /** Bytes of outcomes that wait for the reader, as far as they can be seen. */
-  #bytes = 0;
+  readonly #unread: UnreadBytes;
   /** No item is taken any more: the source has ended, or the map has. */
   #isDry = false;
   /** The first item that is known to have failed. */
@@ -71,6 +70,7 @@ export class MapRun implements ItemSink {
     this.#pool = pool;
     this.#chunks = new LiveChunks(pool);
     this.#settings = call.settings;
+    this.#unread = new UnreadBytes(call.settings.settled);
     this.#fn = pool.known(call.fn);
     this.#gathered = new GatheredItems(pool, call.isStar);
     this.#onOutcome = onOutcome;
@@ -103,7 +103,7 @@ export class MapRun implements ItemSink {
       this.#end();
       return this.#takeLast();
     }
-    if (this.#bytes > 0) this.#bytes -= this.#bytesOf(outcome);
+    this.#unread.take(outcome);
     if (outcome instanceof Failure) {
       this.#pool.told(this.#fn, outcome.error);
       this.#end();
@@ -151,9 +151,7 @@ export class MapRun implements ItemSink {
     this.#unsettled -= values.length;
     this.#outcomes.putAll(ordered ? index : this.arrived, values);
     this.arrived += values.length;
-    let bytes = 0;
-    for (let i = 0; i < values.length; i++) bytes += this.#bytesOf(values[i]);
-    this.#weigh(values.length, bytes);
+    this.#flow.weigh(values.length, this.#unread.add(values));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
   }
@@ -201,18 +199,9 @@ export class MapRun implements ItemSink {
   #put(index: number, outcome: unknown): void {
     this.#outcomes.put(this.#settings.ordered ? index : this.arrived, outcome);
     this.arrived++;
-    this.#weigh(1, this.#bytesOf(outcome));
+    this.#flow.weigh(1, this.#unread.add([outcome]));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
-  }
-
-  #weigh(count: number, bytes: number): void {
-    this.#bytes += bytes;
-    this.#flow.weigh(count, bytes);
-  }
-
-  #bytesOf(outcome: unknown): number {
-    return visibleBytes(this.#settings.settled ? (outcome as { value?: unknown }).value : outcome);
   }
 
   #tell(): void {
@@ -285,7 +274,7 @@ export class MapRun implements ItemSink {
 
   /** How many more items may be in flight. */
   get #room(): number {
-    return this.#flow.room(this.#taken - this.#outcomes.next, this.#bytes);
+    return this.#flow.room(this.#taken - this.#outcomes.next, this.#unread.bytes);
   }
 
   /** The checkpoint may refuse an item: that is a failure at its place, as one of the source is. */

@@ -58,6 +58,7 @@ export class Results<T> implements PromiseLike<T[]> {
     }
     const reader = newPromise<IteratorResult<T, undefined>>();
     this.#readers.push(reader);
+    this.#pool.onReading?.(true);
     return reader.promise;
   }
 
@@ -65,6 +66,7 @@ export class Results<T> implements PromiseLike<T[]> {
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#isLeft = true;
     const left = this.#run?.leave();
+    this.#pool.onReading?.(false);
     for (const reader of this.#readers.takeAll()) reader.resolve({ done: true, value: undefined });
     if (this.#collect !== null) this.#leaveCollected();
     await left;
@@ -123,6 +125,7 @@ export class Results<T> implements PromiseLike<T[]> {
       else resolve(stepOf<T>(outcome));
     }
     this.#collect?.();
+    if (this.#collect === null) this.#pool.onReading?.(false);
   };
 
   #collectAll(): Promise<T[]> {
@@ -144,6 +147,7 @@ export class Results<T> implements PromiseLike<T[]> {
       }
     };
     if (this.#readers.length === 0) this.#collect();
+    if (this.#collect !== null) this.#pool.onReading?.(true);
     return promise;
   }
 }

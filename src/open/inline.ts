@@ -31,7 +31,7 @@ export async function openSessions(
 }
 
 function newSession(number: number): InlineSession {
-  const session = new Session(number, 0, () => {}, findAtOnce);
+  const session = new Session(number, 0, () => {}, { find: findAtOnce, recordOf: recordHere });
   return {
     get isBusy() {
       return session.waiting;

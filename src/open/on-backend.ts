@@ -8,9 +8,10 @@ import type { Opened } from "./opened.ts";
 export async function openOn(
   outside: Backend,
   workers: number,
-  { initializer, openTimeout, task, limits, drain, unhandled, progress }: PoolSettings,
+  settings: PoolSettings,
 ): Promise<Opened> {
-  const controller = new Controller(outside, limits, drain, unhandled);
+  const { initializer, openTimeout, task, progress } = settings;
+  const controller = new Controller(outside, settings);
   try {
     await controller.open(workers, initializer, openTimeout);
   } catch (error) {

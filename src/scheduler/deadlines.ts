@@ -74,6 +74,8 @@ export class Deadlines {
 
 /** The task of a deadline, if it still runs, and has no other deadline by now. */
 export function taskOf({ order, worker, time }: Deadline): Task | undefined {
-  const task = worker.inFlight.find((task) => task.order === order);
+  const task =
+    worker.inFlight.find((task) => task.order === order) ??
+    [...(worker.parents?.waiting() ?? [])].find((task) => task.order === order);
   return task?.state === "running" && task.deadline === time ? task : undefined;
 }

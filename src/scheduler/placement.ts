@@ -1,3 +1,4 @@
+import { areSiblings } from "./child-task.ts";
 import { IN_FLIGHT_US, mayGoAhead } from "./costs.ts";
 import type { Task } from "./task.ts";
 import type { WorkerSets } from "./worker-sets.ts";
@@ -45,7 +46,8 @@ export class Placement {
   settle(worker: WorkerRecord): void {
     const sets = this.#sets;
     if (worker.set === sets.overdue && worker.isOwing) return;
-    if (worker.quota <= 0) return sets.move(worker, sets.retiring);
+    // Tasks that wait there for their children keep it: those may have no other worker.
+    if (worker.quota <= 0 && !worker.hasSuspended) return sets.move(worker, sets.retiring);
     if (this.#isStale(worker)) this.reprice(worker);
     // A full worker is filled again when half is done: that makes for fewer, longer messages.
     const roomBelow = worker.set === sets.full ? IN_FLIGHT_US / 2 : IN_FLIGHT_US;
@@ -72,6 +74,11 @@ export class Placement {
     const sets = this.#sets;
     for (;;) {
       const worker = sets.firstOpen.peek();
+      if (worker?.hasSuspended && !mayFollow(task, worker)) {
+        // Until it has answered: a task that waits there may go on by then, and comes first.
+        sets.move(worker, sets.full);
+        continue;
+      }
       if (worker === undefined || this.#pricedEpoch[worker.index] === this.#priceEpoch)
         return worker;
       if (this.#pricedEpoch[worker.index] !== ~this.#priceEpoch) {
@@ -86,4 +93,10 @@ export class Placement {
       }
     }
   }
+}
+
+/** Whether a task may wait behind the last in flight to a worker where others are suspended. */
+function mayFollow(task: Task, worker: WorkerRecord): boolean {
+  const last = worker.inFlight.last;
+  return last === undefined || areSiblings(task, last) || worker.parents!.has(last);
 }

@@ -4,12 +4,13 @@ import { Heap } from "../collections/heap.ts";
 /** What the ready queue needs to know of a task. */
 export interface Ready {
   readonly priority: number;
-  /** Order of submission; a task that comes back keeps the one it had. */
-  readonly order: number;
+  /** Its place among those of equal priority; a task that comes back keeps the one it had. */
+  readonly rank: number;
 }
 
 /**
- * The tasks that wait for a worker: least priority first, then order of submission.
+ * The tasks that wait for a worker: least priority first, then least rank, which is the order of
+ * submission but for tasks that tasks have submitted.
  *
  * Most programs never set a priority, and then tasks arrive in the order in which they leave.
  * Such arrivals, each not before the last one, form a run that is a plain queue: O(1) in, O(1) out,
@@ -27,7 +28,7 @@ export class ReadyQueue<T extends Ready> {
   push(task: T): void {
     const last = this.#run.last;
     if (last === undefined || !comesBefore(task, last)) this.#run.push(task);
-    else this.#heap.push(task, task.priority, task.order);
+    else this.#heap.push(task, task.priority, task.rank);
   }
 
   peek(): T | undefined {
@@ -49,11 +50,11 @@ export class ReadyQueue<T extends Ready> {
     const head = this.#run.at(0);
     if (head === undefined) return true;
     const key = this.#heap.peekKey();
-    return key < head.priority || (key === head.priority && this.#heap.peekOrder() < head.order);
+    return key < head.priority || (key === head.priority && this.#heap.peekOrder() < head.rank);
   }
 }
 
 /** Whether `a` starts before `b`, where one worker may take both. */
 export function comesBefore(a: Ready, b: Ready): boolean {
-  return a.priority < b.priority || (a.priority === b.priority && a.order < b.order);
+  return a.priority < b.priority || (a.priority === b.priority && a.rank < b.rank);
 }

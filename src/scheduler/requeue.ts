@@ -61,6 +61,11 @@ export class Requeue {
         this.#scheduler.submitAgain(task);
       } else this.#lose(task, lost);
     });
+    worker.parents?.takeWaiting().forEach((task, id) => {
+      if (task.state !== "running") return;
+      if (task.count > 1) this.#loseChunk(task as Chunk, id, lost);
+      else this.#lose(task, lost);
+    });
     return lost;
   }
 
@@ -81,19 +86,26 @@ export class Requeue {
    */
   reclaim(worker: WorkerRecord, begun: number, elapsed: number): void {
     const inFlight = worker.takeAll();
+    // Those that have waited for their children have begun; so have those before the running one.
+    const parents = worker.parents === null ? [] : worker.takeBegun(inFlight);
     const kept = inFlight.splice(0, 1 + inFlight.findIndex((task) => task.offsetOf(begun) >= 0));
     kept.push(...worker.takeBegun(inFlight));
     const last = kept.at(-1);
     if (last === undefined) worker.stuckAt = Infinity;
     else if (!last.settled && observe(last.fn, elapsed)) this.#placement.onLong();
     if (last !== undefined && last.count > 1 && !this.#cutBehind(last as Chunk, begun)) kept.pop();
-    worker.keep(kept);
+    worker.keep([...parents, ...kept]);
     for (const task of inFlight) {
       worker.quota += task.count;
       if (task.state !== "running") continue;
       if (task.count > 1) this.#again(task as Chunk);
       else this.#scheduler.submitAgain(task);
     }
+  }
+
+  /** Queues the calls of a chunk again that lie behind the one of that number. */
+  leaveRest(chunk: Chunk, id: number): void {
+    this.#cutBehind(chunk, id);
   }
 
   /** µs of a chunk's calls behind the one that its worker is at. */

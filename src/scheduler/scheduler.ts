@@ -122,6 +122,7 @@ export class Scheduler {
    */
   retire(worker: WorkerRecord, now: number): boolean {
     if (worker.set !== this.sets.retiring || worker.inFlight.length > 0) return false;
+    if (worker.hasSuspended) return false;
     if (worker.stuckAt !== Infinity) return false;
     this.#deadlines.setForWorker(worker, now + STUCK_MS);
     return true;
@@ -176,6 +177,12 @@ export class Scheduler {
     return this.#start(worker, task, now);
   }
 
+  /** A queued task goes to this worker, whatever else waits: it runs there within another. */
+  assign(worker: WorkerRecord, task: Task): void {
+    this.#queue.remove(task);
+    this.#start(worker, task, 0);
+  }
+
   /** A task that `next` has returned cannot be sent: its worker does not know of it. */
   withdraw(task: Task): void {
     const worker = this.workers[task.record!.index]!;
@@ -219,7 +226,12 @@ export class Scheduler {
     to: TaskState = "done",
     calls = 1,
   ): Task | null {
-    const index = worker.indexOf(id);
+    let index = worker.indexOf(id);
+    if (worker.parents !== null) {
+      // It has gone on by itself, as by a timer.
+      if (index < 0 && worker.resume(id) !== null) index = worker.indexOf(id);
+      worker.parents.end(id);
+    }
     if (index < 0) return null;
     const task = worker.inFlight.at(index)!;
     // A call that was given up may have ended early: a short time of it says nothing.
@@ -252,8 +264,27 @@ export class Scheduler {
     if (task.state !== "running") return "settled";
     this.moveTask(task, "cancelled");
     const worker = this.workers[task.record!.index]!;
-    if (worker.isAt(task)) this.#markOverdue(worker, now);
+    // Where it waits for its children it has not the thread.
+    if (worker.parents !== null && worker.inFlight.findIndex((one) => one === task) < 0)
+      worker.parents.drop(task);
+    else if (worker.isAt(task)) this.#markOverdue(worker, now);
     return "interrupt";
+  }
+
+  /**
+   * A task's call waits for its children: its worker may begin others meanwhile. Void where it is
+   * about to hear of the end of one. The rest of its chunk is for any worker.
+   */
+  suspend(worker: WorkerRecord, id: number, isVoid = false): void {
+    const task = worker.taskAt(id);
+    if (task !== undefined && task.count > 1) this.requeue.leaveRest(task as Chunk, id);
+    if (isVoid) return;
+    if (worker.suspend(id) !== null) this.#placement.settle(worker);
+  }
+
+  /** A child of a task is settled, and the worker learns of it: the call goes on, if it waited. */
+  resume(worker: WorkerRecord, id: number): void {
+    if (worker.resume(id) !== null) this.#placement.settle(worker);
   }
 
   /**
@@ -284,6 +315,7 @@ export class Scheduler {
         continue;
       }
       this.moveTask(task, "failed");
+      if (worker.hasSuspended) worker.parents!.drop(task);
       this.#markOverdue(worker, now);
       verdicts.push({ kind: "expired", task, worker, stage });
     }
@@ -291,7 +323,7 @@ export class Scheduler {
 
   /**
    * A worker with tasks in flight is recalled: it is sent nothing until it has acknowledged that
-   * (`resume`).
+   * (`acknowledged`).
    */
   recall(worker: WorkerRecord): void {
     worker.recalled = true;
@@ -299,7 +331,7 @@ export class Scheduler {
   }
 
   /** A worker has acknowledged a recall, and dropped the calls it had not begun. */
-  resume(worker: WorkerRecord): void {
+  acknowledged(worker: WorkerRecord): void {
     if (!worker.recalled) return;
     worker.recalled = false;
     this.#placement.settle(worker);
@@ -309,7 +341,7 @@ export class Scheduler {
   drain(): Task[] {
     const tasks = this.drainQueue();
     for (const worker of this.workers) {
-      for (const task of worker.inFlight) {
+      for (const task of [...worker.inFlight, ...(worker.parents?.waiting() ?? [])]) {
         if (task.state !== "running") continue;
         this.moveTask(task, "cancelled");
         tasks.push(task);
@@ -321,8 +353,10 @@ export class Scheduler {
   /** Calls `visit` with each task that is not settled, in no order. */
   forEachUnsettled(visit: (task: Task) => void): void {
     this.#queue.forEach(visit);
-    for (const { inFlight } of this.workers)
+    for (const { inFlight, parents } of this.workers) {
       for (const task of inFlight) if (task.state === "running") visit(task);
+      for (const task of parents?.waiting() ?? []) visit(task);
+    }
   }
 
   /** Takes every task that waits for a worker, marking each cancelled. */

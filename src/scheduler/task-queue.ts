@@ -54,6 +54,17 @@ export class TaskQueue {
     return this.#parked.size > 0 && this.#parked.delete(task);
   }
 
+  /** A waiting task waits no more. O(n). */
+  remove(task: Task): void {
+    if (this.unpark(task)) return;
+    const isOther = (one: Task) => one !== task;
+    if (task.options.worker === null) return this.ready.keep(isOther);
+    const worker = this.#sets.workers[task.options.worker]!;
+    worker.pinned!.keep(isOther);
+    this.#pinned--;
+    if (worker.pinned!.waiting === 0) this.#sets.unpin(worker);
+  }
+
   /** A waiting task was cancelled. Returns the worker that it was for, null if for any. */
   drop(task: Task): WorkerRecord | null {
     if (this.unpark(task)) return null;

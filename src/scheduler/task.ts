@@ -135,6 +135,11 @@ export class Task {
     return idOf(this.order);
   }
 
+  /** @internal Its place among those of equal priority that wait: its order, but for children. */
+  get rank(): number {
+    return this.order;
+  }
+
   /** @internal How many calls it stands for; see `chunk.ts`. */
   get count(): number {
     return 1;

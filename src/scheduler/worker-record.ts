@@ -1,6 +1,7 @@
 import { Fifo } from "../collections/fifo.ts";
 import { costOf, IN_FLIGHT_US, loadOf, sum } from "./costs.ts";
 import { BegunCalls, type WorkerStage } from "./begun-calls.ts";
+import { Parents } from "./parents.ts";
 import { Task } from "./task.ts";
 import type { WaitingTasks } from "./waiting-tasks.ts";
 
@@ -25,6 +26,8 @@ export class WorkerRecord {
   stage: WorkerStage = "sent";
   /** The calls that it has begun, where it may have several under way; else null. */
   readonly begun: BegunCalls | null;
+  /** The tasks that have waited for their children; null before there was one. */
+  parents: Parents | null = null;
   /**
    * Its reports can be seen, so that unbegun calls can be reclaimed while a call holds its thread.
    * Known before it serves.
@@ -67,9 +70,42 @@ export class WorkerRecord {
     return this.running === task || this.hasBegun(task);
   }
 
-  /** Whether it has reported that it began this task: it does where several may be under way. */
+  /**
+   * Whether it has reported that it began this task: it does where several may be under way, and of
+   * those that wait for their children.
+   */
   hasBegun(task: Task): boolean {
+    if (this.parents !== null && this.parents.has(task)) return true;
     return this.begun !== null && this.begun.has(task);
+  }
+
+  /** Whether tasks that wait for their children are there. */
+  get hasSuspended(): boolean {
+    return this.parents !== null && this.parents.suspended > 0;
+  }
+
+  /** The task in flight whose call of that number waits for its children: it is taken out. */
+  suspend(id: number): Task | null {
+    const index = this.indexOf(id);
+    const task = this.inFlight.at(index);
+    if (task === undefined || task.state !== "running") return null;
+    this.parents ??= new Parents();
+    this.parents.suspend(id, task);
+    this.removeAt(index);
+    return task;
+  }
+
+  /** The call of that number goes on as soon as it can, before those that have not begun. */
+  resume(id: number): Task | null {
+    const task = this.parents?.resume(id);
+    if (task === undefined) return null;
+    const others = this.takeAll();
+    // It may hold the thread, or have nothing left to do: what it still costs is not known.
+    this.inFlight.push(task);
+    this.costs.push(0);
+    if (this.begun !== null) this.begun.begin(task);
+    this.keep(others);
+    return task;
   }
 
   /** Whether calls wait there for their begin, behind one that runs. */
@@ -93,8 +129,10 @@ export class WorkerRecord {
 
   /** The same of a call that has ended, and whose result follows. */
   finish(id: number): Task | null {
-    const task = this.inFlight.find((task) => task.id === id);
+    const parent = this.parents?.finish(id);
+    const task = parent ?? this.inFlight.find((task) => task.id === id);
     if (task === undefined || !isTimed(task)) return null;
+    if (parent !== undefined) return task;
     if (this.begun === null) this.stage = "returned";
     else this.begun.finish(task);
     return task;
@@ -102,6 +140,8 @@ export class WorkerRecord {
 
   /** How far it has come with a task. */
   stageOf(task: Task): WorkerStage {
+    const stage = this.parents?.stageOf(task);
+    if (stage !== undefined) return stage;
     return this.begun === null ? this.stage : this.begun.stageOf(task);
   }
 
@@ -125,6 +165,11 @@ export class WorkerRecord {
   indexOf(id: number): number {
     if (this.running?.id === id) return 0;
     return this.inFlight.findIndex((task) => task.offsetOf(id) >= 0);
+  }
+
+  /** The task whose call of that number it runs, or that waits there for its children. */
+  taskAt(id: number): Task | undefined {
+    return this.inFlight.at(this.indexOf(id)) ?? this.parents?.at(id);
   }
 
   /** Whether a task waits for it and no other. */
@@ -174,7 +219,7 @@ export class WorkerRecord {
 
   /** Takes those out of `tasks` that it has begun. */
   takeBegun(tasks: Task[]): Task[] {
-    if (this.begun === null) return [];
+    if (this.begun === null && this.parents === null) return [];
     const begun = tasks.filter((task) => this.hasBegun(task));
     for (const task of begun) tasks.splice(tasks.indexOf(task), 1);
     return begun;
@@ -184,15 +229,20 @@ export class WorkerRecord {
   keep(tasks: readonly Task[]): void {
     for (const task of tasks) {
       this.inFlight.push(task);
-      this.costs.push(loadOf(task));
+      this.costs.push(this.#loadOf(task));
     }
     this.load = sum(this.costs);
   }
 
   /** Looks up the costs of the tasks in flight anew. */
   reprice(): void {
-    for (let i = 0; i < this.inFlight.length; i++) this.costs.set(i, loadOf(this.inFlight.at(i)!));
-    this.load = sum(this.costs);
+    const { inFlight, costs } = this;
+    for (let i = 0; i < inFlight.length; i++) costs.set(i, this.#loadOf(inFlight.at(i)!));
+    this.load = sum(costs);
+  }
+
+  #loadOf(task: Task): number {
+    return this.parents !== null && this.parents.has(task) ? 0 : loadOf(task);
   }
 }
 

@@ -25,9 +25,10 @@ export class Reports {
 
   /** A report of a task that is settled has come too late; where nobody listens it is not read. */
   receive(record: WorkerRecord, frame: Frame, decode: () => unknown): void {
+    // One that waits for its children is not among those in flight, and may have more to say.
     const index = record.indexOf(frame.task);
-    if (index < 0) return;
-    const task = record.inFlight.at(index)!;
+    const task = index < 0 ? record.parents?.at(frame.task) : record.inFlight.at(index);
+    if (task === undefined) return;
     const { onReport } = task.options;
     const all = listeners.get(task);
     if (task.settled || (onReport === null && all === undefined)) return;

@@ -76,22 +76,26 @@ export interface WatchedWorker {
   readonly isHere: boolean;
 }
 
-/** How many calls wait, and run. */
+/** How many calls wait, run, and wait for tasks of their own. */
 export function loadOf(
   watch: Watch,
   records: readonly WorkerRecord[],
-): { readonly queued: number; readonly running: number } {
-  const { unsettled, suspended, concurrency } = watch;
+): { readonly queued: number; readonly running: number; readonly suspended: number } {
+  const { unsettled, concurrency } = watch;
   let running = 0;
-  for (const record of records) running += runningOn(record, concurrency);
-  return { queued: Math.max(0, unsettled - running - suspended), running };
+  let suspended = 0;
+  for (const record of records) {
+    running += runningOn(record, concurrency);
+    suspended += record.parents?.suspended ?? 0;
+  }
+  return { queued: Math.max(0, unsettled - running - suspended), running, suspended };
 }
 
 export function statsOf(watch: Watch, workers: readonly WatchedWorker[]): PoolStats {
-  const { uptime, suspended } = watch;
+  const { uptime } = watch;
   const { done, failed, cancelled, retried, workersLost } = watch;
   const records = workers.map(({ record }) => record);
-  const { queued, running } = loadOf(watch, records);
+  const { queued, running, suspended } = loadOf(watch, records);
   return {
     ...{ uptime, queued, running, suspended, done, failed, cancelled, retried, workersLost },
     ...{ wait: watch.wait.times, run: watch.run.times },

@@ -30,8 +30,6 @@ export class Watch {
   retried = 0;
   /** Workers that have ended while the pool needed them. */
   workersLost = 0;
-  /** Tasks that have begun, and wait for tasks of their own; they count as unsettled. */
-  suspended = 0;
   cancelled = 0;
   /** Calls that were submitted so far. */
   submitted = 0;

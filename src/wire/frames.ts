@@ -36,6 +36,18 @@ export const Kind = {
   Awaits: 33,
   Usage: 40,
   Report: 41,
+  Submit: 60,
+  SubmitFunction: 61,
+  SubmitOptions: 62,
+  SubmitUses: 63,
+  Suspended: 64,
+  Withdraw: 65,
+  ChildResult: 66,
+  ChildFailure: 67,
+  ChildOrigin: 68,
+  Claim: 69,
+  Granted: 70,
+  Denied: 71,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -84,6 +96,18 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Closed]: OF_WORKER,
   [Kind.Usage]: OF_WORKER,
   [Kind.Report]: OF_WORKER,
+  [Kind.Submit]: OF_WORKER,
+  [Kind.SubmitFunction]: OF_WORKER,
+  [Kind.SubmitOptions]: OF_WORKER,
+  [Kind.SubmitUses]: OF_WORKER,
+  [Kind.Suspended]: OF_WORKER,
+  [Kind.Withdraw]: OF_WORKER,
+  [Kind.Claim]: OF_WORKER,
+  [Kind.Granted]: TO_WORKER,
+  [Kind.Denied]: TO_WORKER,
+  [Kind.ChildResult]: TO_WORKER,
+  [Kind.ChildFailure]: TO_WORKER,
+  [Kind.ChildOrigin]: TO_WORKER,
   [Kind.Spawned]: OF_RANK,
   [Kind.Stalled]: OF_RANK,
   [Kind.StillAt]: OF_RANK,
@@ -170,6 +194,37 @@ export interface Frames {
   [Kind.Usage]: undefined;
   /** `task`, which is not over, says something: the body is its value. */
   [Kind.Report]: unknown;
+  /**
+   * A task submits another: `task` is the number that its session gives that child, `index` the
+   * call that submits it, `number` the function, `attempt` one more than the place of its options;
+   * the body the arguments.
+   */
+  [Kind.Submit]: unknown[];
+  /** A function that `Submit` names, before the first time. */
+  [Kind.SubmitFunction]: FunctionDefinition;
+  /** Options of children, in the place that follows those before: NaN for what is inherited. */
+  [Kind.SubmitOptions]: ChildOptions;
+  /** The numbers of the functions among the arguments of the `Submit` that follows. */
+  [Kind.SubmitUses]: readonly number[];
+  /**
+   * The call `task` waits for children, and gives up its place; `number` is how many of them it
+   * knows to be settled. Void if more are.
+   */
+  [Kind.Suspended]: undefined;
+  /** Nobody waits for the child `task` any more. */
+  [Kind.Withdraw]: undefined;
+  /** A task blocks its thread until the child `task` is settled: may it run there? */
+  [Kind.Claim]: undefined;
+  /** It may: its call, of the number `number`, was sent before. */
+  [Kind.Granted]: undefined;
+  /** It may not, and might wait for what waits on that worker. */
+  [Kind.Denied]: undefined;
+  /** The child `task` is done; `number` is µs it ran, `index` its worker; the body its value. */
+  [Kind.ChildResult]: unknown;
+  /** The child `task` has failed or was cancelled; `index` is its worker, if it had one. */
+  [Kind.ChildFailure]: unknown;
+  /** Where the child of the `ChildFailure` that follows has thrown, for its stack. */
+  [Kind.ChildOrigin]: string;
   /** The worker has forgotten the pool. */
   [Kind.Closed]: undefined;
   /** The rank waits in `open`, and serves until `Dismiss`; or until it sends `Depart`. */
@@ -233,6 +288,18 @@ export interface Rules {
   readonly concurrency: number;
   /** Its place among the workers of the pool on its host. */
   readonly localIndex: number;
+  /** How many workers the pool has. */
+  readonly workers: number;
+  /** What it adds to the numbers of functions that its tasks submit: no other worker has those. */
+  readonly functionsFrom: number;
+}
+
+/** The options of tasks that a task submits; NaN for those of the pool, or of that task. */
+export interface ChildOptions {
+  readonly timeout: number;
+  readonly priority: number;
+  readonly retries: number;
+  readonly worker: number | null;
 }
 
 /** What a worker is sent about a function, before the first call of it. */

@@ -83,7 +83,7 @@ export class MessageWriter {
     if (behind) this.#buffers.push(content.body.slice());
     else copy(content.body, this.#bytes, body);
     if (timed || indexed) view.setFloat64(body + bodyBytes - 8, timed ? deadline : index, true);
-    if (again) view.setFloat64(body + bodyBytes - (timed ? 16 : 8), attempt, true);
+    if (again) view.setFloat64(body + bodyBytes - (timed || indexed ? 16 : 8), attempt, true);
     if (far) {
       view.setFloat64(body + bodyBytes - after, order, true);
       view.setFloat64(body + bodyBytes - after + 8, number, true);

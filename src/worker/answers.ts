@@ -19,6 +19,7 @@ import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
 import { functions } from "./functions-lazy.ts";
 import { USAGE_MS, writeUsage } from "./usage.ts";
+import type { FrameFields } from "../nested/port.ts";
 
 /** The longest list of values, and its characters. */
 const LISTED = 4096;
@@ -166,6 +167,14 @@ export class Answers {
     if (this.unanswered === task) this.unanswered = null;
   }
 
+  /** Writes a frame of another kind, behind the answers so far. */
+  writeFields(kind: Kind, task: number, fields: FrameFields = {}): void {
+    const { number = 0, content, attempt = 1, order = -1, index = -1 } = fields;
+    this.endList();
+    if (!this.#writer.fits(content)) this.send();
+    this.#writer.write(kind, task, number, content, Infinity, attempt, order, index);
+  }
+
   /** Writes a frame without a value, behind the answers so far. */
   say(kind: Kind, task: number): void {
     this.endList();
@@ -213,7 +222,7 @@ export class Answers {
   }
 }
 
-const encoding: EncodeContext = {
+export const encoding: EncodeContext = {
   functionId: (fn, path) => {
     throw new ValueError(
       `Cannot send ${path}: a function (${fn.name || "anonymous"}) travels as an argument only`,

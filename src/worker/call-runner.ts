@@ -120,6 +120,7 @@ export class CallRunner {
     if (outcome instanceof Pending) {
       this.#parts.calls.move(running, "awaiting");
       this.follow(running, found, outcome, start, deadline);
+      running.children?.onAwaiting();
       if (this.#concurrency > 1) this.#onAwaiting(running);
       return;
     }
@@ -132,8 +133,9 @@ export class CallRunner {
     // An answer should not wait for a long call that follows.
     if (mayFollowLong || end - this.#parts.answers.flushedAt > FLUSH_MS)
       this.#parts.answers.flush(end);
-    // Calls that came during this one.
-    if (this.#parts.calls.queue.length > 0) this.#parts.onOver();
+    // Calls that came during this one, or may go on.
+    const { queue, hasSuspended } = this.#parts.calls;
+    if (queue.length > 0 || hasSuspended) this.#parts.onOver();
   }
 
   /** A call has left the thread to others. */
@@ -158,7 +160,7 @@ export class CallRunner {
   /** An asynchronous call is over. */
   #settled(running: RunningCall, start: number, outcome: Outcome, deadline: number): void {
     // It was cancelled, and answered at that time.
-    if (running.stage !== "awaiting" || isLeaving()) return;
+    if ((running.stage !== "awaiting" && running.stage !== "suspended") || isLeaving()) return;
     this.#parts.calls.move(running, "over");
     const end = performance.now();
     this.#parts.attempt(running.id, () => this.#finish(running, end - start, outcome, deadline));
@@ -170,6 +172,7 @@ export class CallRunner {
   #finish(running: RunningCall, ms: number, outcome: Outcome, deadline: number): void {
     const timed = deadline === Infinity ? null : { running, deadline };
     running.isOver = true;
+    running.children?.onOver(outcome.threw);
     this.#parts.answers.answer(running.id, ms * 1000, outcome, timed);
     if (this.#maxMemory !== Infinity && running.task > 0) this.#lookAtMemory(performance.now());
     if (!outcome.isLate) return;

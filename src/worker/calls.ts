@@ -22,12 +22,18 @@ export class Calls {
    * rule there is one, and a list that needs no memory of its own costs it nothing.
    */
   #last: RunningCall | null = null;
+  /** Calls that wait for tasks that they have submitted. */
+  readonly #suspended = new Set<RunningCall>();
   /** Goes on with the call that is flushing. */
   #resume: (() => void) | null = null;
 
-  /** Whether a call has begun, and is not over. */
+  /** Whether a call has begun, and is neither over nor suspended. */
   get isBusy(): boolean {
     return this.#last !== null;
+  }
+
+  get hasSuspended(): boolean {
+    return this.#suspended.size > 0;
   }
 
   /**
@@ -65,17 +71,31 @@ export class Calls {
 
   #find(wanted: (call: RunningCall) => boolean): RunningCall | null {
     for (let call = this.#last; call !== null; call = call.previous) if (wanted(call)) return call;
+    for (const call of this.#suspended) if (wanted(call)) return call;
     return null;
   }
 
   /** Moves a call that begins, or has begun: nothing else does. */
   move(call: RunningCall, to: CallStage): void {
-    if (call.stage === "over") {
-      if (to === "over") return;
+    const { stage } = call;
+    if (stage === to) return;
+    if (stage === "suspended") this.#suspended.delete(call);
+    else if (stage !== "over" && (to === "over" || to === "suspended")) this.#remove(call);
+    if (to === "suspended") this.#suspend(call);
+    else if (to !== "over" && (stage === "over" || stage === "suspended")) {
       call.previous = this.#last;
       this.#last = call;
-    } else if (to === "over") this.#remove(call);
+    }
     call.stage = to;
+  }
+
+  /** The rest of its list goes to any worker: the controller does the same. */
+  #suspend(call: RunningCall): void {
+    this.#suspended.add(call);
+    const list = this.queue.at(0);
+    if (!(list instanceof CallList) || list.task !== call.first || list.begun === 0) return;
+    this.queue.shift();
+    list.endHere();
   }
 
   #remove(call: RunningCall): void {
@@ -118,6 +138,10 @@ export class Calls {
       if (stage === "awaiting") abandoned.push(call);
       if (stage !== "called") this.move(call, "over");
       call = previous;
+    }
+    for (const call of [...this.#suspended]) {
+      abandoned.push(call);
+      this.move(call, "over");
     }
     return abandoned;
   }

@@ -48,13 +48,17 @@ export class FunctionTable {
 
   /**
    * A function was sent, in a program whose main script is `main`. `onLoading` is called before any
-   * module is loaded.
+   * module is loaded. Where a call `holdsThread` none could be: a function of a module that is
+   * there is found at once.
    */
-  define(frame: Frame, main: string, onLoading: () => void): void {
+  define(frame: Frame, main: string, holdsThread: boolean, onLoading: () => void): void {
     const definition = decodeAt(frame, this.decoding) as FunctionDefinition;
     const { id, reference, label } = definition;
     const known: Known = { label, found: this.#findAtOnce(definition) };
     this.#known.set(id, known);
+    if (holdsThread && known.found === null && !this.isLoading) {
+      known.found = functions()?.loaded.resolveLoaded(reference) ?? null;
+    }
     if (known.found !== null) return;
     this.#loading++;
     onLoading();

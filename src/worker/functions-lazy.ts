@@ -1,5 +1,6 @@
 import type * as LinesModule from "../function/lines.ts";
 import type * as ResolveModule from "../function/resolve.ts";
+import type * as LoadedModule from "../function/resolve-loaded.ts";
 import type * as StackModule from "../function/stack.ts";
 import type * as ClassesModule from "../function/worker-classes.ts";
 import type * as OwnPoolModule from "./own-pool.ts";
@@ -10,6 +11,7 @@ import type * as OwnPoolModule from "./own-pool.ts";
  */
 interface Functions {
   readonly resolve: typeof ResolveModule;
+  readonly loaded: typeof LoadedModule;
   readonly lines: typeof LinesModule;
   readonly stack: typeof StackModule;
   readonly classes: typeof ClassesModule;
@@ -22,6 +24,7 @@ let loaded: Functions | null = null;
 export async function loadFunctions(): Promise<void> {
   loaded ??= {
     resolve: await import("../function/resolve.ts"),
+    loaded: await import("../function/resolve-loaded.ts"),
     lines: await import("../function/lines.ts"),
     stack: await import("../function/stack.ts"),
     classes: await import("../function/worker-classes.ts"),

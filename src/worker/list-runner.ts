@@ -123,12 +123,14 @@ export class ListRunner {
       this.#time();
       calls.move(running, "awaiting");
       this.#runner.follow(running, found, outcome, start);
+      running.children?.onAwaiting();
       return false;
     }
     // It has ended the process, which is as good as gone: its report stays.
     if (isLeaving()) return false;
     calls.move(running, "over");
     running.isOver = true;
+    running.children?.onOver(outcome.threw);
     if (!outcome.threw && isListed(outcome.value)) {
       answers.collect(id, outcome.value);
     } else {

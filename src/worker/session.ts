@@ -4,7 +4,7 @@ import { CallList } from "./call-list.ts";
 import { ListRunner } from "./list-runner.ts";
 import { Calls } from "./calls.ts";
 import { decodeList } from "../codec/lists.ts";
-import { type FindAtOnce, FunctionTable } from "./function-table.ts";
+import { FunctionTable } from "./function-table.ts";
 import { decodeAt, type Encoded, type EncodedAt } from "../codec/value.ts";
 import { isGiven, setImmediate } from "../os/natives.ts";
 import { setMainScript } from "../function/main-script.ts";
@@ -12,8 +12,9 @@ import type { WorkerEnd } from "../link/link.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Opening, type Rules } from "../wire/frames.ts";
 import { isOver, lateError, thrown } from "./call.ts";
-import { type Workplace } from "../context.ts";
+import type { RunningCall, Workplace } from "../context.ts";
 import { guarded, ignoreSignals } from "./ignored-signals.ts";
+import { type FunctionsHere, NestedPools } from "./nested-pools.ts";
 import { Activity } from "../wire/task-id.ts";
 import { type Greeting, introduce } from "../wire/greeting.ts";
 import { type Frame, readFrames } from "../wire/reader.ts";
@@ -32,6 +33,7 @@ export class Session {
   readonly #calls = new Calls();
   readonly #runner: CallRunner;
   readonly #lists: ListRunner;
+  readonly #nested: NestedPools;
   #link: WorkerEnd | null = null;
   #main = "";
   #place: Workplace;
@@ -53,15 +55,27 @@ export class Session {
 
   /**
    * `spinUs` is how long this worker looks for messages before it sleeps; `onClosed` is called once
-   * the session is over. With `findHere` it is one of an inline pool: its process is the program's,
+   * the session is over. With `here` it is one of an inline pool: its process is the program's,
    * and its functions are those that were given.
    */
-  constructor(session: number, spinUs: number, onClosed: () => void, findHere?: FindAtOnce) {
-    this.#functions = new FunctionTable(() => this.#continue(), findHere);
+  constructor(session: number, spinUs: number, onClosed: () => void, here?: FunctionsHere) {
+    this.#functions = new FunctionTable(() => this.#continue(), here?.find);
+    const poolOf = (call: RunningCall) => this.#nested.poolOf(call);
     this.#answers = new Answers(session, () => this.#reportIdle());
-    const isInline = findHere !== undefined;
+    const isInline = here !== undefined;
     const report = (id: number, value: unknown) => this.#answers.report(id, value);
-    this.#place = { index: 0, rank: null, localIndex: 0, isInline, report };
+    this.#place = { index: 0, rank: null, localIndex: 0, isInline, report, poolOf };
+    this.#nested = new NestedPools(
+      {
+        ...{ answers: this.#answers, calls: this.#calls, functions: this.#functions },
+        link: () => this.#link,
+        isClosed: () => this.#closed,
+        hasPlace: () => !this.#closed && this.#calls.mayBegin(this.#concurrency),
+        goOn: () => this.#continue(),
+        runInPlace: (id) => this.#runInPlace(id),
+      },
+      here?.recordOf,
+    );
     this.#greeting = introduce(spinUs);
     this.#onClosed = onClosed;
     const parts: CallParts = {
@@ -77,8 +91,9 @@ export class Session {
 
   /** True while an asynchronous call runs, or a module loads: the event loop has to turn. */
   get waiting(): boolean {
-    const { isBusy, queue } = this.#calls;
-    return !this.#closed && (isBusy || queue.length > 0 || this.#functions.isLoading);
+    const { isBusy, hasSuspended, queue } = this.#calls;
+    const mayGoOn = isBusy || hasSuspended || queue.length > 0;
+    return !this.#closed && (mayGoOn || this.#functions.isLoading);
   }
 
   serve(link: WorkerEnd): void {
@@ -143,6 +158,12 @@ export class Session {
         return this.#recall(frame.task);
       case Kind.Close:
         return this.#close();
+      case Kind.ChildResult:
+      case Kind.ChildFailure:
+      case Kind.ChildOrigin:
+      case Kind.Granted:
+      case Kind.Denied:
+        return this.#nested.children?.receive(frame);
     }
   };
 
@@ -151,10 +172,10 @@ export class Session {
     this.#concurrency = opening.concurrency;
     this.#runner.keepTo(opening);
     this.#main = opening.main;
-    const { isInline } = this.#place;
     const rank = frame.number < 0 ? null : frame.number;
     this.#place = { ...this.#place, index: frame.task, rank, localIndex: opening.localIndex };
-    if (!isInline) becomeWorker(opening);
+    this.#nested.keepTo(opening);
+    if (!this.#place.isInline) becomeWorker(opening);
     this.#link?.meet(opening);
     const statusPage = this.#link?.offerStatusPage?.() ?? null;
     const greeting = statusPage === null ? this.#greeting : { ...this.#greeting, statusPage };
@@ -162,7 +183,8 @@ export class Session {
   }
 
   #define(frame: Frame): void {
-    this.#functions.define(frame, this.#main, () => {
+    const holdsThread = this.#nested.isBlocked;
+    this.#functions.define(frame, this.#main, holdsThread, () => {
       // A call that awaits stays reported, whatever is loaded meanwhile.
       if (!this.#calls.isBusy) this.#link?.report(Activity.Loading);
     });
@@ -192,7 +214,10 @@ export class Session {
     if (this.#isContinuing) return;
     this.#isContinuing = true;
     const { queue } = this.#calls;
-    while (this.#mayBegin && !this.#closed) {
+    while (!this.#closed) {
+      // Those that have begun go on before others begin.
+      if (this.#nested.children?.resumeNext()) continue;
+      if (!this.#mayBegin) break;
       const next = queue.at(0);
       if (next === undefined) break;
       if (next instanceof CallList) {
@@ -252,6 +277,25 @@ export class Session {
     }
   }
 
+  /**
+   * Runs a queued call within another, which waits for it: false where it cannot be run so. A call
+   * that is not there was recalled, and comes again.
+   */
+  #runInPlace(id: number): boolean {
+    const { queue, begun: outer } = this.#calls;
+    const at = queue.findIndex((call) => call.task === id);
+    const call = queue.at(at);
+    if (call === undefined) return true;
+    if (call instanceof CallList || this.#functions.isLoading) return false;
+    queue.remove(at);
+    const { unanswered } = this.#answers;
+    this.#start(call.task, call.order, call.fn, call.deadline, call.attempt, call.args);
+    this.#answers.unanswered = unanswered;
+    const hasEnded = this.#calls.find(id) === null;
+    if (hasEnded) this.#link?.report(outer);
+    return hasEnded || this.#calls.find(id)!.stage === "flushing";
+  }
+
   /** Goes on with a call; should that fail, the call is answered with the failure. */
   #attempt(task: number, deed: () => void): void {
     this.#answers.unanswered = task;
@@ -274,13 +318,13 @@ export class Session {
     const { queue } = this.#calls;
     const waiting = queue.findIndex((call) => call.task === task);
     const begun = this.#calls.findOf(task);
-    const isBegun = begun?.stage === "flushing" || begun?.stage === "awaiting";
+    const isAwaiting = begun?.stage === "awaiting" || begun?.stage === "suspended";
+    const isBegun = begun?.stage === "flushing" || isAwaiting;
     if (waiting < 0 && !isBegun) {
       // It has been answered; or lies behind the call that has received this, or is that call.
       if (this.#calls.hasCalled) this.#cancelled.add(task);
       return;
     }
-    const isAwaiting = begun?.stage === "awaiting";
     const dropped = waiting >= 0 ? queue.remove(waiting) : null;
     const list = dropped instanceof CallList ? dropped : null;
     // The list whose call is on the stack ends with that.
@@ -336,6 +380,7 @@ export class Session {
   #end(abandoned = this.#calls.takeAll()): void {
     this.#closed = true;
     this.#answers.close();
+    this.#nested.children?.close();
     for (let i = 0; i < abandoned.length; i++) abandoned[i]!.abandon();
     this.#onClosed();
   }

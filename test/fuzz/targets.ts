@@ -262,6 +262,10 @@ const NO_LIMITS = {
   ...{ queue: Infinity, tasksPerWorker: Infinity, memoryPerWorker: Infinity, concurrency: 1 },
 };
 const NO_DRAIN = { signals: [], timeout: 0 };
+const SETTINGS = {
+  ...{ limits: NO_LIMITS, drain: NO_DRAIN, task: DEFAULT_TASK },
+  unhandled: "ignore",
+} as const;
 const GREETING = { pid: 7, host: "here", pidSpace: "", spinUs: 0 };
 
 /** What a worker may say. */
@@ -270,7 +274,7 @@ const ANSWERS = Object.values(Kind).filter((kind) => FRAMES[kind].from === "work
 /** A controller, and workers that answer with damaged messages: every task is settled once. */
 async function controller(random: Random): Promise<void> {
   const outside = new Hostile();
-  const controller = new Controller(outside, NO_LIMITS, NO_DRAIN, "ignore");
+  const controller = new Controller(outside, SETTINGS);
   const opened = controller.open(2, null, 1_000_000).catch(() => {});
   const frame = (kind: Kind, task: number, content?: Encoded) => {
     const writer = new MessageWriter(1);
@@ -287,7 +291,7 @@ async function controller(random: Random): Promise<void> {
   const settled: number[] = [];
   const fn = recordOf(Math.abs.name);
   const tasks = Array.from({ length: 8 }, (_, i) => {
-    const task = controller.submit(fn, [i], DEFAULT_TASK);
+    const task = controller.calls.submit(fn, [i], DEFAULT_TASK);
     settled.push(0);
     const count = () => settled[i]!++;
     controller.promise(task).then(count, count);

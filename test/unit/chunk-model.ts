@@ -205,7 +205,7 @@ export class ChunkModel implements ItemSink {
     const seat = this.#pick();
     if (!seat.isRecalled) return;
     seat.isRecalled = false;
-    this.#scheduler.resume(seat.record);
+    this.#scheduler.acknowledged(seat.record);
   }
 
   cancel(): void {

@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Ready, ReadyQueue } from "../../src/scheduler/ready-queue.ts";
 
-/** Least priority first, then order: what `toSorted`, being stable, makes of a list. */
+/** Least priority first, then least rank: what `toSorted`, being stable, makes of a list. */
 function sorted(tasks: readonly Ready[]): Ready[] {
   return tasks
-    .toSorted((a, b) => a.order - b.order)
+    .toSorted((a, b) => a.rank - b.rank)
     .toSorted((a, b) => (a.priority === b.priority ? 0 : a.priority < b.priority ? -1 : 1));
 }
 
@@ -57,7 +57,7 @@ describe("the order is that of a stable sort", () => {
       fc.property(steps, (steps) => {
         const queue = new ReadyQueue<Ready>();
         let expected: Ready[] = [];
-        let order = 1;
+        let rank = 1;
         const pop = (times: number) => {
           const popped: Ready[] = [];
           for (let i = 0; i < times && queue.size > 0; i++) popped.push(queue.pop()!);
@@ -67,7 +67,7 @@ describe("the order is that of a stable sort", () => {
         for (const step of steps) {
           if (step.do === "push") {
             for (let i = 0; i < step.times; i++) {
-              const task = { priority: step.priority, order: order++ };
+              const task = { priority: step.priority, rank: rank++ };
               queue.push(task);
               expected.push(task);
             }
@@ -78,7 +78,7 @@ describe("the order is that of a stable sort", () => {
             for (const task of returned.toReversed()) queue.push(task);
             expected.push(...returned);
           } else {
-            const wanted = ({ order }: Ready) => order % step.modulus !== 1;
+            const wanted = ({ rank }: Ready) => rank % step.modulus !== 1;
             queue.keep(wanted);
             expected = expected.filter(wanted);
           }
@@ -95,24 +95,24 @@ describe("the order is that of a stable sort", () => {
 
   test("a task that comes back goes before all that were submitted after it", () => {
     const queue = new ReadyQueue<Ready>();
-    for (let order = 1; order <= 5; order++) queue.push({ priority: 0, order });
+    for (let rank = 1; rank <= 5; rank++) queue.push({ priority: 0, rank });
     const [first, second] = [queue.pop()!, queue.pop()!];
-    queue.push({ priority: 0, order: 6 });
+    queue.push({ priority: 0, rank: 6 });
     queue.push(second);
-    queue.push({ priority: -1, order: 7 });
+    queue.push({ priority: -1, rank: 7 });
     queue.push(first);
-    expect(popAll(queue).map(({ order }) => order)).toEqual([7, 1, 2, 3, 4, 5, 6]);
+    expect(popAll(queue).map(({ rank }) => rank)).toEqual([7, 1, 2, 3, 4, 5, 6]);
   });
 
   test("one task without urgency, in front of the others, disturbs nobody", () => {
     const queue = new ReadyQueue<Ready>();
-    queue.push({ priority: Infinity, order: 1 });
-    for (let order = 2; order <= 5; order++) queue.push({ priority: 0, order });
-    expect(popAll(queue).map(({ order }) => order)).toEqual([2, 3, 4, 5, 1]);
+    queue.push({ priority: Infinity, rank: 1 });
+    for (let rank = 2; rank <= 5; rank++) queue.push({ priority: 0, rank });
+    expect(popAll(queue).map(({ rank }) => rank)).toEqual([2, 3, 4, 5, 1]);
   });
 });
 
-test("tasks in order of arrival are looked at a few times each, however many wait", () => {
+test("tasks in the order of arrival are looked at a few times each, however many wait", () => {
   let looks = 0;
   class Watched implements Ready {
     constructor(readonly number: number) {}
@@ -120,7 +120,7 @@ test("tasks in order of arrival are looked at a few times each, however many wai
       looks++;
       return 0;
     }
-    get order(): number {
+    get rank(): number {
       looks++;
       return this.number;
     }

@@ -167,7 +167,7 @@ export class Rig {
     worker.known = recall;
     this.#after(WAY_MS, () => {
       if (record.recalled) this.#giveBack(record, Activity.Idle);
-      this.scheduler.resume(record);
+      this.scheduler.acknowledged(record);
       this.#dispatch();
     });
   }

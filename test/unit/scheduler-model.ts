@@ -335,7 +335,7 @@ export class Model {
   /** The worker knows of it. */
   resume(worker: number): void {
     const seat = pick(this.#seats, worker);
-    this.scheduler.resume(seat.record);
+    this.scheduler.acknowledged(seat.record);
     if (seat.recalled) seat.isHeld = false;
     seat.recalled = false;
   }

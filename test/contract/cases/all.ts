@@ -22,6 +22,7 @@ import { mapping } from "./mapping.ts";
 import { mappingLosses } from "./mapping-losses.ts";
 import { mappingOptions } from "./mapping-options.ts";
 import { mappingValues } from "./mapping-values.ts";
+import { nesting } from "./nesting.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
 import { pinning } from "./pinning.ts";
@@ -66,6 +67,7 @@ export const CASES: readonly Case[] = [
   mappingOptions,
   mappingValues,
   mappingLosses,
+  nesting,
   numbering,
   draining,
   inheritance,

@@ -1,0 +1,304 @@
+import { CancelledError, madeWithoutFrames } from "../errors.ts";
+import type { FunctionRecord } from "../function/record.ts";
+import { JSON } from "../os/natives.ts";
+import { ChildTask, type ChildOwner } from "../scheduler/child-task.ts";
+import type { Estimates } from "../scheduler/estimates.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
+import { type ChildOptions, type FunctionDefinition, Kind } from "../wire/frames.ts";
+import type { Frame } from "../wire/reader.ts";
+import { type Connection, describe } from "./connection.ts";
+import type { FrameSender } from "./sender.ts";
+import { FUNCTIONS } from "./supervisor.ts";
+import type { ValueEncoder } from "./values.ts";
+
+/** The parts of the pool that children use. */
+interface ChildrenParts {
+  readonly scheduler: Scheduler;
+  readonly estimates: Estimates;
+  readonly values: ValueEncoder;
+  readonly sender: FrameSender;
+  /** The options of the pool's tasks. */
+  readonly defaults: TaskOptions;
+}
+
+/** The controller, which counts tasks and settles them. */
+export interface ChildrenOwner {
+  /** Numbers a task. */
+  takeOrder(): number;
+  /** Why a task may not call `fn`; null where it may. */
+  refusal(fn: FunctionRecord): { readonly error: unknown } | null;
+  /** Queues a task. */
+  admit(child: ChildTask): void;
+  /** Settles a task that is not wanted any more. */
+  stop(child: ChildTask, makeError: () => unknown): void;
+  settle(child: ChildTask, to: "done" | "failed"): void;
+}
+
+/** A call whose children are not all settled, or that has not ended. */
+interface Family {
+  readonly parent: Task;
+  /** How many of its children's ends its worker was sent. */
+  told: number;
+}
+
+/** A worker whose tasks have submitted others. */
+interface Submitter {
+  readonly connection: Connection;
+  /** By the numbers that it gave them. */
+  readonly functions: Map<number, { called: FunctionRecord; named: FunctionRecord }>;
+  readonly options: ChildOptions[];
+  /** By the numbers of the calls. */
+  readonly families: Map<number, Family>;
+  /** Children that are not settled, by their numbers. */
+  readonly children: Map<number, ChildTask>;
+  /** The functions among the arguments of the child that is submitted next. */
+  uses: readonly FunctionRecord[];
+}
+
+/**
+ * Tasks that tasks have submitted. Their arguments and results pass through the controller as they
+ * are: it decodes neither.
+ *
+ *   Submit → queue → Call ~~▶ a worker ~~▶ Result → ChildResult ~~▶ the parent's worker
+ *   Suspended: the parent leaves its place      ChildResult: it goes on, before others begin
+ */
+export class Children implements ChildOwner {
+  readonly #parts: ChildrenParts;
+  readonly #owner: ChildrenOwner;
+  readonly #submitters = new Map<Connection, Submitter>();
+  /** One record of a function, whichever worker names it: its lengths are learned once. */
+  readonly #records = new Map<string, FunctionRecord>();
+  /** Options of children, by all that makes them. */
+  readonly #options = new Map<string, TaskOptions>();
+
+  constructor(parts: ChildrenParts, owner: ChildrenOwner) {
+    this.#parts = parts;
+    this.#owner = owner;
+  }
+
+  /** A frame of a worker's about its children. */
+  receive(connection: Connection, frame: Frame): void {
+    const { values } = this.#parts;
+    const submitter = this.#submitterOf(connection);
+    switch (frame.kind) {
+      case Kind.SubmitFunction:
+        return this.#define(submitter, values.decode(frame) as FunctionDefinition);
+      case Kind.SubmitOptions:
+        submitter.options.push(values.decode(frame) as ChildOptions);
+        return;
+      case Kind.SubmitUses:
+        submitter.uses = (values.decode(frame) as number[]).map(
+          (id) => submitter.functions.get(id)!.named,
+        );
+        return;
+      case Kind.Submit:
+        return this.#submit(submitter, frame);
+      case Kind.Suspended:
+        return this.#suspend(submitter, frame.task, frame.number);
+      case Kind.Claim:
+        return this.#claim(submitter, frame.task);
+      case Kind.Withdraw: {
+        const child = submitter.children.get(frame.task);
+        if (child !== undefined) this.#cancel(child, "nobody waits for it any more");
+      }
+    }
+  }
+
+  #submitterOf(connection: Connection): Submitter {
+    let submitter = this.#submitters.get(connection);
+    if (submitter === undefined) {
+      submitter = {
+        ...{ connection, functions: new Map(), options: [], families: new Map() },
+        ...{ children: new Map(), uses: [] },
+      };
+      this.#submitters.set(connection, submitter);
+    }
+    return submitter;
+  }
+
+  #define({ functions }: Submitter, { id, reference, label }: FunctionDefinition): void {
+    // In an inline pool each function is its own, whatever its text.
+    const key = id < FUNCTIONS ? `${id}` : JSON.stringify(reference);
+    let known = this.#records.get(key);
+    if (known === undefined) this.#records.set(key, (known = { id, reference, label }));
+    // Arguments name it by the number that its worker gave it.
+    functions.set(id, { called: known, named: { id, reference, label } });
+  }
+
+  #submit(submitter: Submitter, frame: Frame): void {
+    const { connection, families } = submitter;
+    const { task: number, index: parentId } = frame;
+    const parent = connection.record.taskAt(parentId);
+    const functions = submitter.uses;
+    submitter.uses = [];
+    const fn = submitter.functions.get(frame.number)!.called;
+    let family = families.get(parentId);
+    if (parent === undefined || parent.state !== "running") {
+      const why = `Cannot call ${fn.label}: the task that calls it is over`;
+      return this.#refuse(
+        submitter,
+        parentId,
+        number,
+        madeWithoutFrames(() => new CancelledError(why)),
+      );
+    }
+    if (family === undefined) families.set(parentId, (family = { parent, told: 0 }));
+    const refusal = this.#owner.refusal(fn);
+    if (refusal !== null) return this.#refuse(submitter, parentId, number, refusal.error);
+    const options = this.#optionsOf(submitter.options[frame.attempt - 1]!, parent);
+    const known = this.#parts.estimates.of(fn);
+    const of = { parent, parentId, number, submitter: connection };
+    const child = new ChildTask(this.#owner.takeOrder(), known, options, of, this);
+    const { format, body, buffers } = frame.content;
+    child.payload = { format, body: body.slice(), buffers, functions } as Payload;
+    submitter.children.set(number, child);
+    this.#owner.admit(child);
+  }
+
+  /** The options of a child: those that were given, on top of its parent's and the pool's. */
+  #optionsOf(given: ChildOptions, { options: parent }: Task): TaskOptions {
+    const { defaults } = this.#parts;
+    // Calls of `each` go before all others: their children do not.
+    const inherited = parent.priority === -Infinity ? defaults.priority : parent.priority;
+    const timeout = or(given.timeout, defaults.timeout);
+    const priority = or(given.priority, inherited);
+    const retries = or(given.retries, defaults.retries);
+    const { worker } = given;
+    const { signal } = parent;
+    const { retryOn } = defaults;
+    if (signal !== null)
+      return { timeout, priority, retries, signal, worker, retryOn, onReport: null };
+    const key = `${timeout} ${priority} ${retries} ${worker}`;
+    let options = this.#options.get(key);
+    if (options === undefined) {
+      options = { timeout, priority, retries, signal, worker, retryOn, onReport: null };
+      this.#options.set(key, options);
+    }
+    return options;
+  }
+
+  /** A task blocks the thread of its worker until a child is settled: it is best run there. */
+  #claim({ connection, children }: Submitter, number: number): void {
+    const child = children.get(number);
+    // Its end is on its way.
+    if (child === undefined) return;
+    const { sender, scheduler } = this.#parts;
+    const { record } = connection;
+    const { timeout, worker } = child.options;
+    const isHere = child.state === "running" && child.record === record;
+    if (
+      child.state === "queued" &&
+      timeout === Infinity &&
+      (worker ?? record.index) === record.index
+    ) {
+      scheduler.assign(record, child);
+      sender.call(connection, child);
+    } else if (!isHere) {
+      // Elsewhere it may come to wait for what has no other worker than this one.
+      const isSafe = child.state === "running" && !record.hasSuspended && !record.hasPinned;
+      if (!isSafe) sender.write(connection, Kind.Denied, number);
+      return;
+    }
+    sender.write(connection, Kind.Granted, number, child.id, undefined, Infinity, 1, child.order);
+  }
+
+  #suspend({ connection, families }: Submitter, id: number, heard: number): void {
+    const isVoid = families.get(id)?.told !== heard;
+    this.#parts.scheduler.suspend(connection.record, id, isVoid);
+  }
+
+  /** A worker has answered a child: the answer goes on to its parent's worker. */
+  answered(connection: Connection, child: ChildTask, frame: Frame, to: "done" | "failed"): void {
+    const { sender, values } = this.#parts;
+    const submitter = this.#submitterFor(child);
+    if (submitter !== null) {
+      const { content, number: elapsed } = frame;
+      if (to === "failed") {
+        const origin = `${values.callOf(child, child.losses + 1)} on ${describe(connection)}`;
+        const text = values.encode(origin, "origin");
+        sender.write(submitter.connection, Kind.ChildOrigin, child.number, 0, text);
+      }
+      const kind = to === "failed" ? Kind.ChildFailure : Kind.ChildResult;
+      this.#tell(submitter, child, kind, content, elapsed);
+    }
+    child.waiter = null;
+    this.#owner.settle(child, to);
+  }
+
+  /** A child is settled by this side. */
+  settled(child: ChildTask): void {
+    const submitter = this.#submitterFor(child);
+    if (submitter === null) return;
+    const content = this.#parts.values.encodeFailure(child.outcome);
+    this.#tell(submitter, child, Kind.ChildFailure, content, 0);
+  }
+
+  /** Where the end of a child is to be told; null where its parent's worker is gone. */
+  #submitterFor({ submitter }: ChildTask): Submitter | null {
+    const found = this.#submitters.get(submitter as Connection);
+    return found === undefined || found.connection.isDone ? null : found;
+  }
+
+  #tell(
+    submitter: Submitter,
+    child: ChildTask,
+    kind: Kind,
+    content: Parameters<FrameSender["write"]>[4],
+    elapsed: number,
+  ): void {
+    const { connection, children, families } = submitter;
+    const { sender, scheduler } = this.#parts;
+    const { number, parentId, record } = child;
+    children.delete(number);
+    const worker = record?.index ?? -1;
+    sender.write(connection, kind, number, elapsed, content, Infinity, 1, -1, worker);
+    const family = families.get(parentId);
+    if (family === undefined) return;
+    family.told++;
+    scheduler.resume(connection.record, parentId);
+  }
+
+  /** A child that is not taken. */
+  #refuse(
+    { connection, families }: Submitter,
+    parentId: number,
+    number: number,
+    error: unknown,
+  ): void {
+    const { sender, values, scheduler } = this.#parts;
+    sender.write(connection, Kind.ChildFailure, number, 0, values.encodeFailure(error));
+    const family = families.get(parentId);
+    if (family === undefined) return;
+    family.told++;
+    scheduler.resume(connection.record, parentId);
+  }
+
+  /** A task is settled, which may have had children: they go on. */
+  over(task: Task, connection: Connection): void {
+    const families = this.#submitters.get(connection)?.families;
+    // Of a worker that is lost, `lost` has to know which tasks ran there.
+    if (families === undefined || connection.isDone) return;
+    if (task.count === 1) families.delete(task.id);
+    else for (const [id, { parent }] of families) if (parent === task) families.delete(id);
+  }
+
+  /** A worker is gone, and with it the tasks that it ran: nobody waits for their children. */
+  lost(connection: Connection): void {
+    const submitter = this.#submitters.get(connection);
+    if (submitter === undefined) return;
+    this.#submitters.delete(connection);
+    for (const child of submitter.children.values()) {
+      if (submitter.families.has(child.parentId))
+        this.#cancel(child, "the worker of its task was lost");
+    }
+  }
+
+  #cancel(child: ChildTask, why: string): void {
+    this.#owner.stop(child, () => new CancelledError(`${child.label} was cancelled: ${why}`));
+  }
+}
+
+function or(given: number, inherited: number): number {
+  return Number.isNaN(given) ? inherited : given;
+}

@@ -1,0 +1,101 @@
+import type { RunningCall } from "../context.ts";
+import type { Children } from "../nested/children.ts";
+import type { SessionPort } from "../nested/port.ts";
+import { needStackToLoad } from "../os/stack.ts";
+import type { TaskPool } from "../task-pool.ts";
+import type { Rules } from "../wire/frames.ts";
+import type { FunctionRecord } from "../function/record.ts";
+import type { WorkerEnd } from "../link/link.ts";
+import { Kind } from "../wire/frames.ts";
+import { type Answers, encoding } from "./answers.ts";
+import type { Calls } from "./calls.ts";
+import type { FindAtOnce, FunctionTable } from "./function-table.ts";
+import { guarded } from "./ignored-signals.ts";
+
+/** The functions of an inline pool: those that were given. */
+export interface FunctionsHere {
+  readonly find: FindAtOnce;
+  readonly recordOf: (fn: ((...args: never[]) => unknown) | string) => FunctionRecord;
+}
+
+/** The parts of a session that the children of its calls use. */
+interface NestedParts {
+  readonly answers: Answers;
+  readonly calls: Calls;
+  readonly functions: FunctionTable;
+  link(): WorkerEnd | null;
+  isClosed(): boolean;
+  /** Whether a call may begin, or go on. */
+  hasPlace(): boolean;
+  /** Begins what can begin. */
+  goOn(): void;
+  /** Runs a queued call within the one that waits for it; false where that cannot be done. */
+  runInPlace(id: number): boolean;
+}
+
+/** The pools of a session's tasks: loaded with the first one, as few programs have any. */
+export class NestedPools {
+  readonly #port: SessionPort;
+  readonly #recordOf: FunctionsHere["recordOf"] | undefined;
+  #workers = 0;
+  #functionsFrom = 0;
+  /** Null before a task has asked for its pool. */
+  children: Children | null = null;
+
+  /** `recordOf` names the functions of an inline pool. */
+  constructor(parts: NestedParts, recordOf?: FunctionsHere["recordOf"]) {
+    this.#port = portOf(parts, recordOf !== undefined);
+    this.#recordOf = recordOf;
+  }
+
+  /** Whether a task blocks the thread until a child is settled. */
+  get isBlocked(): boolean {
+    return this.children?.isBlocked ?? false;
+  }
+
+  /** The rules of the pool. */
+  keepTo({ workers, functionsFrom }: Rules): void {
+    this.#workers = workers;
+    this.#functionsFrom = functionsFrom;
+  }
+
+  /** The pool as a call sees it. */
+  poolOf(call: RunningCall): TaskPool {
+    needStackToLoad();
+    const nested = require("../nested/pool-of.ts") as typeof import("../nested/pool-of.ts");
+    const recordOf = this.#recordOf;
+    // Where all are in one process its numbers are good for all.
+    const functionsFrom = recordOf === undefined ? this.#functionsFrom : 0;
+    this.children ??= new nested.Children(this.#port, functionsFrom, recordOf);
+    return nested.poolOf(this.children, this.#workers, call);
+  }
+}
+
+function portOf(parts: NestedParts, isInline: boolean): SessionPort {
+  const { answers, calls, functions, link, isClosed, hasPlace, goOn, runInPlace } = parts;
+  const suspend = (call: RunningCall, number: number): void => {
+    calls.move(call, "suspended");
+    answers.writeFields(Kind.Suspended, call.id, { number, order: call.id });
+    goOn();
+  };
+  return {
+    get isClosed() {
+      return isClosed();
+    },
+    isInline,
+    classFor: functions.decoding.classFor,
+    classOf: encoding.classOf,
+    write: (kind, task, fields) => answers.writeFields(kind, task, fields),
+    send: () => answers.send(),
+    poll: () => link()?.poll() ?? false,
+    runInPlace,
+    suspend: (call, heard) => guarded(() => suspend(call, heard)),
+    resume(call) {
+      if (!hasPlace()) return false;
+      calls.move(call, "awaiting");
+      link()?.report(call.id);
+      return true;
+    },
+    goOn,
+  };
+}
