@@ -7,6 +7,7 @@ import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { type ChildOptions, type FunctionDefinition, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
+import type { Watch } from "../watch/watch.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { FrameSender } from "./sender.ts";
 import { FUNCTIONS } from "./supervisor.ts";
@@ -18,6 +19,7 @@ interface ChildrenParts {
   readonly estimates: Estimates;
   readonly values: ValueEncoder;
   readonly sender: FrameSender;
+  readonly watch: Watch;
   /** The options of the pool's tasks. */
   readonly defaults: TaskOptions;
 }
@@ -206,6 +208,7 @@ export class Children implements ChildOwner {
   #suspend({ connection, families }: Submitter, id: number, heard: number): void {
     const isVoid = families.get(id)?.told !== heard;
     this.#parts.scheduler.suspend(connection.record, id, isVoid);
+    this.#parts.watch.suspends(connection.record, id);
   }
 
   /** A worker has answered a child: the answer goes on to its parent's worker. */
@@ -256,6 +259,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
+    this.#parts.watch.resumes(connection.record, parentId);
     scheduler.resume(connection.record, parentId);
   }
 
@@ -271,6 +275,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
+    this.#parts.watch.resumes(connection.record, parentId);
     scheduler.resume(connection.record, parentId);
   }
 

@@ -24,6 +24,8 @@ export interface Place {
 export interface Sink {
   /** A call has begun, as far as is known: it is the first of those that its worker was sent. */
   begun?(task: Task, offset: number, now: number): void;
+  /** A call has left its place, to wait for tasks of its own: it begins once more after that. */
+  paused?(task: Task, offset: number, record: WorkerRecord, now: number): void;
   /** A call has ended. Without a `begin` no worker has said that it ran. */
   ended?(
     task: Task,
@@ -52,6 +54,10 @@ class Sinks implements Sink {
 
   begun(...args: Parameters<NonNullable<Sink["begun"]>>): void {
     for (const sink of this.all) sink.begun?.(...args);
+  }
+
+  paused(...args: Parameters<NonNullable<Sink["paused"]>>): void {
+    for (const sink of this.all) sink.paused?.(...args);
   }
 
   ended(...args: Parameters<NonNullable<Sink["ended"]>>): void {

@@ -27,6 +27,8 @@ export class Tally {
   #count = 0;
   #us = 0;
   #queuedAt = 0;
+  /** Calls that have waited for tasks of their own, by their numbers: since when, and ms before. */
+  #pauses: Map<number, { since: number | null; before: number }> | null = null;
   readonly #wait: Histogram;
   readonly #run: Histogram;
   readonly #longest: Longest;
@@ -41,6 +43,7 @@ export class Tally {
   ran(task: Task | null, us: number, now: number): void {
     this.busyUs += us;
     if (task === null) return;
+    if (this.#pauses !== null) this.busyUs -= 1000 * this.#takePause(task.id, now);
     const { queuedAt } = task;
     if (us < SHORT_US) {
       this.#count++;
@@ -51,6 +54,30 @@ export class Tally {
     if (us > this.#longest.floor) this.#longest.offer(task, us);
     this.#run.record(us / 1000);
     this.#wait.record(now - us / 1000 - queuedAt);
+  }
+
+  /** A call has left its place. */
+  pause(id: number, now: number): void {
+    this.#pauses ??= new Map();
+    const pause = this.#pauses.get(id);
+    if (pause === undefined) this.#pauses.set(id, { since: now, before: 0 });
+    else pause.since ??= now;
+  }
+
+  /** It goes on. */
+  resume(id: number, now: number): void {
+    const pause = this.#pauses?.get(id);
+    if (pause === undefined || pause.since === null) return;
+    pause.before += now - pause.since;
+    pause.since = null;
+  }
+
+  /** ms that a call has waited for tasks of its own, which is over. */
+  #takePause(id: number, now: number): number {
+    const pause = this.#pauses!.get(id);
+    if (pause === undefined) return 0;
+    this.#pauses!.delete(id);
+    return pause.before + (pause.since === null ? 0 : now - pause.since);
   }
 
   /** `count` calls of a task were answered, which took `us` µs in all. */

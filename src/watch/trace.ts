@@ -2,6 +2,7 @@ import { clearInterval, Date, JSON, performance, setInterval } from "../os/nativ
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import type { Task } from "../scheduler/task.ts";
 import { textOf } from "./error-text.ts";
+import type { WorkerRecord } from "../scheduler/worker-record.ts";
 import type { Change, End, Place, Sink } from "./sink.ts";
 import { TraceFile } from "./trace-file.ts";
 import { Lane, type Slice } from "./trace-lane.ts";
@@ -57,6 +58,8 @@ export class Trace implements Sink {
   readonly #threads: number[][] = [];
   /** The call that each worker was last seen to begin. */
   readonly #begun: ({ readonly id: number; readonly at: number } | undefined)[] = [];
+  /** Calls of which pieces were written: each ends where it waits for tasks of its own. */
+  readonly #pieces = new Set<number>();
   readonly #names = new Map<string, string>();
   readonly #timer: ReturnType<typeof setInterval>;
   #windowAt = this.#start;
@@ -94,6 +97,15 @@ export class Trace implements Sink {
     this.#count(now);
   }
 
+  paused(task: Task, offset: number, { index }: WorkerRecord, now: number): void {
+    const id = task.order + offset;
+    const begin = this.#beginOf(index, id);
+    if (begin === null) return;
+    this.#begun[index] = undefined;
+    this.#pieces.add(id);
+    this.#add(index, this.#slice(task, id, begin, now, "suspended", null));
+  }
+
   ended(
     task: Task,
     offset: number,
@@ -105,7 +117,8 @@ export class Trace implements Sink {
     this.#tick(end, 1);
     const index = task.record?.index;
     const id = task.order + offset;
-    const from = begin ?? (index === undefined ? null : this.#beginOf(index, id));
+    const begun = index === undefined ? null : this.#beginOf(index, id);
+    const from = this.#pieces.delete(id) ? begun : (begin ?? begun);
     if (index === undefined || from === null) return;
     const text = state === "done" ? null : textOf(error);
     this.#add(index, this.#slice(task, id, from, end, state, text));
@@ -242,7 +255,8 @@ export class Trace implements Sink {
         : [`"first":${id},"tasks":${count},"run_ms":${round(run)}`]),
       ...(attempt > 1 ? [`"attempt":${attempt}`] : []),
       ...(wait > 0 ? [`"wait_ms":${round(wait)}`] : []),
-      ...(state === "done" ? [] : [`"state":"${state}","error":${JSON.stringify(error ?? "")}`]),
+      ...(state === "done" ? [] : [`"state":"${state}"`]),
+      ...(error === null ? [] : [`"error":${JSON.stringify(error)}`]),
     ];
     const pid = this.#pidOf(this.#traced.rows[index]!.host);
     const where = `"pid":${pid},"tid":${threadOf(index) + thread}`;

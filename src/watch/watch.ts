@@ -187,6 +187,24 @@ export class Watch {
     this.#sink?.endedAll?.(chunk, offset, count, now - us / 1000, now);
   }
 
+  /** If that call waits for tasks of its own by now, it has left its place. */
+  suspends(record: WorkerRecord, id: number): void {
+    const task = record.parents?.at(id);
+    if (task === undefined) return;
+    const now = performance.now();
+    this.tallies[record.index]!.pause(id, now);
+    this.#sink?.paused?.(task, task.offsetOf(id), record, now);
+  }
+
+  /** If that call waits for tasks of its own, it is about to go on. */
+  resumes(record: WorkerRecord, id: number): void {
+    const task = record.parents?.at(id);
+    if (task === undefined) return;
+    const now = performance.now();
+    this.tallies[record.index]!.resume(id, now);
+    this.#sink?.begun?.(task, task.offsetOf(id), now);
+  }
+
   /** Something has become of a worker. */
   changed(change: Change, place: Place, reason: string | null = null): void {
     if (change === "lost") this.workersLost++;

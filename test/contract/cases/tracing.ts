@@ -157,6 +157,30 @@ tracing.it("begun and ended in the midst, with what was cancelled there", async 
   );
 });
 
+async function tree(depth: number): Promise<number> {
+  if (depth === 0) return spinFor(1);
+  const { pool } = taskContext();
+  const [a, b] = await Promise.all([pool.async(tree, depth - 1), pool.async(tree, depth - 1)]);
+  return a + b;
+}
+
+tracing.it("what waits for tasks of its own is there in pieces", async () => {
+  using folder = new Folder();
+  const path = folder.file("trace.json");
+  {
+    await using pool = await AsyncPool.open(1);
+    pool.trace(path);
+    assert.equal(await pool.async(tree, 3), 8);
+    const { done, suspended, workers } = pool.stats();
+    assert.deepEqual([done, suspended], [15, 0]);
+    assert.ok(workers[0]!.busy > 0 && workers[0]!.busy <= 1);
+  }
+  const { slices } = readTrace(path);
+  const states = slices.map(({ args }) => args["state"] ?? "done");
+  assert.ok(states.filter((state) => state === "suspended").length >= 7, states.join());
+  assert.equal(new Set(slices.map(({ args }) => args["task"])).size, 15);
+});
+
 tracing.it("wrong paths and options are refused at the call", async () => {
   using folder = new Folder();
   await using pool = await AsyncPool.open(1);
