@@ -20,7 +20,8 @@ export class Longest {
   floor = 5;
 
   /** A call that took more than `floor`. */
-  offer({ order, fn, record }: Task, us: number): void {
+  offer(task: Task, us: number): void {
+    const { order, fn, record } = task;
     const at = this.calls.findIndex((call) => call.us < us);
     const call = { id: order, name: fn.label, worker: record?.index ?? 0, us };
     this.calls.splice(at < 0 ? this.calls.length : at, 0, call);

@@ -278,13 +278,14 @@ export class Trace implements Sink {
     const flow = ++this.#arrows;
     const pool = `"pid":${POOL_PID},"tid":1`;
     const quoted = this.#quoted(name);
+    const head = `"name":"wait","cat":"wait","id":${flow}`;
+    // All of it, or none.
     this.#write(
       `{"name":${quoted},"cat":"submission","ph":"X","ts":${from},"dur":1,${pool},` +
-        `"args":{"task":${id}}}`,
+        `"args":{"task":${id}}},\n` +
+        `{${head},"ph":"s","ts":${from},${pool}},\n` +
+        `{${head},"ph":"f","bp":"e","ts":${ts},${where}}`,
     );
-    const head = `"name":"wait","cat":"wait","id":${flow}`;
-    this.#write(`{${head},"ph":"s","ts":${from},${pool}}`);
-    this.#write(`{${head},"ph":"f","bp":"e","ts":${ts},${where}}`);
   }
 
   /** What waits and runs, if that has changed. */

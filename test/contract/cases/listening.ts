@@ -216,6 +216,6 @@ listening.itPerSize("at the end each worker is gone, once", async ({ workers }) 
     await pool[end]();
     await pool.terminate();
     await Promise.resolve();
-    assert.deepEqual(gone, numbers(workers));
+    assert.deepEqual(gone.toSorted(), numbers(workers));
   }
 });
