@@ -154,6 +154,15 @@ function contract(name: string, mode: Mode, run: Run): void {
       LIMIT_MS,
     );
 
+    test(
+      "uts counts what one walk through the tree does, and quicksort sorts",
+      async () => {
+        expect(said(await run("uts.ts", "5", "2"))).toContain("3987 nodes, depth 5, 3232 leaves");
+        expect(said(await run("quicksort.ts", "300000"))).toContain("300000 numbers in order");
+      },
+      LIMIT_MS,
+    );
+
     test.each([
       ["primes.ts", ["2"], "100000000000031 is prime\n100000000000033 is not prime\n"],
       ["monte-carlo.ts", ["1e4"], "pi is about 3.146400\n"],
@@ -197,6 +206,8 @@ function contract(name: string, mode: Mode, run: Run): void {
       ["mandelbrot.ts", "wide"],
       ["heat.ts", "wide"],
       ["primes.ts", "1.5"],
+      ["uts.ts", "11"],
+      ["quicksort.ts", "all"],
       ["sweep.ts", "--fast"],
       ["bootstrap.ts", "few"],
       ["files.ts", "some"],

@@ -82,9 +82,12 @@ export class InlineBackend implements Backend {
       queue.push(mail);
       this.#progress.wake();
     };
-    const link = new InlineLink(owner, post(this.#toWorkers), post(this.#toController), () =>
-      session.abandon(),
-    );
+    const link = new InlineLink(owner, {
+      toWorker: post(this.#toWorkers),
+      toController: post(this.#toController),
+      onClosed: () => session.abandon(),
+      handOver: () => this.poll(),
+    });
     link.serve(session);
     session.serve(link.end);
     this.#sessions.set(link, session);

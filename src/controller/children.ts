@@ -5,9 +5,11 @@ import { ChildTask, type ChildOwner } from "../scheduler/child-task.ts";
 import type { Estimates } from "../scheduler/estimates.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
+import { malformed } from "../wire/frame-layout.ts";
 import { type ChildOptions, type FunctionDefinition, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
 import type { Watch } from "../watch/watch.ts";
+import { readChildOptions, readDefinition, readNumbers } from "../wire/submissions.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { FrameSender } from "./sender.ts";
 import { FUNCTIONS } from "./supervisor.ts";
@@ -44,11 +46,19 @@ interface Family {
   told: number;
 }
 
+/** A function that tasks submit. */
+interface NamedFunction {
+  /** The record by which it is called, whichever worker has named it. */
+  readonly called: FunctionRecord;
+  /** The one with the number that this worker gave it. */
+  readonly named: FunctionRecord;
+}
+
 /** A worker whose tasks have submitted others. */
 interface Submitter {
   readonly connection: Connection;
   /** By the numbers that it gave them. */
-  readonly functions: Map<number, { called: FunctionRecord; named: FunctionRecord }>;
+  readonly functions: Map<number, NamedFunction>;
   readonly options: ChildOptions[];
   /** By the numbers of the calls. */
   readonly families: Map<number, Family>;
@@ -85,13 +95,13 @@ export class Children implements ChildOwner {
     const submitter = this.#submitterOf(connection);
     switch (frame.kind) {
       case Kind.SubmitFunction:
-        return this.#define(submitter, values.decode(frame) as FunctionDefinition);
+        return this.#define(submitter, readDefinition(values.decode(frame)));
       case Kind.SubmitOptions:
-        submitter.options.push(values.decode(frame) as ChildOptions);
+        submitter.options.push(readChildOptions(values.decode(frame)));
         return;
       case Kind.SubmitUses:
-        submitter.uses = (values.decode(frame) as number[]).map(
-          (id) => submitter.functions.get(id)!.named,
+        submitter.uses = readNumbers(values.decode(frame)).map(
+          (id) => functionOf(submitter, id).named,
         );
         return;
       case Kind.Submit:
@@ -131,10 +141,13 @@ export class Children implements ChildOwner {
   #submit(submitter: Submitter, frame: Frame): void {
     const { connection, families } = submitter;
     const { task: number, index: parentId } = frame;
+    if (submitter.children.has(number)) throw malformed("a task submits a child twice");
     const parent = connection.record.taskAt(parentId);
     const functions = submitter.uses;
     submitter.uses = [];
-    const fn = submitter.functions.get(frame.number)!.called;
+    const fn = functionOf(submitter, frame.number).called;
+    const given = submitter.options[frame.attempt - 1];
+    if (given === undefined) throw malformed("a task has options that were never sent");
     let family = families.get(parentId);
     if (parent === undefined || parent.state !== "running") {
       const why = `Cannot call ${fn.label}: the task that calls it is over`;
@@ -148,7 +161,8 @@ export class Children implements ChildOwner {
     if (family === undefined) families.set(parentId, (family = { parent, told: 0 }));
     const refusal = this.#owner.refusal(fn);
     if (refusal !== null) return this.#refuse(submitter, parentId, number, refusal.error);
-    const options = this.#optionsOf(submitter.options[frame.attempt - 1]!, parent);
+    const options = this.#optionsOf(given, parent);
+    if (!this.#parts.scheduler.hasWorker(options.worker)) throw malformed("a task has no worker");
     const known = this.#parts.estimates.of(fn);
     const of = { parent, parentId, number, submitter: connection };
     const child = new ChildTask(this.#owner.takeOrder(), known, options, of, this);
@@ -302,6 +316,12 @@ export class Children implements ChildOwner {
   #cancel(child: ChildTask, why: string): void {
     this.#owner.stop(child, () => new CancelledError(`${child.label} was cancelled: ${why}`));
   }
+}
+
+function functionOf({ functions }: Submitter, id: number): NamedFunction {
+  const found = functions.get(id);
+  if (found === undefined) throw malformed(`a task submits function ${id}, which was never sent`);
+  return found;
 }
 
 function or(given: number, inherited: number): number {

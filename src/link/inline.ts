@@ -29,6 +29,14 @@ function takeMessage(message: MessageWriter, arrive: Mail["arrive"]): Mail {
   return { arrive, bytes: bytes.slice(0, length), buffers: copies };
 }
 
+/** What carries the messages of a link. */
+interface InlinePosts {
+  readonly toWorker: Post;
+  readonly toController: Post;
+  readonly onClosed: () => void;
+  readonly handOver: () => boolean;
+}
+
 /** What both ends know. */
 class Shared {
   controller: LinkOwner | null;
@@ -59,13 +67,13 @@ export class InlineLink implements ControllerEnd {
 
   /**
    * `toWorker` and `toController` take messages, to hand them over later; `onClosed` is called when
-   * this end is closed.
+   * this end is closed; `handOver` hands over what both have taken, true if that is anything.
    */
-  constructor(owner: LinkOwner, toWorker: Post, toController: Post, onClosed: () => void) {
+  constructor(owner: LinkOwner, { toWorker, toController, onClosed, handOver }: InlinePosts) {
     this.#shared = new Shared(owner);
     this.#post = toWorker;
     this.#onClosed = onClosed;
-    this.end = new InlineEnd(this.#shared, toController);
+    this.end = new InlineEnd(this.#shared, toController, handOver);
   }
 
   /** The worker's side serves from now on. */
@@ -118,10 +126,12 @@ class InlineEnd implements WorkerEnd {
   readonly rank = null;
   readonly #shared: Shared;
   readonly #post: Post;
+  readonly #handOver: () => boolean;
 
-  constructor(shared: Shared, post: Post) {
+  constructor(shared: Shared, post: Post, handOver: () => boolean) {
     this.#shared = shared;
     this.#post = post;
+    this.#handOver = handOver;
   }
 
   send(message: MessageWriter): void {
@@ -141,8 +151,9 @@ class InlineEnd implements WorkerEnd {
 
   prewake(): void {}
 
+  /** A task holds the thread of both ends, and waits for another. */
   poll(): boolean {
-    return false;
+    return this.#handOver();
   }
 
   meet(): void {}

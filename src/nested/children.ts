@@ -304,7 +304,7 @@ export class Children implements TaskOwner {
 
   progress(task: Task): void {
     this.#flush();
-    if (!this.#port.isInline) this.#claim(task, performance.now() + LOOK_MS);
+    this.#claim(task, performance.now() + LOOK_MS);
   }
 
   /** Sees to it that a child can run, and receives what comes until `end`. */
@@ -334,7 +334,6 @@ export class Children implements TaskOwner {
 
   waitFor(task: Task, deadline: number): void {
     this.#flush();
-    if (!task.settled && this.#port.isInline) throw this.#refused(task);
     while (!task.settled && performance.now() < deadline) {
       this.#claim(task, Math.min(deadline, performance.now() + CLAIM_MS));
       if (!task.settled && this.#denied === task.order) throw this.#refused(task);

@@ -15,8 +15,6 @@ export interface FrameFields {
 export interface SessionPort {
   /** It takes no more calls. */
   readonly isClosed: boolean;
-  /** The controller is in this very thread, which must not be blocked for it. */
-  readonly isInline: boolean;
   /** For values that hold errors of the program's classes. */
   readonly classFor: DecodeContext["classFor"];
   readonly classOf: EncodeContext["classOf"];

@@ -5,6 +5,7 @@ import { Placement } from "./placement.ts";
 import { Choice } from "./choice.ts";
 import { WorkerSets } from "./worker-sets.ts";
 import { TaskQueue } from "./task-queue.ts";
+import { ChildTask } from "./child-task.ts";
 import type { Chunk } from "./chunk.ts";
 import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
@@ -132,6 +133,11 @@ export class Scheduler {
     return this.sets.stateOf(worker);
   }
 
+  /** Whether there is a worker of that index; null stands for any. */
+  hasWorker(index: number | null): boolean {
+    return index === null || this.workers[index] !== undefined;
+  }
+
   /** Queues a task; the worker that it is for, where there is one, has to exist. */
   submit(task: Task): void {
     this.#queue.push(task);
@@ -173,8 +179,22 @@ export class Scheduler {
       sets.nextSpare() ??
       (mayWaitBehind(task) ? this.#placement.openWorker(task) : undefined);
     if (worker === undefined) return null;
+    if (worker.isCrowded && !(task instanceof ChildTask)) return this.#nextOfCrowd(task, now);
     ready.pop();
     return this.#start(worker, task, now);
+  }
+
+  /** The same where the worker may begin children only, and `task` is none. */
+  #nextOfCrowd(task: Task, now: number): Task | null {
+    const { ready } = this.#queue;
+    const child = ready.find((one) => one instanceof ChildTask);
+    for (const worker of this.sets.idle) {
+      const next = worker.isCrowded ? child : task;
+      if (next === undefined) continue;
+      this.#queue.remove(next);
+      return this.#start(worker, next, now);
+    }
+    return null;
   }
 
   /** A queued task goes to this worker, whatever else waits: it runs there within another. */

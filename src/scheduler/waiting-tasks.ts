@@ -1,4 +1,4 @@
-import { ReadyQueue } from "./ready-queue.ts";
+import { comesBefore, ReadyQueue } from "./ready-queue.ts";
 import type { Task } from "./task.ts";
 
 /** Cancelled tasks that are left in a queue at least, before they are swept out. */
@@ -33,6 +33,15 @@ export class WaitingTasks extends ReadyQueue<Task> {
     if (this.#dropped < SWEEP_AT || this.#dropped * 2 < this.size) return;
     this.keep((task) => task.state === "queued");
     this.#dropped = 0;
+  }
+
+  /** A task that waits and is `wanted`, of several the first; undefined for none. O(n). */
+  find(wanted: (task: Task) => boolean): Task | undefined {
+    let first: Task | undefined;
+    this.forEach((task) => {
+      if (wanted(task) && (first === undefined || comesBefore(task, first))) first = task;
+    });
+    return first;
   }
 
   /** Takes all tasks that wait. */

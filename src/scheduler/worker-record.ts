@@ -5,6 +5,9 @@ import { Parents } from "./parents.ts";
 import { Task } from "./task.ts";
 import type { WaitingTasks } from "./waiting-tasks.ts";
 
+/** Tasks that wait for their children on a worker, but for those that are children themselves. */
+const MOST_SUSPENDED = 1000;
+
 /** A worker as the scheduler sees it. */
 export class WorkerRecord {
   readonly index: number;
@@ -77,6 +80,11 @@ export class WorkerRecord {
   hasBegun(task: Task): boolean {
     if (this.parents !== null && this.parents.has(task)) return true;
     return this.begun !== null && this.begun.has(task);
+  }
+
+  /** Whether so many tasks wait there for their children that it begins nothing but children. */
+  get isCrowded(): boolean {
+    return this.parents !== null && this.parents.suspended >= MOST_SUSPENDED;
   }
 
   /** Whether tasks that wait for their children are there. */

@@ -44,7 +44,7 @@ export class NestedPools {
 
   /** `recordOf` names the functions of an inline pool. */
   constructor(parts: NestedParts, recordOf?: FunctionsHere["recordOf"]) {
-    this.#port = portOf(parts, recordOf !== undefined);
+    this.#port = portOf(parts);
     this.#recordOf = recordOf;
   }
 
@@ -71,7 +71,7 @@ export class NestedPools {
   }
 }
 
-function portOf(parts: NestedParts, isInline: boolean): SessionPort {
+function portOf(parts: NestedParts): SessionPort {
   const { answers, calls, functions, link, isClosed, hasPlace, goOn, runInPlace } = parts;
   const suspend = (call: RunningCall, number: number): void => {
     calls.move(call, "suspended");
@@ -82,7 +82,6 @@ function portOf(parts: NestedParts, isInline: boolean): SessionPort {
     get isClosed() {
       return isClosed();
     },
-    isInline,
     classFor: functions.decoding.classFor,
     classOf: encoding.classOf,
     write: (kind, task, fields) => answers.writeFields(kind, task, fields),

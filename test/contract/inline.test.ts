@@ -19,6 +19,7 @@ const SUBJECTS = [
   "reporting:",
   "listening:",
   "tracing:",
+  "nesting:",
 ];
 
 describe("mocks of bun:test", () => {
