@@ -26,7 +26,14 @@ import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
 import type { TaskEvent, WorkerEvent } from "./watch/events.ts";
-import { listen, nextTracePath, summaryOf, trace, type TraceHandle } from "./watch/lazy.ts";
+import {
+  listen,
+  nextTracePath,
+  summaryOf,
+  trace,
+  traceFromStart,
+  type TraceHandle,
+} from "./watch/lazy.ts";
 import type { TraceOptions } from "./watch/trace-options.ts";
 import type { PoolStats } from "./watch/stats.ts";
 import { infoOf, statsOf, tracedOf, type WorkerInfo } from "./worker-info.ts";
@@ -119,7 +126,9 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
     const pool = new AsyncPool(await openPool(workers, options));
     const path = pool.role === "controller" ? settingOf("BSYNC_TRACE") : undefined;
     // Processes inherit the variable: pools that tasks open have no trace.
-    if (path !== undefined && currentCall() === null) pool.trace(nextTracePath(path));
+    if (path !== undefined && currentCall() === null) {
+      traceFromStart(() => pool.trace(nextTracePath(path)));
+    }
     return pool;
   }
 

@@ -92,6 +92,16 @@ describe.each(launches)("traces, $mode", (launch) => {
   );
 
   test(
+    "a path that cannot be written is told, and the program runs",
+    async () => {
+      const { stdout, stderr } = await run(launch, [], { BSYNC_TRACE: "/no/such/trace.json" });
+      expect(stdout.trim()).toBe("90");
+      expect(stderr).toMatch(/^bsync: Cannot write a trace: ENOENT.*trace\.json.*\r?\n$/);
+    },
+    TEST_MS,
+  );
+
+  test(
     "a program that was killed leaves a file that opens",
     async () => {
       using folder = new Folder();

@@ -1,5 +1,6 @@
 /** The parts of watching that few programs need: each is loaded with its first use. */
 import { show } from "../errors.ts";
+import { isError } from "../os/natives.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
 import type { Progress, ProgressShow } from "./progress.ts";
 import type { ProgressOptions } from "./progress-options.ts";
@@ -90,4 +91,13 @@ let traces = 0;
 export function nextTracePath(path: string): string {
   traces++;
   return traces === 1 ? path : path.replace(/(\.[^./]+)?(\.gz)?$/, `-${traces}$1$2`);
+}
+
+/** A trace by `BSYNC_TRACE`: that there is none is no reason for a program not to run. */
+export function traceFromStart(begin: () => TraceHandle): void {
+  try {
+    begin();
+  } catch (error) {
+    process.stderr.write(`bsync: ${isError(error) ? error.message : String(error)}\n`);
+  }
 }
