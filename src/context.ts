@@ -27,6 +27,17 @@ export interface TaskContext {
    */
   readonly signal: AbortSignal;
   /**
+   * Counts the workers of the pool on this worker's host, from 0: the number of a GPU that is this
+   * worker's own, as in `CUDA_VISIBLE_DEVICES`.
+   */
+  readonly localIndex: number;
+  /**
+   * Tells the controller something on the way: it gets there before the result, to `onReport` and
+   * to the listeners of `handle.on("report")`. The value is copied. Throws `ValueError` for one
+   * that cannot travel; once the task is over, or was given up, it does nothing.
+   */
+  readonly report: (value: unknown) => void;
+  /**
    * The pool that runs the task: it submits tasks of its own by it. While it awaits them its worker
    * runs others, so that no depth of tasks within tasks comes to a standstill.
    *
@@ -47,8 +58,11 @@ export interface TaskContext {
 export interface Workplace {
   readonly index: number;
   readonly rank: number | null;
+  readonly localIndex: number;
   /** It is the program's own process. */
   readonly isInline: boolean;
+  /** Sends the controller what the call of that number says on the way. */
+  readonly report: (id: number, value: unknown) => void;
   /** The pool as a call there sees it. */
   readonly poolOf: (call: RunningCall) => TaskPool;
 }
@@ -168,18 +182,21 @@ export class RunningCall {
     const controller = new AbortController();
     this.#controller = controller;
     if (this.#reason !== null) controller.abort(this.#reason);
-    const poolOf = () => this.#origin.place.poolOf(this);
-    let pool: TaskPool | null = null;
-    const context = {
-      id: this.task,
-      attempt: this.#origin.attempt,
-      worker: this.#origin.place.index,
-      rank: this.#origin.place.rank,
-      signal: controller.signal,
+    const { attempt, place } = this.#origin;
+    const { index: worker, rank, localIndex } = place;
+    const { signal } = controller;
+    const report: TaskContext["report"] = (value) => {
+      if (!this.isOver) place.report(this.id, value);
     };
-    // Not among those that are enumerated: what a task returns of its context still travels.
-    const get = () => (pool ??= poolOf());
-    this.#context = Object.freeze(Object.defineProperty(context, "pool", { get })) as TaskContext;
+    const poolOf = () => place.poolOf(this);
+    let pool: TaskPool | null = null;
+    const context = { id: this.task, attempt, worker, rank, localIndex, signal };
+    // Not enumerable: a task that returns all but the signal, which cannot travel, still can.
+    Object.defineProperties(context, {
+      report: { value: report },
+      pool: { get: () => (pool ??= poolOf()) },
+    });
+    this.#context = Object.freeze(context as TaskContext);
     return this.#context;
   }
 

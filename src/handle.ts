@@ -1,9 +1,16 @@
 import { bindToProcess } from "./codec/refusal.ts";
-import { madeWithoutFrames, ProcException, TimeoutError } from "./errors.ts";
+import { madeWithoutFrames, ProcException, show, TimeoutError } from "./errors.ts";
 import type { KnownFunction } from "./scheduler/estimates.ts";
 import { clearTimeout, performance, Promise, setTimeout } from "./os/natives.ts";
 import { isWatched, whole } from "./os/whole.ts";
-import { noteAsked, Task, type TaskOptions, type TaskState } from "./scheduler/task.ts";
+import { listenTo } from "./watch/reports.ts";
+import {
+  noteAsked,
+  type OnReport,
+  Task,
+  type TaskOptions,
+  type TaskState,
+} from "./scheduler/task.ts";
 import { timerDelay } from "./os/waits.ts";
 
 /** What a handle asks of its pool. */
@@ -119,6 +126,18 @@ export class MessageHandle<T> extends Task implements Promise<T> {
     return whole(() => this.#owner.cancel(this, reason));
   }
 
+  /**
+   * Calls `listener` with each value that the task gives to `taskContext().report`, in their order
+   * and before its result is there. Ends with the task, or when what it returns is disposed.
+   *
+   * @example
+   * using _ = handle.on("report", (percent) => console.log(`${percent} %`));
+   */
+  on(event: "report", listener: OnReport): Disposable {
+    if (event !== "report" || typeof listener !== "function") throw refusedListener(event);
+    return listenTo(this, listener);
+  }
+
   /** Index of the worker that has or had the task; null before it was sent to one. */
   get worker(): number | null {
     return this.record?.index ?? null;
@@ -134,7 +153,7 @@ export class MessageHandle<T> extends Task implements Promise<T> {
    * console.log(`${handle.runTime} ms on worker ${handle.worker}`);
    */
   get runTime(): number | null {
-    return this.settled && this.deadline <= 0 ? -this.deadline / 1000 : null;
+    return this.ranFor;
   }
 
   /** @internal What `console.log` shows. */
@@ -206,6 +225,12 @@ function readGetOptions(options: GetOptions): { reraise: boolean; timeout: numbe
     );
   }
   return { reraise, timeout };
+}
+
+function refusedListener(event: unknown): TypeError {
+  const what =
+    event === "report" ? "its listener must be a function" : `there is no event ${show(event)}`;
+  return new TypeError(`Cannot listen to a task: ${what}; call on("report", (value) => …)`);
 }
 
 function wrap(error: unknown): never {

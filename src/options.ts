@@ -1,8 +1,9 @@
 import { constants } from "node:os";
 import { hasMembers, type Members } from "./job/communicator-members.ts";
 import { numberOf, settingOf, switchOf } from "./os/settings.ts";
-import { type RetryOn, type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
-import { show } from "./errors.ts";
+import { type TaskOptions, DEFAULT_TASK } from "./scheduler/task.ts";
+import { progressProblem, type ProgressOptions, readProgress } from "./watch/progress-options.ts";
+import { TASK_RULES } from "./call-options.ts";
 import {
   type Rules,
   ms,
@@ -12,9 +13,10 @@ import {
   isRecord,
   isFunction,
   readOptions,
-  noOptions,
   checkOption,
 } from "./option-rules.ts";
+
+export { CALL_OPTIONS, type CallOptions, readCallOptions } from "./call-options.ts";
 
 /**
  * Options, checked once, at the door: an unknown one is an error, and nothing that an object
@@ -129,6 +131,11 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * code is 1. `"ignore"`: nothing.
    */
   readonly unhandled?: Unhandled;
+  /**
+   * Shows on stderr how many tasks of the pool are settled: a bar on a terminal, elsewhere a line
+   * now and then, at most one in ten seconds, and a last one. False by default.
+   */
+  readonly progress?: boolean | ProgressOptions;
   /** µs a waiting side spins before it sleeps; by default as suits the machine, 0 never spins. */
   readonly spin?: number;
   /**
@@ -136,49 +143,6 @@ export interface PoolOptions<I extends TaskFunction = TaskFunction> {
    * worker that takes the place of a lost one has as long.
    */
   readonly openTimeout?: number;
-}
-
-/**
- * Options of `pool.with`. What is left out is as the pool, or the view, has it.
- *
- * @example
- * const options: CallOptions = { timeout: 2_000, signal: AbortSignal.timeout(60_000) };
- */
-export interface CallOptions {
-  /**
-   * ms the function may run, from its start on the worker; fractions are allowed, `Infinity` is no
-   * limit. Past it the task fails with `TimeoutError`, also where it comes back a moment later.
-   */
-  readonly timeout?: number;
-  /** Any number: lower runs first, negative is more urgent. */
-  readonly priority?: number;
-  /**
-   * How often a task may start again whose worker was lost or, if `retryOn` says so, that has
-   * thrown or timed out; 0 by default.
-   */
-  readonly retries?: number;
-  /**
-   * When it aborts, a queued task is dropped, and one that runs settles at once; either rejects
-   * with `signal.reason`.
-   */
-  readonly signal?: AbortSignal;
-  /**
-   * Index of the one worker that may run the call, from 0 to `pool.size` - 1, else `RangeError`:
-   * for what lives there. It stays that worker's when the worker is replaced.
-   *
-   * @example
-   * const onGpu = pool.with({ worker: 2 });
-   */
-  readonly worker?: number;
-  /**
-   * Asked on the controller when the function has thrown, or its time was over, and `retries` are
-   * left: `false` fails the task, `true` queues it again, a number does so after that many ms.
-   * Without it only a task whose worker was lost starts again.
-   *
-   * @example
-   * const view = pool.with({ retries: 3, retryOn: (error, attempt) => 100 * 2 ** attempt });
-   */
-  readonly retryOn?: RetryOn;
 }
 
 /** What becomes of failures that nobody asked for. */
@@ -202,6 +166,7 @@ export interface PoolSettings {
   readonly limits: PoolLimits;
   readonly drain: DrainSettings;
   readonly unhandled: Unhandled;
+  readonly progress: ProgressOptions | null;
 }
 
 /** On which signals a pool comes to its end, and how many ms running tasks have then. */
@@ -230,13 +195,6 @@ const isSignal = (value: unknown) =>
   Object.hasOwn(constants.signals, value) &&
   !RESERVED_SIGNALS.has(value);
 const UNHANDLED: ReadonlySet<unknown> = new Set<Unhandled>(["warn", "ignore", "throw"]);
-const TASK_RULES: Rules = {
-  timeout: ms,
-  priority: (value) =>
-    typeof value === "number" && !Number.isNaN(value) ? null : "a number, lower being more urgent",
-  retries: whole(0),
-};
-
 const POOL_RULES: Rules = {
   ...TASK_RULES,
   mpi: flag,
@@ -263,21 +221,10 @@ const POOL_RULES: Rules = {
       : 'the name of a signal that can be caught, as "SIGTERM", or a list of such',
   drainTimeout: ms,
   unhandled: (value) => (UNHANDLED.has(value) ? null : 'one of "warn", "ignore" and "throw"'),
+  progress: progressProblem,
   spin: (value) => (typeof value === "number" && value >= 0 ? null : "a number of µs >= 0"),
   openTimeout: ms,
 };
-
-const CALL_RULES: Rules = {
-  ...TASK_RULES,
-  signal: (value) => (value instanceof AbortSignal ? null : "an AbortSignal"),
-  // Which numbers there are depends on the pool.
-  worker: (value) => (typeof value === "number" ? null : "a number, the index of a worker"),
-  retryOn: (value) =>
-    typeof value === "function" ? null : "a function, as in (error, attempt) => attempt < 3",
-};
-
-/** The options of a call. */
-export const CALL_OPTIONS: readonly string[] = Object.keys(CALL_RULES);
 
 /** How long running tasks may go on after a drain signal. */
 const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
@@ -310,6 +257,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       signal: null,
       worker: null,
       retryOn: null,
+      onReport: null,
     },
     limits: {
       tasksPerWorker: given.maxTasksPerWorker ?? Infinity,
@@ -322,6 +270,7 @@ export function readPoolOptions(options: PoolOptions): PoolSettings {
       timeout: given.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT_MS,
     },
     unhandled: given.unhandled ?? "warn",
+    progress: readProgress(given.progress),
   };
 }
 
@@ -346,43 +295,6 @@ export function readOption(options: unknown, name: keyof PoolOptions): unknown {
 export function ownOption(options: unknown, name: keyof PoolOptions): unknown {
   if (!isRecord(options) || !Object.keys(options as object).includes(name)) return undefined;
   return (options as PoolOptions)[name];
-}
-
-/**
- * The options of a call on top of others, checked, for a pool of `size` workers; null for one that
- * refuses all calls here.
- */
-export function readCallOptions(
-  options: CallOptions,
-  base: TaskOptions,
-  size: number | null,
-): TaskOptions {
-  const deed = "submit with options";
-  if (!isRecord(options)) throw noOptions(deed, options);
-  let { timeout, priority, retries, signal, worker, retryOn } = base;
-  // A call may have options of its own, so this is not done by way of an object of those that are
-  // given.
-  for (const name of Object.keys(options)) {
-    const value = options[name as keyof CallOptions];
-    checkOption(deed, name, value, CALL_RULES);
-    if (value === undefined) continue;
-    if (name === "timeout") timeout = value as number;
-    else if (name === "priority") priority = value as number;
-    else if (name === "retries") retries = value as number;
-    else if (name === "worker") worker = workerIndex(deed, value as number, size);
-    else if (name === "retryOn") retryOn = value as RetryOn;
-    else signal = value as AbortSignal;
-  }
-  return { timeout, priority, retries, signal, worker, retryOn };
-}
-
-function workerIndex(deed: string, worker: number, size: number | null): number {
-  if (size === null || (Number.isInteger(worker) && worker >= 0 && worker < size)) return worker;
-  const there =
-    size === 1
-      ? "0, the index of the pool's only worker"
-      : `the index of one of the pool's ${size} workers, from 0 to ${size - 1}`;
-  throw new RangeError(`Cannot ${deed}: worker must be ${there}, got ${show(worker)}`);
 }
 
 function spinOfEnvironment(): number | undefined {

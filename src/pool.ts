@@ -1,6 +1,7 @@
 import { bindToProcess } from "./codec/refusal.ts";
 import type { Controller } from "./controller/controller.ts";
 import { whenSettled } from "./controller/settlement.ts";
+import { currentCall } from "./context.ts";
 import { PoolClosedError } from "./errors.ts";
 import { callers } from "./function/callers.ts";
 import { isLoading, mainScript, reachedOpen, reachedPool } from "./function/main-script.ts";
@@ -18,13 +19,16 @@ import {
   type TaskFunction,
 } from "./options.ts";
 import { newPromise, Promise } from "./os/natives.ts";
+import { isOn, settingOf } from "./os/settings.ts";
 import { needStack } from "./os/stack.ts";
 import { isTimed, isWatched, keepWhole, occupy, whole } from "./os/whole.ts";
 import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-calls.ts";
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { Shared } from "./share/shared.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
-import { infoOf, type WorkerInfo } from "./worker-info.ts";
+import { nextTracePath, traceFromStart } from "./watch/lazy.ts";
+import { WatchedPool } from "./watched-pool.ts";
+import { tracedOf } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
 
 /**
@@ -42,7 +46,7 @@ import type { WorkerList } from "./worker-list.ts";
  * const handles = Array.from({ length: 20 }, (_, i) => pool.async(square, i));
  * console.log(await Promise.all(handles.map((h) => h.get()))); // [0, 1, 4, … 361]
  */
-export class AsyncPool extends PoolCalls implements AsyncDisposable {
+export class AsyncPool extends WatchedPool implements AsyncDisposable {
   /** What this process is in it: `"controller"`, where `open` without `keepUnused` resolves. */
   readonly role: PoolRole;
   readonly #controller: Controller | null;
@@ -54,6 +58,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   readonly #recordOf: typeof recordOf;
   #closing: Promise<void> | null = null;
   #terminating: Promise<void> | null = null;
+  #isOver = false;
   /** Undoes `occupy`: the pool is over. */
   readonly #vacate: () => void;
 
@@ -68,7 +73,7 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
         return mapOver(calls, this.#maps, { fn, items, isStar }, options, base);
       },
     };
-    super(caller, opened.task);
+    super(caller, opened, (deed) => this.#requireController(deed));
     this.#caller = caller;
     this.role = opened.role;
     this.#controller = opened.controller;
@@ -110,7 +115,13 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   ): Promise<AsyncPool> {
     // A task that has a timeout goes first: it could be interrupted in the midst of it.
     if (isTimed) await null;
-    return new AsyncPool(await openPool(workers, options));
+    const pool = new AsyncPool(await openPool(workers, options));
+    const path = pool.role === "controller" ? settingOf("BSYNC_TRACE") : undefined;
+    // Processes inherit the variable: pools that tasks open have no trace.
+    if (path !== undefined && currentCall() === null) {
+      traceFromStart(() => pool.trace(nextTracePath(path)));
+    }
+    return pool;
   }
 
   /**
@@ -234,26 +245,6 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
     return (await this.#requireController("share a value").sharing.share(value)) as Shared<T>;
   }
 
-  /** How many workers the pool has; 0 where its role is not `"controller"`. */
-  get size(): number {
-    return this.#controller?.connections.length ?? 0;
-  }
-
-  /**
-   * The workers as they are now, in the order of their indices; empty where its role is not
-   * `"controller"`.
-   *
-   * @example
-   * for (const { index, rank, pid, host } of pool.workers) {
-   *   console.log(index, rank ?? "local", pid, host);
-   * }
-   */
-  get workers(): WorkerInfo[] {
-    const controller = this.#controller;
-    if (controller === null) return [];
-    return controller.connections.map((connection) => infoOf(controller, connection));
-  }
-
   /**
    * Waits until every submitted task is settled, then releases the workers. May be called again, by
    * anyone. From the call on, `async` throws `PoolClosedError`. Never rejects: failures come from
@@ -297,6 +288,8 @@ export class AsyncPool extends PoolCalls implements AsyncDisposable {
   async #over(end: Promise<void> | undefined): Promise<void> {
     await end;
     this.#vacate();
+    if (!this.#isOver && isOn("BSYNC_SUMMARY")) process.stderr.write(this.summary());
+    this.#isOver = true;
   }
 
   /** `await using` closes. */

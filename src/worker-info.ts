@@ -1,5 +1,9 @@
 import type { Connection } from "./controller/connection.ts";
 import type { Controller } from "./controller/controller.ts";
+import { sharesPids } from "./os/identity.ts";
+import { Watch } from "./watch/watch.ts";
+import type { Traced } from "./watch/trace.ts";
+import { loadOf, type PoolStats, statsOf as statsFrom } from "./watch/stats.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
@@ -25,5 +29,32 @@ export function infoOf(controller: Controller, connection: Connection): WorkerIn
     pid: connection.greeting?.pid ?? connection.link?.pid ?? 0,
     host: connection.host,
     state: controller.stateOf(connection),
+  };
+}
+
+const NOTHING = new Watch();
+
+/** What `pool.stats()` returns; of a pool without a controller here there is nothing to show. */
+export function statsOf(controller: Controller | null): PoolStats {
+  if (controller === null) return statsFrom(NOTHING, []);
+  const workers = controller.connections.map((connection) => {
+    const { record, tally, writer, greeting } = connection;
+    const isHere = greeting !== null && sharesPids(greeting);
+    return { ...infoOf(controller, connection), record, tally, sent: writer.sent, isHere };
+  });
+  return statsFrom(controller.watch, workers);
+}
+
+/** What a trace of the pool needs. */
+export function tracedOf(controller: Controller): Traced {
+  const { connections, watch } = controller;
+  return {
+    rows: connections.map(({ record, host, rank }) => ({ index: record.index, host, rank })),
+    concurrency: watch.concurrency,
+    load: () =>
+      loadOf(
+        watch,
+        connections.map(({ record }) => record),
+      ),
   };
 }

@@ -142,7 +142,8 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/wire": "src/codec src/errors.ts src/function src/os",
   "src/share": "src/codec src/errors.ts src/function src/os src/wire",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",
-  "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler",
+  "src/watch": "src/codec src/collections src/errors.ts src/os src/scheduler src/wire",
+  "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler src/watch",
   "src/mpi/launcher": "src/errors.ts src/os",
   "src/mpi/shim": "src/errors.ts src/mpi/launcher src/os",
   "src/mpi": "src/errors.ts src/mpi/launcher src/mpi/shim src/os",
@@ -152,20 +153,22 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/codec src/collections src/errors.ts src/link src/link/local src/mpi src/os src/wire",
   "src/job": "src/errors.ts src/link src/link/mpi src/mpi src/mpi/launcher src/os src/wire",
   "src/option-rules.ts": "src/errors.ts",
-  "src/options.ts": "src/errors.ts src/job src/option-rules.ts src/os src/scheduler",
+  "src/call-options.ts": "src/errors.ts src/option-rules.ts src/scheduler",
+  "src/options.ts":
+    "src/call-options.ts src/job src/option-rules.ts src/os src/scheduler src/watch",
   "src/worker-list.ts": "src/errors.ts",
   "src/backend":
     "src/errors.ts src/function src/job src/link src/link/local src/link/mpi src/os src/wire " +
     "src/worker-list.ts",
   "src/controller":
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
-    "src/link/local src/options.ts src/os src/scheduler src/share src/wire",
+    "src/link/local src/options.ts src/os src/scheduler src/share src/watch src/wire",
   "src/gather":
     "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
-  "src/worker-info.ts": "src/controller",
+  "src/worker-info.ts": "src/controller src/os src/watch",
   "src/map":
     "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +
-    "src/scheduler",
+    "src/scheduler src/watch",
   "src/pool-calls.ts": "src/codec src/handle.ts src/map src/options.ts src/os src/scheduler",
   "src/task-pool.ts":
     "src/codec src/gather src/handle.ts src/options.ts src/os src/pool-calls.ts src/scheduler",
@@ -178,20 +181,23 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/link/local src/link/mpi src/nested src/os src/share src/task-pool.ts src/wire",
   "src/open":
     "src/backend src/controller src/errors.ts src/function src/job src/options.ts src/os " +
-    "src/scheduler src/wire src/worker src/worker-list.ts",
+    "src/scheduler src/watch src/wire src/worker src/worker-list.ts",
   "src/open.ts":
     "src/context.ts src/errors.ts src/function src/job src/mpi/launcher src/open src/options.ts " +
     "src/os src/worker src/worker-list.ts",
+  "src/watched-pool.ts":
+    "src/controller src/open src/os src/pool-calls.ts src/watch src/worker-info.ts",
   "src/pool.ts":
-    "src/codec src/controller src/errors.ts src/function src/gather src/handle.ts src/map src/open " +
-    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/share " +
-    "src/worker-info.ts src/worker-list.ts",
+    "src/codec src/context.ts src/controller src/errors.ts src/function src/gather src/handle.ts " +
+    "src/map src/open " +
+    "src/open.ts src/options.ts src/os src/pool-calls.ts src/scheduler src/share src/watch " +
+    "src/watched-pool.ts src/worker-info.ts src/worker-list.ts",
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli": "src/errors.ts src/link/local src/mpi src/mpi/launcher src/mpi/shim src/os",
   "index.ts":
     "src/checkpoint src/context.ts src/errors.ts src/function src/gather src/handle.ts src/job " +
-    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/share " +
+    "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/share src/watch " +
     "src/worker-info.ts src/worker-list.ts",
   "mpi.ts": "src/comm src/errors.ts",
 };

@@ -10,6 +10,7 @@ import { type AbortSignals, isAborted, reasonOf } from "./abort-signals.ts";
 import type { Connection } from "./connection.ts";
 import type { Failures } from "./failures.ts";
 import type { QueueLimit } from "./queue-limit.ts";
+import type { Watch } from "../watch/watch.ts";
 import type { ValueEncoder } from "./values.ts";
 
 /** The parts of the pool that take calls in. */
@@ -21,6 +22,7 @@ interface AdmissionParts {
   readonly signals: AbortSignals;
   readonly failures: Failures;
   readonly connections: readonly Connection[];
+  readonly watch: Watch;
 }
 
 /** The controller, which sends tasks and settles them; handles ask it. */
@@ -32,8 +34,8 @@ export interface AdmissionOwner extends TaskOwner {
   onFirst(): void;
   /** One more task is pending. */
   count(task: Task): void;
-  /** A task has been queued. */
-  onQueued(): void;
+  /** A task has been queued, at `now` if a worker may start it at once. */
+  onQueued(now: number | null): void;
 }
 
 /** Takes calls in: numbers, refuses and queues them. */
@@ -42,6 +44,8 @@ export class Admission {
   readonly #owner: AdmissionOwner;
   /** Of the next task. */
   #order = firstOrder();
+  /** When the last one was queued; null where no worker was idle. */
+  #queuedAt: number | null = null;
 
   constructor(parts: AdmissionParts, owner: AdmissionOwner) {
     this.#parts = parts;
@@ -105,7 +109,7 @@ export class Admission {
   admit(task: Task): void {
     const refusal = this.#owner.refusal(task.fn);
     if (refusal !== null) return this.#refuse(task, "failed", refusal.error);
-    if (this.queue(task)) this.#owner.onQueued();
+    if (this.queue(task)) this.#owner.onQueued(this.#queuedAt);
   }
 
   /** Queues a task that is not refused; false where its signal has aborted. */
@@ -128,6 +132,7 @@ export class Admission {
       throw error;
     }
     this.#owner.count(task);
+    this.#queuedAt = this.#parts.watch.queued(task, scheduler.sets.hasIdle);
     return true;
   }
 
@@ -139,6 +144,7 @@ export class Admission {
   /** Settles a task that was never queued. */
   #refuse(task: Task, state: "failed" | "cancelled", error: unknown): void {
     this.#parts.scheduler.moveTask(task, state);
+    this.#parts.watch.refused(task, state, error);
     task.outcome = error;
     task.payload = null;
     if (task instanceof ChildTask) task.reject();

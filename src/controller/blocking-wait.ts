@@ -3,6 +3,7 @@ import { performance } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import type { Task } from "../scheduler/task.ts";
+import type { Callbacks } from "../watch/callbacks.ts";
 import type { Reclaimer } from "./reclaimer.ts";
 import type { Retries } from "./retries.ts";
 import type { Timekeeper } from "./timekeeper.ts";
@@ -13,6 +14,7 @@ interface WaitParts {
   readonly reclaimer: Reclaimer;
   readonly retries: Retries;
   readonly timekeeper: Timekeeper;
+  readonly callbacks: Callbacks;
 }
 
 /** ms for which a wait looks without a pause: answers of short calls come within them. */
@@ -60,9 +62,10 @@ export class BlockingWait {
   }
 
   readonly #lookAround = (): void => {
-    const { backend, retries, timekeeper } = this.#parts;
+    const { backend, retries, timekeeper, callbacks } = this.#parts;
     this.#dispatch();
     backend.poll();
+    callbacks.flush();
     retries.look();
     timekeeper.ring();
     timekeeper.lookInTime(performance.now());

@@ -8,6 +8,7 @@ import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { malformed } from "../wire/frame-layout.ts";
 import { type ChildOptions, type FunctionDefinition, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
+import type { Watch } from "../watch/watch.ts";
 import { readChildOptions, readDefinition, readNumbers } from "../wire/submissions.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { FrameSender } from "./sender.ts";
@@ -20,6 +21,7 @@ interface ChildrenParts {
   readonly estimates: Estimates;
   readonly values: ValueEncoder;
   readonly sender: FrameSender;
+  readonly watch: Watch;
   /** The options of the pool's tasks. */
   readonly defaults: TaskOptions;
 }
@@ -160,7 +162,9 @@ export class Children implements ChildOwner {
     const refusal = this.#owner.refusal(fn);
     if (refusal !== null) return this.#refuse(submitter, parentId, number, refusal.error);
     const options = this.#optionsOf(given, parent);
-    if (!this.#parts.scheduler.hasWorker(options.worker)) throw malformed("a task has no worker");
+    const { worker } = options;
+    if (worker !== null && this.#parts.scheduler.workers[worker] === undefined)
+      throw malformed("a task has no worker");
     const known = this.#parts.estimates.of(fn);
     const of = { parent, parentId, number, submitter: connection };
     const child = new ChildTask(this.#owner.takeOrder(), known, options, of, this);
@@ -181,11 +185,12 @@ export class Children implements ChildOwner {
     const { worker } = given;
     const { signal } = parent;
     const { retryOn } = defaults;
-    if (signal !== null) return { timeout, priority, retries, signal, worker, retryOn };
+    if (signal !== null)
+      return { timeout, priority, retries, signal, worker, retryOn, onReport: null };
     const key = `${timeout} ${priority} ${retries} ${worker}`;
     let options = this.#options.get(key);
     if (options === undefined) {
-      options = { timeout, priority, retries, signal, worker, retryOn };
+      options = { timeout, priority, retries, signal, worker, retryOn, onReport: null };
       this.#options.set(key, options);
     }
     return options;
@@ -219,6 +224,7 @@ export class Children implements ChildOwner {
   #suspend({ connection, families }: Submitter, id: number, heard: number): void {
     const isVoid = families.get(id)?.told !== heard;
     this.#parts.scheduler.nesting.suspend(connection.record, id, isVoid);
+    this.#parts.watch.suspends(connection.record, id);
   }
 
   /** A worker has answered a child: the answer goes on to its parent's worker. */
@@ -269,6 +275,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
+    this.#parts.watch.resumes(connection.record, parentId);
     scheduler.nesting.resume(connection.record, parentId);
   }
 
@@ -284,6 +291,7 @@ export class Children implements ChildOwner {
     const family = families.get(parentId);
     if (family === undefined) return;
     family.told++;
+    this.#parts.watch.resumes(connection.record, parentId);
     scheduler.nesting.resume(connection.record, parentId);
   }
 

@@ -3,6 +3,7 @@ import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
 import type { Greeting } from "../wire/greeting.ts";
 import type { MessageWriter } from "../wire/writer.ts";
+import type { Tally } from "../watch/tally.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** After so many new functions a worker forgets those that it was not called with meanwhile. */
@@ -16,6 +17,8 @@ export interface Connection {
   /** The name of the machine it is on. */
   readonly host: string;
   readonly writer: MessageWriter;
+  /** What is counted of the worker in its place. */
+  readonly tally: Tally;
   /** Functions sent to it, by number; `lastCalled` is the number of the last one called. */
   readonly knownFunctions: Recent<number, FunctionRecord>;
   lastCalled: number;
@@ -33,7 +36,10 @@ export interface Connection {
   readonly failedStarts: number;
 }
 
-type Fixed = Pick<Connection, "record" | "link" | "rank" | "host" | "writer" | "failedStarts">;
+type Fixed = Pick<
+  Connection,
+  "record" | "link" | "rank" | "host" | "writer" | "tally" | "failedStarts"
+>;
 
 /** The connection to a worker that has sent nothing yet. */
 export function newConnection({
@@ -42,6 +48,7 @@ export function newConnection({
   rank,
   host,
   writer,
+  tally,
   failedStarts,
 }: Fixed): Connection {
   return {
@@ -50,6 +57,7 @@ export function newConnection({
     rank,
     host,
     writer,
+    tally,
     knownFunctions: new Recent(RECENT_FUNCTIONS, textWeight),
     lastCalled: 0,
     hasUnsent: false,

@@ -30,6 +30,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { Task, TaskOptions } from "../scheduler/task.ts";
 import { tornIn, ValueEncoder } from "./values.ts";
 import { firstOrder } from "../wire/task-id.ts";
+import { Watch } from "../watch/watch.ts";
 import { ChildTask } from "../scheduler/child-task.ts";
 
 type ControllerSettings = Pick<PoolSettings, "limits" | "drain" | "unhandled" | "task">;
@@ -48,7 +49,7 @@ export class Controller implements TaskOwner {
   readonly #estimates = new Estimates();
   readonly #values: ValueEncoder;
   readonly #sender: FrameSender;
-  readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
+  readonly #signals = new AbortSignals((task, reason) => this.#stop(task, () => reason));
   readonly #supervisor: Supervisor;
   readonly #reclaimer: Reclaimer;
   readonly #receiver: FrameReceiver;
@@ -69,6 +70,8 @@ export class Controller implements TaskOwner {
   /** The calls of maps. */
   readonly items: ItemCalls;
   readonly sharing: Sharing;
+  /** What the pool counts of itself. */
+  readonly watch = new Watch();
   readonly #failures: Failures;
   readonly #retries: Retries;
 
@@ -90,10 +93,11 @@ export class Controller implements TaskOwner {
     this.#retries = new Retries(this.#scheduler, {
       ...owner,
       fail: (task, error) => this.#settle(task, "failed", error),
+      again: (task, error) => this.watch.again(task, () => error),
     });
     const own = {
       ...{ backend, limits, drain, failures, scheduler: this.#scheduler, values: this.#values },
-      ...{ sender: this.#sender, condition: this.#condition },
+      ...{ sender: this.#sender, condition: this.#condition, watch: this.watch },
     };
     const supervisor = new Supervisor(own, owner);
     const seen = { ...own, connections: supervisor.connections };
@@ -106,7 +110,7 @@ export class Controller implements TaskOwner {
     this.#timekeeper = new Timekeeper(parts, owner);
     this.#lifecycle = new Lifecycle(parts, owner);
     const kept = { backend, reclaimer, retries: this.#retries, timekeeper: this.#timekeeper };
-    this.#blockingWait = new BlockingWait(kept, () => {
+    this.#blockingWait = new BlockingWait({ ...kept, callbacks: this.watch.callbacks }, () => {
       // Due in a microtask: this turn may not end before the result is there.
       if (this.#mayStart) this.#dispatch();
     });
@@ -160,6 +164,7 @@ export class Controller implements TaskOwner {
       },
       onReleased: () => {
         this.#failures.end(this.#lifecycle.state.isTerminated);
+        this.watch.close(this.#lifecycle.state.isTerminated);
         this.#retries.stop();
         this.#timekeeper.stop();
         this.sharing.end();
@@ -174,7 +179,7 @@ export class Controller implements TaskOwner {
       isIdle: () => this.#pending === 0,
       onFirst: () => this.#timekeeper.watch(),
       count: (task) => this.#count(task),
-      onQueued: () => this.#onQueued(),
+      onQueued: (now) => this.#onQueued(now),
       progress: () => this.progress(),
       waitFor: (task, deadline) => this.waitFor(task, deadline),
       cancel: (task, reason) => this.cancel(task, reason),
@@ -216,12 +221,12 @@ export class Controller implements TaskOwner {
   /** Connects `workers` workers; resolves when all serve and have run the initializer. */
   async open(workers: number, initializer: Initializer | null, timeout: number): Promise<void> {
     await this.#lifecycle.open(workers, initializer, timeout);
+    this.watch.open();
   }
 
-  #onQueued(): void {
+  #onQueued(now: number | null): void {
     try {
-      if (!this.#scheduler.sets.hasIdle) return this.#dispatchSoon();
-      const now = performance.now();
+      if (now === null) return this.#dispatchSoon();
       if (hasStack(now)) this.#dispatch(now);
       else this.#dispatchSoon();
     } catch {
@@ -310,6 +315,7 @@ export class Controller implements TaskOwner {
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
     if (task.state !== state) this.#scheduler.moveTask(task, state);
+    this.watch.settled(task, state, outcome);
     task.outcome = outcome;
     task.payload = null;
     if (!task.isPlain && task.options.signal) this.#signals.forget(task.options.signal, task);
@@ -321,10 +327,6 @@ export class Controller implements TaskOwner {
     if (state === "failed") this.#failures.note(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
-  }
-
-  #abort(task: Task, reason: unknown): void {
-    this.#stop(task, () => reason);
   }
 
   /** Settles a task that is not wanted any more; false if it was settled before. */

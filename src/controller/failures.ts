@@ -1,6 +1,5 @@
-import { shortArguments } from "../codec/short.ts";
 import type { Unhandled } from "../options.ts";
-import { clearTimeout, isError, setImmediate, setTimeout } from "../os/natives.ts";
+import { clearTimeout, setImmediate, setTimeout } from "../os/natives.ts";
 import { setExitCode } from "../os/processes.ts";
 import { endUnseen, listenUnseen } from "../os/unseen.ts";
 import { CLOSING_MS } from "../os/waits.ts";
@@ -8,15 +7,13 @@ import type { FunctionRecord } from "../function/record.ts";
 import { ChildTask } from "../scheduler/child-task.ts";
 import { Chunk } from "../scheduler/chunk.ts";
 import type { Task, Waiter } from "../scheduler/task.ts";
+import { textOf } from "../watch/error-text.ts";
 
 /** Failures whose texts are kept, the first ones; the others are counted. */
 const MOST_NOTED = 100;
 
 /** Names of functions that are said of what a closing pool waits for. */
 const MOST_NAMES = 3;
-
-/** Letters of an error's text. */
-const MOST_LETTERS = 300;
 
 /**
  * The failures of a pool: those that nobody asked for, which are told on stderr at its end, and the
@@ -140,33 +137,4 @@ function sayWaiting(failure: string, forEach: (visit: (task: Task) => void) => v
 /** As in `task 17 (render): RangeError: no such frame`. */
 function describe({ label, outcome }: Task): string {
   return `${label}: ${textOf(outcome)}`;
-}
-
-/** A thrown value in one line. No code of the value's own is run. */
-export function textOf(thrown: unknown): string {
-  try {
-    if (!isError(thrown)) return shortArguments([thrown]);
-    const message = ownText(thrown, "message").split("\n", 1)[0]!;
-    const text = [nameOf(thrown), message].filter((part) => part !== "").join(": ");
-    return text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS - 1)}…` : text;
-  } catch {
-    return "something that cannot be shown";
-  }
-}
-
-function nameOf(error: Error): string {
-  for (let next: object | null = error; next !== null; next = above(next)) {
-    const name = ownText(next, "name");
-    if (name !== "") return name;
-  }
-  return "Error";
-}
-
-function above(object: object): object | null {
-  return Object.getPrototypeOf(object) as object | null;
-}
-
-function ownText(object: object, key: string): string {
-  const value: unknown = Object.getOwnPropertyDescriptor(object, key)?.value;
-  return typeof value === "string" ? value : "";
 }

@@ -44,6 +44,7 @@ export class ItemCalls {
    * have several under way.
    */
   readonly takesChunks: boolean;
+  readonly showsProgress = true;
 
   constructor(parts: ItemParts, owner: ItemsOwner) {
     this.#parts = parts;

@@ -17,6 +17,7 @@ import type { Reclaimer } from "./reclaimer.ts";
 import type { Sharing } from "./sharing.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
+import type { Watch } from "../watch/watch.ts";
 import { unknownExit } from "../os/exit.ts";
 
 /** The parts of the pool that the receiver uses. */
@@ -26,6 +27,7 @@ interface ReceiverParts {
   readonly supervisor: Supervisor;
   readonly reclaimer: Reclaimer;
   readonly sharing: Sharing;
+  readonly watch: Watch;
 }
 
 /** The controller, which settles tasks. */
@@ -52,7 +54,9 @@ export class FrameReceiver {
   receive(connection: Connection, bytes: Uint8Array, length: number, buffers: Uint8Array[]): void {
     try {
       const now = performance.now();
+      this.#parts.watch.reads(now);
       readFrames(bytes, length, buffers, (frame) => this.#take(connection, frame, now));
+      connection.tally.received(length, buffers, now);
     } catch (error) {
       if (!(error instanceof BsyncError)) throw error;
       connection.link?.kill?.();
@@ -65,7 +69,7 @@ export class FrameReceiver {
     if (kind === Kind.Result) return this.#answer(connection, frame, now, "done");
     if (kind === Kind.Failure) return this.#answer(connection, frame, now, "failed");
     if (kind === Kind.Results) return this.#answers(connection, frame, now);
-    const { scheduler, values, supervisor, reclaimer } = this.#parts;
+    const { scheduler, values, supervisor, reclaimer, watch } = this.#parts;
     const { record } = connection;
     switch (kind) {
       case Kind.Ready:
@@ -79,6 +83,10 @@ export class FrameReceiver {
         return record.begun?.awaits(frame.task);
       case Kind.Finished:
         return scheduler.finished(record, frame.task, now);
+      case Kind.Report:
+        return watch.reports.receive(record, frame, () => values.decode(frame));
+      case Kind.Usage:
+        return connection.tally.use(frame.number, frame.task / 1000);
       case Kind.Closed:
         return supervisor.onClosed(connection);
       case Kind.Recalled:
@@ -105,8 +113,10 @@ export class FrameReceiver {
     if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
     const { record } = connection;
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
+    connection.tally.ran(task, frame.number, now);
     if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
-    else if (task !== null) this.#settleCall(connection, task as Chunk, frame, to);
+    else if (task !== null) this.#settleCall(connection, task as Chunk, frame, now, to);
+    this.#parts.watch.begins(record, now);
     connection.hasAnswered = true;
     if (record.quota <= 0) this.#parts.supervisor.retire(connection);
   }
@@ -114,12 +124,13 @@ export class FrameReceiver {
   /** The values of consecutive calls of a chunk. */
   #answers({ record }: Connection, frame: Frame, now: number): void {
     const { format, bytes, start, end, task: id, number: elapsed } = frame;
-    const { scheduler } = this.#parts;
+    const { scheduler, watch } = this.#parts;
     const values = decodeList(format, bytes, start, end);
     const task = scheduler.answered(record, id, elapsed, now, "done", values.length);
     if (!(task instanceof Chunk)) return;
     const { sink, index } = task;
     const from = index + (task.count === 1 ? 1 : task.answered) - values.length;
+    watch.items(task, from - index, values.length, elapsed, now);
     if (task.count > 1) sink.took(values.length, elapsed);
     // Asked before the sink hears of them, which may cancel what is left of it.
     const isLast = task.settled;
@@ -127,20 +138,30 @@ export class FrameReceiver {
     if (isLast) task.waiter = null;
     sink.doneAll(from, values);
     if (isLast) this.#owner.settle(task, "done", undefined);
+    watch.begins(record, now);
   }
 
   /** The answer of one call of a chunk. */
-  #settleCall(connection: Connection, chunk: Chunk, frame: Frame, to: "done" | "failed"): void {
+  #settleCall(
+    connection: Connection,
+    chunk: Chunk,
+    frame: Frame,
+    now: number,
+    to: "done" | "failed",
+  ): void {
+    const { values, watch } = this.#parts;
     const offset = chunk.offsetOf(frame.task);
     const at = chunk.index + offset;
     chunk.sink.took(1, frame.number);
     const isLast = chunk.settled;
     if (isLast) chunk.waiter = null;
     try {
-      if (to === "failed")
-        chunk.sink.failed(at, 1, this.#thrown(connection, frame.content, chunk.callAt(offset)));
-      else chunk.sink.done(at, this.#parts.values.decode(frame));
+      if (to === "failed") throw this.#thrown(connection, frame.content, chunk.callAt(offset));
+      const value = values.decode(frame);
+      watch.item(chunk, offset, frame.number, now);
+      chunk.sink.done(at, value);
     } catch (error) {
+      watch.item(chunk, offset, frame.number, now, { error });
       chunk.sink.failed(at, 1, error);
     }
     if (isLast) this.#owner.settle(chunk, "done", undefined);

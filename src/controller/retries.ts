@@ -5,7 +5,7 @@ import { aside } from "../os/whole.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
 import { Alarm } from "./alarm.ts";
-import { textOf } from "./failures.ts";
+import { textOf } from "../watch/error-text.ts";
 
 /** Dead entries of the heap that are left in it at least, before they are swept out. */
 const SWEEP_AT = 1024;
@@ -15,7 +15,15 @@ export interface RetriesOwner {
   /** Whether the pool starts tasks again. */
   mayStartAgain(): boolean;
   fail(task: Task, error: unknown): void;
+  /** A task was queued again. */
+  again(task: Task, error: unknown): void;
   dispatch(): void;
+}
+
+/** A task, and what its last attempt has failed with. */
+interface Failed {
+  readonly task: Task;
+  readonly error: unknown;
 }
 
 /**
@@ -28,9 +36,9 @@ export interface RetriesOwner {
 export class Retries {
   readonly #scheduler: Scheduler;
   readonly #owner: RetriesOwner;
-  readonly #undecided: { readonly task: Task; readonly error: unknown }[] = [];
+  readonly #undecided: Failed[] = [];
   /** Tasks that start again at a time, by that time. */
-  readonly #delayed = new Heap<Task>();
+  readonly #delayed = new Heap<Failed>();
   readonly #alarm = new Alarm(() => this.look());
 
   constructor(scheduler: Scheduler, owner: RetriesOwner) {
@@ -61,7 +69,10 @@ export class Retries {
       this.#decide(next.task, next.error);
     }
     const now = performance.now();
-    for (; this.#delayed.peekKey() <= now; mayStart = true) this.#startAgain(this.#delayed.pop()!);
+    for (; this.#delayed.peekKey() <= now; mayStart = true) {
+      const { task, error } = this.#delayed.pop()!;
+      this.#startAgain(task, error);
+    }
     if (this.#delayed.size > 0) this.#alarm.set(this.#delayed.peekKey(), now);
     if (mayStart) this.#owner.dispatch();
   }
@@ -80,23 +91,24 @@ export class Retries {
       return this.#fail(task, refused(task, `thrown ${textOf(thrown)}`, error));
     }
     if (answer === false) return this.#fail(task, error);
-    if (answer === true) return this.#startAgain(task);
+    if (answer === true) return this.#startAgain(task, error);
     if (typeof answer === "number" && answer >= 0 && answer < Infinity)
-      return this.#startLater(task, answer);
+      return this.#startLater(task, answer, error);
     this.#fail(task, refused(task, `returned ${textOf(answer)}`, error));
   }
 
-  #startLater(task: Task, ms: number): void {
+  #startLater(task: Task, ms: number, error: unknown): void {
     if (task.state !== "queued") return;
-    this.#delayed.push(task, performance.now() + ms, task.order);
+    this.#delayed.push({ task, error }, performance.now() + ms, task.order);
     if (this.#delayed.size < SWEEP_AT || this.#delayed.size % SWEEP_AT !== 0) return;
-    this.#delayed.keep(({ state }) => state === "queued");
+    this.#delayed.keep(({ task }) => task.state === "queued");
   }
 
-  #startAgain(task: Task): void {
+  #startAgain(task: Task, error: unknown): void {
     if (task.state !== "queued") return;
     task.losses++;
     this.#scheduler.submitAgain(task);
+    this.#owner.again(task, error);
   }
 
   #fail(task: Task, error: unknown): void {

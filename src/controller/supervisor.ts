@@ -26,6 +26,7 @@ import {
 } from "./lost.ts";
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { ValueEncoder } from "./values.ts";
+import type { Watch } from "../watch/watch.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 
 /** The parts of the pool that the supervisor uses. */
@@ -36,6 +37,7 @@ export interface SupervisorParts {
   readonly sender: FrameSender;
   readonly condition: Condition;
   readonly limits: PoolLimits;
+  readonly watch: Watch;
   readonly drain: DrainSettings;
 }
 
@@ -83,6 +85,8 @@ export class Supervisor {
   constructor(parts: SupervisorParts, owner: SupervisorOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    parts.watch.observe(parts.scheduler);
+    parts.watch.concurrency = parts.limits.concurrency;
     parts.scheduler.observer = debugObserver(this.connections);
   }
 
@@ -109,7 +113,7 @@ export class Supervisor {
   }
 
   #connect(record: WorkerRecord, failedStarts = 0): void {
-    const { backend, scheduler, values, sender, limits, drain } = this.#parts;
+    const { backend, scheduler, values, sender, limits, drain, watch } = this.#parts;
     const owner = this.#owner;
     const link = backend.connect(record.index, {
       onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
@@ -127,6 +131,7 @@ export class Supervisor {
       rank: backend.rankOf(record.index),
       host: backend.hostOf(record.index),
       writer: new MessageWriter(link.session ?? backend.session),
+      tally: watch.tallyOf(record.index),
       failedStarts,
     });
     this.connections[record.index] = connection;
@@ -137,6 +142,7 @@ export class Supervisor {
       maxMemory: isProcess ? limits.memoryPerWorker : Infinity,
       drainSignals: drain.signals,
       concurrency: limits.concurrency,
+      localIndex: this.#localIndex(connection),
       workers: this.#workers,
       // One session of its own for each worker, and for each that takes its place.
       functionsFrom: ++this.#sessions * FUNCTIONS,
@@ -145,6 +151,13 @@ export class Supervisor {
     sender.write(connection, Kind.Open, record.index, connection.rank ?? -1, opening);
     if (this.#initializer !== null) sender.initialize(connection, this.#initializer);
     sender.flush();
+  }
+
+  /** How many workers with lower indices are on the same host. */
+  #localIndex({ record, host }: Connection): number {
+    let count = 0;
+    for (let i = 0; i < record.index; i++) if (this.connections[i]!.host === host) count++;
+    return count;
   }
 
   /** A worker has answered; it serves unless it has an initializer to run. */
@@ -162,6 +175,7 @@ export class Supervisor {
   #serve(connection: Connection): void {
     connection.record.isSeen = connection.link?.isSeen ?? false;
     this.#parts.scheduler.ready(connection.record);
+    this.#parts.watch.changed("ready", connection);
     connection.readyAt = performance.now();
     this.#owner.onChanged();
   }
@@ -188,19 +202,21 @@ export class Supervisor {
     if (record.inFlight.length === 0 && record.set === this.#parts.scheduler.sets.retiring) {
       this.#parts.scheduler.requeue.lose(record);
       this.#disconnect(connection);
-      return this.#replace(connection);
+      return this.#replace(connection, 0, "has had all the tasks, or the memory, that it may have");
     }
     link?.kill?.();
     this.lose(connection, rank === null ? unknownExit("said goodbye") : PROGRAM_OVER);
   }
 
   /** Starts a replacement, which has as much time to serve as the first workers had. */
-  #replace(connection: Connection, failedStarts = 0): void {
+  #replace(connection: Connection, failedStarts: number, why: string): void {
     const { scheduler } = this.#parts;
     const lateAt = performance.now() + this.#openTimeout;
     const record = scheduler.replace(connection.record, lateAt);
+    connection.tally.replace(connection.writer.sent);
     try {
       this.#connect(record, failedStarts);
+      this.#parts.watch.changed("replaced", this.connections[record.index]!, why);
     } catch (error) {
       scheduler.requeue.lose(record);
       this.#owner.break(notReplaced(connection, error));
@@ -209,9 +225,10 @@ export class Supervisor {
 
   /** A worker has ended: its running task fails, or starts again, and a replacement is started. */
   lose(connection: Connection, status: ExitStatus): void {
-    const { scheduler } = this.#parts;
+    const { scheduler, watch } = this.#parts;
     const { record } = connection;
     if (scheduler.stateOf(record) === "gone") return;
+    watch.changed(this.#owner.needsWorkers() ? "lost" : "gone", connection, status.text);
     const at = connection.link?.currentTask;
     // A chunk that is under way has its function: a call behind it loads.
     const loading =
@@ -224,6 +241,7 @@ export class Supervisor {
     for (const task of lost) {
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
+        watch.again(task, () => lostWhileRunning(task, connection, status));
       } else {
         this.#owner.fail(task, connection, lostWhileRunning(task, connection, status));
       }
@@ -236,7 +254,7 @@ export class Supervisor {
     const failedStarts = isUnused ? connection.failedStarts + 1 : 0;
     if (this.#owner.needsWorkers()) {
       if (failedStarts >= START_TRIES) this.#owner.break(startsExhausted(connection, status));
-      else this.#replace(connection, failedStarts);
+      else this.#replace(connection, failedStarts, status.text);
     }
     this.#owner.onGone(connection);
   }
@@ -260,7 +278,7 @@ export class Supervisor {
 
   /** Releases every worker; with `now`, without waiting for those that are busy. */
   async release(now: boolean): Promise<void> {
-    const { scheduler, sender, condition } = this.#parts;
+    const { scheduler, sender, condition, watch } = this.#parts;
     const left = this.connections.filter((connection) => !connection.isDone);
     for (const connection of left) {
       // An idle worker exits by itself, once its output is written.
@@ -284,7 +302,10 @@ export class Supervisor {
       if (!connection.isDone && !connection.link?.isHeldByWrite) connection.link?.kill?.();
       this.#disconnect(connection);
     }
-    for (const { record } of this.connections) scheduler.requeue.lose(record);
+    for (const connection of this.connections) {
+      if (this.stateOf(connection) !== "gone") watch.changed("gone", connection);
+      scheduler.requeue.lose(connection.record);
+    }
   }
 
   #disconnect({ link }: Connection): void {

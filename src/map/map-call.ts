@@ -9,6 +9,8 @@ import type { MapSettings } from "./settings.ts";
 export interface MapPool {
   readonly workers: number;
   readonly takesChunks: boolean;
+  /** Whether progress is shown here: on the controller. */
+  readonly showsProgress?: boolean;
   /** How many tasks may be queued now. */
   readonly places: number;
   room(): Promise<void>;

@@ -43,7 +43,9 @@ export class MapRun implements ItemSink {
   readonly #items = new Map<number, unknown>();
   /** Items taken; outcomes that are there, in the order of their arrival. */
   #taken = 0;
-  #arrived = 0;
+  arrived = 0;
+  failures = 0;
+  cancelled = 0;
   #unsettled = 0;
   readonly #unread: UnreadBytes;
   /** No item is taken any more: the source has ended, or the map has. */
@@ -147,8 +149,8 @@ export class MapRun implements ItemSink {
       return;
     }
     this.#unsettled -= values.length;
-    this.#outcomes.putAll(ordered ? index : this.#arrived, values);
-    this.#arrived += values.length;
+    this.#outcomes.putAll(ordered ? index : this.arrived, values);
+    this.arrived += values.length;
     this.#flow.weigh(values.length, this.#unread.add(values));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();
@@ -179,6 +181,8 @@ export class MapRun implements ItemSink {
   }
 
   #fail(index: number, error: unknown): void {
+    if (this.#failedAt === Infinity) this.failures++;
+    else this.cancelled++;
     this.#checkpoint?.drop(index);
     if (this.#settings.settled) {
       return this.#put(index, { status: "rejected", reason: error, ...this.#itemAt(index) });
@@ -193,8 +197,8 @@ export class MapRun implements ItemSink {
   }
 
   #put(index: number, outcome: unknown): void {
-    this.#outcomes.put(this.#settings.ordered ? index : this.#arrived, outcome);
-    this.#arrived++;
+    this.#outcomes.put(this.#settings.ordered ? index : this.arrived, outcome);
+    this.arrived++;
     this.#flow.weigh(1, this.#unread.add([outcome]));
     if (!this.#isDry) this.#pumpSoon();
     this.#tell();

@@ -4,6 +4,9 @@ import { newPromise, Promise } from "../os/natives.ts";
 import { isWatched, keepWhole, whole } from "../os/whole.ts";
 import { bindToProcess } from "../codec/refusal.ts";
 import type { MapCall, MapPool } from "./map-call.ts";
+import { showProgress } from "../watch/lazy.ts";
+import type { ProgressShow } from "../watch/progress.ts";
+import { sizeOf } from "./source.ts";
 import { END, MapRun } from "./map-run.ts";
 import { Failure, PENDING } from "./outcomes.ts";
 
@@ -92,10 +95,23 @@ export class Results<T> implements PromiseLike<T[]> {
 
   #running(): MapRun {
     if (this.#run !== null) return this.#run;
-    const onEnd = () => this.#runs.delete(run);
+    const { settings, fn, items } = this.#call;
+    let progress: ProgressShow | null = null;
+    const onEnd = () => {
+      this.#runs.delete(run);
+      progress?.end();
+    };
     const run = new MapRun(this.#pool, this.#call, this.#onOutcome, onEnd);
     this.#run = run;
     this.#runs.add(run);
+    if (settings.progress !== null && this.#pool.showsProgress === true) {
+      const look = () => ({
+        done: run.arrived - run.cancelled,
+        failed: run.failures,
+        total: sizeOf(items),
+      });
+      progress = showProgress(settings.progress, fn.label, look);
+    }
     run.start();
     return run;
   }

@@ -5,6 +5,7 @@ import {
 } from "../checkpoint/options.ts";
 import { show } from "../errors.ts";
 import { CALL_OPTIONS, type CallOptions, readCallOptions } from "../options.ts";
+import { progressProblem, type ProgressOptions, readProgress } from "../watch/progress-options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
 
 /**
@@ -31,6 +32,11 @@ export interface MapOptions<I = never> extends CallOptions {
    * whatever has ended it, computes only what is missing.
    */
   readonly checkpoint?: string | CheckpointOptions<I>;
+  /**
+   * Shows on stderr how many items are done: a bar on a terminal, elsewhere a line now and then, at
+   * most one in ten seconds, and a last one. False by default.
+   */
+  readonly progress?: boolean | ProgressOptions;
 }
 
 /** The outcome of an item, where `settled` is true. */
@@ -55,12 +61,16 @@ export interface MapSettings {
   readonly inFlight: number | null;
   readonly chunk: number | null;
   readonly checkpoint: CheckedCheckpoint | null;
+  readonly progress: ProgressOptions | null;
   readonly signal: AbortSignal | null;
   /** Of each item, without the signal: it is listened to once for all. */
   readonly task: TaskOptions;
 }
 
-const MAP_OPTIONS = ["ordered", "settled", "inFlight", "chunk", "checkpoint", ...CALL_OPTIONS];
+const MAP_OPTIONS = [
+  ...["ordered", "settled", "inFlight", "chunk", "checkpoint", "progress"],
+  ...CALL_OPTIONS,
+];
 
 /** The options of a map on top of those of its pool; `TypeError` or `RangeError` for wrong ones. */
 export function readMapOptions(
@@ -76,7 +86,7 @@ export function readMapOptions(
     const known = MAP_OPTIONS.join(", ");
     throw new TypeError(`Cannot map: unknown option "${unknown}"; there are ${known}`);
   }
-  const { ordered, settled, inFlight, chunk, checkpoint, ...call } = { ...options };
+  const { ordered, settled, inFlight, chunk, checkpoint, progress, ...call } = { ...options };
   const task = readCallOptions(call, base, workers);
   return {
     ordered: flag("ordered", ordered) ?? true,
@@ -84,9 +94,16 @@ export function readMapOptions(
     inFlight: count("inFlight", inFlight),
     chunk: count("chunk", chunk),
     checkpoint: checkpoint === undefined ? null : checkCheckpoint(checkpoint),
+    progress: progressOf(progress),
     signal: task.signal,
     task: task.signal === null ? task : { ...task, signal: null },
   };
+}
+
+function progressOf(value: MapOptions["progress"]): ProgressOptions | null {
+  const problem = value === undefined ? null : progressProblem(value);
+  if (problem === null) return readProgress(value);
+  throw new TypeError(`Cannot map: progress must be ${problem}, got ${show(value)}`);
 }
 
 function flag(name: string, value: unknown): boolean | undefined {

@@ -140,7 +140,8 @@ export function isIterable(items: unknown): items is object | string {
   return isFunction(asyncIterator) || isFunction(iterator);
 }
 
-function sizeOf(items: object | string): number | null {
+/** How many items there are, where that is known without taking them. */
+export function sizeOf(items: object | string): number | null {
   if (Array.isArray(items) || ArrayBuffer.isView(items)) return (items as unknown[]).length ?? null;
   return items instanceof Set || items instanceof Map ? items.size : null;
 }

@@ -22,7 +22,7 @@ import type { SessionPort } from "./port.ts";
 /** Of the options of a child: as those of the pool, or of its parent. */
 export const INHERITED: TaskOptions = Object.freeze({
   ...{ timeout: NaN, priority: NaN, retries: NaN },
-  ...{ signal: null, worker: null, retryOn: null },
+  ...{ signal: null, worker: null, retryOn: null, onReport: null },
 });
 
 /**

@@ -1,5 +1,6 @@
 import { Controller } from "../controller/controller.ts";
 import type { PoolSettings } from "../options.ts";
+import { showPoolProgress } from "../watch/lazy.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Opened } from "./opened.ts";
 
@@ -9,7 +10,7 @@ export async function openOn(
   workers: number,
   settings: PoolSettings,
 ): Promise<Opened> {
-  const { initializer, openTimeout, task } = settings;
+  const { initializer, openTimeout, task, progress } = settings;
   const controller = new Controller(outside, settings);
   try {
     await controller.open(workers, initializer, openTimeout);
@@ -17,5 +18,6 @@ export async function openOn(
     outside.close();
     throw error;
   }
+  if (progress !== null) showPoolProgress(progress, controller.watch);
   return { role: "controller", controller, whose: "", task };
 }

@@ -16,11 +16,11 @@ export const {
   setTimeout,
 } = globalThis;
 
-const { now } = globalThis.performance;
+const { now, timeOrigin } = globalThis.performance;
 const { add, compareExchange, exchange, load, notify, store, wait } = globalThis.Atomics;
 const { parse, stringify } = globalThis.JSON;
 
-export const performance = Object.freeze({ now });
+export const performance = Object.freeze({ now, timeOrigin });
 export const Atomics = Object.freeze({ add, compareExchange, exchange, load, notify, store, wait });
 export const JSON = Object.freeze({ parse, stringify });
 
@@ -43,6 +43,9 @@ export const own = Object.freeze({
 
 /** `process.memoryUsage.rss`. */
 export const { rss } = process.memoryUsage;
+
+/** `process.cpuUsage`. */
+export const cpuUsage = process.cpuUsage.bind(process);
 
 /** `Promise.withResolvers`. */
 export const newPromise = Promise.withResolvers.bind(Promise) as <T>() => PromiseWithResolvers<T>;

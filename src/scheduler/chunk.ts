@@ -58,6 +58,11 @@ export class Chunk extends Task implements Waiter {
     return this.#count;
   }
 
+  /** Without a waiter all calls that are not answered have become other chunks. */
+  override get left(): number {
+    return this.waiter === null ? 0 : this.#count - this.answered;
+  }
+
   override offsetOf(id: number): number {
     const offset = distance(this.id, id);
     return offset < this.#count ? offset : -1;
@@ -88,6 +93,7 @@ export class Chunk extends Task implements Waiter {
   splitAt(offset: number): Chunk {
     const { order, fn, options, sink, index, items } = this;
     const rest = new Chunk(order + offset, fn, options, sink, index + offset, cut(items, offset));
+    rest.outcome = this.outcome;
     this.items = cut(items, 0, offset);
     this.#count = offset;
     if (offset === 1) this.payload = payloadOf(this.items, index);

@@ -17,3 +17,6 @@ export interface Observer {
   /** A worker was `from`, and is `to`. */
   onWorker(worker: WorkerRecord, from: WorkerState, to: WorkerState): void;
 }
+
+/** Called with a task that begins, as far as is known: nothing lies before it at its worker. */
+export type OnBegin = (task: Task, now: number) => void;

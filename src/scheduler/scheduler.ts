@@ -1,5 +1,5 @@
 import { observe } from "./estimates.ts";
-import type { Observer, WorkerState } from "./observer.ts";
+import type { Observer, OnBegin, WorkerState } from "./observer.ts";
 import type { TaskState, Task } from "./task.ts";
 import { Placement } from "./placement.ts";
 import { Choice } from "./choice.ts";
@@ -35,6 +35,8 @@ export const BYTES_PER_MS = 10_000;
 
 export class Scheduler {
   #observer: Observer | null = null;
+  /** Called when a call begins, as far as is known; null, as a rule. */
+  onBegin: OnBegin | null = null;
   readonly sets = new WorkerSets();
   /** In the places of their indices. */
   readonly workers: readonly WorkerRecord[] = this.sets.workers;
@@ -136,11 +138,6 @@ export class Scheduler {
     return this.sets.stateOf(worker);
   }
 
-  /** Whether there is a worker of that index; null stands for any. */
-  hasWorker(index: number | null): boolean {
-    return index === null || this.workers[index] !== undefined;
-  }
-
   /** Queues a task; the worker that it is for, where there is one, has to exist. */
   submit(task: Task): void {
     this.#queue.push(task);
@@ -201,6 +198,10 @@ export class Scheduler {
   /** A worker has sent `Started` for a task: its timeout counts from here. */
   started(worker: WorkerRecord, id: number, now: number): void {
     const task = worker.begin(id);
+    if (this.onBegin !== null && worker.begun !== null) {
+      const begun = worker.inFlight.find((one) => one.id === id);
+      if (begun !== undefined) this.onBegin(begun, now);
+    }
     // Of several calls under way one may have been settled before it was known to have begun.
     if (worker.begun !== null && worker.stuckAt === Infinity) this.#markOverdue(worker, now);
     if (task === null) return;
@@ -240,6 +241,7 @@ export class Scheduler {
     if (counts && observe(task.fn, elapsed / calls)) this.#placement.onLong();
     if (task.count > 1 && !(task as Chunk).answer(id, calls)) return task.settled ? null : task;
     worker.removeAt(index);
+    worker.since = now;
     worker.stuckAt = Infinity;
     if (worker.runsSettled) this.#markOverdue(worker, now);
     this.#placement.settle(worker);
@@ -356,6 +358,10 @@ export class Scheduler {
     this.moveTask(task, "running");
     task.record = worker;
     worker.push(task);
+    if (worker.inFlight.length === 1) {
+      worker.since = now;
+      if (this.onBegin !== null && worker.begun === null) this.onBegin(task, now);
+    }
     if (!task.isPlain && task.options.timeout !== Infinity) {
       worker.stage = "sent";
       const startMs = START_MS + bytesOfPayload(task.payload) / BYTES_PER_MS;

@@ -18,7 +18,31 @@ export interface TaskOptions {
   readonly worker: number | null;
   /** Whether a task that has thrown or timed out may start again; null: it may not. */
   readonly retryOn: RetryOn | null;
+  /** Hears what the task reports on the way. */
+  readonly onReport: OnReport | null;
 }
+
+/** Where a report comes from. */
+export interface ReportOrigin {
+  /** The task's number in its pool, as in `taskContext().id`. */
+  readonly id: number;
+  /** Index of its worker. */
+  readonly worker: number;
+  /** As in `taskContext().attempt`. */
+  readonly attempt: number;
+  /** Of an item of a map, its place among the items; else null. */
+  readonly index: number | null;
+}
+
+/**
+ * Called with what a task has given to `taskContext().report`, and where that comes from. Reports
+ * of a task come in their order, and before its result.
+ *
+ * @example
+ * const onReport: OnReport = (percent, { worker }) => console.log(`${worker}: ${percent} %`);
+ */
+// `any`: the listener says itself what it expects, as those of errors do.
+export type OnReport = (value: any, from: ReportOrigin) => void;
 
 /**
  * Whether a task that has thrown or timed out, and has retries left, starts again: `false` fails
@@ -90,7 +114,7 @@ export class Task {
   deadline = Infinity;
   /**
    * @internal The result of a task that is done, the value to throw for one that failed or was
-   * cancelled.
+   * cancelled. Until it is settled: when it was queued (`queuedAt`), for the numbers of the pool.
    */
   outcome: unknown = undefined;
   /** @internal Made on first use: a task nobody looks at has no promise, and rejects nothing. */
@@ -136,9 +160,24 @@ export class Task {
     return this.state !== "queued" && this.state !== "running";
   }
 
+  /** @internal How many of its calls are settled when it is: those that were not settled before. */
+  get left(): number {
+    return 1;
+  }
+
+  /** @internal While it is not settled: when it was queued, on `performance.now()`. */
+  get queuedAt(): number {
+    return this.outcome as number;
+  }
+
   /** @internal A worker has answered the task, which ran for so many µs there. */
   ran(us: number): void {
     this.deadline = -us;
+  }
+
+  /** @internal ms that it ran, where a worker has said so; see `deadline`. */
+  get ranFor(): number | null {
+    return this.settled && this.deadline <= 0 ? -this.deadline / 1000 : null;
   }
 
   /** @internal For messages: `task 17 (render)`. */
@@ -154,4 +193,5 @@ export const DEFAULT_TASK: TaskOptions = Object.freeze({
   signal: null,
   worker: null,
   retryOn: null,
+  onReport: null,
 });

@@ -19,6 +19,8 @@ export class WorkerRecord {
   readonly costs = new Fifo<number>();
   load = 0;
   set: Set<WorkerRecord>;
+  /** Since when the first in flight is the first, on `performance.now()`. */
+  since = 0;
   /** When to replace it unless it has answered; Infinity when it owes nothing overdue. */
   stuckAt = Infinity;
   /** How many tasks it may still be sent. */
@@ -49,6 +51,11 @@ export class WorkerRecord {
    */
   get running(): Task | undefined {
     return this.inFlight.at(0);
+  }
+
+  /** ms that the first in flight has taken by now, at the most; 0 for none. */
+  underWay(now: number): number {
+    return this.inFlight.length === 0 ? 0 : Math.max(0, now - this.since);
   }
 
   /** Whether a task that it runs is still wanted. */

@@ -34,6 +34,8 @@ export const Kind = {
   Calls: 31,
   Results: 32,
   Awaits: 33,
+  Usage: 40,
+  Report: 41,
   Share: 50,
   SharePart: 51,
   Unshare: 52,
@@ -99,6 +101,8 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Recalled]: OF_WORKER,
   [Kind.OverMemory]: OF_WORKER,
   [Kind.Closed]: OF_WORKER,
+  [Kind.Usage]: OF_WORKER,
+  [Kind.Report]: OF_WORKER,
   [Kind.Held]: OF_WORKER,
   [Kind.Submit]: OF_WORKER,
   [Kind.SubmitFunction]: OF_WORKER,
@@ -200,6 +204,10 @@ export interface Frames {
   [Kind.Failure]: unknown;
   /** All earlier calls are answered or dropped, but for `task`, which runs; 0 for none. */
   [Kind.Recalled]: undefined;
+  /** What its process uses: `number` is bytes resident, `task` ms of processor time so far. */
+  [Kind.Usage]: undefined;
+  /** `task`, which is not over, says something: the body is its value. */
+  [Kind.Report]: unknown;
   /** `task` is the number of a shared value; the body a `HeldNotice`: what became of it. */
   [Kind.Held]: unknown;
   /**
@@ -294,6 +302,8 @@ export interface Rules {
   readonly drainSignals: readonly string[];
   /** How many calls it may have under way. */
   readonly concurrency: number;
+  /** Its place among the workers of the pool on its host. */
+  readonly localIndex: number;
   /** How many workers the pool has. */
   readonly workers: number;
   /** What it adds to the numbers of functions that its tasks submit: no other worker has those. */

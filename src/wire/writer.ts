@@ -20,6 +20,8 @@ export class MessageWriter {
   #view: DataView;
   #length = MESSAGE_HEADER;
   #buffers: Uint8Array[] = [];
+  /** Bytes of all messages that were taken. */
+  sent = 0;
 
   constructor(session: number) {
     this.#session = session;
@@ -113,8 +115,10 @@ export class MessageWriter {
     let length = this.#length;
     for (const buffer of buffers) {
       this.#view.setFloat64(length, buffer.byteLength, true);
+      this.sent += buffer.byteLength;
       length += 8;
     }
+    this.sent += length;
     this.#length = MESSAGE_HEADER;
     if (buffers.length > 0) this.#buffers = [];
     return { bytes: this.#bytes, length, buffers };

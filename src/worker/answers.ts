@@ -11,12 +11,14 @@ import type { RunningCall } from "../context.ts";
 import { type TimeoutError, ValueError, withoutFrames } from "../errors.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { performance } from "../os/natives.ts";
+import { whole } from "../os/whole.ts";
 import { checkBuffers } from "../wire/frame-layout.ts";
 import { Kind } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
 import { functions } from "./functions-lazy.ts";
+import { USAGE_MS, writeUsage } from "./usage.ts";
 import type { FrameFields } from "../nested/port.ts";
 
 /** The longest list of values, and its characters. */
@@ -49,6 +51,8 @@ export class Answers {
   /** The number of a value that the pool has shared. */
   sharedId: (value: object) => number | null = () => null;
   readonly #encoding: EncodeContext = { ...encoding, sharedId: (value) => this.sharedId(value) };
+  /** When the next message tells what this process uses. */
+  #usageAt = 0;
   /** The call that is being started, or answered: should that fail, its answer is the failure. */
   unanswered: number | null = null;
 
@@ -127,6 +131,20 @@ export class Answers {
     this.answer(task, 0, DROPPED);
   }
 
+  /** A call that is not over says something on the way: it leaves at once. */
+  report(task: number, value: unknown): void {
+    if (this.#isClosed) return;
+    whole(() => {
+      const { format, body, buffers } = this.encode(value, "report");
+      // The task goes on, and may write to them before they are sent.
+      const content = { format, body, buffers: buffers.map((buffer) => buffer.slice()) };
+      this.endList();
+      if (!this.#writer.fits(content)) this.send();
+      this.#writer.write(Kind.Report, task, 0, content);
+      this.send();
+    });
+  }
+
   /** Its time was over when its result was encoded. */
   #answerLate(task: number, { running, deadline }: Timed): void {
     const { value } = late(running);
@@ -164,6 +182,8 @@ export class Answers {
   say(kind: Kind, task: number): void {
     this.endList();
     if (!this.#writer.fits()) this.send();
+    // Nothing comes after it.
+    if (kind === Kind.Closed) writeUsage(this.#writer);
     this.#writer.write(kind, task);
   }
 
@@ -174,7 +194,12 @@ export class Answers {
   send(now = this.flushedAt): void {
     this.flushedAt = now;
     this.endList();
-    if (!this.#writer.empty) this.#link?.send(this.#writer);
+    if (this.#writer.empty) return;
+    if (now >= this.#usageAt) {
+      this.#usageAt = now + USAGE_MS;
+      writeUsage(this.#writer);
+    }
+    this.#link?.send(this.#writer);
   }
 
   /** Sends the answers that were batched, and reports that nothing runs, if that is so. */
@@ -184,9 +209,9 @@ export class Answers {
     this.#reportIdle();
   }
 
-  encode(value: unknown): Encoded {
-    const encoded = encodeValue(value, "result", this.#encoding);
-    checkBuffers(encoded.buffers.length, "result");
+  encode(value: unknown, what = "result"): Encoded {
+    const encoded = encodeValue(value, what, this.#encoding);
+    checkBuffers(encoded.buffers.length, what);
     return encoded;
   }
 

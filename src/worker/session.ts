@@ -60,8 +60,10 @@ export class Session {
   constructor(session: number, spinUs: number, onClosed: () => void, here?: FunctionsHere) {
     this.#functions = new FunctionTable(() => this.#continue(), here?.find);
     const poolOf = (call: RunningCall) => this.#nested.poolOf(call);
-    this.#place = { index: 0, rank: null, isInline: here !== undefined, poolOf };
     this.#answers = new Answers(session, () => this.#reportIdle());
+    const isInline = here !== undefined;
+    const report = (id: number, value: unknown) => this.#answers.report(id, value);
+    this.#place = { index: 0, rank: null, localIndex: 0, isInline, report, poolOf };
     this.#cancels = new Cancels(this.#answers, this.#calls, () => this.#continue());
     const own = { answers: this.#answers, calls: this.#calls, functions: this.#functions };
     this.#shares = new SessionShares(own, () => this.#continue());
@@ -180,7 +182,7 @@ export class Session {
     this.#runner.keepTo(opening);
     this.#main = opening.main;
     const rank = frame.number < 0 ? null : frame.number;
-    this.#place = { ...this.#place, index: frame.task, rank };
+    this.#place = { ...this.#place, index: frame.task, rank, localIndex: opening.localIndex };
     this.#nested.keepTo(opening);
     if (!this.#place.isInline) becomeWorker(opening);
     this.#link?.meet(opening);

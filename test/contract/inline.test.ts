@@ -15,6 +15,10 @@ const SUBJECTS = [
   "reentering:",
   "waiting for all:",
   "maps: a grid",
+  "watching:",
+  "reporting:",
+  "listening:",
+  "tracing:",
   "nesting:",
 ];
 

@@ -130,7 +130,7 @@ describe("options of a pool", () => {
     const known =
       "timeout, priority, retries, mpi, tag, comm, keepUnused, release, initializer, env, cwd, isolate, " +
       "inline, maxTasksPerWorker, maxMemoryPerWorker, concurrency, queueLimit, drainSignals, drainTimeout, " +
-      "unhandled, spin, openTimeout";
+      "unhandled, progress, spin, openTimeout";
     for (const name of ["worker", "Timeout", "signal", "constructor", "__proto__", "0"]) {
       const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
       const message = `Cannot open a pool: unknown option "${name}"; there are ${known}`;
@@ -173,6 +173,7 @@ describe("options of a pool", () => {
         concurrency: 1,
       },
       drain: { signals: [], timeout: 10_000 },
+      progress: null,
       unhandled: "warn",
     });
   });
@@ -282,14 +283,14 @@ describe("options of a call", () => {
   test("an unknown one is named, with those there are", () => {
     const message =
       'Cannot submit with options: unknown option "tag"; there are timeout, priority, ' +
-      "retries, signal, worker, retryOn";
+      "retries, signal, worker, retryOn, onReport";
     expect(thrownBy(() => callOptions({ tag: 1 }))).toEqual({ name: "TypeError", message });
   });
 
   test("go on top of others, each by itself", () => {
     const pool = readPoolOptions({ timeout: 100, priority: 2, retries: 3 }).task;
     const inner = readCallOptions({ timeout: 5 }, pool, 4);
-    const unset = { signal: null, worker: null, retryOn: null };
+    const unset = { signal: null, worker: null, retryOn: null, onReport: null };
     expect(inner).toEqual({ ...unset, timeout: 5, priority: 2, retries: 3 });
     expect(readCallOptions({ signal, priority: 0 }, inner, 4)).toEqual({
       timeout: 5,
@@ -298,6 +299,7 @@ describe("options of a call", () => {
       signal,
       worker: null,
       retryOn: null,
+      onReport: null,
     });
     expect(readCallOptions({ timeout: Infinity, retries: 0 }, pool, 4)).toEqual({
       timeout: Infinity,

@@ -32,6 +32,7 @@ const options: fc.Arbitrary<TaskOptions> = fc.record({
   signal: fc.constantFrom(null, null, null, null, signal),
   worker: fc.constant(null),
   retryOn: fc.constant(null),
+  onReport: fc.constant(null),
 });
 const plain = fc.constant(DEFAULT_TASK);
 const pinned = fc.oneof(

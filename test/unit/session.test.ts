@@ -46,7 +46,7 @@ class Worker {
         const { bytes, length, buffers } = message.take();
         readFrames(bytes, length, buffers, ({ kind, task }) => {
           const name = Object.entries(Kind).find(([, number]) => number === kind)![0];
-          this.said.push(`${name} ${task}`);
+          if (kind !== Kind.Usage) this.said.push(`${name} ${task}`);
         });
       },
       prewake() {},

@@ -16,6 +16,7 @@ import { holding } from "./holding.ts";
 import { inheritance } from "./inheritance.ts";
 import { inline } from "./inline.ts";
 import { limits } from "./limits.ts";
+import { listening } from "./listening.ts";
 import { losses } from "./losses.ts";
 import { mapping } from "./mapping.ts";
 import { mappingLosses } from "./mapping-losses.ts";
@@ -28,11 +29,14 @@ import { pinning } from "./pinning.ts";
 import { pools } from "./pools.ts";
 import { priorities } from "./priorities.ts";
 import { reentering } from "./reentering.ts";
+import { reporting } from "./reporting.ts";
 import { retrying } from "./retrying.ts";
 import { sharing } from "./sharing.ts";
 import { timeouts } from "./timeouts.ts";
+import { tracing } from "./tracing.ts";
 import { values } from "./values.ts";
 import { waitingForAll } from "./waiting-for-all.ts";
+import { watching } from "./watching.ts";
 
 export const CASES: readonly Case[] = [
   opening,
@@ -56,6 +60,10 @@ export const CASES: readonly Case[] = [
   isolation,
   limits,
   waitingForAll,
+  watching,
+  reporting,
+  listening,
+  tracing,
   reentering,
   mapping,
   mappingOptions,

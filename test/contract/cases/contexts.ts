@@ -100,6 +100,7 @@ contexts.itPerSize("in an initializer: task 0 of the worker", async ({ workers }
       attempt: 1,
       worker: index,
       rank,
+      localIndex: seen[index]!.localIndex,
       aborted: false,
     })),
   );
