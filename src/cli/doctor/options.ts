@@ -3,9 +3,10 @@ import { Command, InvalidArgumentError } from "commander";
 
 const ABOUT =
   "Says what bsync finds here, and what to do about what is wrong. Alone it examines the " +
-  "machine, and tries each MPI with a job of two ranks. Given the command that starts a program, it has " +
-  "that launcher look what each host has of what the program needs, and does not run the " +
-  "program. Started by a launcher itself it examines that job, and rank 0 reports.";
+  "machine, and tries each MPI with a job of two ranks. Given the command that starts a " +
+  "program, it has that launcher look what each host has of what the program needs, and " +
+  "does not run the program. Started by a launcher itself it examines that job, and rank 0 " +
+  "reports.";
 
 const ENDING = `
 As in: bsync doctor -- mpirun -f hosts -n 64 bun run job.ts

@@ -2,7 +2,7 @@
  * What becomes of the output of jobs: it is printed, kept in files, or both. One job's output at a
  * time, in pieces, so that neither a long output nor many need memory.
  */
-import { type FarmJob, type OutputReader } from "./farm-job.ts";
+import type { FarmJob, OutputReader } from "./farm-job.ts";
 import type { JobResult } from "./job.ts";
 import { Tagger, writeAll } from "./printer.ts";
 
@@ -40,12 +40,15 @@ export async function* piecesOf(
   }
 }
 
+/** What stands before each line of a job. */
+export type TagOf = (job: FarmJob) => string;
+
 /** Prints outputs, each line behind a tag where `tag` gives one. */
 export class Printing implements Keeper {
-  readonly #tag: ((job: FarmJob) => string) | null;
+  readonly #tag: TagOf | null;
   #taggers: (Tagger | null)[] = [];
 
-  constructor(tag: ((job: FarmJob) => string) | null) {
+  constructor(tag: TagOf | null) {
     this.#tag = tag;
   }
 

@@ -13,9 +13,6 @@ export interface HaltPolicy {
   readonly isPercentage: boolean;
 }
 
-/** Fewer jobs than these prove no percentage, as in GNU parallel. */
-const FEWEST_FOR_PERCENTAGE = 3;
-
 /** The policy in a text as "now,fail=1"; null for "never"; undefined if it is none. */
 export function haltPolicy(text: string): HaltPolicy | null | undefined {
   // GNU parallel's older forms.
@@ -60,9 +57,9 @@ export function verdict(
   const isLast = (policy.what === "fail") === (status !== 0) || policy.what === "done";
   if (!isLast) return null;
   if (policy.isPercentage) {
-    if (failed + succeeded < FEWEST_FOR_PERCENTAGE && failed + succeeded < total) return null;
-    if ((100 * count) / Math.max(total, 1) < policy.value) return null;
-    return { exitCode: policy.what === "fail" ? policy.value : codeOf(failed, policy) };
+    const percent = (100 * count) / Math.max(total, 1);
+    if (percent < policy.value) return null;
+    return { exitCode: policy.what === "fail" ? Math.floor(percent) : codeOf(failed, policy) };
   }
   if (count < policy.value) return null;
   if (policy.what === "success") return { exitCode: 0 };

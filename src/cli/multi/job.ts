@@ -2,6 +2,7 @@
  * What a worker does for a farm: starts a job, waits for its end, and gives its output away. The
  * functions that others call are all here; what they keep is the worker's own.
  */
+import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { launcherHere } from "../../mpi/launcher/ancestry.ts";
 import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
@@ -51,6 +52,12 @@ export interface JobResult {
   readonly lastWords: string;
 }
 
+/** How far an output has come, and how much of it may be printed. */
+export interface Followed {
+  readonly upTo: readonly [number, number];
+  readonly isOver: boolean;
+}
+
 /** Outputs up to this size come with the result. */
 const INLINE_BYTES = 64 * 1024;
 
@@ -64,8 +71,6 @@ interface Running {
   readonly spool: Spool;
   group: Group | null;
   isOver: boolean;
-  /** Called once it is over. */
-  readonly onOver: Set<() => void>;
 }
 
 const jobs = new Map<string, Running>();
@@ -87,9 +92,10 @@ function baseEnvironment(): Record<string, string> {
 export async function runJob(spec: JobSpec): Promise<JobResult> {
   const env = baseEnvironment();
   const spool = new Spool();
-  const running: Running = { spool, group: null, isOver: false, onOver: new Set() };
+  const running: Running = { spool, group: null, isOver: false };
   jobs.set(spec.id, running);
   const { worker } = taskContext();
+  mkdirSync(spec.folder, { recursive: true });
   const start = Date.now();
   const from = performance.now();
   let ending: Ending;
@@ -115,7 +121,6 @@ export async function runJob(spec: JobSpec): Promise<JobResult> {
   }
   const runTime = performance.now() - from;
   running.isOver = true;
-  for (const listener of running.onOver) listener();
   return { host: hostname(), start, runTime, ...ending, ...taken(spec, running, ending) };
 }
 
@@ -173,6 +178,32 @@ export async function readOutput(
   length: number,
 ): Promise<Uint8Array> {
   return jobs.get(id)?.spool.read(stream, from, length) ?? new Uint8Array(0);
+}
+
+/** ms between two looks at an output that is followed: shorter after some, longer after none. */
+const LOOKS_MS = [2, 5, 10, 20, 50] as const;
+
+/**
+ * Resolves once the job has written more than `from`, or is over: how much may be printed, which is
+ * whole lines where `isByLine`.
+ */
+export async function followOutput(
+  id: string,
+  from: readonly [number, number],
+  isByLine: boolean,
+): Promise<Followed> {
+  for (let look = 0; ; look++) {
+    const job = jobs.get(id);
+    if (job === undefined) return { upTo: from, isOver: true };
+    const { spool, isOver } = job;
+    const upTo = [0, 1].map((stream) =>
+      isOver || !isByLine
+        ? spool.size(stream as Stream)
+        : spool.endOfLines(stream as Stream, from[stream as Stream]),
+    ) as [number, number];
+    if (isOver || upTo[0] > from[0] || upTo[1] > from[1]) return { upTo, isOver };
+    await Bun.sleep(LOOKS_MS[Math.min(look, LOOKS_MS.length - 1)]!);
+  }
 }
 
 /** The output of a job is no longer needed. */

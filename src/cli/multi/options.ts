@@ -26,7 +26,6 @@ export interface MultiOptions {
   readonly delay: number;
   readonly grace: number;
   readonly dryRun?: boolean;
-  readonly verbose?: boolean;
   readonly bar?: boolean;
   readonly eta?: boolean;
   readonly progress?: boolean;
@@ -36,6 +35,7 @@ export interface MultiOptions {
   readonly delimiter: string;
   readonly colsep?: RegExp;
   readonly maxArgs?: number;
+  readonly n?: number;
   readonly link?: boolean;
   readonly standIn: string;
   readonly runIfEmpty: boolean;
@@ -51,8 +51,8 @@ export interface Timeout {
 
 const ABOUT =
   "Runs a command once for each input, on local processes or on the ranks of an MPI job, by " +
-  "the conventions of GNU parallel. Input comes from the words behind :::, from files behind ::::, or " +
-  "from standard input, one value a line.";
+  "the conventions of GNU parallel. Input comes from the words behind :::, from files " +
+  "behind ::::, or from standard input, one value a line.";
 
 const ENDING = `
 Input:
@@ -134,7 +134,6 @@ const OF_OUTPUT = [
   new Option("--results <folder>", "keep the output of each job in files under it"),
   new Option("--files", "keep output in files, and print their names"),
   new Option("--archive <file>", "keep the output of all jobs in one SQLite file"),
-  new Option("--verbose", "print each command before its output"),
   new Option("--bar", "show a bar on stderr"),
   new Option("--eta", "show the time left on stderr"),
   new Option("--progress", "show the progress on stderr"),

@@ -31,7 +31,14 @@ function openNameless(): number {
   return fd;
 }
 
+const NEWLINE = 10;
+
+/** Bytes that are looked through at once for the end of a line. */
+const LOOK_BYTES = 1 << 20;
+
 export class Spool {
+  /** How far each output was looked through for ends of lines. */
+  readonly #looked: [number, number] = [0, 0];
   /** For the job's standard output and error. */
   readonly descriptors: readonly [number, number];
   #isOpen = true;
@@ -48,6 +55,21 @@ export class Spool {
 
   size(stream: 0 | 1): number {
     return this.#isOpen ? fstatSync(this.descriptors[stream]).size : 0;
+  }
+
+  /** How far the whole lines go that there are, from a place that one begins at. */
+  endOfLines(stream: 0 | 1, from: number): number {
+    const size = this.size(stream);
+    // What was looked through before is not looked through again.
+    const looked = Math.max(from, this.#looked[stream]);
+    let end = from;
+    for (let at = looked; at < size; at += LOOK_BYTES) {
+      const bytes = this.read(stream, at, Math.min(LOOK_BYTES, size - at));
+      const newline = bytes.lastIndexOf(NEWLINE);
+      if (newline >= 0) end = at + newline + 1;
+    }
+    this.#looked[stream] = Math.max(end, size);
+    return end;
   }
 
   /** Up to `length` bytes. */

@@ -11,7 +11,7 @@ type Part =
   | { readonly kind: "sequence" }
   | { readonly kind: "slot" };
 
-/** What a job is made of. */
+/** What a command is made of, beside its template. */
 export interface Arguments {
   /** From 1. */
   readonly sequence: number;
@@ -103,12 +103,16 @@ export class Template {
   /** The parts of each word if no shell is needed, else null. */
   readonly #words: readonly (readonly Part[])[] | null;
 
+  /** Whether the command depends on where the job runs. */
+  readonly namesSlot: boolean;
+
   constructor(words: readonly string[], options: TemplateOptions = {}) {
     const { standIn = "{}", isQuoted = false, appends = true } = options;
     const parsed = words.map((word) => partsOf(word, standIn));
-    if (appends && !parsed.flat().some(({ kind }) => kind === "value")) {
+    if (appends && !parsed.flat().some(({ kind }) => kind !== "text")) {
       parsed.push([{ kind: "value", position: null, cut: "" }]);
     }
+    this.namesSlot = parsed.flat().some(({ kind }) => kind === "slot");
     const isText = (part: Part) => part.kind === "text";
     const texts = parsed.flat().filter(isText);
     const isPlain = texts.every((part) => isText(part) && isPlainWord(part.text));
