@@ -15,7 +15,7 @@ while read -r slot group; do
 done
 while [ "$top" -gt 0 ]; do
   eval "group=\\$group_$top"
-  [ -n "$group" ] && kill -KILL -- "-$group" 2>/dev/null
+  [ -n "$group" ] && kill -KILL "-$group" 2>/dev/null
   top=$((top - 1))
 done`;
 
