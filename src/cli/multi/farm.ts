@@ -1,18 +1,21 @@
 /** Runs the jobs of a farm on the workers of a pool, as many at once as there are slots. */
 import { constants } from "node:os";
+import { Batches, PATIENCE_MS } from "./batches.ts";
 import { PoolClosedError, textOf } from "../../errors.ts";
 import type { AsyncPool } from "../../pool.ts";
 import { type FarmJob, hasFailed, idOf, type OutputReader } from "./farm-job.ts";
 import { Failures, failureOf } from "./failures.ts";
 import { exitCodeFor, type HaltPolicy, statusOf, verdict, type When } from "./halt.ts";
 import {
+  awaitJob,
+  type BatchResult,
   dropJob,
   endJob,
   followOutput,
   type JobResult,
   type JobSpec,
   readOutput,
-  runJob,
+  runJobs,
 } from "./job.ts";
 import type { JobLog } from "./joblog.ts";
 import type { Outputs } from "./outputs.ts";
@@ -73,18 +76,25 @@ export class Farm {
   #succeeded = 0;
   /** Outputs on their way. */
   #delivering = 0;
+  /** The input: what is being read, how much was, and whether it has ended. */
+  #next: Promise<FarmJob | null> | null = null;
   #seen = 0;
+  #isDry = false;
+  readonly #batches: Batches;
 
   constructor(pool: AsyncPool, plan: Plan) {
     this.#pool = pool;
     this.#plan = plan;
     this.#slots = new Slots(plan.atOnce);
+    const { halt, tries, delay, isFollowed } = plan;
+    const mayBatch = halt === null && tries === 1 && delay === 0 && !isFollowed;
+    this.#batches = new Batches(mayBatch, plan.atOnce);
     this.#views = pool.workers.map(({ index }) => pool.with({ worker: index }));
   }
 
   counts(): Counts {
     const done = this.#failed + this.#succeeded;
-    const running = this.#running.size;
+    const running = this.#slots.taken;
     return { done, failed: this.#failed, running, total: this.#plan.total };
   }
 
@@ -118,31 +128,45 @@ export class Farm {
 
   async #startAll(): Promise<void> {
     const iterator = this.#plan.jobs[Symbol.asyncIterator]();
-    let next: Promise<FarmJob | null> | null = null;
-    let isDry = false;
     let nextStart = 0;
     while (this.#stop === null) {
-      if (isDry && this.#running.size === 0 && this.#again.length === 0) break;
-      let job = this.#slots.isFree ? this.#again.shift() : undefined;
-      if (job === undefined && this.#slots.isFree && !isDry && this.#plan.outputs.hasRoom) {
-        next ??= this.#read(iterator);
-        const found: FarmJob | null | undefined = await Promise.race([
-          next,
-          this.#changed.promise.then(() => undefined),
-        ]);
-        if (found === undefined) continue;
-        next = null;
-        if (found === null) isDry = true;
-        else job = found;
-      } else if (job === undefined) await this.#changed.promise;
-      if (job === undefined) continue;
+      if (this.#isDry && this.#running.size === 0 && this.#again.length === 0) break;
+      if (!this.#slots.isFree || !this.#mayTake) {
+        await this.#changed.promise;
+        continue;
+      }
+      const jobs = await this.#take(iterator);
+      if (jobs.length === 0) continue;
       await this.#waitUntil(nextStart);
       if (this.#stop !== null) break;
       nextStart = performance.now() + this.#plan.delay;
-      this.#start(job);
+      this.#start(jobs);
     }
     // An input that never ends is not waited for.
     void iterator.return?.();
+  }
+
+  get #mayTake(): boolean {
+    return this.#again.length > 0 || (!this.#isDry && this.#plan.outputs.hasRoom);
+  }
+
+  /** The jobs of the next batch; none if something has happened before there were any. */
+  async #take(iterator: AsyncIterator<FarmJob>): Promise<FarmJob[]> {
+    const { total } = this.#plan;
+    const size = this.#batches.size(total === null ? null : total - this.#seen);
+    if (this.#again.length > 0) return this.#again.splice(0, size);
+    const jobs: FarmJob[] = [];
+    while (jobs.length < size && !this.#isDry) {
+      this.#next ??= this.#read(iterator);
+      // A batch takes what is there; the first job is waited for.
+      const other = jobs.length === 0 ? this.#changed.promise : immediate();
+      const found = await Promise.race([this.#next, other.then(() => undefined)]);
+      if (found === undefined) break;
+      this.#next = null;
+      if (found === null) this.#isDry = true;
+      else jobs.push(found);
+    }
+    return jobs;
   }
 
   async #read(iterator: AsyncIterator<FarmJob>): Promise<FarmJob | null> {
@@ -163,25 +187,59 @@ export class Farm {
     }
   }
 
-  #start(job: FarmJob): void {
+  #start(jobs: readonly FarmJob[]): void {
     const { outputs, limit, isFollowed } = this.#plan;
-    job.slot = this.#slots.take();
-    job.tries++;
-    const worker = (job.slot - 1) % this.#views.length;
-    const id = idOf(job);
+    const slot = this.#slots.take();
+    const worker = (slot - 1) % this.#views.length;
     const view = this.#views[worker]!;
-    const spec = this.#plan.specOf(job);
-    job.line = spec.line;
-    const { sequence, slot } = job;
     const timeout = limit.ms();
-    this.#running.set(job, { id, worker });
-    const running = view.async(runJob, { ...spec, id, sequence, slot, timeout, isFollowed });
-    // Whatever asks for its output comes behind it.
-    outputs.begin(job, readerOn(view, id));
+    const specs = jobs.map((job) => {
+      job.slot = slot;
+      job.tries++;
+      const spec = this.#plan.specOf(job);
+      job.line = spec.line;
+      const id = idOf(job);
+      this.#running.set(job, { id, worker });
+      return { ...spec, id, sequence: job.sequence, slot, timeout, isFollowed };
+    });
+    const running = view.async(runJobs, specs, PATIENCE_MS);
+    // Whatever asks for their outputs comes behind it.
+    for (const [i, job] of jobs.entries()) outputs.begin(job, readerOn(view, specs[i]!.id));
     running.then(
-      (result) => this.#end(job, result),
-      (error) => this.#lose(job, error),
+      (batch) => this.#endBatch(jobs, batch, view),
+      (error) => {
+        this.#slots.give(slot);
+        for (const job of jobs) this.#lose(job, error);
+      },
     );
+  }
+
+  #endBatch(jobs: readonly FarmJob[], { results, isRunning }: BatchResult, view: View): void {
+    const slot = jobs[0]!.slot;
+    const last = isRunning ? jobs[results.length]! : null;
+    if (last === null) this.#slots.give(slot);
+    else {
+      view.async(awaitJob, idOf(last)).then(
+        (result) => {
+          this.#slots.give(slot);
+          this.#end(last, result);
+        },
+        (error) => {
+          this.#slots.give(slot);
+          this.#lose(last, error);
+        },
+      );
+    }
+    const returned = jobs.slice(results.length + (isRunning ? 1 : 0));
+    for (const job of returned) {
+      // They were not tried.
+      job.tries--;
+      this.#running.delete(job);
+      if (this.#stop?.when === "now") this.#plan.outputs.drop(job);
+    }
+    this.#again.unshift(...returned);
+    for (const [i, result] of results.entries()) this.#end(jobs[i]!, result);
+    this.#notify();
   }
 
   /** A job's worker is gone, or could not run it. */
@@ -205,7 +263,7 @@ export class Farm {
 
   #end(job: FarmJob, result: JobResult): void {
     this.#running.delete(job);
-    this.#slots.give(job.slot);
+    this.#batches.add(result.runTime);
     const { outputs, tries, limit } = this.#plan;
     const failed = hasFailed(result);
     if (this.#stop?.when === "now") outputs.drop(job);
@@ -260,6 +318,10 @@ export class Farm {
       if (id !== "") this.#views[worker]!.async(endJob, id).catch(() => {});
     }
   }
+}
+
+function immediate(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function readerOn(view: View, id: string): OutputReader {

@@ -2,7 +2,7 @@
  * What a worker does for a farm: starts a job, waits for its end, and gives its output away. The
  * functions that others call are all here; what they keep is the worker's own.
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { launcherHere } from "../../mpi/launcher/ancestry.ts";
 import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
@@ -88,14 +88,58 @@ function baseEnvironment(): Record<string, string> {
   return environment;
 }
 
+/** What came of jobs that were sent together. */
+export interface BatchResult {
+  /** Of the first ones, which are over. */
+  readonly results: readonly JobResult[];
+  /** Whether the one behind those still runs: `awaitJob` waits for it. No other was started. */
+  readonly isRunning: boolean;
+}
+
+/** Jobs that are over leave their results here if nobody waits for them. */
+const unawaited = new Map<string, Promise<JobResult>>();
+
+/** The farm ends at once: nothing more is started. */
+let isEnding = false;
+
+/**
+ * Runs jobs one after another. After `patience` ms those that were not started are for another
+ * worker: only the last one of a batch may take as long as it likes.
+ */
+export async function runJobs(specs: readonly JobSpec[], patience: number): Promise<BatchResult> {
+  const results: JobResult[] = [];
+  const isPatient = specs.length === 1;
+  const end = isPatient ? null : Bun.sleep(patience).then(() => null);
+  const start = performance.now();
+  for (const spec of specs) {
+    if (isEnding || (!isPatient && performance.now() - start > patience)) break;
+    const job = runJob(spec);
+    const result = end === null ? await job : await Promise.race([job, end]);
+    if (result === null) {
+      unawaited.set(spec.id, job);
+      return { results, isRunning: true };
+    }
+    results.push(result);
+  }
+  return { results, isRunning: false };
+}
+
+/** Waits for a job that still ran when its batch came back. */
+export async function awaitJob(id: string): Promise<JobResult> {
+  const job = unawaited.get(id);
+  unawaited.delete(id);
+  if (job === undefined) throw new Error(`Cannot wait for job ${id}: it is not here`);
+  return await job;
+}
+
 /** Runs a job to its end. */
-export async function runJob(spec: JobSpec): Promise<JobResult> {
+async function runJob(spec: JobSpec): Promise<JobResult> {
   const env = baseEnvironment();
   const spool = new Spool();
   const running: Running = { spool, group: null, isOver: false };
   jobs.set(spec.id, running);
   const { worker } = taskContext();
-  mkdirSync(spec.folder, { recursive: true });
+  makeFolder(spec.folder);
   const start = Date.now();
   const from = performance.now();
   let ending: Ending;
@@ -122,6 +166,15 @@ export async function runJob(spec: JobSpec): Promise<JobResult> {
   const runTime = performance.now() - from;
   running.isOver = true;
   return { host: hostname(), start, runTime, ...ending, ...taken(spec, running, ending) };
+}
+
+let lastFolder = "";
+
+/** Makes a folder unless it was there for the last job. */
+function makeFolder(folder: string): void {
+  if (folder === lastFolder && existsSync(folder)) return;
+  mkdirSync(folder, { recursive: true });
+  lastFolder = folder;
 }
 
 type Ending = Pick<JobResult, "exit" | "signal" | "isLate" | "refusal">;
@@ -216,8 +269,9 @@ function forgetJob(id: string): void {
   jobs.delete(id);
 }
 
-/** Ends a job that still runs, with all that it has started; resolves at its end. */
+/** Ends a job that still runs, with all that it has started, as the farm itself ends. */
 export async function endJob(id: string): Promise<void> {
+  isEnding = true;
   const job = jobs.get(id);
   if (job?.group != null && !job.isOver) await endGroup(job.group);
 }

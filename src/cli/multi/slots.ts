@@ -12,6 +12,10 @@ export class Slots {
     return this.#free > 0;
   }
 
+  get taken(): number {
+    return this.#taken.length - this.#free;
+  }
+
   take(): number {
     const at = this.#taken.indexOf(false);
     this.#taken[at] = true;
