@@ -1,6 +1,7 @@
 /** The subcommands of `bsync`, their options, and how a mistake in these is told. */
 import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor/options.ts";
 import { multiCommand } from "./multi/options.ts";
 import { print, speaks } from "./output.ts";
@@ -61,7 +62,11 @@ function commandLine(outcome: Outcome): Command {
     const { multi } = await import("./multi/multi.ts");
     finish(await multi(words, options, refuse));
   });
-  program.addCommand(ofDoctor).addCommand(ofMulti);
+  const ofCompletion = completionCommand((script) => {
+    outcome.said += script;
+    finish(0);
+  });
+  program.addCommand(ofDoctor).addCommand(ofMulti).addCommand(ofCompletion);
   for (const command of [program, ...program.commands]) speakFor(command, outcome);
   return program;
 }
