@@ -1,7 +1,7 @@
 /** Runs the jobs of a farm on the workers of a pool, as many at once as there are slots. */
 import { constants } from "node:os";
 import { Batches, PATIENCE_MS } from "./batches.ts";
-import { PoolClosedError, textOf } from "../../errors.ts";
+import { PoolClosedError, textOf, WorkerLostError } from "../../errors.ts";
 import type { AsyncPool } from "../../pool.ts";
 import { type FarmJob, hasFailed, idOf, type OutputReader } from "./farm-job.ts";
 import { Failures, failureOf } from "./failures.ts";
@@ -254,7 +254,7 @@ export class Farm {
       exit: -1,
       signal: constants.signals.SIGKILL,
       isLate: false,
-      refusal: textOf(error),
+      refusal: lossOf(error),
       sizes: [0, 0],
       outputs: [nothing, nothing],
       lastWords: "",
@@ -318,6 +318,14 @@ export class Farm {
       if (id !== "") this.#views[worker]!.async(endJob, id).catch(() => {});
     }
   }
+}
+
+/** Why a worker has told nothing of a job. */
+function lossOf(error: unknown): string {
+  if (!(error instanceof WorkerLostError)) return textOf(error);
+  const { worker, rank, exitCode, signal } = error;
+  const which = rank === null ? `worker ${worker}` : `worker ${worker} (rank ${rank})`;
+  return `${which} was lost meanwhile (${signal ?? `exit code ${exitCode}`})`;
 }
 
 function immediate(): Promise<void> {

@@ -43,12 +43,13 @@ export async function multi(
     await letRanksGo();
     return code;
   }
+  let isOpen = false;
   try {
-    return await runFarm(work, options);
+    return await runFarm(work, options, () => (isOpen = true));
   } catch (error) {
-    process.stderr.write(
-      `bsync multi: ${error instanceof FarmError ? error.message : textOf(error)}\n`,
-    );
+    const text = error instanceof FarmError ? error.message : textOf(error);
+    process.stderr.write(`bsync multi: ${text}\n`);
+    if (!isOpen) await letRanksGo();
     return OWN_ERROR;
   }
 }
@@ -141,7 +142,8 @@ function jobsFor(
   return jobsOf(inputs, { command, template, resume }, onLeftOut);
 }
 
-async function runFarm(work: Work, options: MultiOptions): Promise<number> {
+/** Runs the jobs; `onOpen` is called when the ranks of a job, if it is one, are met. */
+async function runFarm(work: Work, options: MultiOptions, onOpen: () => void): Promise<number> {
   const launched = mpiJob() !== null;
   const usual = hostCores();
   const asked = options.jobs === undefined ? null : jobsAtOnce(options.jobs, usual);
@@ -153,6 +155,7 @@ async function runFarm(work: Work, options: MultiOptions): Promise<number> {
       : new JobLog(options.joblog, resumed, launched ? null : ":");
   const keepers = keepersOf(options, resumed);
   await using pool = await openPool(launched, asked, options);
+  onOpen();
   const outputs = outputsOf(options, keepers);
   const gathered = options.halt?.isPercentage === true ? await Array.fromAsync(work.inputs) : null;
   const inputs = gathered === null ? work : { ...work, inputs: asyncOf(gathered) };
