@@ -58,6 +58,8 @@ export interface Followed {
   readonly isOver: boolean;
 }
 
+const HOST = hostname();
+
 /** Outputs up to this size come with the result. */
 const INLINE_BYTES = 64 * 1024;
 
@@ -165,7 +167,7 @@ async function runJob(spec: JobSpec): Promise<JobResult> {
   }
   const runTime = performance.now() - from;
   running.isOver = true;
-  return { host: hostname(), start, runTime, ...ending, ...taken(spec, running, ending) };
+  return { host: HOST, start, runTime, ...ending, ...taken(spec, running, ending) };
 }
 
 let lastFolder = "";

@@ -20,17 +20,27 @@ while [ "$top" -gt 0 ]; do
 done`;
 
 let input: Bun.FileSink | null = null;
-const slots: boolean[] = [true];
+
+/** The groups that run; null: a free place. Places are counted from 1. */
+const groups: (number | null)[] = [0];
+
+/**
+ * ms after which it is told that a group has ended, unless the place has another one by then: short
+ * jobs are told once each.
+ */
+const FREE_MS = 50;
 
 /** Has a group killed if this process ends; returns what takes that back. */
 export function endWithWorker(group: number): () => void {
-  const free = slots.indexOf(false);
-  const slot = free < 0 ? slots.length : free;
-  slots[slot] = true;
+  const free = groups.indexOf(null);
+  const slot = free < 0 ? groups.length : free;
+  groups[slot] = group;
   tell(`${slot} ${group}\n`);
   return () => {
-    slots[slot] = false;
-    tell(`${slot}\n`);
+    groups[slot] = null;
+    setTimeout(() => {
+      if (groups[slot] === null) tell(`${slot}\n`);
+    }, FREE_MS).unref();
   };
 }
 

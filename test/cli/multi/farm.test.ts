@@ -161,106 +161,146 @@ describe.each(WAYS)("%s", (_, before) => {
 });
 
 describe("local", () => {
-  test("SIGKILL leaves no job, and no file", async () => {
-    await using work = await folder();
-    const { path } = work;
-    const sleep = ownSleep();
-    const child = Bun.spawn([...BSYNC, "-j2", `echo a; ${sleep}; echo {}`, ":::", "1", "2"], {
-      env: { ...process.env, TMPDIR: path },
-      stdio: ["ignore", "ignore", "ignore"],
-    });
-    await until(() => running(sleep).length === 2);
-    child.kill("SIGKILL");
-    await until(() => running(sleep).length === 0);
-    expect(readdirSync(path)).toEqual([]);
-  });
+  test(
+    "SIGKILL leaves no job, and no file",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const sleep = ownSleep();
+      const child = Bun.spawn([...BSYNC, "-j2", `echo a; ${sleep}; echo {}`, ":::", "1", "2"], {
+        env: { ...process.env, TMPDIR: path },
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await until(() => running(sleep).length === 2);
+      child.kill("SIGKILL");
+      await until(() => running(sleep).length === 0);
+      expect(readdirSync(path)).toEqual([]);
+    },
+    LIMIT_MS,
+  );
 
-  test("Ctrl-C ends all at once", async () => {
-    await using work = await folder();
-    const sleep = ownSleep();
-    const child = Bun.spawn([...BSYNC, "-j2", `trap '' TERM; ${sleep} # {}`, ":::", "1", "2"], {
-      cwd: work.path,
-      stdio: ["ignore", "ignore", "ignore"],
-    });
-    await until(() => running(sleep).length === 2);
-    child.kill("SIGINT");
-    expect(await child.exited).toBe(130);
-    await until(() => running(sleep).length === 0);
-  });
+  test(
+    "Ctrl-C ends all at once",
+    async () => {
+      await using work = await folder();
+      const sleep = ownSleep();
+      const child = Bun.spawn([...BSYNC, "-j2", `trap '' TERM; ${sleep} # {}`, ":::", "1", "2"], {
+        cwd: work.path,
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await until(() => running(sleep).length === 2);
+      child.kill("SIGINT");
+      expect(await child.exited).toBe(130);
+      await until(() => running(sleep).length === 0);
+    },
+    LIMIT_MS,
+  );
 
-  test("a job that takes long holds up none of those behind it", async () => {
-    await using work = await folder();
-    const { path } = work;
-    const values = [...Array<string>(40).fill("true"), "until [ -e go ]; do sleep 0.01; done"];
-    const last = [...Array<string>(20).fill("true"), "touch go"];
-    const words = ["-j2", "--joblog", "log", ":::", ...values, ...last];
-    const { exitCode } = await multi([], path, ...words);
-    expect([exitCode, logged(path).length]).toEqual([0, 62]);
-  });
+  test(
+    "a job that takes long holds up none of those behind it",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const values = [...Array<string>(40).fill("true"), "until [ -e go ]; do sleep 0.01; done"];
+      const last = [...Array<string>(20).fill("true"), "touch go"];
+      const words = ["-j2", "--joblog", "log", ":::", ...values, ...last];
+      const { exitCode } = await multi([], path, ...words);
+      expect([exitCode, logged(path).length]).toEqual([0, 62]);
+    },
+    LIMIT_MS,
+  );
 
-  test("an endless input is read no further than jobs run", async () => {
-    await using work = await folder();
-    const yes = `yes | "$@" -j1 --halt now,fail=3 "echo {}; exit 4"`;
-    const command = ["bash", "-c", yes, "", ...BSYNC];
-    const { stdout, exitCode } = await run(command, work.path);
-    expect([stdout, exitCode]).toEqual(["y\ny\ny\n", 3]);
-  });
+  test(
+    "an endless input is read no further than jobs run",
+    async () => {
+      await using work = await folder();
+      const yes = `yes | "$@" -j1 --halt now,fail=3 "echo {}; exit 4"`;
+      const command = ["bash", "-c", yes, "", ...BSYNC];
+      const { stdout, exitCode } = await run(command, work.path);
+      expect([stdout, exitCode]).toEqual(["y\ny\ny\n", 3]);
+    },
+    LIMIT_MS,
+  );
 
-  test("a reader that has seen enough ends it", async () => {
-    await using work = await folder();
-    const head = `"$@" "seq {} 100000" ::: 1 2 3 4 | head -n 1; echo \${PIPESTATUS[0]}`;
-    const { stdout, stderr } = await run(["bash", "-c", head, "", ...BSYNC, "-k"], work.path);
-    expect([stdout, stderr]).toEqual(["1\n141\n", ""]);
-  });
+  test(
+    "a reader that has seen enough ends it",
+    async () => {
+      await using work = await folder();
+      const head = `"$@" "seq {} 100000" ::: 1 2 3 4 | head -n 1; echo \${PIPESTATUS[0]}`;
+      const { stdout, stderr } = await run(["bash", "-c", head, "", ...BSYNC, "-k"], work.path);
+      expect([stdout, stderr]).toEqual(["1\n141\n", ""]);
+    },
+    LIMIT_MS,
+  );
 
-  test("an archive keeps all output in one file, and is not written over", async () => {
-    await using work = await folder();
-    const { path } = work;
-    const words = ["--archive", "all.db", "echo {}; echo e{} >&2; exit {}", ":::", "0", "3"];
-    expect((await multi([], path, ...words)).exitCode).toBe(1);
-    expect(readdirSync(path)).toEqual(["all.db"]);
-    using database = new Database(join(path, "all.db"));
-    const query = "SELECT sequence, exit, stdout, stderr FROM texts JOIN jobs USING (sequence)";
-    expect(database.query(query).values()).toEqual([
-      [1, 0, "0\n", "e0\n"],
-      [2, 3, "3\n", "e3\n"],
-    ]);
-    const again = await multi([], path, ...words);
-    expect([again.exitCode, again.stdout]).toEqual([255, ""]);
-    expect(again.stderr).toContain("it is there already");
-  });
+  test(
+    "an archive keeps all output in one file, and is not written over",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const words = ["--archive", "all.db", "echo {}; echo e{} >&2; exit {}", ":::", "0", "3"];
+      expect((await multi([], path, ...words)).exitCode).toBe(1);
+      expect(readdirSync(path)).toEqual(["all.db"]);
+      using database = new Database(join(path, "all.db"));
+      const query = "SELECT sequence, exit, stdout, stderr FROM texts JOIN jobs USING (sequence)";
+      expect(database.query(query).values()).toEqual([
+        [1, 0, "0\n", "e0\n"],
+        [2, 3, "3\n", "e3\n"],
+      ]);
+      const again = await multi([], path, ...words);
+      expect([again.exitCode, again.stdout]).toEqual([255, ""]);
+      expect(again.stderr).toContain("it is there already");
+    },
+    LIMIT_MS,
+  );
 
-  test("--files keeps outputs, and prints their names", async () => {
-    await using work = await folder();
-    const { path } = work;
-    const { stdout } = await multi([], path, "-k", "--files", "echo {}", ":::", "a", "b");
-    const names = stdout.trimEnd().split("\n");
-    expect(names.map((name) => readFileSync(name, "utf8"))).toEqual(["a\n", "b\n"]);
-  });
+  test(
+    "--files keeps outputs, and prints their names",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const { stdout } = await multi([], path, "-k", "--files", "echo {}", ":::", "a", "b");
+      const names = stdout.trimEnd().split("\n");
+      expect(names.map((name) => readFileSync(name, "utf8"))).toEqual(["a\n", "b\n"]);
+    },
+    LIMIT_MS,
+  );
 
-  test("many outputs that wait for their turn keep their order", async () => {
-    await using work = await folder();
-    const first = "until [ -e go ]; do sleep 0.01; done; seq 1000";
-    const script = `[ {} != 1 ] || { ${first}; }; [ {} != 60 ] || touch go; seq {} 10000`;
-    const words = ["-k", "-j2", script, ":::", "[1-60]"];
-    const { stdout } = await multi([], work.path, ...words);
-    const heads = stdout.split("\n10000\n").map((text) => Number(text.split("\n", 1)[0]));
-    expect(heads.slice(1, 60)).toEqual(Array.from({ length: 59 }, (_, i) => i + 2));
-  });
+  test(
+    "many outputs that wait for their turn keep their order",
+    async () => {
+      await using work = await folder();
+      const first = "until [ -e go ]; do sleep 0.01; done; seq 1000";
+      const script = `[ {} != 1 ] || { ${first}; }; [ {} != 60 ] || touch go; seq {} 10000`;
+      const words = ["-k", "-j2", script, ":::", "[1-60]"];
+      const { stdout } = await multi([], work.path, ...words);
+      const heads = stdout.split("\n10000\n").map((text) => Number(text.split("\n", 1)[0]));
+      expect(heads.slice(1, 60)).toEqual(Array.from({ length: 59 }, (_, i) => i + 2));
+    },
+    LIMIT_MS,
+  );
 
-  test("a command line that is too long fails its job, and no other", async () => {
-    await using work = await folder();
-    writeFileSync(join(work.path, "in"), `${"x".repeat(3_000_000)}\nb\n`);
-    const { stdout, stderr, exitCode } = await multi([], work.path, "-a", "in", "echo", "{.}");
-    expect([stdout, exitCode]).toEqual(["b\n", 1]);
-    expect(stderr).toContain("job 1: ");
-    expect(stderr).toContain("E2BIG");
-  });
+  test(
+    "a command line that is too long fails its job, and no other",
+    async () => {
+      await using work = await folder();
+      writeFileSync(join(work.path, "in"), `${"x".repeat(3_000_000)}\nb\n`);
+      const { stdout, stderr, exitCode } = await multi([], work.path, "-a", "in", "echo", "{.}");
+      expect([stdout, exitCode]).toEqual(["b\n", 1]);
+      expect(stderr).toContain("job 1: ");
+      expect(stderr).toContain("E2BIG");
+    },
+    LIMIT_MS,
+  );
 
-  test("progress is told in lines where no terminal is", async () => {
-    await using work = await folder();
-    const { stdout, stderr } = await multi([], work.path, "--bar", "-k", "echo", ":::", "a", "b");
-    expect(stdout).toBe("a\nb\n");
-    expect(stderr).toMatch(/^bsync multi: \[#+\] 2 of 2, 0 running, .*\n$/);
-  });
+  test(
+    "progress is told in lines where no terminal is",
+    async () => {
+      await using work = await folder();
+      const { stdout, stderr } = await multi([], work.path, "--bar", "-k", "echo", ":::", "a", "b");
+      expect(stdout).toBe("a\nb\n");
+      expect(stderr).toMatch(/^bsync multi: \[#+\] 2 of 2, 0 running, .*\n$/);
+    },
+    LIMIT_MS,
+  );
 });
