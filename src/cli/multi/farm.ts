@@ -47,6 +47,8 @@ export interface Plan {
 interface Stop {
   readonly when: When;
   readonly exitCode: number | null;
+  /** The code is due only where jobs are left. */
+  readonly ifLeft?: boolean;
   readonly error?: unknown;
 }
 
@@ -80,6 +82,8 @@ export class Farm {
   #next: Promise<FarmJob | null> | null = null;
   #seen = 0;
   #isDry = false;
+  /** Whether jobs were begun, and not brought to their end. */
+  #isCutShort = false;
   readonly #batches: Batches;
 
   constructor(pool: AsyncPool, plan: Plan) {
@@ -117,7 +121,9 @@ export class Farm {
     }
     if (this.#stop?.error instanceof NoReaderError) return NO_READER;
     if (this.#stop?.error !== undefined) throw this.#stop.error;
-    return this.#stop?.exitCode ?? exitCodeFor(this.#failed);
+    const isWhole = this.#isDry && !this.#isCutShort;
+    const code = this.#stop?.ifLeft === true && isWhole ? null : this.#stop?.exitCode;
+    return code ?? exitCodeFor(this.#failed);
   }
 
   #notify(): void {
@@ -142,6 +148,7 @@ export class Farm {
       nextStart = performance.now() + this.#plan.delay;
       this.#start(jobs);
     }
+    if (this.#stop !== null) this.#dropAgain();
     // An input that never ends is not waited for.
     void iterator.return?.();
   }
@@ -235,11 +242,24 @@ export class Farm {
       // They were not tried.
       job.tries--;
       this.#running.delete(job);
-      if (this.#stop?.when === "now") this.#plan.outputs.drop(job);
     }
-    this.#again.unshift(...returned);
+    this.#queueAgain(returned, true);
     for (const [i, result] of results.entries()) this.#end(jobs[i]!, result);
     this.#notify();
+  }
+
+  /** Jobs that were begun start again, unless the farm stops: then nothing waits for them. */
+  #queueAgain(jobs: readonly FarmJob[], isFirst: boolean): void {
+    if (isFirst) this.#again.unshift(...jobs);
+    else this.#again.push(...jobs);
+    if (this.#stop !== null) this.#dropAgain();
+  }
+
+  #dropAgain(): void {
+    for (const job of this.#again.splice(0)) {
+      this.#plan.outputs.drop(job);
+      this.#isCutShort = true;
+    }
   }
 
   /** A job's worker is gone, or could not run it. */
@@ -266,14 +286,17 @@ export class Farm {
     this.#batches.add(result.runTime);
     const { outputs, tries, limit } = this.#plan;
     const failed = hasFailed(result);
-    if (this.#stop?.when === "now") outputs.drop(job);
-    else if (failed && job.tries < tries && this.#stop === null) {
-      void outputs.endTry(job, result).then(() => {
-        this.#again.push(job);
-        this.#notify();
-      });
+    if (this.#stop?.when === "now") {
+      this.#isCutShort = true;
+      outputs.drop(job);
+    } else if (failed && job.tries < tries && this.#stop === null) {
       // Until then the farm is not at its end.
       this.#running.set(job, { id: "", worker: 0 });
+      void outputs.endTry(job, result).then(() => {
+        this.#running.delete(job);
+        this.#queueAgain([job], false);
+        this.#notify();
+      });
     } else {
       if (!failed) limit.add(result.runTime);
       this.#count(job, result, failed);

@@ -5,7 +5,7 @@ import { AsyncPool } from "../../pool.ts";
 import { textOf } from "../../errors.ts";
 import { mpiJob } from "../../job/environment.ts";
 import { hostCores } from "../../os/cores.ts";
-import { letRanksGo } from "./rank.ts";
+import { letRanksGo, OWN_ERROR } from "./rank.ts";
 import { Archive } from "./archive.ts";
 import type { Keeper, TagOf } from "./delivery.ts";
 import { FarmError } from "./errors.ts";
@@ -23,9 +23,6 @@ import { Template, TextTemplate } from "./template.ts";
 import { TimeLimit } from "./time-limit.ts";
 import { jobsAtOnce } from "./units.ts";
 import { type SourceWords, splitWords, type Words } from "./words.ts";
-
-/** The exit code for an error of the command's own. */
-const OWN_ERROR = 255;
 
 /** Tells what is wrong with the words. */
 type Refuse = (wrong: string) => never;
@@ -146,7 +143,8 @@ function jobsFor(
 async function runFarm(work: Work, options: MultiOptions, onOpen: () => void): Promise<number> {
   const launched = mpiJob() !== null;
   const usual = hostCores();
-  const asked = options.jobs === undefined ? null : jobsAtOnce(options.jobs, usual);
+  const jobs = options.jobs ?? options.maxProcs;
+  const asked = jobs === undefined ? null : jobsAtOnce(jobs, usual);
   const resumed = isResumed(options);
   // Opened before anything starts: what is wrong with them is told at once.
   const log =
@@ -196,7 +194,7 @@ function planOf(
   { template }: Work,
   options: MultiOptions,
 ): Omit<Plan, "jobs" | "total" | "atOnce" | "outputs" | "log"> {
-  const folder = new TextTemplate(options.wd ?? ".");
+  const folder = new TextTemplate(options.wd ?? options.workdir ?? ".");
   return {
     specOf: (job) => {
       const isOfLog = options.retryFailed === true;
@@ -214,9 +212,9 @@ function planOf(
   };
 }
 
-function liveOf({ lineBuffer, ungroup }: MultiOptions): "lines" | "bytes" | null {
-  if (ungroup === true) return "bytes";
-  return lineBuffer === true ? "lines" : null;
+function liveOf(options: MultiOptions): "lines" | "bytes" | null {
+  if (options.ungroup === true) return "bytes";
+  return (options.lineBuffer ?? options.linebuffer) === true ? "lines" : null;
 }
 
 function keepersOf(options: MultiOptions, resumed: boolean): Keeper[] {

@@ -42,6 +42,10 @@ export interface MultiOptions {
   readonly shuf?: boolean;
   readonly quote?: boolean;
   readonly isolate?: boolean;
+  /** Other names of the same, as scripts for GNU parallel have them. */
+  readonly maxProcs?: string;
+  readonly workdir?: string;
+  readonly linebuffer?: boolean;
 }
 
 export interface Timeout {
@@ -100,8 +104,11 @@ export function multiCommand(run: RunMulti): Command {
 
 const OF_RUNS = [
   new Option("-j, --jobs <n>", "jobs at once: 8, 50%, +2, -1; 0 is as many as possible").argParser(
-    checked((text) => (jobsAtOnce(text, 1) === null ? null : text), "a number, as 8 or 50%"),
+    checked(jobsText, "a number, as 8 or 50%"),
   ),
+  new Option("-P, --max-procs <n>")
+    .argParser(checked(jobsText, "a number, as 8 or 50%"))
+    .hideHelp(),
   new Option("--timeout <time>", "end a job after 10, 1.5m, 2h, or 200% of the median").argParser(
     checked(timeoutOf, "a time, as 10 or 1.5m, or a percentage"),
   ),
@@ -163,6 +170,10 @@ const OF_INPUT = [
     "so many values for each job; -N 0 takes one, and leaves it out",
   ).argParser(whole(0)),
   new Option("-n <n>").argParser(whole(0)).hideHelp(),
+  new Option("--workdir <folder>").hideHelp(),
+  new Option("--linebuffer").hideHelp(),
+  // A notice that is not here needs no answer.
+  new Option("--will-cite").hideHelp(),
   new Option("--link", "go through all sources alongside; short ones begin again"),
   new Option("-I, --stand-in <text>", "what stands for {}").default("{}"),
   new Option("-r, --no-run-if-empty", "leave out values of nothing but spaces"),
@@ -176,6 +187,10 @@ function checked<T>(read: (text: string) => T | null, wanted: string): (text: st
     if (value === null) throw new InvalidArgumentError(`it must be ${wanted}, got "${text}"`);
     return value;
   };
+}
+
+function jobsText(text: string): string | null {
+  return jobsAtOnce(text, 1) === null ? null : text;
 }
 
 function whole(least: number): (text: string) => number {

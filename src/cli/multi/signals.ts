@@ -11,7 +11,13 @@ type Signal = (typeof STOP_SIGNALS)[number] | (typeof END_SIGNALS)[number];
 /** Has a farm stop on signals; returns what ends that. */
 export function stopOnSignals(farm: Farm, graceMs: number): () => void {
   let timer: ReturnType<typeof setTimeout> | null = null;
-  const end = (signal: Signal) => farm.stop({ when: "now", exitCode: codeOf(signal) });
+  let isEnding = false;
+  const end = (signal: Signal) => {
+    // Whatever holds it up is not waited for a second time.
+    if (isEnding) process.exit(codeOf(signal));
+    isEnding = true;
+    farm.stop({ when: "now", exitCode: codeOf(signal), ifLeft: true });
+  };
   const ask = (signal: Signal) => {
     if (timer !== null) return end(signal);
     const { running } = farm.counts();
@@ -21,7 +27,7 @@ export function stopOnSignals(farm: Farm, graceMs: number): () => void {
         `${graceMs / 1_000} s; --joblog and --resume go on from there\n`,
     );
     timer = setTimeout(() => end(signal), graceMs);
-    farm.stop({ when: "soon", exitCode: codeOf(signal) });
+    farm.stop({ when: "soon", exitCode: codeOf(signal), ifLeft: true });
   };
   for (const signal of END_SIGNALS) process.on(signal, end);
   for (const signal of STOP_SIGNALS) process.on(signal, ask);
