@@ -1,6 +1,7 @@
 /** The subcommands of `bsync`, their options, and how a mistake in these is told. */
 import { Command, CommanderError } from "commander";
 import manifest from "../../package.json" with { type: "json" };
+import { benchCommand } from "./bench/options.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor/options.ts";
 import { multiCommand } from "./multi/options.ts";
@@ -10,9 +11,13 @@ import { print, speaks } from "./output.ts";
 const MISUSED = 2;
 const MISUSED_OF: Readonly<Record<string, number>> = { multi: 255 };
 
+/** Commands for which the other ranks of a job serve rank 0. */
+const WITH_POOLS: ReadonlySet<string> = new Set(["bench", "multi"]);
+
 /** Runs the command line; resolves with its exit code. */
 export async function run(words: readonly string[]): Promise<number> {
-  if (!speaks() && words[0] === "multi") {
+  const hasPool = WITH_POOLS.has(words[0] ?? "");
+  if (!speaks() && hasPool) {
     // Rank 0 alone knows what was asked for, and whether it can be done.
     const { serve } = await import("./multi/rank.ts");
     return await serve();
@@ -26,7 +31,7 @@ export async function run(words: readonly string[]): Promise<number> {
     outcome.code = error.exitCode === 0 ? 0 : (MISUSED_OF[words[0] ?? ""] ?? MISUSED);
   }
   if (speaks() && outcome.said !== "") await print(outcome.said);
-  if (words[0] === "multi" && !outcome.isDone) await endJob();
+  if (hasPool && !outcome.isDone) await endJob();
   return outcome.code;
 }
 
@@ -62,11 +67,15 @@ function commandLine(outcome: Outcome): Command {
     const { multi } = await import("./multi/multi.ts");
     finish(await multi(words, options, refuse));
   });
+  const ofBench = benchCommand(async (options) => {
+    const { bench } = await import("./bench/bench.ts");
+    finish(await bench(options));
+  });
   const ofCompletion = completionCommand((script) => {
     outcome.said += script;
     finish(0);
   });
-  program.addCommand(ofDoctor).addCommand(ofMulti).addCommand(ofCompletion);
+  for (const one of [ofDoctor, ofBench, ofMulti, ofCompletion]) program.addCommand(one);
   for (const command of [program, ...program.commands]) speakFor(command, outcome);
   return program;
 }
