@@ -160,6 +160,27 @@ describe.each(WAYS)("%s", (_, before) => {
   );
 });
 
+describe.each([
+  ["local", []],
+  ["isolated", ranks("mpich", 3)],
+])("%s", (way, before) => {
+  test(
+    "a worker that is lost costs the job that it ran",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const flags = way === "isolated" ? ["--isolate"] : [];
+      const script = "[ {} = lost ] && kill -9 $PPID; sleep 0.1; echo {}";
+      const words = [...flags, "-j2", "-k", "--joblog", "log", script, ":::", "a", "lost", "b"];
+      const { stdout, stderr, exitCode } = await multi(before, path, ...words);
+      expect([stdout, exitCode]).toEqual(["a\nb\n", 1]);
+      expect(stderr).toMatch(/ {2}job 2: worker \d .*was lost meanwhile \(SIGKILL\): \[ lost/);
+      expect(logged(path).toSorted()[1]).toStartWith("2 -1 9 ");
+    },
+    LIMIT_MS,
+  );
+});
+
 describe("local", () => {
   test(
     "SIGKILL leaves no job, and no file",
