@@ -290,6 +290,15 @@ function contract(
       },
       LIMIT_MS,
     );
+
+    test(
+      "bunx bsync multi runs jobs",
+      async () => {
+        const words = ["multi", "-k", "echo", "{}.$BSYNC_WORKER", ":::", "a", "b"];
+        expect(said(await start(BUN, "x", "bsync", ...words))).toMatch(/^a\.\d\nb\.\d\n/);
+      },
+      LIMIT_MS,
+    );
   });
 }
 

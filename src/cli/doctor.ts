@@ -3,9 +3,7 @@
  * their cures.
  */
 import { homedir } from "node:os";
-import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
-import { textOf } from "../errors.ts";
 import { launcherHere } from "../mpi/launcher/ancestry.ts";
 import { limitAll } from "../os/ask.ts";
 import { Cache } from "../mpi/shim/cache.ts";
@@ -19,6 +17,7 @@ import {
 import { examineJob, serveJob } from "./doctor/job.ts";
 import { examineLaunch, lookInPlaceOf } from "./doctor/launch.ts";
 import { examineBun, examineMachine } from "./doctor/machine.ts";
+import type { DoctorOptions } from "./doctor/options.ts";
 import { diagnose, type Findings } from "./doctor/problems.ts";
 import type { MpiFacts, Report } from "./doctor/report.ts";
 import { examineShims, otherEntries, withRepairs } from "./doctor/shims.ts";
@@ -33,28 +32,8 @@ import { tryMpirun } from "./doctor/trial.ts";
 import { print, speaks, style } from "./output.ts";
 import type { Environment } from "../os/settings.ts";
 
-const USAGE = `Usage: bsync doctor [options]
-       bsync doctor [options] -- mpirun -f hosts -n 64 bun run job.ts
-       mpirun -n 4 bsync doctor [options]
-
-Says what bsync finds here, and what to do about what is wrong. Alone it examines the machine, and
-tries each MPI with a job of two ranks. Given the command that starts a program, it has that
-launcher look what each host has of what the program needs, and does not run the program. Started
-by a launcher itself it examines that job, and rank 0 reports.
-
-  --json               print one JSON object, for programs
-  --timeout <seconds>  how long to wait for a rank, or for MPI to start (30); for all of it together
-                       doctor takes eight times that, and a minute
-  -h, --help           print this
-
-Exit code: 0, 1 when something keeps programs from running, 2 for a wrong option.
-`;
-
-const OPTIONS = {
-  json: { type: "boolean", default: false },
-  timeout: { type: "string", default: "30" },
-  help: { type: "boolean", short: "h", default: false },
-} as const;
+/** How long it waits for a rank, or for MPI to start. */
+const USUAL_MS = 30_000;
 
 interface Options {
   readonly json: boolean;
@@ -68,57 +47,33 @@ interface Launch {
   readonly asked: string[];
 }
 
-/** The longest --timeout in seconds: a day. */
-const MOST_SECONDS = 86_400;
-
-/** The options, a request for help, or the mistake in them. */
-function parse(
-  words: string[],
-  launcher: Launcher | null,
-): Options | { help: true } | { wrong: string } {
-  const end = words.indexOf("--");
-  const args = end < 0 ? words : words.slice(0, end);
-  let values;
-  try {
-    ({ values } = parseArgs({ args, options: OPTIONS }));
-  } catch (error) {
-    return { wrong: textOf(error) };
-  }
-  if (values.help) return { help: true };
-  const seconds = Number(values.timeout);
-  if (!(seconds > 0 && seconds <= MOST_SECONDS)) {
-    return { wrong: `--timeout must be a number of seconds above 0, got "${values.timeout}"` };
-  }
-  const given = { json: values.json, timeoutMs: seconds * 1000 };
-  if (end < 0) return { ...given, launch: null };
-  if (launcher !== null) {
-    return {
-      wrong: `a command behind -- is for where no launcher is, and ${launcher.name} is here`,
-    };
-  }
-  const command = words.slice(end + 1);
-  const asked = lookInPlaceOf(command);
-  if (asked !== null) return { ...given, launch: { command, asked } };
-  const found = command.length > 0 ? `no bun among \`${command.join(" ")}\`` : "no command";
-  return {
-    wrong: `there is ${found}; behind -- goes all of it, as in -- mpirun -n 4 bun run job.ts`,
-  };
+/**
+ * Runs the command; resolves with its exit code. `command` is what stood behind `--`; `refuse`
+ * tells what is wrong with it.
+ */
+export async function doctor(
+  { json = false, timeout: timeoutMs = USUAL_MS }: DoctorOptions,
+  command: readonly string[] | null,
+  refuse: (wrong: string) => never,
+): Promise<number> {
+  const launcher = launcherHere();
+  const launch = command && launchOf(command, launcher, refuse);
+  if (!speaks()) return launcher === null ? 0 : serveJob(launcher, timeoutMs);
+  return examine(launcher, { json, timeoutMs, launch });
 }
 
-/** Runs the command; resolves with its exit code. */
-export async function doctor(args: string[]): Promise<number> {
-  const launcher = launcherHere();
-  const options = parse(args, launcher);
-  if ("help" in options) {
-    if (speaks()) process.stdout.write(USAGE);
-    return 0;
+function launchOf(
+  command: readonly string[],
+  launcher: Launcher | null,
+  refuse: (wrong: string) => never,
+): Launch {
+  if (launcher !== null) {
+    refuse(`a command behind -- is for where no launcher is, and ${launcher.name} is here`);
   }
-  if ("wrong" in options) {
-    if (speaks()) process.stderr.write(`bsync doctor: Cannot run: ${options.wrong}\n\n${USAGE}`);
-    return 2;
-  }
-  if (!speaks()) return launcher === null ? 0 : serveJob(launcher, options.timeoutMs);
-  return examine(launcher, options);
+  const asked = lookInPlaceOf(command);
+  if (asked !== null) return { command, asked };
+  const found = command.length > 0 ? `no bun among \`${command.join(" ")}\`` : "no command";
+  return refuse(`there is ${found}; behind -- goes all of it, as in -- mpirun -n 4 bun run job.ts`);
 }
 
 /**

@@ -12,10 +12,14 @@ const WORKER_ENTRY = join(OWN_SOURCES, "worker", "entry.ts");
 /** A bundled program has no files of bsync: bsync is part of the program. */
 const IS_BUNDLED = !import.meta.path.endsWith("/src/function/paths.ts");
 
+/** The command `bsync` is a program that uses bsync, as any other. */
+const COMMAND = join(OWN_SOURCES, "cli", "/");
+
 /** Whether a file belongs to bsync itself. */
 export function isOwnFile(path: string): boolean {
   if (IS_BUNDLED) return false;
-  return path.startsWith(OWN_SOURCES) || OWN_ENTRIES.includes(path);
+  if (OWN_ENTRIES.includes(path)) return true;
+  return path.startsWith(OWN_SOURCES) && !path.startsWith(COMMAND);
 }
 
 /**

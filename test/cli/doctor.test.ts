@@ -384,7 +384,7 @@ test("a reader that has seen enough is no error", async () => {
 });
 
 test("commands and options that do not exist are refused", async () => {
-  for (const words of [[], ["bench"], ["doctor", "--jsn"], ["doctor", "--timeout=soon"]]) {
+  for (const words of [[], ["bank"], ["doctor", "--jsn"], ["doctor", "--timeout=soon"]]) {
     const { exitCode, stdout, stderr } = await bsync(words);
     expect([exitCode, stdout]).toEqual([2, ""]);
     expect(stderr).toContain("Usage: bsync ");

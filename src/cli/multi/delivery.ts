@@ -1,0 +1,83 @@
+/**
+ * What becomes of the output of jobs: it is printed, kept in files, or both. One job's output at a
+ * time, in pieces, so that neither a long output nor many need memory.
+ */
+import type { FarmJob, OutputReader } from "./farm-job.ts";
+import type { JobResult } from "./job.ts";
+import { Tagger, writeAll } from "./printer.ts";
+
+/** Bytes of one piece. */
+const PIECE = 1 << 20;
+
+/** Something that takes the output of jobs, one after another. */
+export interface Keeper {
+  begin(job: FarmJob, result: JobResult): void | Promise<void>;
+  take(stream: 0 | 1, bytes: Uint8Array): void | Promise<void>;
+  end(): void | Promise<void>;
+  close(): void;
+}
+
+/** The pieces of an output. */
+export async function* piecesOf(
+  { sizes, outputs }: JobResult,
+  reader: OutputReader,
+  stream: 0 | 1,
+): AsyncGenerator<Uint8Array> {
+  const whole = outputs[stream];
+  if (whole !== null) {
+    if (whole.length > 0) yield whole;
+    return;
+  }
+  const size = sizes[stream];
+  const read = (from: number) => reader.read(stream, from, Math.min(PIECE, size - from));
+  let next = size > 0 ? read(0) : null;
+  for (let from = 0; next !== null;) {
+    const bytes: Uint8Array = await next;
+    from += bytes.length;
+    // The next piece is on its way while this one is written.
+    next = from < size && bytes.length > 0 ? read(from) : null;
+    yield bytes;
+  }
+}
+
+/** What stands before each line of a job. */
+export type TagOf = (job: FarmJob) => string;
+
+/** Prints outputs, each line behind a tag where `tag` gives one. */
+export class Printing implements Keeper {
+  readonly #tag: TagOf | null;
+  #taggers: (Tagger | null)[] = [];
+
+  constructor(tag: TagOf | null) {
+    this.#tag = tag;
+  }
+
+  begin(job: FarmJob): void {
+    const tag = this.#tag?.(job) ?? null;
+    this.#taggers = [0, 1].map(() => (tag === null ? null : new Tagger(`${tag}\t`)));
+  }
+
+  async take(stream: 0 | 1, bytes: Uint8Array): Promise<void> {
+    await writeAll(stream + 1, this.#taggers[stream]?.tagged(bytes) ?? bytes);
+  }
+
+  end(): void {}
+
+  close(): void {}
+}
+
+/** Gives the output of one job to all keepers. */
+export async function deliver(
+  job: FarmJob,
+  result: JobResult,
+  reader: OutputReader,
+  keepers: readonly Keeper[],
+): Promise<void> {
+  for (const keeper of keepers) await keeper.begin(job, result);
+  for (const stream of [0, 1] as const) {
+    for await (const bytes of piecesOf(result, reader, stream)) {
+      for (const keeper of keepers) await keeper.take(stream, bytes);
+    }
+  }
+  for (const keeper of keepers) await keeper.end();
+}

@@ -1,0 +1,115 @@
+/** Keepers of output: files in a tree (--results), and files by name (--files). */
+import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Keeper } from "./delivery.ts";
+import type { FarmJob } from "./farm-job.ts";
+import { writeAll } from "./printer.ts";
+import { TextTemplate } from "./template.ts";
+
+/** The files of a job: standard output, standard error, and its number. */
+export interface ResultFiles {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly sequence: string;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "/": "\\_",
+  "\t": "\\t",
+  "\0": "\\0",
+};
+
+/** A value as a file's name. */
+export function asFileName(value: string): string {
+  return value.replace(/[\\/\t\0]/g, (found) => ESCAPES[found]!);
+}
+
+/**
+ * The files of a job, as GNU parallel names them: in a folder for its values, or as `place` says
+ * that names the job itself.
+ */
+export function resultFiles(place: string, job: FarmJob): ResultFiles {
+  const template = new TextTemplate(place);
+  if (template.isVaried && !place.endsWith("/")) {
+    const stdout = template.text({ ...job, values: job.values.map(asFileName) });
+    return { stdout, stderr: `${stdout}.err`, sequence: `${stdout}.seq` };
+  }
+  const names = job.values.flatMap((value, i) => [String(i + 1), asFileName(value)]);
+  const folder = template.isVaried ? template.text(job) : join(place, ...names);
+  return {
+    stdout: join(folder, "stdout"),
+    stderr: join(folder, "stderr"),
+    sequence: join(folder, "seq"),
+  };
+}
+
+/** Keeps all output under a folder. */
+export class ResultTree implements Keeper {
+  readonly #place: string;
+  #open: [number, number] | null = null;
+
+  constructor(place: string) {
+    this.#place = place;
+  }
+
+  begin(job: FarmJob): void {
+    const { stdout, stderr, sequence } = resultFiles(this.#place, job);
+    mkdirSync(dirname(stdout), { recursive: true });
+    writeFileSync(sequence, String(job.sequence));
+    this.#open = [openSync(stdout, "w"), openSync(stderr, "w")];
+  }
+
+  take(stream: 0 | 1, bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length;) {
+      from += writeSync(this.#open![stream], bytes, from, bytes.length - from);
+    }
+  }
+
+  end(): void {
+    for (const fd of this.#open ?? []) closeSync(fd);
+    this.#open = null;
+  }
+
+  close(): void {
+    this.end();
+  }
+}
+
+/** Prints the name of a file with the standard output of each job, and its standard error. */
+export class NamedFiles implements Keeper {
+  readonly #place: string | null;
+  #name = "";
+  #fd: number | null = null;
+
+  /** `place`: that of --results, whose files are there already. */
+  constructor(place: string | null) {
+    this.#place = place;
+  }
+
+  begin(job: FarmJob): void {
+    if (this.#place !== null) {
+      this.#name = resultFiles(this.#place, job).stdout;
+      return;
+    }
+    const unique = crypto.randomUUID().slice(0, 8);
+    this.#name = join(tmpdir(), `par${process.pid}-${job.sequence}-${unique}.par`);
+    this.#fd = openSync(this.#name, "wx", 0o600);
+  }
+
+  async take(stream: 0 | 1, bytes: Uint8Array): Promise<void> {
+    if (stream === 1) return await writeAll(2, bytes);
+    if (this.#fd !== null) await writeAll(this.#fd, bytes);
+  }
+
+  async end(): Promise<void> {
+    this.close();
+    await writeAll(1, new TextEncoder().encode(`${this.#name}\n`));
+  }
+
+  close(): void {
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
+}
