@@ -175,7 +175,7 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/context.ts": "src/errors.ts src/task-pool.ts",
   "src/nested":
     "src/codec src/context.ts src/controller src/errors.ts src/function src/handle.ts src/map " +
-    "src/options.ts src/os src/scheduler src/task-pool.ts src/wire",
+    "src/options.ts src/os src/scheduler src/task-pool.ts src/watch src/wire",
   "src/worker":
     "src/codec src/collections src/context.ts src/errors.ts src/function src/job src/link " +
     "src/link/local src/link/mpi src/nested src/os src/share src/task-pool.ts src/wire",

@@ -245,6 +245,27 @@ export class Children implements ChildOwner {
     this.#owner.settle(child, to);
   }
 
+  /** A child says something on the way. */
+  report({ record }: Connection, child: ChildTask, { content }: Frame): void {
+    const submitter = this.#submitterFor(child);
+    if (submitter === null || child.settled) return;
+    const { connection } = submitter;
+    const { number, losses } = child;
+    const { sender } = this.#parts;
+    const attempt = losses + 1;
+    sender.write(
+      connection,
+      Kind.ChildReport,
+      number,
+      attempt,
+      content,
+      Infinity,
+      1,
+      -1,
+      record.index,
+    );
+  }
+
   /** A child is settled by this side. */
   settled(child: ChildTask): void {
     const submitter = this.#submitterFor(child);

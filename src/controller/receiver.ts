@@ -84,7 +84,7 @@ export class FrameReceiver {
       case Kind.Finished:
         return scheduler.finished(record, frame.task, now);
       case Kind.Report:
-        return watch.reports.receive(record, frame, () => values.decode(frame));
+        return this.#report(connection, frame);
       case Kind.Usage:
         return connection.tally.use(frame.number, frame.task / 1000);
       case Kind.Closed:
@@ -106,6 +106,14 @@ export class FrameReceiver {
       case Kind.Claim:
         return this.#owner.children().receive(connection, frame);
     }
+  }
+
+  /** A task says something: a child to its parent. */
+  #report(connection: Connection, frame: Frame): void {
+    const { watch, values } = this.#parts;
+    const task = connection.record.taskAt(frame.task);
+    if (task instanceof ChildTask) this.#owner.children().report(connection, task, frame);
+    else watch.reports.receive(connection.record, frame, () => values.decode(frame));
   }
 
   /** The answer of a call; most frames are. */

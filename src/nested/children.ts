@@ -12,6 +12,8 @@ import type { TaskFunction } from "../options.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import { Estimates } from "../scheduler/estimates.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
+import { Callbacks } from "../watch/callbacks.ts";
+import { Reports } from "../watch/reports.ts";
 import { type ChildOptions, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
 import { Blocking } from "./blocking.ts";
@@ -35,6 +37,7 @@ export class Children implements TaskOwner {
   readonly estimates = new Estimates();
   readonly #port: SessionPort;
   readonly #functionsFrom: number;
+  readonly #reports = new Reports(new Callbacks());
   readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
   readonly #parents = new Map<RunningCall, ParentCall>();
   /** By their numbers, until the controller has told of their ends. */
@@ -43,7 +46,8 @@ export class Children implements TaskOwner {
   readonly #ready = new Set<ParentCall>();
   readonly #records = new WeakMap<FunctionRecord, FunctionRecord>();
   readonly #defined = new Set<number>();
-  readonly #options = new Map<TaskOptions, number>();
+  /** The places of options, by all that is told of them. */
+  readonly #options = new Map<string, number>();
   #last = 0;
   /** Children that were written and not sent, and those sent since their parent was called. */
   #unsent = 0;
@@ -152,11 +156,12 @@ export class Children implements TaskOwner {
 
   /** The place of a child's options among those that the controller has. */
   #placeOf(options: TaskOptions): number {
-    let place = this.#options.get(options);
+    const { timeout, priority, retries, worker } = options;
+    const key = `${timeout} ${priority} ${retries} ${worker}`;
+    let place = this.#options.get(key);
     if (place !== undefined) return place;
     place = this.#options.size;
-    this.#options.set(options, place);
-    const { timeout, priority, retries, worker } = options;
+    this.#options.set(key, place);
     const told: ChildOptions = { timeout, priority, retries, worker };
     this.#port.write(Kind.SubmitOptions, 0, { content: this.values.encode(told, "options") });
     return place;
@@ -186,6 +191,10 @@ export class Children implements TaskOwner {
     this.#origin = null;
     const child = this.#children.get(number);
     if (child === undefined) return;
+    if (kind === Kind.ChildReport) {
+      const from = { worker: frame.index, attempt: frame.number };
+      return this.#reports.hear(child.task, from, () => this.values.decode(frame));
+    }
     this.#children.delete(number);
     if (frame.index >= 0) child.task.record = { index: frame.index };
     if (kind === Kind.ChildResult) child.task.ran(frame.number);

@@ -29,10 +29,22 @@ export class Reports {
     const index = record.indexOf(frame.task);
     const task = index < 0 ? record.parents?.at(frame.task) : record.inFlight.at(index);
     if (task === undefined) return;
+    const offset = task.offsetOf(frame.task);
+    const from = { worker: record.index, attempt: task.losses + 1 };
+    this.hear(task, from, decode, offset);
+  }
+
+  /** A task has said something; of several calls the one at that place. */
+  hear(
+    task: Task,
+    { worker, attempt }: Pick<ReportOrigin, "worker" | "attempt">,
+    decode: () => unknown,
+    offset = 0,
+  ): void {
     const { onReport } = task.options;
     const all = listeners.get(task);
     if (task.settled || (onReport === null && all === undefined)) return;
-    const from = originOf(task, task.offsetOf(frame.task), record.index);
+    const from = { id: task.order + offset, worker, attempt, index: indexOf(task, offset) };
     const read = readNow(decode);
     const say = (call: OnReport) =>
       this.#callbacks.post(() => {
@@ -57,12 +69,8 @@ function readNow(read: () => unknown): () => unknown {
   }
 }
 
-function originOf(task: Task, offset: number, worker: number): ReportOrigin {
+/** The place of an item in its map; null of other tasks. */
+function indexOf(task: Task, offset: number): number | null {
   const place = (task as Partial<Chunk>).index;
-  return {
-    id: task.order + offset,
-    worker,
-    attempt: task.losses + 1,
-    index: place === undefined ? null : place + offset,
-  };
+  return place === undefined ? null : place + offset;
 }

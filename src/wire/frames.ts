@@ -52,6 +52,7 @@ export const Kind = {
   Claim: 69,
   Granted: 70,
   Denied: 71,
+  ChildReport: 72,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -113,6 +114,7 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Claim]: OF_WORKER,
   [Kind.Granted]: TO_WORKER,
   [Kind.Denied]: TO_WORKER,
+  [Kind.ChildReport]: TO_WORKER,
   [Kind.ChildResult]: TO_WORKER,
   [Kind.ChildFailure]: TO_WORKER,
   [Kind.ChildOrigin]: TO_WORKER,
@@ -239,6 +241,8 @@ export interface Frames {
   [Kind.ChildResult]: unknown;
   /** The child `task` has failed or was cancelled; `index` is its worker, if it had one. */
   [Kind.ChildFailure]: unknown;
+  /** The child `task`, on the worker `index` in its attempt `number`, says something: the body. */
+  [Kind.ChildReport]: unknown;
   /** Where the child of the `ChildFailure` that follows has thrown, for its stack. */
   [Kind.ChildOrigin]: string;
   /** The worker has forgotten the pool. */

@@ -168,6 +168,7 @@ export class Session {
       case Kind.ChildResult:
       case Kind.ChildFailure:
       case Kind.ChildOrigin:
+      case Kind.ChildReport:
       case Kind.Granted:
       case Kind.Denied:
         return this.#nested.children?.receive(frame);

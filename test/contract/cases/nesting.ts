@@ -594,6 +594,23 @@ nesting.it("of a task that is over nothing more is submitted", async () => {
   assert.match(error, /Cannot call Math\.hypot: task \d+ \(.*\) is over/);
 });
 
+nesting.it("a child reports to its parent, before it has ended", async () => {
+  await using pool = await AsyncPool.open(1);
+  const heard = await pool.async(async () => {
+    const { pool } = taskContext();
+    const heard: unknown[] = [];
+    const tell = async (x: number) => {
+      taskContext().report({ x });
+      return await Promise.resolve(x);
+    };
+    const child = pool.with({ onReport: (value) => heard.push(value) }).async(tell, 3);
+    child.on("report", (value, { worker, attempt }) => heard.push([value, worker, attempt]));
+    heard.push(await child);
+    return heard;
+  });
+  assert.deepEqual(heard, [{ x: 3 }, [{ x: 3 }, 0, 1], 3]);
+});
+
 nesting.itPerSize("many parents with many children each", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   const sums = await Promise.all(
