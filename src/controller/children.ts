@@ -41,7 +41,10 @@ export interface ChildrenOwner {
 
 /** A call whose children are not all settled, or that has not ended. */
 interface Family {
+  readonly submitter: Submitter;
   readonly parent: Task;
+  /** How many attempts of it were in vain before. */
+  readonly attempt: number;
   /** How many of its children's ends its worker was sent. */
   told: number;
 }
@@ -139,7 +142,7 @@ export class Children implements ChildOwner {
   }
 
   #submit(submitter: Submitter, frame: Frame): void {
-    const { connection, families } = submitter;
+    const { connection } = submitter;
     const { task: number, index: parentId } = frame;
     if (submitter.children.has(number)) throw malformed("a task submits a child twice");
     const parent = connection.record.taskAt(parentId);
@@ -148,25 +151,23 @@ export class Children implements ChildOwner {
     const fn = functionOf(submitter, frame.number).called;
     const given = submitter.options[frame.attempt - 1];
     if (given === undefined) throw malformed("a task has options that were never sent");
-    let family = families.get(parentId);
     if (parent === undefined || parent.state !== "running") {
       const why = `Cannot call ${fn.label}: the task that calls it is over`;
-      return this.#refuse(
-        submitter,
-        parentId,
-        number,
-        madeWithoutFrames(() => new CancelledError(why)),
-      );
+      const error = madeWithoutFrames(() => new CancelledError(why));
+      return this.#refuse(submitter, number, error);
     }
-    if (family === undefined) families.set(parentId, (family = { parent, told: 0 }));
+    const family = this.#familyOf(submitter, parent, parentId);
     const refusal = this.#owner.refusal(fn);
-    if (refusal !== null) return this.#refuse(submitter, parentId, number, refusal.error);
+    if (refusal !== null) {
+      this.#refuse(submitter, number, refusal.error);
+      return this.#hear(family, parentId);
+    }
     const options = this.#optionsOf(given, parent);
     const { worker } = options;
     if (worker !== null && this.#parts.scheduler.workers[worker] === undefined)
       throw malformed("a task has no worker");
     const known = this.#parts.estimates.of(fn);
-    const of = { parent, parentId, number, submitter: connection };
+    const of = { parent, parentId, number, family };
     const child = new ChildTask(this.#owner.takeOrder(), known, options, of, this);
     const { format, body, buffers } = frame.content;
     child.payload = { format, body: body.slice(), buffers, functions } as Payload;
@@ -275,9 +276,29 @@ export class Children implements ChildOwner {
   }
 
   /** Where the end of a child is to be told; null where its parent's worker is gone. */
-  #submitterFor({ submitter }: ChildTask): Submitter | null {
-    const found = this.#submitters.get(submitter as Connection);
-    return found === undefined || found.connection.isDone ? null : found;
+  #submitterFor({ family }: ChildTask): Submitter | null {
+    const { submitter } = family as Family;
+    return submitter.connection.isDone ? null : submitter;
+  }
+
+  /** A task that starts again on the same worker has children anew. */
+  #familyOf(submitter: Submitter, parent: Task, parentId: number): Family {
+    const { losses: attempt } = parent;
+    let family = submitter.families.get(parentId);
+    if (family?.parent !== parent || family.attempt !== attempt) {
+      family = { submitter, parent, attempt, told: 0 };
+      submitter.families.set(parentId, family);
+    }
+    return family;
+  }
+
+  /** The worker of a family's parent is sent the end of a child: the parent goes on. */
+  #hear(family: Family, parentId: number): void {
+    family.told++;
+    const { connection, families } = family.submitter;
+    if (families.get(parentId) !== family) return;
+    this.#parts.watch.resumes(connection.record, parentId);
+    this.#parts.scheduler.nesting.resume(connection.record, parentId);
   }
 
   #tell(
@@ -287,33 +308,19 @@ export class Children implements ChildOwner {
     content: Parameters<FrameSender["write"]>[4],
     elapsed: number,
   ): void {
-    const { connection, children, families } = submitter;
-    const { sender, scheduler } = this.#parts;
+    const { connection, children } = submitter;
+    const { sender } = this.#parts;
     const { number, parentId, record } = child;
     children.delete(number);
     const worker = record?.index ?? -1;
     sender.write(connection, kind, number, elapsed, content, Infinity, 1, -1, worker);
-    const family = families.get(parentId);
-    if (family === undefined) return;
-    family.told++;
-    this.#parts.watch.resumes(connection.record, parentId);
-    scheduler.nesting.resume(connection.record, parentId);
+    this.#hear(child.family as Family, parentId);
   }
 
   /** A child that is not taken. */
-  #refuse(
-    { connection, families }: Submitter,
-    parentId: number,
-    number: number,
-    error: unknown,
-  ): void {
-    const { sender, values, scheduler } = this.#parts;
+  #refuse({ connection }: Submitter, number: number, error: unknown): void {
+    const { sender, values } = this.#parts;
     sender.write(connection, Kind.ChildFailure, number, 0, values.encodeFailure(error));
-    const family = families.get(parentId);
-    if (family === undefined) return;
-    family.told++;
-    this.#parts.watch.resumes(connection.record, parentId);
-    scheduler.nesting.resume(connection.record, parentId);
   }
 
   /** A task is settled, which may have had children: they go on. */
@@ -331,7 +338,7 @@ export class Children implements ChildOwner {
     if (submitter === undefined) return;
     this.#submitters.delete(connection);
     for (const child of submitter.children.values()) {
-      if (submitter.families.has(child.parentId))
+      if (submitter.families.get(child.parentId) === child.family)
         this.#cancel(child, "the worker of its task was lost");
     }
   }

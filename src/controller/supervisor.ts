@@ -202,7 +202,8 @@ export class Supervisor {
     if (record.inFlight.length === 0 && record.set === this.#parts.scheduler.sets.retiring) {
       this.#parts.scheduler.requeue.lose(record);
       this.#disconnect(connection);
-      return this.#replace(connection, 0, "has had all the tasks, or the memory, that it may have");
+      this.#replace(connection, 0, "has had all the tasks, or the memory, that it may have");
+      return this.#owner.onGone(connection);
     }
     link?.kill?.();
     this.lose(connection, rank === null ? unknownExit("said goodbye") : PROGRAM_OVER);

@@ -8,7 +8,7 @@ export interface ChildOwner {
 }
 
 /** Where a child comes from. */
-type Parentage = Pick<ChildTask, "parent" | "parentId" | "number" | "submitter">;
+type Parentage = Pick<ChildTask, "parent" | "parentId" | "number" | "family">;
 
 /**
  * Tasks that may be submitted before a child that is one level deeper comes behind a shallower one:
@@ -30,8 +30,8 @@ export class ChildTask extends Task implements Waiter {
   readonly parentId: number;
   /** Its number among the children that its submitter has numbered. */
   readonly number: number;
-  /** The worker of its parent. */
-  readonly submitter: object;
+  /** The children of that attempt of its parent: `controller/children.ts` knows more of them. */
+  readonly family: object;
   /** 1 for the children of a task that the controller has submitted. */
   readonly depth: number;
   readonly promise = null;
@@ -41,13 +41,13 @@ export class ChildTask extends Task implements Waiter {
     order: number,
     fn: KnownFunction,
     options: TaskOptions,
-    { parent, parentId, number, submitter }: Parentage,
+    { parent, parentId, number, family }: Parentage,
     owner: ChildOwner,
   ) {
     super(order, fn, options);
     this.parent = parent;
     this.parentId = parentId;
-    this.submitter = submitter;
+    this.family = family;
     this.number = number;
     this.depth = 1 + depthOf(parent);
     this.#owner = owner;

@@ -19,7 +19,10 @@ const SUBJECTS = [
   "reporting:",
   "listening:",
   "tracing:",
-  "nesting:",
+  "nesting: a task",
+  "nesting: a child",
+  "nesting: one worker walks",
+  "nesting: values",
 ];
 
 describe("mocks of bun:test", () => {

@@ -169,7 +169,7 @@ class Model {
 }
 
 function of(parent: Task) {
-  return { parent, parentId: parent.id, number: 1, submitter: OWNER };
+  return { parent, parentId: parent.id, number: 1, family: OWNER };
 }
 
 test("whatever happens: every task settles once, and nothing is left on a worker", () => {

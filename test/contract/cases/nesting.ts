@@ -594,6 +594,19 @@ nesting.it("of a task that is over nothing more is submitted", async () => {
   assert.match(error, /Cannot call Math\.hypot: task \d+ \(.*\) is over/);
 });
 
+nesting.it("a task that has failed starts again, and waits for children anew", async () => {
+  await using pool = await AsyncPool.open(1);
+  const again = pool.with({ retries: 3, retryOn: () => true });
+  const attempts = again.async(async () => {
+    const { pool, attempt } = taskContext();
+    pool.async(square, 1);
+    const squares = await Promise.all([2, 3].map((x) => pool.async(square, x)));
+    if (attempt < 3) throw new RangeError("once more");
+    return [attempt, ...squares, await pool.async(square, 4)];
+  });
+  assert.deepEqual(await attempts, [3, 4, 9, 16]);
+});
+
 nesting.it("a child reports to its parent, before it has ended", async () => {
   await using pool = await AsyncPool.open(1);
   const heard = await pool.async(async () => {
