@@ -62,6 +62,15 @@ export class NestedPools {
     return require("../nested/pool-of.ts") as typeof import("../nested/pool-of.ts");
   }
 
+  /** The same, for a call that may never ask for its pool. */
+  tryPrepare(): void {
+    try {
+      this.prepare();
+    } catch {
+      // An earlier task has changed what modules need: a task that asks for its pool gets the error.
+    }
+  }
+
   /** The session is over. */
   close(): void {
     this.children?.close();

@@ -86,7 +86,7 @@ export class Session {
       shares: this.#shares,
       attempt: (task, deed) => this.#attempt(task, deed),
       fail: (task, error) => this.#fail(task, error),
-      prepareNested: () => void this.#nested.prepare(),
+      prepareNested: () => this.#nested.tryPrepare(),
       onOver: () => this.#continue(),
     };
     this.#runner = new CallRunner(parts);
