@@ -223,7 +223,8 @@ export class Children implements ChildOwner {
   }
 
   #suspend({ connection, families }: Submitter, id: number, heard: number): void {
-    const isVoid = families.get(id)?.told !== heard;
+    // A task may wait for a map before it has submitted anything.
+    const isVoid = (families.get(id)?.told ?? 0) !== heard;
     this.#parts.scheduler.nesting.suspend(connection.record, id, isVoid);
     this.#parts.watch.suspends(connection.record, id);
   }

@@ -1,15 +1,23 @@
 import { importedModules, readText } from "./module-text.ts";
+import { isOwnFile } from "./paths.ts";
 import type { FunctionReference } from "./record.ts";
 
-/** What was found of a module and all that it imports, by its path and the word. */
+/** What was found of a module and all that it imports, by its path. */
 const found = new Map<string, boolean>();
 
+/** Texts that ask for the pool of a task: at once, by its parts, or by a variable. */
+const ASKS = [
+  /\btaskContext\s*\(\s*\)\s*\.\s*pool\b/,
+  /\bpool\b[^{}()]*\}\s*=\s*taskContext\b/,
+  /=\s*taskContext\s*\(\s*\)[^]*\w\.pool\b|\w\.pool\b[^]*=\s*taskContext\s*\(\s*\)/,
+];
+
 /**
- * Whether the modules of a function may use a name: their texts have it. True where a text cannot
- * be read, as of a compiled program. `main` is the main script.
+ * Whether a function may ask for the pool of its task, by the texts of its modules. True where one
+ * cannot be read, as of a compiled program. `main` is the main script.
  */
-export function mayMention(reference: FunctionReference, main: string, name: string): boolean {
-  return modulesOf(reference, main).some((module) => mentions(module, name));
+export function mayAskForPool(reference: FunctionReference, main: string): boolean {
+  return modulesOf(reference, main).some(asks);
 }
 
 function modulesOf(reference: FunctionReference, main: string): readonly string[] {
@@ -24,26 +32,26 @@ function modulesOf(reference: FunctionReference, main: string): readonly string[
   }
 }
 
-function mentions(module: string, name: string): boolean {
-  const key = `${name} ${module}`;
-  let is = found.get(key);
+function asks(module: string): boolean {
+  let is = found.get(module);
   if (is === undefined) {
     // Modules may import each other.
-    found.set(key, false);
-    found.set(key, (is = search(module, name)));
+    found.set(module, false);
+    found.set(module, (is = search(module)));
   }
   return is;
 }
 
-function search(module: string, name: string): boolean {
+function search(module: string): boolean {
   let text: string;
   try {
     text = readText(module);
   } catch {
     return true;
   }
-  if (text.includes(name)) return true;
-  // Installed packages import no program, and bsync is one of them.
-  const own = importedModules(module).filter((path) => !path.includes("/node_modules/"));
-  return own.some((path) => path.startsWith("/") && mentions(path, name));
+  if (ASKS.some((pattern) => pattern.test(text))) return true;
+  // Installed packages import no program.
+  const isProgram = (path: string) =>
+    path.startsWith("/") && !path.includes("/node_modules/") && !isOwnFile(path);
+  return importedModules(module).filter(isProgram).some(asks);
 }

@@ -45,6 +45,7 @@ export class Scheduler {
   readonly #choice = new Choice(this.sets, this.#queue, this.#placement);
   readonly #deadlines = new Deadlines(this.sets.gone);
   readonly requeue = new Requeue(this, this.#placement);
+  /** @internal Tasks that wait for tasks they have submitted. */
   readonly nesting = new Nesting(
     { sets: this.sets, queue: this.#queue, placement: this.#placement, requeue: this.requeue },
     (worker, task, now) => this.#start(worker, task, now),

@@ -56,7 +56,7 @@ export class Calls {
 
   /** Whether the function of a call is on the stack. */
   get hasCalled(): boolean {
-    return this.#find(({ stage }) => stage === "called") !== null;
+    return this.#findActive(({ stage }) => stage === "called") !== null;
   }
 
   /** The call of that number, if it has begun, and is not over. */
@@ -70,8 +70,15 @@ export class Calls {
   }
 
   #find(wanted: (call: RunningCall) => boolean): RunningCall | null {
-    for (let call = this.#last; call !== null; call = call.previous) if (wanted(call)) return call;
+    const active = this.#findActive(wanted);
+    if (active !== null) return active;
     for (const call of this.#suspended) if (wanted(call)) return call;
+    return null;
+  }
+
+  /** The same without those that are suspended, of which there may be thousands. */
+  #findActive(wanted: (call: RunningCall) => boolean): RunningCall | null {
+    for (let call = this.#last; call !== null; call = call.previous) if (wanted(call)) return call;
     return null;
   }
 
@@ -101,7 +108,7 @@ export class Calls {
   #remove(call: RunningCall): void {
     if (this.#last === call) this.#last = call.previous;
     else {
-      const next = this.#find(({ previous }) => previous === call);
+      const next = this.#findActive(({ previous }) => previous === call);
       if (next !== null) next.previous = call.previous;
     }
     call.previous = null;
@@ -120,7 +127,7 @@ export class Calls {
 
   /** Earlier answers have left: the call that waited for that, and its `resume`. */
   takeFlushed(): { readonly call: RunningCall; readonly resume: () => void } | null {
-    const call = this.#find(({ stage }) => stage === "flushing");
+    const call = this.#findActive(({ stage }) => stage === "flushing");
     const resume = this.#resume;
     this.#resume = null;
     return call === null || resume === null ? null : { call, resume };

@@ -109,7 +109,7 @@ export class FunctionTable {
     const known = this.#known.get(id);
     if (known === undefined) return false;
     const { mentions } = functions() ?? {};
-    known.mayNest ??= mentions?.mayMention(known.reference, main, "taskContext") ?? false;
+    known.mayNest ??= mentions?.mayAskForPool(known.reference, main) ?? false;
     return known.mayNest;
   }
 

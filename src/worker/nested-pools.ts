@@ -67,7 +67,7 @@ export class NestedPools {
     try {
       this.prepare();
     } catch {
-      // An earlier task has changed what modules need: a task that asks for its pool gets the error.
+      // An earlier task has changed a builtin: a task that asks for its pool gets the error.
     }
   }
 
