@@ -123,8 +123,9 @@ export class Children implements TaskOwner {
     this.#children.set(task.order, child);
     parent.children.add(child);
     this.#write(parent, task, payload);
-    // The first leave at once, as their parent may compute for long before it awaits them.
-    if (++this.#unsent * 4 < this.#sent) return;
+    // The first leave at once, as their parent may compute for long before it awaits them, and the
+    // others together with those that it submits in this turn.
+    if (++this.#unsent * 4 < this.#sent) return this.#port.sendSoon();
     this.#sent += this.#unsent;
     this.#unsent = 0;
     this.#port.send();

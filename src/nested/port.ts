@@ -25,6 +25,8 @@ export interface SessionPort {
   write(kind: Kind, task: number, fields?: FrameFields): void;
   /** Sends all that was written. */
   send(): void;
+  /** The same, once the code that runs has returned. */
+  sendSoon(): void;
   /** Receives what has come; true if anything has. */
   poll(): boolean;
   /**

@@ -1,6 +1,7 @@
 import type { RunningCall } from "../context.ts";
 import type { Children } from "../nested/children.ts";
 import type { SessionPort } from "../nested/port.ts";
+import { queueMicrotask } from "../os/natives.ts";
 import { needStackToLoad } from "../os/stack.ts";
 import { occupy, whole } from "../os/whole.ts";
 import type { TaskPool } from "../task-pool.ts";
@@ -112,6 +113,11 @@ function portOf(parts: NestedParts): SessionPort {
     answers.writeFields(Kind.Suspended, call.id, { number, order: call.id });
     goOn();
   };
+  let isDue = false;
+  const sendDue = (): void => {
+    isDue = false;
+    answers.send();
+  };
   return {
     get isClosed() {
       return isClosed();
@@ -121,6 +127,11 @@ function portOf(parts: NestedParts): SessionPort {
     shares,
     write: (kind, task, fields) => answers.writeFields(kind, task, fields),
     send: () => answers.send(),
+    sendSoon() {
+      if (isDue) return;
+      isDue = true;
+      queueMicrotask(() => guarded(sendDue));
+    },
     poll: () => link()?.poll() ?? false,
     runInPlace,
     suspend: (call, heard) => guarded(() => suspend(call, heard)),

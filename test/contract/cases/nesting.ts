@@ -647,3 +647,24 @@ nesting.it(
   },
   { modes: ["openmpi", "mpich"] },
 );
+
+async function* slowly(count: number): AsyncGenerator<number> {
+  for (let i = 0; i < count; i++) {
+    await Bun.sleep(1);
+    yield i;
+  }
+}
+
+nesting.itPerSize("children leave while their parent waits for a timer", async ({ workers }) => {
+  if (workers === 1) return;
+  await using pool = await AsyncPool.open(workers);
+  const states = await pool.async(async () => {
+    const { pool } = taskContext();
+    const other = pool.with({ worker: 1 });
+    const children: MessageHandle<number>[] = [];
+    for await (const i of slowly(30)) children.push(other.async(square, i));
+    while (children.some(({ state }) => state !== "done")) await Bun.sleep(1);
+    return children.length;
+  });
+  assert.equal(states, 30);
+});
