@@ -39,7 +39,7 @@ export interface ChildrenOwner {
   settle(child: ChildTask, to: "done" | "failed"): void;
 }
 
-/** A call whose children are not all settled, or that has not ended. */
+/** A call that has submitted tasks, until it is over. */
 interface Family {
   readonly submitter: Submitter;
   readonly parent: Task;
@@ -324,7 +324,7 @@ export class Children implements ChildOwner {
     sender.write(connection, Kind.ChildFailure, number, 0, values.encodeFailure(error));
   }
 
-  /** A task is settled, which may have had children: they go on. */
+  /** A task is settled, or is to start again. It may have had children: they go on. */
   over(task: Task, connection: Connection): void {
     const families = this.#submitters.get(connection)?.families;
     // Of a worker that is lost, `lost` has to know which tasks ran there.

@@ -151,7 +151,7 @@ export class Controller implements TaskOwner {
       settle: (task, state, outcome) => this.#settle(task, state, outcome),
       fail: (task, worker, error) =>
         this.#settle(task, "failed", this.#values.withOrigin(error, task, worker)),
-      failOrRetry: (task, error) => this.#retries.failOrAsk(task, error),
+      failOrRetry: (task, error) => this.#failOrRetry(task, error),
       break: (error) => this.#lifecycle.break(error),
       children: () => (this.#children ??= this.#newChildren()),
       dispatch: () => this.#dispatch(),
@@ -322,11 +322,22 @@ export class Controller implements TaskOwner {
     // Counted first: resolving a promise with an object reads its `then`, which may be a getter.
     const isLast = --this.#pending === 0;
     if (task.waiter !== null) notifyWaiter(task.waiter, task);
-    if (this.#children !== null && task.record !== null)
-      this.#children.over(task, this.connections[task.record.index]!);
+    this.#leaveChildren(task);
     if (state === "failed") this.#failures.note(task);
     if (this.#allSettled.isAwaited) this.#allSettled.settle(task);
     if (isLast) this.#changed();
+  }
+
+  #failOrRetry(task: Task, error: unknown): void {
+    // Should it start again, it knows nothing of the children that it has had.
+    this.#leaveChildren(task);
+    this.#retries.failOrAsk(task, error);
+  }
+
+  /** A run of a task is over. */
+  #leaveChildren(task: Task): void {
+    if (this.#children !== null && task.record !== null)
+      this.#children.over(task, this.connections[task.record.index]!);
   }
 
   /** Settles a task that is not wanted any more; false if it was settled before. */

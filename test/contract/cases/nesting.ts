@@ -655,6 +655,16 @@ async function* slowly(count: number): AsyncGenerator<number> {
   }
 }
 
+nesting.it("a map waits for its source, with nothing else under way", async () => {
+  await using pool = await AsyncPool.open(1);
+  for (const inFlight of [1, 100]) {
+    const squares = await pool.async(async (inFlight: number) => {
+      return await taskContext().pool.map(square, slowly(30), { inFlight });
+    }, inFlight);
+    assert.deepEqual(squares, numbers(30).map(square));
+  }
+});
+
 nesting.itPerSize("children leave while their parent waits for a timer", async ({ workers }) => {
   if (workers === 1) return;
   await using pool = await AsyncPool.open(workers);
@@ -667,4 +677,19 @@ nesting.itPerSize("children leave while their parent waits for a timer", async (
     return children.length;
   });
   assert.equal(states, 30);
+});
+
+nesting.it("a parent that starts again has children anew", async () => {
+  await using pool = await AsyncPool.open(1);
+  const again = pool.with({ retries: 2, retryOn: () => true });
+  const handles = numbers(5).map(() =>
+    again.async(async () => {
+      const { pool, attempt } = taskContext();
+      const nobodyWaits = pool.with({ priority: 1 }).async(square, 1);
+      await Promise.all(numbers(3).map((n) => pool.async(square, n)));
+      if (attempt < 3) throw new Error(`attempt ${attempt} of ${nobodyWaits.state}`);
+      return await pool.map(square, numbers(4));
+    }),
+  );
+  for (const handle of handles) assert.deepEqual(await handle, [0, 1, 4, 9]);
 });
