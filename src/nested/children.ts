@@ -4,7 +4,7 @@ import type { RunningCall } from "../context.ts";
 import { AbortSignals, isAborted, reasonOf } from "../controller/abort-signals.ts";
 import { notifyWaiter, promiseOf } from "../controller/settlement.ts";
 import { ValueEncoder } from "../controller/values.ts";
-import { CancelledError, madeWithoutFrames, PoolClosedError } from "../errors.ts";
+import { BsyncError, CancelledError, madeWithoutFrames, PoolClosedError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { recordOf as recordOfFunction } from "../function/reference-lazy.ts";
 import type { MessageHandle, TaskOwner } from "../handle.ts";
@@ -16,6 +16,7 @@ import { Callbacks } from "../watch/callbacks.ts";
 import { Reports } from "../watch/reports.ts";
 import { type ChildOptions, Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
+import { INITIALIZER } from "../wire/task-id.ts";
 import { Blocking } from "./blocking.ts";
 import { ChildHandle } from "./child-handle.ts";
 import { type Child, type Ending, ParentCall } from "./parent-call.ts";
@@ -85,6 +86,10 @@ export class Children implements TaskOwner {
 
   /** Why a call may submit nothing; null where it may. */
   refusal(fn: FunctionRecord, { call, isOver }: ParentCall): { readonly error: unknown } | null {
+    if (call.id === INITIALIZER) {
+      const why = "an initializer runs before the pool has tasks; submit it once the pool is open";
+      return { error: new BsyncError("BSYNC_NESTED", `Cannot call ${fn.label}: ${why}`) };
+    }
     if (!isOver && !call.isOver && !this.#port.isClosed) return null;
     const why = this.#port.isClosed ? "the pool was closed" : `${call.label} is over`;
     return { error: new PoolClosedError(`Cannot call ${fn.label}: ${why}`) };

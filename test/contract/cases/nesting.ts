@@ -1,5 +1,6 @@
 import {
   AsyncPool,
+  BsyncError,
   CancelledError,
   FunctionError,
   type MessageHandle,
@@ -692,4 +693,12 @@ nesting.it("a parent that starts again has children anew", async () => {
     }),
   );
   for (const handle of handles) assert.deepEqual(await handle, [0, 1, 4, 9]);
+});
+
+nesting.it("an initializer submits nothing, and is told why", async () => {
+  const initializer = async () => {
+    await taskContext().pool.async("Math.hypot", 3, 4);
+  };
+  const error = await failure(AsyncPool.open(1, { initializer }), BsyncError);
+  assert.match(error.message, /Cannot call Math\.hypot: an initializer runs before/);
 });
