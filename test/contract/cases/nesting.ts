@@ -669,7 +669,7 @@ nesting.it("a map waits for its source, with nothing else under way", async () =
 nesting.itPerSize("children leave while their parent waits for a timer", async ({ workers }) => {
   if (workers === 1) return;
   await using pool = await AsyncPool.open(workers);
-  const states = await pool.async(async () => {
+  const states = await pool.with({ worker: 0 }).async(async () => {
     const { pool } = taskContext();
     const other = pool.with({ worker: 1 });
     const children: MessageHandle<number>[] = [];
