@@ -1,0 +1,25 @@
+/** Texts in HTML and SVG: what a trace says is text, never markup. */
+
+const ESCAPED: Readonly<Record<string, string>> = {
+  ...{ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" },
+};
+
+/** Letters of a name. */
+const MOST_LETTERS = 80;
+
+export function escaped(text: string): string {
+  // Control characters are none of HTML's; half a surrogate pair is no letter.
+  const shown = text.replaceAll(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, "�").toWellFormed();
+  return shown.replaceAll(/[&<>"']/g, (letter) => ESCAPED[letter]!);
+}
+
+/** Escaped, and shortened to a line. */
+export function short(text: string, letters = MOST_LETTERS): string {
+  const all = text.length > 4 * letters ? [...text.slice(0, 4 * letters)] : [...text];
+  return escaped(all.length > letters ? `${all.slice(0, letters - 1).join("")}…` : text);
+}
+
+/** A number of an SVG, in as few letters as do. */
+export function at(x: number): string {
+  return String(Math.round(x * 10) / 10);
+}
