@@ -61,14 +61,18 @@ export function curve(values: readonly number[], end: number, most: number, name
   return svg(height + 20, name, body);
 }
 
-/** Workers as rows: shades of how busy each was, and over these the longest of the slices. */
+/**
+ * Workers as rows: shades of how busy each was, unless all of its slices are there, and over these
+ * the longest of the slices.
+ */
 export function timeline(
   rows: readonly Row[],
   slices: readonly Long[],
   end: number,
-  colourOf: (name: string) => number,
+  { colourOf, areAll }: { colourOf: (name: string) => number; areAll: boolean },
 ): string {
   const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 10 : 6;
+  const isSingle = rows.every(({ keys }) => keys.length === 1);
   const places = new Map(rows.flatMap(({ keys }, i) => keys.map((key) => [key, i])));
   let body = "";
   let host = "";
@@ -80,9 +84,8 @@ export function timeline(
       body += `<text x="${LEFT - 8}" y="${y + Math.min(each, 14) - 2}" text-anchor="end">${short(label, 26)}</text>`;
     }
     host = row.host;
-    body += shadesOf(row.shares, y + 1, each - 2);
+    body += shadesOf(isSingle && areAll ? [] : row.shares, y + 1, each - 2);
   }
-  const isSingle = rows.every(({ keys }) => keys.length === 1);
   for (const slice of isSingle ? slices : []) {
     const row = places.get(slice.worker);
     if (row !== undefined) body += block(slice, row * each + 1, each - 2, end, colourOf);

@@ -40,21 +40,25 @@ export class Columns {
   /** Makes columns wide enough for a time. */
   reach(end: number): void {
     const count = this.#parts.length;
-    while (end >= this.#width * count && end < Infinity) {
-      const values = this.values();
-      this.#width *= 2;
-      this.#steps.fill(0);
-      this.#parts.fill(0);
-      for (let i = 0; i < count; i++) this.#parts[i >> 1]! += values[i]!;
-    }
+    if (end < this.#width * count || !(end < Infinity)) return;
+    const values = this.values();
+    let shift = 0;
+    for (; end >= this.#width * count; shift++) this.#width *= 2;
+    this.#steps.fill(0);
+    this.#parts.fill(0);
+    for (let i = 0; i < count; i++) this.#parts[shift > 30 ? 0 : i >> shift]! += values[i]!;
   }
 
   /** Of each column level times ms. */
   values(): Float64Array {
+    const values = new Float64Array(this.#parts.length);
     let level = 0;
-    return this.#parts.map((part, i) => {
+    for (let i = 0; i < values.length; i++) {
       level += this.#steps[i]!;
-      return Math.max(0, part + level * this.#width);
-    });
+      const value = this.#parts[i]! + level * this.#width;
+      // Sums of fractions may end beside 0.
+      values[i] = value > 0 ? value : 0;
+    }
+    return values;
   }
 }

@@ -33,6 +33,7 @@ export async function readEvents(path: string, take: (event: Event) => void): Pr
   } catch (error) {
     // The rest of a gzipped file that was cut off, or written over, cannot be told.
     if (!isOfZlib(error)) throw error;
+    if (!scanner.hasBegun) throw new NoTrace("is no trace: it begins as gzip does, and is not");
     isCut = true;
   }
   return scanner.end(isCut);
@@ -69,6 +70,11 @@ export class Scanner {
 
   constructor(take: (event: Event) => void) {
     this.#take = take;
+  }
+
+  /** Whether the array was found. */
+  get hasBegun(): boolean {
+    return this.#place !== "head";
   }
 
   add(piece: Buffer): void {
@@ -113,8 +119,9 @@ export class Scanner {
       this.#place = "array";
       return found[0].length - before;
     }
+    // The mark of UTF-8 may come in pieces.
     const isOther = !/^(?:\xef\xbb\xbf)?\s*(?:\{|$)/.test(this.#head);
-    if (isOther || this.#head.length > MOST_HEAD) {
+    if ((isOther && this.#head.length > 3) || this.#head.length > MOST_HEAD) {
       throw new NoTrace("is no trace: it does not begin with an array of events");
     }
     return piece.length;

@@ -19,7 +19,7 @@ export interface Facts {
   /** That had a task. */
   readonly used: number;
   readonly tasks: number;
-  /** From the first call that began to the last one that ended. */
+  /** From when the first call was submitted to the end of the last one. */
   readonly span: number;
   readonly before: number;
   readonly after: number;

@@ -108,6 +108,7 @@ function pictures({ totals, facts }: Report, most: number): string[] {
   const colours = new Map(ranked.slice(0, COLOURS).map(({ name }, i) => [name, i]));
   const slices = totals.longest.all.slice(0, most);
   const hidden = totals.longest.dropped + totals.longest.all.length - slices.length;
+  const look = { colourOf: (name: string) => colours.get(name) ?? COLOURS, areAll: hidden === 0 };
   const rows = rowsOf(totals);
   const isSingle = rows.every(({ keys }) => keys.length === 1);
   const all = hidden === 0 ? "All tasks" : `The ${countOf(slices.length)} longest`;
@@ -130,7 +131,7 @@ function pictures({ totals, facts }: Report, most: number): string[] {
     "<h2>Tasks that waited</h2>",
     `<figure>${curve(waits, end, Math.max(...waits), "waiting tasks over time")}</figure>`,
     "<h2>Timeline</h2>",
-    `<figure>${timeline(rows, slices, end, (name) => colours.get(name) ?? COLOURS)}` +
+    `<figure>${timeline(rows, slices, end, look)}` +
       `<figcaption>${key}${facts.failed > 0 ? '<i class="key failed"></i>failed' : ""}</figcaption>` +
       `<figcaption>${which}</figcaption></figure>`,
     `<div class="two"><div><h2>How long tasks ran</h2><figure>${histogram(

@@ -8,8 +8,10 @@ export function resampled(columns: Columns, end: number, count: number): number[
   const sums = Array<number>(count).fill(0);
   const each = end / count;
   if (!(each > 0)) return sums;
-  for (const [i, value] of values.entries()) {
-    const [from, to] = [i * width, Math.min((i + 1) * width, end)];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    const from = i * width;
+    const to = Math.min(from + width, end);
     if (value === 0 || to <= from) continue;
     const level = value / (to - from);
     const last = Math.min(count - 1, Math.floor(to / each));

@@ -28,8 +28,8 @@ export function hostOf(totals: Totals, pid: number): string {
 export function workerName(totals: Totals, key: string): string {
   const [pid, tid] = key.split(":").map(Number);
   const name = totals.threads.get(key) ?? `worker ${Math.floor(tid! / 1000) - 1}`;
-  const hosts = new Set([...totals.workers.values()].map((worker) => worker.pid));
-  return hosts.size > 1 ? `${name} on ${hostOf(totals, pid!)}` : name;
+  // The first process is the pool.
+  return totals.processes.size > 2 ? `${name} on ${hostOf(totals, pid!)}` : name;
 }
 
 export function rowsOf(totals: Totals): Row[] {

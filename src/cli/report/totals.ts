@@ -92,7 +92,7 @@ export class Totals {
   /** Of tasks in pieces what ran before. */
   readonly #pieces = new Map<number, number>();
   #queue: { readonly at: number; readonly queued: number } = { at: 0, queued: 0 };
-  /** When the first call began, and the last one ended, which is `final`. */
+  /** When the first call was submitted, and the last one ended, which is `final`. */
   first = Infinity;
   last = 0;
   final: Long | null = null;
@@ -169,7 +169,6 @@ export class Totals {
     const run = Math.min(length, numberOf(args["run_ms"]) ?? length);
     const end = begin + length;
     if (merged !== null) this.merged += count;
-    this.first = Math.min(this.first, begin);
     this.end = Math.max(this.end, end);
     worker.last = Math.max(worker.last ?? 0, end);
     worker.run += run;
@@ -181,6 +180,7 @@ export class Totals {
     const isFirst = task === null || !this.#pieces.has(task);
     const wait = isFirst ? (numberOf(args["wait_ms"]) ?? 0) : null;
     const error = typeof args["error"] === "string" ? args["error"] : null;
+    this.first = Math.min(this.first, Math.max(0, begin - (wait ?? 0)));
     if (wait !== null) this.#waited(begin, wait, count);
     const long = { name, worker: key, begin, length, tasks: count, task, wait, state, error };
     this.longest.add(long);
