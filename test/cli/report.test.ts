@@ -92,7 +92,7 @@ test(
       [write("other.json", '[{"name":"x","ph":"X","ts":1,"dur":1,"pid":1,"tid":1}]'), /of a pool/],
       [
         write("random.json.gz", new Uint8Array([0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9])),
-        /is empty/,
+        /it begins as gzip does, and is not/,
       ],
     ];
     for (const [path, why] of cases) {

@@ -351,7 +351,7 @@ describe("the page", () => {
       expect(Buffer.byteLength(html)).toBeLessThan(5e6);
       expect(html.match(/<svg/g)).toHaveLength(6);
     }
-  });
+  }, 30_000);
 
   test("of a trace without tasks has its numbers", () => {
     expect(page(totalsOf(2, []))).toContain("No task ended");

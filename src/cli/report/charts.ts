@@ -28,7 +28,8 @@ function timeAxis(end: number, y: number): string {
   for (let i = 0; i * step <= end && i < 50; i++) {
     const x = at(LEFT + (INNER * i * step) / end);
     marks += `<path class="grid" d="M${x} 0V${at(y)}"/>`;
-    marks += `<text x="${x}" y="${at(y + 14)}" text-anchor="middle">${i === 0 ? "0" : lengthOf(i * step)}</text>`;
+    const time = i === 0 ? "0" : lengthOf(i * step);
+    marks += `<text x="${x}" y="${at(y + 14)}" text-anchor="middle">${time}</text>`;
   }
   return marks;
 }
@@ -81,7 +82,8 @@ export function timeline(
     const step = each < 10 ? Math.ceil(10 / each) : 1;
     const label = host === row.host ? row.label : `${row.host}: ${row.label}`;
     if (i % step === 0) {
-      body += `<text x="${LEFT - 8}" y="${y + Math.min(each, 14) - 2}" text-anchor="end">${short(label, 26)}</text>`;
+      const place = `x="${LEFT - 8}" y="${y + Math.min(each, 14) - 2}" text-anchor="end"`;
+      body += `<text ${place}>${short(label, 26)}</text>`;
     }
     host = row.host;
     body += shadesOf(isSingle && areAll ? [] : row.shares, y + 1, each - 2);
@@ -128,9 +130,11 @@ function block(
     ...(state === "done" ? [] : [short(state)]),
     ...(error === null ? [] : [short(error)]),
   ];
-  const shape = `x="${at(x)}" y="${y}" width="${at(Math.max(0.6, width - 0.4))}" height="${height}"`;
+  const wide = at(Math.max(0.6, width - 0.4));
+  const shape = `x="${at(x)}" y="${y}" width="${wide}" height="${height}"`;
   const title = `<title>${parts.join(", ")}</title>`;
-  return `<rect class="c${colourOf(name)}${kind === null ? "" : ` ${kind}`}" ${shape}>${title}</rect>`;
+  const look = `c${colourOf(name)}${kind === null ? "" : ` ${kind}`}`;
+  return `<rect class="${look}" ${shape}>${title}</rect>`;
 }
 
 /** How often each length was met. */
@@ -146,7 +150,9 @@ export function histogram(bars: readonly Bar[], name: string): string {
     const tall = (height - 10) * (count / most);
     const share = percentOf(count / Math.max(1, total));
     const title = `${lengthOf(from)} to ${lengthOf(to)}: ${countOf(count)} (${share})`;
-    body += `<rect class="bar" x="${at(x)}" y="${at(height - tall)}" width="${at(each - 1)}" height="${at(tall)}"><title>${title}</title></rect>`;
+    const place = `x="${at(x)}" y="${at(height - tall)}"`;
+    const size = `width="${at(each - 1)}" height="${at(tall)}"`;
+    body += `<rect class="bar" ${place} ${size}><title>${title}</title></rect>`;
     if (i % every === 0) body += `<text x="${at(x)}" y="${height + 14}">${lengthOf(from)}</text>`;
   }
   const size = `viewBox="0 0 ${width} ${height + 20}" width="${width}" height="${height + 20}"`;

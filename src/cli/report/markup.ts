@@ -15,8 +15,9 @@ export function escaped(text: string): string {
 
 /** Escaped, and shortened to a line. */
 export function short(text: string, letters = MOST_LETTERS): string {
-  const all = text.length > 4 * letters ? [...text.slice(0, 4 * letters)] : [...text];
-  return escaped(all.length > letters ? `${all.slice(0, letters - 1).join("")}…` : text);
+  if (text.length <= letters) return escaped(text);
+  // No half of a pair stays behind.
+  return escaped(`${text.slice(0, letters - 1).replace(/[\ud800-\udbff]$/, "")}…`);
 }
 
 /** A number of an SVG, in as few letters as do. */

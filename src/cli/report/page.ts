@@ -101,11 +101,28 @@ function spent({ spent: { all, busy, waiting, starved, tail } }: Facts): string 
   return `<figure>${bar}<figcaption>${key.join("")}</figcaption></figure>`;
 }
 
-function pictures({ totals, facts }: Report, most: number): string[] {
-  const { end } = totals;
-  if (!(end > 0) || totals.workers.size === 0) return [];
-  const ranked = [...totals.functions.values()].sort((a, b) => b.run - a.run);
-  const colours = new Map(ranked.slice(0, COLOURS).map(({ name }, i) => [name, i]));
+function pictures(report: Report, most: number): string[] {
+  const { totals } = report;
+  if (!(totals.end > 0) || totals.workers.size === 0) return [];
+  return [...curves(totals), ...rowsAndTasks(report, most), histograms(totals)];
+}
+
+function curves({ workers, end, waiting, busy }: Totals): string[] {
+  const alive = new Columns(POOL_COLUMNS);
+  for (const { ready, gone } of workers.values()) alive.add(ready ?? 0, gone ?? end);
+  const capacity = Math.max(...resampled(alive, end, POINTS));
+  const waits = resampled(waiting, end, POINTS);
+  const ran = curve(resampled(busy, end, POINTS), end, capacity, "busy workers over time");
+  return [
+    `<h2>Workers that ran a function</h2><figure>${ran}</figure>`,
+    "<h2>Tasks that waited</h2>",
+    `<figure>${curve(waits, end, Math.max(...waits), "waiting tasks over time")}</figure>`,
+  ];
+}
+
+function rowsAndTasks({ totals, facts }: Report, most: number): string[] {
+  const ranked = [...totals.functions.values()].sort((a, b) => b.run - a.run).slice(0, COLOURS);
+  const colours = new Map(ranked.map(({ name }, i) => [name, i]));
   const slices = totals.longest.all.slice(0, most);
   const hidden = totals.longest.dropped + totals.longest.all.length - slices.length;
   const look = { colourOf: (name: string) => colours.get(name) ?? COLOURS, areAll: hidden === 0 };
@@ -116,32 +133,22 @@ function pictures({ totals, facts }: Report, most: number): string[] {
   const which = isSingle
     ? `${all}${rest}. A pointer over one shows which it is.`
     : "Neighbours share a row; shades show how busy they were.";
-  const key = ranked
-    .slice(0, COLOURS)
-    .map(({ name }, i) => `<i class="key c${i}"></i>${short(name, 40)}`)
-    .join("");
-  const alive = new Columns(POOL_COLUMNS);
-  for (const { ready, gone } of totals.workers.values()) alive.add(ready ?? 0, gone ?? end);
-  const capacity = Math.max(...resampled(alive, end, POINTS));
-  const waits = resampled(totals.waiting, end, POINTS);
-  const busy = resampled(totals.busy, end, POINTS);
-  return [
-    "<h2>Workers that ran a function</h2>",
-    `<figure>${curve(busy, end, capacity, "busy workers over time")}</figure>`,
-    "<h2>Tasks that waited</h2>",
-    `<figure>${curve(waits, end, Math.max(...waits), "waiting tasks over time")}</figure>`,
-    "<h2>Timeline</h2>",
-    `<figure>${timeline(rows, slices, end, look)}` +
-      `<figcaption>${key}${facts.failed > 0 ? '<i class="key failed"></i>failed' : ""}</figcaption>` +
-      `<figcaption>${which}</figcaption></figure>`,
-    `<div class="two"><div><h2>How long tasks ran</h2><figure>${histogram(
-      totals.runBars.all,
-      "how long tasks ran",
-    )}</figure></div><div><h2>How long they waited</h2><figure>${histogram(
-      totals.waitBars.all,
-      "how long tasks waited",
-    )}</figure>${totals.merged > 0 ? '<p class="soft">Without the tasks that the trace has merged.</p>' : ""}</div></div>`,
-  ];
+  const keys = ranked.map(({ name }, i) => `<i class="key c${i}"></i>${short(name, 40)}`);
+  if (facts.failed > 0) keys.push('<i class="key failed"></i>failed');
+  const captions = `<figcaption>${keys.join("")}</figcaption><figcaption>${which}</figcaption>`;
+  const drawn = timeline(rows, slices, totals.end, look);
+  return ["<h2>Timeline</h2>", `<figure>${drawn}${captions}</figure>`];
+}
+
+function histograms({ runBars, waitBars, merged }: Totals): string {
+  const ran = histogram(runBars.all, "how long tasks ran");
+  const waited = histogram(waitBars.all, "how long tasks waited");
+  const note = "Without the tasks that the trace has merged.";
+  return (
+    `<div class="two"><div><h2>How long tasks ran</h2><figure>${ran}</figure></div>` +
+    `<div><h2>How long they waited</h2><figure>${waited}</figure>` +
+    `${merged > 0 ? `<p class="soft">${note}</p>` : ""}</div></div>`
+  );
 }
 
 function tables(totals: Totals): string[] {

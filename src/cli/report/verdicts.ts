@@ -95,8 +95,8 @@ function idleThoughWaiting(facts: Facts): Verdict | null {
       kind: "short tasks",
       title: "The tasks are short",
       text:
-        `A task ran ${each} in the mean, and ${rate} ended in a second: ${percentOf(cost)} of the ` +
-        "workers' time went into sending tasks and results. Let a task do more, or give them " +
+        `A task ran ${each} in the mean, and ${rate} ended in a second: ${percentOf(cost)} of ` +
+        "the workers' time went into sending tasks and results. Let a task do more, or give them " +
         "to map, which sends many at once.",
       cost,
     };
@@ -106,9 +106,10 @@ function idleThoughWaiting(facts: Facts): Verdict | null {
     title: "Tasks waited, and so did workers",
     text:
       `${percentOf(cost)} of the workers' time passed though tasks were waiting (a task waited ` +
-      `${lengthOf(wait.mean)} in the mean, and ran ${each}). The program kept the controller busy ` +
-      "with computing of its own, or arguments and results are large; how large, a trace does " +
-      "not say: pool.stats() has bytesIn and bytesOut of each worker.",
+      `${lengthOf(wait.mean)} in the mean, and ran ${each}). The program kept the controller ` +
+      "busy with computing of its own, or there are more workers than cores, or arguments and " +
+      "results are large; how large, a trace does not say: pool.stats() has bytesIn and " +
+      "bytesOut of each worker.",
     cost,
   };
 }
@@ -116,7 +117,9 @@ function idleThoughWaiting(facts: Facts): Verdict | null {
 function longTail({ spent, final, run, span, before }: Facts, names: Names): Verdict | null {
   const cost = spent.tail / spent.all;
   if (cost < NOTEWORTHY || final === null) return null;
-  const least = `${percentOf(cost)} of the workers' time lay behind their last task, while others still ran.`;
+  const least =
+    `${percentOf(cost)} of the workers' time lay behind their last task, while others still ` +
+    "ran.";
   const { name, task, begin, length } = final;
   const isLong = final.tasks === 1 && length > 3 * run.p50;
   const started = percentOf(Math.max(0, begin - before) / Math.max(span, 1e-9));
@@ -125,8 +128,8 @@ function longTail({ spent, final, run, span, before }: Facts, names: Names): Ver
     ? `${least} The last to end was ${which}: it ran ${lengthOf(length)}, half of all tasks no ` +
       `longer than ${lengthOf(run.p50)}, and began at ${started} of the time. Submit the longest ` +
       "tasks first, or give them a higher priority, or cut them."
-    : `${least} The last to end was ${which}, which ran ${lengthOf(length)}. Smaller tasks at the ` +
-      "end, or more tasks for each worker, would fill it.";
+    : `${least} The last to end was ${which}, which ran ${lengthOf(length)}. Smaller tasks at ` +
+      "the end, or more tasks for each worker, would fill it.";
   return { kind: "long tail", title: "A long tail", text, cost };
 }
 
