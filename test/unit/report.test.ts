@@ -293,6 +293,7 @@ describe("verdicts", () => {
     totals.add({ name: "lost: killed", ph: "i", s: "t", ts: 700_000, pid: 2, tid: 1000 });
     expect(kinds(totals)).toEqual(["late start", "lost workers", "failures"]);
     expect(totals.failures.get("Error: no")?.count).toBe(40);
+    expect(totals.losses).toEqual([{ worker: "2:1000", at: 700, why: "lost: killed" }]);
   });
 
   test("no task at all", () => {
@@ -308,6 +309,7 @@ describe("verdicts", () => {
     ]);
     expect([totals.tasks, totals.run.times.max, totals.run.times.min]).toEqual([2, 50, 30]);
     expect(totals.wait.times.max).toBe(5);
+    expect(totals.final?.isPiece).toBeTrue();
   });
 });
 

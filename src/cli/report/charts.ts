@@ -3,7 +3,7 @@ import { countOf, lengthOf, percentOf } from "../../watch/lengths.ts";
 import type { Bar } from "./bars.ts";
 import { at, escaped, short } from "./markup.ts";
 import type { Row } from "./rows.ts";
-import type { Long } from "./totals.ts";
+import type { Long, Loss } from "./totals.ts";
 
 const WIDTH = 1_160;
 const LEFT = 150;
@@ -62,6 +62,14 @@ export function curve(values: readonly number[], end: number, most: number, name
   return svg(height + 20, name, body);
 }
 
+/** How the tasks in a timeline look, and which workers were lost. */
+export interface Look {
+  readonly colourOf: (name: string) => number;
+  /** Whether all slices are given. */
+  readonly areAll: boolean;
+  readonly losses: readonly Loss[];
+}
+
 /**
  * Workers as rows: shades of how busy each was, unless all of its slices are there, and over these
  * the longest of the slices.
@@ -70,7 +78,7 @@ export function timeline(
   rows: readonly Row[],
   slices: readonly Long[],
   end: number,
-  { colourOf, areAll }: { colourOf: (name: string) => number; areAll: boolean },
+  { colourOf, areAll, losses }: Look,
 ): string {
   const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 10 : 6;
   const isSingle = rows.every(({ keys }) => keys.length === 1);
@@ -92,8 +100,17 @@ export function timeline(
     const row = places.get(slice.worker);
     if (row !== undefined) body += block(slice, row * each + 1, each - 2, end, colourOf);
   }
+  for (const loss of losses) {
+    const row = places.get(loss.worker);
+    if (row !== undefined) body += mark(loss, row * each, each, end);
+  }
   const height = rows.length * each + 2;
   return svg(height + 20, "timeline of the workers", timeAxis(end, height) + body);
+}
+
+function mark({ at: ms, why }: Loss, y: number, height: number, end: number): string {
+  const place = `x="${at(LEFT + (INNER * ms) / end - 1.5)}" y="${y}" width="3" height="${height}"`;
+  return `<rect class="lost" ${place}><title>${short(why)}, at ${lengthOf(ms)}</title></rect>`;
 }
 
 /** One path for each shade. */

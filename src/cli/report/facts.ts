@@ -43,7 +43,7 @@ export function factsOf(totals: Totals): Facts {
   const slowWorkers = slowGroups(new Map(workers.map((one) => [one.key, [one]])));
   return {
     workers: workers.length,
-    used: workers.filter(({ tasks }) => tasks > 0).length,
+    used: workers.filter(({ last }) => last !== null).length,
     tasks: totals.tasks,
     span: last - first,
     before: first,
@@ -82,9 +82,9 @@ function spentOf(
     waiting += Math.min(there![i]! - used, waited![i]!);
   }
   const starved = Math.max(0, all - busy - waiting);
-  const ends = workers.map((one) =>
-    one.tasks === 0 ? 0 : Math.min(one.gone ?? last, last) - one.last!,
-  );
+  const ends = workers.map(({ last: own, gone }) => {
+    return own === null ? 0 : Math.min(gone ?? last, last) - own;
+  });
   const tail = ends.reduce((sum, ms) => sum + Math.max(0, ms), 0);
   // The end of a trace that was cut off is not that of the work.
   return { all, busy, waiting, starved, tail: totals.isFinished ? Math.min(starved, tail) : 0 };

@@ -125,7 +125,11 @@ function rowsAndTasks({ totals, facts }: Report, most: number): string[] {
   const colours = new Map(ranked.map(({ name }, i) => [name, i]));
   const slices = totals.longest.all.slice(0, most);
   const hidden = totals.longest.dropped + totals.longest.all.length - slices.length;
-  const look = { colourOf: (name: string) => colours.get(name) ?? COLOURS, areAll: hidden === 0 };
+  const look = {
+    colourOf: (name: string) => colours.get(name) ?? COLOURS,
+    areAll: hidden === 0,
+    losses: totals.losses,
+  };
   const rows = rowsOf(totals);
   const isSingle = rows.every(({ keys }) => keys.length === 1);
   const all = hidden === 0 ? "All tasks" : `The ${countOf(slices.length)} longest`;
@@ -136,6 +140,7 @@ function rowsAndTasks({ totals, facts }: Report, most: number): string[] {
   const keys = ranked.map(({ name }, i) => `<i class="key c${i}"></i>${short(name, 40)}`);
   if (facts.failed > 0) keys.push('<i class="key failed"></i>failed');
   const captions = `<figcaption>${keys.join("")}</figcaption><figcaption>${which}</figcaption>`;
+  if (totals.losses.length > 0) keys.push('<i class="key lost"></i>a worker was lost');
   const drawn = timeline(rows, slices, totals.end, look);
   return ["<h2>Timeline</h2>", `<figure>${drawn}${captions}</figure>`];
 }

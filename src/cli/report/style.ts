@@ -177,6 +177,12 @@ svg text {
 .c7 {
   fill: #7b8794;
 }
+rect.lost {
+  fill: var(--text);
+}
+i.lost {
+  background: var(--text);
+}
 rect.failed {
   fill: var(--bad);
 }

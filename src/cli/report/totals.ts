@@ -15,6 +15,7 @@ export const LANE_COLUMNS = 512;
 const MOST_FUNCTIONS = 200;
 const MOST_MESSAGES = 500;
 const MOST_PIECES = 100_000;
+const MOST_LOSSES = 500;
 const OTHERS = "(others)";
 
 /** Logarithms of runs, of which means are taken: one long call hardly moves those. */
@@ -71,6 +72,15 @@ export interface Long {
   readonly wait: number | null;
   readonly state: string;
   readonly error: string | null;
+  /** Whether it is a part of a task, which waited for tasks of its own. */
+  readonly isPiece: boolean;
+}
+
+/** A worker that ended while the pool was open. */
+export interface Loss {
+  readonly worker: string;
+  readonly at: number;
+  readonly why: string;
 }
 
 /** All that a report needs of a trace, in memory that does not grow with its length. Times: ms. */
@@ -82,6 +92,7 @@ export class Totals {
   readonly failures = new Map<string, FailureTotals>();
   readonly outcomes = new Map<string, number>();
   readonly notes: string[] = [];
+  readonly losses: Loss[] = [];
   readonly run = new Histogram();
   readonly wait = new Histogram();
   readonly runBars = new Bars();
@@ -137,7 +148,10 @@ export class Totals {
     if (name.startsWith("ready") || name.startsWith("replaced")) {
       worker.ready ??= at;
       worker.gone = null;
-    } else if (name.startsWith("lost")) worker.lost++;
+    } else if (name.startsWith("lost")) {
+      worker.lost++;
+      if (this.losses.length < MOST_LOSSES) this.losses.push({ worker: key, at, why: name });
+    }
     if (name.startsWith("lost") || name.startsWith("gone")) worker.gone = at;
   }
 
@@ -182,7 +196,11 @@ export class Totals {
     const error = typeof args["error"] === "string" ? args["error"] : null;
     this.first = Math.min(this.first, Math.max(0, begin - (wait ?? 0)));
     if (wait !== null) this.#waited(begin, wait, count);
-    const long = { name, worker: key, begin, length, tasks: count, task, wait, state, error };
+    const isPiece = !isFirst || state === "suspended";
+    const long = {
+      ...{ name, worker: key, begin, length, tasks: count, task },
+      ...{ wait, state, error, isPiece },
+    };
     this.longest.add(long);
     if (end >= this.last) {
       this.last = end;

@@ -121,9 +121,15 @@ function longTail({ spent, final, run, span, before }: Facts, names: Names): Ver
     `${percentOf(cost)} of the workers' time lay behind their last task, while others still ` +
     "ran.";
   const { name, task, begin, length } = final;
+  const which = `${name}${task === null ? "" : ` (task ${task})`} on ${names(final.worker)}`;
+  if (final.isPiece) {
+    const text =
+      `${least} The last to end was ${which}, which had waited for tasks of its own: give these ` +
+      "to more workers at once, or cut them.";
+    return { kind: "long tail", title: "A long tail", text, cost };
+  }
   const isLong = final.tasks === 1 && length > 3 * run.p50;
   const started = percentOf(Math.max(0, begin - before) / Math.max(span, 1e-9));
-  const which = `${name}${task === null ? "" : ` (task ${task})`} on ${names(final.worker)}`;
   const text = isLong
     ? `${least} The last to end was ${which}: it ran ${lengthOf(length)}, half of all tasks no ` +
       `longer than ${lengthOf(run.p50)}, and began at ${started} of the time. Submit the longest ` +
