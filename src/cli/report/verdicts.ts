@@ -180,7 +180,8 @@ function lateStart({ before, after, span, workers }: Facts): Verdict | null {
 function troubles({ failed, lost, tasks }: Facts): Verdict[] {
   const found: Verdict[] = [];
   if (lost > 0) {
-    const text = `${plural(lost, "worker")} ended while the pool was open: their rows show when.`;
+    const which = plural(lost, "worker");
+    const text = `${which} ended while the pool was open: the timeline shows when.`;
     found.push({ kind: "lost workers", title: "Workers were lost", text, cost: 0 });
   }
   if (failed > 0) {
