@@ -6,6 +6,7 @@ import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor/options.ts";
 import { multiCommand } from "./multi/options.ts";
 import { print, speaks } from "./output.ts";
+import { reportCommand } from "./report/options.ts";
 
 /** The exit code for a wrong command line; small codes of `multi` count failures. */
 const MISUSED = 2;
@@ -71,11 +72,15 @@ function commandLine(outcome: Outcome): Command {
     const { bench } = await import("./bench/bench.ts");
     finish(await bench(options));
   });
+  const ofReport = reportCommand(async (path, options) => {
+    const { report } = await import("./report/report.ts");
+    finish(speaks() ? await report(path, options) : 0);
+  });
   const ofCompletion = completionCommand((script) => {
     outcome.said += script;
     finish(0);
   });
-  for (const one of [ofDoctor, ofBench, ofMulti, ofCompletion]) program.addCommand(one);
+  for (const one of [ofDoctor, ofBench, ofMulti, ofReport, ofCompletion]) program.addCommand(one);
   for (const command of [program, ...program.commands]) speakFor(command, outcome);
   return program;
 }
