@@ -83,7 +83,8 @@ export class DashboardServer {
   #serve({ port, host }: Required<DashboardOptions>): Server<undefined> {
     try {
       return Bun.serve<undefined>({
-        ...{ port, hostname: host, development: false },
+        // Without development Bun shares a port with others, unless it is told not to.
+        ...{ port, hostname: host, development: false, reusePort: false },
         fetch: (request, server) => this.#answer(request, server),
         error: () => answer(500, "Something went wrong here."),
         websocket: {
