@@ -125,13 +125,20 @@ export function dashboard(
   return { url: server.url, port: server.port, stop, [Symbol.dispose]: stop };
 }
 
+/** Dashboards that `BSYNC_DASHBOARD` has asked for: pools after the first get any free port. */
+let dashboards = 0;
+
 /** A dashboard by `BSYNC_DASHBOARD`: that there is none is no reason for a program not to run. */
 export async function dashboardFromStart(
   text: string,
   begin: (options: DashboardOptions) => Promise<Dashboard>,
 ): Promise<void> {
   try {
-    const { url, port } = await begin({ port: /^\d+$/.test(text) ? Number(text) : NaN });
+    if (!/^\d{1,5}$/.test(text)) {
+      throw new RangeError(`it must be a port, or 0 for any that is free, got ${show(text)}`);
+    }
+    dashboards++;
+    const { url, port } = await begin({ port: dashboards === 1 ? Number(text) : 0 });
     const host = (require("node:os") as typeof import("node:os")).hostname();
     process.stderr.write(
       `bsync: dashboard at ${url}\n` +
