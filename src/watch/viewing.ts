@@ -13,7 +13,7 @@ const MOST_FAILURES = 20;
 
 const MOST_NAME = 60;
 
-/** An ended task: its worker, begin and end in ms since the first picture, number, outcome, name. */
+/** An ended task: worker, begin and end in ms since the first picture, number, outcome, name. */
 type Slice = readonly [number, number, number, number, End | "paused", string];
 
 /**
