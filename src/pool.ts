@@ -26,7 +26,7 @@ import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { Shared } from "./share/shared.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
-import { nextTracePath, traceFromStart } from "./watch/lazy.ts";
+import { dashboardFromStart, nextTracePath, traceFromStart } from "./watch/lazy.ts";
 import { WatchedPool } from "./watched-pool.ts";
 import { tracedOf } from "./worker-info.ts";
 import type { WorkerList } from "./worker-list.ts";
@@ -120,6 +120,10 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
     // Processes inherit the variable: pools that tasks open have no trace.
     if (path !== undefined && currentCall() === null) {
       traceFromStart(() => pool.trace(nextTracePath(path)));
+    }
+    const port = pool.role === "controller" ? settingOf("BSYNC_DASHBOARD") : undefined;
+    if (port !== undefined && currentCall() === null) {
+      await dashboardFromStart(port, (options) => pool.dashboard(options));
     }
     return pool;
   }

@@ -3,7 +3,15 @@ import type { Opened } from "./open/opened.ts";
 import { keepWhole } from "./os/whole.ts";
 import { type Caller, PoolCalls } from "./pool-calls.ts";
 import type { TaskEvent, WorkerEvent } from "./watch/events.ts";
-import { listen, summaryOf, trace, type TraceHandle } from "./watch/lazy.ts";
+import type { DashboardOptions } from "./watch/dashboard-options.ts";
+import {
+  type Dashboard,
+  dashboard,
+  listen,
+  summaryOf,
+  trace,
+  type TraceHandle,
+} from "./watch/lazy.ts";
 import type { PoolStats } from "./watch/stats.ts";
 import type { TraceOptions } from "./watch/trace-options.ts";
 import { infoOf, statsOf, tracedOf, type WorkerInfo } from "./worker-info.ts";
@@ -95,6 +103,22 @@ export class WatchedPool extends PoolCalls {
   trace(path: string, options: TraceOptions = {}): TraceHandle {
     const controller = this.#requireController("trace its tasks");
     return trace(controller.watch, path, options, tracedOf(controller));
+  }
+
+  /**
+   * Serves a live page of the pool until it is over: workers with their tasks, rate, run times,
+   * failures; and `/metrics` for Prometheus. Only this machine reaches it, and only who has the
+   * token that is in `url`. It keeps no program alive, and gathers nothing while nobody looks.
+   * `BSYNC_DASHBOARD=port` does it from the start, and prints how to get there. Rejects with a
+   * `BsyncError` of code `BSYNC_DASHBOARD` where the port cannot be had.
+   *
+   * @example
+   * const { url } = await pool.dashboard();
+   * console.error(url);
+   */
+  async dashboard(options: DashboardOptions = {}): Promise<Dashboard> {
+    const { watch } = this.#requireController("serve a dashboard");
+    return dashboard(watch, () => this.stats(), options);
   }
 }
 

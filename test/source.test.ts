@@ -142,7 +142,9 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/wire": "src/codec src/errors.ts src/function src/os",
   "src/share": "src/codec src/errors.ts src/function src/os src/wire",
   "src/scheduler": "src/codec src/collections src/function src/os src/wire",
-  "src/watch": "src/codec src/collections src/errors.ts src/os src/scheduler src/wire",
+  "src/watch/page": "",
+  "src/watch":
+    "src/codec src/collections src/errors.ts src/os src/scheduler src/watch/page src/wire",
   "src/handle.ts": "src/codec src/errors.ts src/os src/scheduler src/watch",
   "src/mpi/launcher": "src/errors.ts src/os",
   "src/mpi/shim": "src/errors.ts src/mpi/launcher src/os",

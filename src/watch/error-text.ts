@@ -16,6 +16,18 @@ export function textOf(thrown: unknown): string {
   }
 }
 
+/** Letters of a stack. */
+const MOST_STACK = 1_500;
+
+/** Where an error was thrown, as it says; empty of other values. No code of its own is run. */
+export function stackOf(thrown: unknown): string {
+  try {
+    return isError(thrown) ? ownText(thrown, "stack").slice(0, MOST_STACK) : "";
+  } catch {
+    return "";
+  }
+}
+
 function nameOf(error: Error): string {
   for (let next: object | null = error; next !== null; next = above(next)) {
     const name = ownText(next, "name");

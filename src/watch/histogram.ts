@@ -61,6 +61,17 @@ export class Histogram {
     };
   }
 
+  /** How many were met of each doubling, the shortest first: `upTo` is its end in ms. */
+  get octaves(): { readonly upTo: number; readonly count: number }[] {
+    return Array.from({ length: OCTAVES }, (_, i) => {
+      const counts = this.#counts.subarray(i * PER_OCTAVE, (i + 1) * PER_OCTAVE);
+      return {
+        upTo: (PER_OCTAVE * 2 ** i) / UNITS,
+        count: counts.reduce((sum, count) => sum + count, 0),
+      };
+    });
+  }
+
   /** Of each share, in ascending order, the length that as many are not above. */
   #percentiles(shares: readonly number[]): number[] {
     const found: number[] = [];

@@ -4,6 +4,7 @@ import { isError } from "../os/natives.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
 import type { Progress, ProgressShow } from "./progress.ts";
 import type { ProgressOptions } from "./progress-options.ts";
+import { type DashboardOptions, readDashboardOptions } from "./dashboard-options.ts";
 import { readTraceOptions, type TraceOptions } from "./trace-options.ts";
 import type { Traced } from "./trace.ts";
 import type { PoolStats } from "./stats.ts";
@@ -99,5 +100,54 @@ export function traceFromStart(begin: () => TraceHandle): void {
     begin();
   } catch (error) {
     process.stderr.write(`bsync: ${isError(error) ? error.message : String(error)}\n`);
+  }
+}
+
+/** The live page of a pool, until it is stopped or the pool is over. */
+export interface Dashboard extends Disposable {
+  /** With the token that opens it. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server. */
+  stop(): void;
+}
+
+/** What `pool.dashboard` does. */
+export function dashboard(
+  watch: Watch,
+  stats: () => PoolStats,
+  options: DashboardOptions,
+): Dashboard {
+  const settings = readDashboardOptions(options);
+  const { DashboardServer } = require("./dashboard.ts") as typeof import("./dashboard.ts");
+  const server = new DashboardServer(watch, stats, settings);
+  const stop = () => server.stop();
+  return { url: server.url, port: server.port, stop, [Symbol.dispose]: stop };
+}
+
+/** Dashboards that `BSYNC_DASHBOARD` has asked for: pools after the first get any free port. */
+let dashboards = 0;
+
+/** A dashboard by `BSYNC_DASHBOARD`: that there is none is no reason for a program not to run. */
+export async function dashboardFromStart(
+  text: string,
+  begin: (options: DashboardOptions) => Promise<Dashboard>,
+): Promise<void> {
+  try {
+    if (!/^\d{1,5}$/.test(text)) {
+      throw new RangeError(`it must be a port, or 0 for any that is free, got ${show(text)}`);
+    }
+    dashboards++;
+    const { url, port } = await begin({ port: dashboards === 1 ? Number(text) : 0 });
+    const host = (require("node:os") as typeof import("node:os")).hostname();
+    process.stderr.write(
+      `bsync: dashboard at ${url}\n` +
+        `bsync: from elsewhere first: ssh -N -L ${port}:127.0.0.1:${port} ${host}` +
+        ` (through a login node: add -J LOGIN-NODE)\n`,
+    );
+  } catch (error) {
+    process.stderr.write(
+      `bsync: BSYNC_DASHBOARD: ${isError(error) ? error.message : String(error)}\n`,
+    );
   }
 }

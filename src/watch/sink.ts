@@ -83,5 +83,6 @@ class Sinks implements Sink {
 
 /** `sinks` as one; null for none. */
 export function joined(sinks: readonly Sink[]): Sink | null {
-  return sinks.length > 1 ? new Sinks(sinks) : (sinks[0] ?? null);
+  // A copy: one may leave while all are told.
+  return sinks.length > 1 ? new Sinks([...sinks]) : (sinks[0] ?? null);
 }

@@ -1,0 +1,196 @@
+/** The live page: who is served, and what. */
+import { describe, expect, test } from "bun:test";
+import { AsyncPool, BsyncError, type Dashboard } from "../index.ts";
+
+function fail(text: string): never {
+  throw new RangeError(text);
+}
+
+async function get(
+  url: string | URL,
+  headers: Record<string, string> = {},
+  method = "GET",
+): Promise<Response> {
+  return await fetch(url, { headers, method, redirect: "manual" });
+}
+
+const originOf = ({ url }: Dashboard) => new URL(url).origin;
+
+async function cookieOf({ url }: Dashboard): Promise<string> {
+  return (await get(url)).headers.get("set-cookie")!.split(";", 1)[0]!;
+}
+
+/** The first `count` messages, or the code with which the socket was closed. */
+function messages(url: string, headers: Record<string, string>, count = 1): Promise<string[]> {
+  const { promise, resolve } = Promise.withResolvers<string[]>();
+  const found: string[] = [];
+  const socket = new WebSocket(url, { headers } as never);
+  socket.onmessage = ({ data }) => {
+    if (found.push(String(data)) === count) socket.close();
+  };
+  socket.onclose = () => resolve(found);
+  return promise;
+}
+
+describe("access", () => {
+  test("the token gives a cookie and leaves the address; with the cookie all is served", async () => {
+    await using pool = await AsyncPool.open(1);
+    using dashboard = await pool.dashboard();
+    const first = await get(dashboard.url);
+    expect(first.status).toBe(303);
+    expect(first.headers.get("location")).toBe("/");
+    const set = first.headers.get("set-cookie")!;
+    expect(set).toMatch(/; HttpOnly; SameSite=Strict; Path=\/$/);
+    const token = new URL(dashboard.url).searchParams.get("token")!;
+    expect(set).not.toContain(token);
+    const cookie = set.split(";", 1)[0]!;
+    for (const path of ["/", "/page.css", "/page.js", "/metrics"]) {
+      const page = await get(originOf(dashboard) + path, { cookie });
+      expect(page.status).toBe(200);
+      const policy = page.headers.get("content-security-policy")!;
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).not.toContain("unsafe");
+      const text = await page.text();
+      expect(text).not.toContain(token);
+      if (path === "/") expect(text).not.toMatch(/<script>|style=| on\w+=/);
+      if (path === "/page.js") expect(text).not.toMatch(/innerHTML|insertAdjacent|document\.write/);
+    }
+    expect((await get(`${originOf(dashboard)}/package.json`, { cookie })).status).toBe(404);
+  });
+
+  test("nothing is served to anybody else, by fetch or WebSocket", async () => {
+    await using pool = await AsyncPool.open(1);
+    using dashboard = await pool.dashboard();
+    const origin = originOf(dashboard);
+    const cookie = await cookieOf(dashboard);
+    const live = `${origin.replace("http", "ws")}/live`;
+    const refused: [Record<string, string>, string?, string?][] = [
+      [{}],
+      [{}, "?token="],
+      [{}, "?token=x"],
+      [{}, `${new URL(dashboard.url).search}x`],
+      [{ cookie: `${cookie}x` }],
+      [{ cookie: cookie.replace("bsync", "other") }],
+      [{ cookie, host: "evil.example" }],
+      [{ cookie, host: `localhost.evil.example:${dashboard.port}` }],
+      [{ cookie, origin: "http://evil.example" }],
+      [{ cookie, origin: "null" }],
+      [{ cookie, origin: `http://localhost:${dashboard.port + 1}` }],
+      [{ cookie, "sec-fetch-site": "cross-site" }],
+      [{ cookie, "sec-fetch-site": "same-site" }],
+      [{ cookie }, "", "POST"],
+      [{ cookie }, "", "DELETE"],
+      [{ cookie }, "", "OPTIONS"],
+      [{ authorization: "Bearer x" }],
+    ];
+    for (const [headers, search = "", method = "GET"] of refused) {
+      for (const path of ["/", "/metrics", "/live"]) {
+        const page = await get(origin + path + search, headers, method);
+        expect([401, 403, 405]).toContain(page.status);
+        expect(page.headers.get("set-cookie")).toBeNull();
+        expect(await page.text()).not.toContain("bsync_");
+      }
+      if (method === "GET") expect(await messages(live + search, headers)).toEqual([]);
+    }
+    expect(await messages(live, { cookie, origin })).toHaveLength(1);
+    // As `ssh -L` has it with another port of its own.
+    const host = "localhost:9999";
+    expect((await get(origin, { cookie, host, "sec-fetch-site": "none" })).status).toBe(200);
+  });
+
+  test("after stop, and after the end of the pool, nobody answers", async () => {
+    const pool = await AsyncPool.open(1);
+    const first = await pool.dashboard();
+    const second = await pool.dashboard();
+    const cookie = await cookieOf(first);
+    first.stop();
+    first.stop();
+    expect(get(originOf(first), { cookie })).rejects.toThrow();
+    const again = await pool.dashboard({ port: first.port });
+    expect((await get(originOf(again), { cookie })).status).toBe(401);
+    expect((await get(second.url)).status).toBe(303);
+    await pool.close();
+    expect(get(second.url)).rejects.toThrow();
+    expect(get(again.url)).rejects.toThrow();
+  });
+});
+
+test("a port in use, and options that are none, are errors for a person", async () => {
+  await using pool = await AsyncPool.open(1);
+  const { port } = await pool.dashboard();
+  const error = await pool.dashboard({ port }).catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(BsyncError);
+  expect((error as BsyncError).code).toBe("BSYNC_DASHBOARD");
+  expect((error as BsyncError).message).toContain(`port ${port} of 127.0.0.1 is in use`);
+  for (const wrong of [{ port: -1 }, { port: 1.5 }, { port: 65_536 }]) {
+    expect(pool.dashboard(wrong)).rejects.toThrow(RangeError);
+  }
+  for (const wrong of [{ port: "80" }, { host: "" }, { colour: 1 }, null]) {
+    expect(pool.dashboard(wrong as never)).rejects.toThrow(TypeError);
+  }
+});
+
+test("the metrics are Prometheus text, and agree with the stats", async () => {
+  await using pool = await AsyncPool.open(2);
+  using dashboard = await pool.dashboard();
+  await Promise.allSettled([pool.async("Math.hypot", 3, 4), pool.async(fail, "x")]);
+  const token = new URL(dashboard.url).searchParams.get("token")!;
+  const metrics = `${originOf(dashboard)}/metrics`;
+  const page = await get(metrics, { authorization: `Bearer ${token}` });
+  expect(page.headers.get("content-type")).toContain("version=0.0.4");
+  const text = await page.text();
+  expect((await get(`${metrics}?token=${token}`)).status).toBe(200);
+  const values = new Map<string, number>();
+  const types = new Map<string, string>();
+  for (const line of text.trimEnd().split("\n")) {
+    const [, name, type] = /^# TYPE (\w+) (counter|gauge|histogram)$/.exec(line) ?? [];
+    if (name !== undefined) types.set(name, type!);
+    if (line.startsWith("#")) continue;
+    const [, key, value] = /^([a-z_]+(?:\{\w+="[^"]*"\})?) (\S+)$/.exec(line)!;
+    expect(values.has(key!)).toBeFalse();
+    expect(Number(value)).toBeNumber();
+    values.set(key!, Number(value));
+    const family = key!.replace(/\{.*/, "");
+    const stem = family.replace(/_(bucket|sum|count)$/, "");
+    expect(types.has(family) || types.get(stem) === "histogram").toBeTrue();
+  }
+  expect(values.get('bsync_tasks_total{state="done"}')).toBe(1);
+  expect(values.get('bsync_tasks_total{state="failed"}')).toBe(1);
+  expect(values.get("bsync_workers")).toBe(2);
+  const buckets = [...values].filter(([key]) => key.startsWith("bsync_task_run_seconds_bucket"));
+  const counts = buckets.map(([, value]) => value);
+  expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+  expect(counts.at(-1)).toBe(values.get("bsync_task_run_seconds_count")!);
+});
+
+test("a viewer sees workers, what runs, failures with their stack, and the end", async () => {
+  const pool = await AsyncPool.open(2);
+  const dashboard = await pool.dashboard();
+  await pool
+    .async(fail, "<b>wrong</b>")
+    .get()
+    .catch(() => {});
+  const cookie = await cookieOf(dashboard);
+  const socket = new WebSocket(`ws://127.0.0.1:${dashboard.port}/live`, {
+    headers: { cookie },
+  } as never);
+  const first = Promise.withResolvers<string>();
+  const closed = Promise.withResolvers<void>();
+  let last = "";
+  socket.onmessage = ({ data }) => {
+    last = String(data);
+    first.resolve(last);
+  };
+  socket.onclose = () => closed.resolve();
+  const picture = JSON.parse(await first.promise);
+  expect(picture.workers).toHaveLength(2);
+  expect(picture.failures[0].slice(0, 2)).toEqual(["RangeError: <b>wrong</b>", 1]);
+  expect(picture.failures[0][2]).toContain("dashboard.test.ts");
+  await Promise.all(Array.from({ length: 1_000 }, (_, i) => pool.async("Math.abs", i)));
+  await pool.close();
+  await closed.promise;
+  const end = JSON.parse(last);
+  expect(end.isOver).toBeTrue();
+  expect(end.totals.done).toBe(1_000);
+  expect(end.slices.length).toBeLessThanOrEqual(250);
+});
