@@ -72,6 +72,10 @@ export function areSiblings(a: Task, b: Task): boolean {
   return a instanceof ChildTask && b instanceof ChildTask && a.parent === b.parent;
 }
 
+export function isChildOf(task: Task, parent: Task): boolean {
+  return task instanceof ChildTask && task.parent === parent;
+}
+
 /** How many tasks a task descends from. */
 export function depthOf(task: Task): number {
   return task instanceof ChildTask ? task.depth : 0;

@@ -18,6 +18,11 @@ export class Parents {
   readonly #parents = new Map<number, Parent>();
   #suspended = 0;
 
+  /** How many there are, whether they wait or not. */
+  get size(): number {
+    return this.#parents.size;
+  }
+
   /** How many wait. */
   get suspended(): number {
     return this.#suspended;

@@ -1,4 +1,4 @@
-import { areSiblings } from "./child-task.ts";
+import { areSiblings, isChildOf } from "./child-task.ts";
 import { IN_FLIGHT_US, mayGoAhead } from "./costs.ts";
 import type { Task } from "./task.ts";
 import type { WorkerSets } from "./worker-sets.ts";
@@ -74,8 +74,9 @@ export class Placement {
     const sets = this.#sets;
     for (;;) {
       const worker = sets.firstOpen.peek();
-      if (worker?.hasSuspended && !mayFollow(task, worker)) {
-        // Until it has answered: a task that waits there may go on by then, and comes first.
+      if (worker?.hasParents && !mayFollow(task, worker)) {
+        // Until it has answered: a task that waits there may go on by then, and comes first, and so
+        // do the children that it may submit.
         sets.move(worker, sets.full);
         continue;
       }
@@ -95,8 +96,7 @@ export class Placement {
   }
 }
 
-/** Whether a task may wait behind the last in flight to a worker where others are suspended. */
-function mayFollow(task: Task, worker: WorkerRecord): boolean {
-  const last = worker.inFlight.last;
-  return last === undefined || areSiblings(task, last) || worker.parents!.has(last);
+/** Whether a task may wait behind the last in flight to a worker where tasks have children. */
+function mayFollow(task: Task, { inFlight: { last } }: WorkerRecord): boolean {
+  return last === undefined || areSiblings(task, last) || isChildOf(task, last);
 }

@@ -82,6 +82,11 @@ export class WorkerRecord {
     return this.begun !== null && this.begun.has(task);
   }
 
+  /** Whether tasks that have waited for their children are not over. */
+  get hasParents(): boolean {
+    return this.parents !== null && this.parents.size > 0;
+  }
+
   /** Whether so many tasks wait there for their children that it begins nothing but children. */
   get isCrowded(): boolean {
     return this.parents !== null && this.parents.suspended >= MOST_SUSPENDED;

@@ -253,3 +253,31 @@ test("a void word of a wait leaves the task in flight, and the rest of its chunk
   expect([...worker.inFlight]).toEqual([task]);
   expect(scheduler.stateOf(worker)).toBe("busy");
 });
+
+test("what is short is not sent ahead of a parent that goes on, nor of the children it may submit", () => {
+  const scheduler = new Scheduler();
+  const worker = scheduler.add();
+  scheduler.ready(worker);
+  const short = newFunction(2, 1);
+  const root = new Task(1, FN, DEFAULT_TASK);
+  scheduler.submit(root);
+  scheduler.next(0);
+  const children = [3, 4].map(
+    (order) => new ChildTask(order, short, DEFAULT_TASK, of(root), OWNER),
+  );
+  const other = new Task(2, short, DEFAULT_TASK);
+  for (const task of [other, ...children]) scheduler.submit(task);
+  scheduler.nesting.suspend(worker, root.id);
+  expect([scheduler.next(1), scheduler.next(1), scheduler.next(1)]).toEqual([...children, null]);
+  scheduler.answered(worker, 3, 1, 2);
+  scheduler.nesting.resume(worker, root.id);
+  expect(scheduler.next(2)).toBeNull();
+  scheduler.nesting.suspend(worker, root.id);
+  scheduler.answered(worker, 4, 1, 3);
+  scheduler.nesting.resume(worker, root.id);
+  expect(scheduler.next(3)).toBeNull();
+  const third = new ChildTask(5, short, DEFAULT_TASK, of(root), OWNER);
+  scheduler.submit(third);
+  scheduler.nesting.suspend(worker, root.id);
+  expect([scheduler.next(4), scheduler.next(4)]).toEqual([third, null]);
+});
