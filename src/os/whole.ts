@@ -194,6 +194,8 @@ function arm(ms: number, state: number): void {
   Atomics.store(words, Word.State, (turn << 2) | state);
   Atomics.store(words, Word.Turn, turn);
   Atomics.notify(words, Word.Turn);
+  // The thread may wait for the state of the turn before to open, which ended as it was.
+  Atomics.notify(words, Word.State);
 }
 
 function open(): void {

@@ -43,8 +43,6 @@ export class NestedPools {
   readonly #recordOf: FunctionsHere["recordOf"] | undefined;
   #workers = 0;
   #vacate: (() => void) | null = null;
-  /** Whether this worker is a process of its controller's, and no rank. */
-  readonly #isProcess: () => boolean;
   #functionsFrom = 0;
   /** Null before a task has asked for its pool. */
   children: Children | null = null;
@@ -52,7 +50,6 @@ export class NestedPools {
   /** `recordOf` names the functions of an inline pool. */
   constructor(parts: NestedParts, recordOf?: FunctionsHere["recordOf"]) {
     this.#port = portOf(parts);
-    this.#isProcess = () => parts.link()?.rank === null;
     this.#recordOf = recordOf;
   }
 
@@ -62,8 +59,7 @@ export class NestedPools {
    * under a timeout that may come here, and so not within it.
    */
   prepare(): typeof import("../nested/pool-of.ts") {
-    // Not on a plain rank: under Open MPI a strike may be lost there, and an endless loop go on.
-    if (this.#vacate === null && this.#isProcess()) this.#vacate = occupy();
+    this.#vacate ??= occupy();
     return require("../nested/pool-of.ts") as typeof import("../nested/pool-of.ts");
   }
 

@@ -121,7 +121,8 @@ function prepare(): Script {
   return new Script(`globalThis[${JSON.stringify(SLOT)}]()`, { filename: import.meta.path });
 }
 
-function startThread(): Memory | null {
+/** The thread, and the memory by which it is told when to strike; null where there can be none. */
+export function startThread(): Memory | null {
   const words = new Int32Array(new SharedArrayBuffer(64));
   const delay = new Float64Array(words.buffer, 32, 1);
   delay[0] = -1;
