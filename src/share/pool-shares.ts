@@ -200,7 +200,7 @@ export class PoolShares implements SharedOwner {
     if (entry === undefined) return;
     this.#entries.delete(id);
     for (const peer of this.#parts.peers()) {
-      if (entry.told.has(peer)) peer.send(Kind.Unshare, id, 0, NOTHING);
+      if (entry.told.has(peer) || entry.warned.has(peer)) peer.send(Kind.Unshare, id, 0, NOTHING);
     }
     this.#parts.flush();
     this.#close(entry);

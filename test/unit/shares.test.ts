@@ -1,0 +1,112 @@
+/** The two sides of a pool's shared values, with workers of other hosts that a test plays. */
+import { expect, test } from "bun:test";
+import { decodeAt, type DecodeContext, encodeValue } from "../../src/codec/value.ts";
+import { PoolShares, type Peer } from "../../src/share/pool-shares.ts";
+import { ReceivedShares } from "../../src/share/received.ts";
+import type { HeldNotice } from "../../src/share/notices.ts";
+import { readFrames } from "../../src/wire/reader.ts";
+import { MessageWriter } from "../../src/wire/writer.ts";
+
+const BYTES = 20 * 2 ** 20;
+
+const encode = (value: unknown) =>
+  encodeValue(value, "value", { functionId: () => 0, classOf: () => null });
+const decoding: DecodeContext = {
+  functionOf: () => {
+    throw new Error("there are no functions here");
+  },
+  classFor: () => null,
+};
+
+interface Message {
+  readonly bytes: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+}
+
+/** A worker: it is given its messages when the test says so. */
+class Worker implements Peer {
+  readonly isIdle = true;
+  readonly received: ReceivedShares;
+  readonly answers: HeldNotice[] = [];
+  readonly #writer = new MessageWriter(1);
+  #messages: Message[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly space: string,
+    onHeld: (peer: Peer, id: number, notice: HeldNotice) => void,
+  ) {
+    this.received = new ReceivedShares({
+      decoding,
+      decode: (frame) => decodeAt(frame, decoding),
+      answer: (id, notice) => {
+        this.answers.push(notice);
+        onHeld(this, id, notice);
+      },
+      onArrived: () => {},
+    });
+  }
+
+  send: Peer["send"] = (kind, id, number, content) => {
+    this.#writer.write(kind, id, number, content);
+    const { bytes, length, buffers } = this.#writer.take();
+    this.#messages.push({ bytes: bytes.slice(0, length), buffers: buffers.map((b) => b.slice()) });
+  };
+
+  define(): void {}
+
+  /** It receives so many messages, in order. */
+  take(count = Infinity): void {
+    for (const { bytes, buffers } of this.#messages.splice(0, count)) {
+      readFrames(bytes, bytes.length, buffers, (frame) => this.received.take(frame));
+    }
+  }
+}
+
+/** A pool without workers; those of the test are of two hosts. */
+function newPool() {
+  const workers: Worker[] = [];
+  let check = (): void => {};
+  const shares = new PoolShares({
+    encodeValue: (value) => {
+      const encoded = encode(value);
+      return { ...encoded, body: encoded.body.slice(), functions: [] };
+    },
+    encode,
+    peers: () => workers,
+    flush: () => {},
+    wait: (condition) =>
+      new Promise((resolve) => {
+        check = () => void (condition() && resolve());
+        check();
+      }),
+    changed: () => check(),
+  });
+  const add = (name: string, host: string): Worker => {
+    const worker = new Worker(name, host, (...told) => shares.onHeld(...told));
+    workers.push(worker);
+    shares.onMet();
+    return worker;
+  };
+  return { shares, workers, add };
+}
+
+test("freed while it comes to a host again, it holds up no worker there", async () => {
+  const { shares, workers, add } = newPool();
+  const first = add("first", "there");
+  const sharing = shares.share(new Uint8Array(BYTES).fill(1));
+  first.take();
+  const shared = await sharing;
+  expect(first.received.valueOf(1)).toEqual(shared.value);
+  // All of its host are lost, and others come.
+  workers.length = 0;
+  const [receiver, other] = [add("receiver", "there"), add("other", "there")];
+  receiver.take(2);
+  other.take();
+  expect([receiver, other].map(({ received }) => received.isArriving)).toEqual([true, true]);
+  shared.free();
+  for (const worker of [receiver, other]) worker.take();
+  expect([receiver, other].map(({ received }) => received.isArriving)).toEqual([false, false]);
+  expect(() => other.received.valueOf(1)).toThrow("freed");
+  for (const { received } of [first, receiver, other]) received.end();
+});
