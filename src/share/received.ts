@@ -186,13 +186,14 @@ export class ReceivedShares implements SharedOwner {
     }
     entry.missing -= bytes.length;
     if (entry.missing > 0) return recycle(bytes);
-    forgetRecycled();
     this.#parts.answer(id, { kind: "held", place: entry.store.place });
     this.#arrived(entry);
   }
 
+  /** It is here, or does not come any more. */
   #arrived(entry: Entry): void {
     entry.missing = null;
+    forgetRecycled();
     if (--this.#arriving === 0) this.#parts.onArrived();
   }
 

@@ -4,10 +4,11 @@ import { decodeAt, type DecodeContext, encodeValue } from "../../src/codec/value
 import { PoolShares, type Peer } from "../../src/share/pool-shares.ts";
 import { ReceivedShares } from "../../src/share/received.ts";
 import type { HeldNotice } from "../../src/share/notices.ts";
-import { readFrames } from "../../src/wire/reader.ts";
+import { allocate, readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
 
 const BYTES = 20 * 2 ** 20;
+const PART_BYTES = 4 * 2 ** 20;
 
 const encode = (value: unknown) =>
   encodeValue(value, "value", { functionId: () => 0, classOf: () => null });
@@ -55,11 +56,13 @@ class Worker implements Peer {
 
   define(): void {}
 
-  /** It receives so many messages, in order. */
-  take(count = Infinity): void {
-    for (const { bytes, buffers } of this.#messages.splice(0, count)) {
+  /** It receives so many messages, in order; the buffers that came with them. */
+  take(count = Infinity): readonly Uint8Array[] {
+    const messages = this.#messages.splice(0, count);
+    for (const { bytes, buffers } of messages) {
       readFrames(bytes, bytes.length, buffers, (frame) => this.received.take(frame));
     }
+    return messages.flatMap(({ buffers }) => buffers);
   }
 }
 
@@ -109,4 +112,19 @@ test("freed while it comes to a host again, it holds up no worker there", async 
   expect([receiver, other].map(({ received }) => received.isArriving)).toEqual([false, false]);
   expect(() => other.received.valueOf(1)).toThrow("freed");
   for (const { received } of [first, receiver, other]) received.end();
+});
+
+test("a worker whose pool ends half-way keeps no memory for the parts to come", async () => {
+  const { shares, add } = newPool();
+  const worker = add("worker", "there");
+  const sharing = shares.share(new Uint8Array(BYTES)).catch((error: Error) => error.name);
+  // The announcement, the body, and two parts of five.
+  const taken = worker.take(4);
+  expect(worker.received.isArriving).toBeTrue();
+  shares.end();
+  worker.received.end();
+  expect(worker.received.isArriving).toBeFalse();
+  expect(taken.at(-1)).toHaveLength(PART_BYTES);
+  expect(taken.includes(allocate(PART_BYTES))).toBeFalse();
+  expect(await sharing).toBe("PoolClosedError");
 });
