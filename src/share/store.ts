@@ -29,6 +29,7 @@ export interface Store {
   read(): Encoded;
   /** The bytes of a segment, for reading; they stay what they are. */
   view(segment: number): Uint8Array;
+  /** May be called again. */
   close(): void;
 }
 
@@ -55,6 +56,7 @@ export class FileStore implements Store {
   readonly #segments: readonly Segment[];
   #mapped = 0;
   readonly #views = new Map<number, Uint8Array>();
+  #isClosed = false;
 
   private constructor(layout: Layout, fd: number) {
     this.layout = layout;
@@ -112,6 +114,9 @@ export class FileStore implements Store {
   }
 
   close(): void {
+    // By then the number of the descriptor may be another file's.
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     mappings -= this.#mapped;
     this.#mapped = 0;
     this.#views.clear();

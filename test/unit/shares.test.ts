@@ -1,9 +1,13 @@
 /** The two sides of a pool's shared values, with workers of other hosts that a test plays. */
 import { expect, test } from "bun:test";
+import { closeSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { decodeAt, type DecodeContext, encodeValue } from "../../src/codec/value.ts";
+import { openNameless, writeAll } from "../../src/os/nameless.ts";
 import { PoolShares, type Peer } from "../../src/share/pool-shares.ts";
 import { ReceivedShares } from "../../src/share/received.ts";
 import type { HeldNotice } from "../../src/share/notices.ts";
+import { FileStore } from "../../src/share/store.ts";
 import { allocate, readFrames } from "../../src/wire/reader.ts";
 import { MessageWriter } from "../../src/wire/writer.ts";
 
@@ -127,4 +131,15 @@ test("a worker whose pool ends half-way keeps no memory for the parts to come", 
   expect(taken.at(-1)).toHaveLength(PART_BYTES);
   expect(taken.includes(allocate(PART_BYTES))).toBeFalse();
   expect(await sharing).toBe("PoolClosedError");
+});
+
+test("memory that was closed is closed once, whoever has its descriptor's number by then", () => {
+  const layout = { format: 0, sizes: [8] };
+  const store = FileStore.make(layout, tmpdir()) as FileStore;
+  store.close();
+  const next = openNameless(tmpdir());
+  expect(next).toBe(store.place.fd);
+  store.close();
+  writeAll(next, new Uint8Array(8), 0);
+  closeSync(next);
 });
