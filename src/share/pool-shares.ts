@@ -249,14 +249,14 @@ export class PoolShares implements SharedOwner {
   }
 
   #isSpread(entry: Entry): boolean {
-    if (entry.refusal !== null) return true;
     this.#spread(entry);
     this.#parts.flush();
-    return entry.awaited.size === 0;
+    return entry.refusal !== null || entry.awaited.size === 0;
   }
 
-  /** Tells those workers of a value that can have it now. */
+  /** Tells those workers of a value that can have it now; none of one that is about to be freed. */
   #spread(entry: Entry): void {
+    if (entry.refusal !== null && !entry.isOut) return;
     const peers = this.#parts.peers();
     this.#forgetLost(entry, new Set(peers));
     const untold = peers.filter((peer) => !entry.told.has(peer));

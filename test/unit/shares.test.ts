@@ -133,6 +133,20 @@ test("a worker whose pool ends half-way keeps no memory for the parts to come", 
   expect(await sharing).toBe("PoolClosedError");
 });
 
+test("once a worker has refused it, it is sent to no other of its host", async () => {
+  const { shares, workers, add } = newPool();
+  const [first, second] = [add("first", "there"), add("second", "there")];
+  const sharing = shares.share(new Uint8Array(BYTES)).catch((error: Error) => error.message);
+  shares.onHeld(first, 1, { kind: "refused", reason: "it is full" });
+  expect(await sharing).toBe("Cannot share a value: first has no memory for it: it is full");
+  expect(second.take()).toHaveLength(0);
+  first.take();
+  for (const { received } of workers) {
+    expect(received.isArriving).toBeFalse();
+    received.end();
+  }
+});
+
 test("memory that was closed is closed once, whoever has its descriptor's number by then", () => {
   const layout = { format: 0, sizes: [8] };
   const store = FileStore.make(layout, tmpdir()) as FileStore;
