@@ -60,6 +60,17 @@ export function linkOfProc(pid: number, file: string): string | null {
 }
 
 /**
+ * Bytes that this process has in memory of files and of shared memory, which others may have, too;
+ * Infinity if unknown. What it has written to copies of its own is not among them.
+ */
+export function residentOfFiles(): number {
+  const status = readProc(process.pid, "status") ?? "";
+  const [, file] = /^RssFile:\s+(\d+) kB$/m.exec(status) ?? [];
+  const [, memory] = /^RssShmem:\s+(\d+) kB$/m.exec(status) ?? [];
+  return file && memory ? 1024 * (Number(file) + Number(memory)) : Infinity;
+}
+
+/**
  * The fields of a process's `stat` from the third on, its state (proc(5)): "pid (name) state …",
  * where the name may contain anything, brackets too.
  */

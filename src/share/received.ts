@@ -1,6 +1,7 @@
 import { type DecodeContext, decodeValue, type Encoded, type EncodedAt } from "../codec/value.ts";
 import { textOf, ValueError } from "../errors.ts";
 import { setImmediate } from "../os/natives.ts";
+import { residentOfFiles } from "../os/proc.ts";
 import { Kind } from "../wire/frames.ts";
 import { forgetRecycled, type Frame, recycle } from "../wire/reader.ts";
 import { bytesOfLayout, type Layout } from "./layout.ts";
@@ -51,14 +52,15 @@ export class ReceivedShares implements SharedOwner {
     return this.#arriving > 0;
   }
 
-  /** Bytes of memory that this process may map, and has in common with others. */
-  get mappedBytes(): number {
+  /** Bytes resident in this process that it has in common with others, at most. */
+  get commonBytes(): number {
     let bytes = 0;
     for (const { store, decoded } of this.#entries.values()) {
       if (store !== null && store.place !== null && decoded !== null)
         bytes += bytesOfLayout(store.layout);
     }
-    return bytes;
+    // It need not have looked at all of them, and what it has written to is its own.
+    return bytes === 0 ? 0 : Math.min(bytes, residentOfFiles());
   }
 
   /** A frame about a shared value. */

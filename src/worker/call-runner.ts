@@ -194,7 +194,10 @@ export class CallRunner {
   #lookAtMemory(now: number): void {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
-    const isBelow = () => rss() - this.#parts.shares.mappedBytes <= this.#maxMemory;
+    const isBelow = () => {
+      const bytes = rss();
+      return bytes <= this.#maxMemory || bytes - this.#parts.shares.commonBytes <= this.#maxMemory;
+    };
     if (isBelow()) return;
     // What only waits for the next array is not in use.
     giveBack();

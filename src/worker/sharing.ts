@@ -34,9 +34,9 @@ export class SessionShares {
     return !this.#functions.isLoading && !(this.#received?.isArriving ?? false);
   }
 
-  /** Bytes of memory that this process maps, and has in common with others. */
-  get mappedBytes(): number {
-    return this.#received?.mappedBytes ?? 0;
+  /** Bytes resident in this process that it has in common with others, at most. */
+  get commonBytes(): number {
+    return this.#received?.commonBytes ?? 0;
   }
 
   /** A frame about a shared value; others make no sense, and are dropped. */

@@ -368,6 +368,28 @@ sharing.it(
   { processes: true, slow: true },
 );
 
+sharing.it(
+  "what a worker takes besides counts, however little of the memory in common it has looked at",
+  async () => {
+    await using pool = await AsyncPool.open(1, { maxMemoryPerWorker: 300_000_000 });
+    const { pid } = pool.workers[0]!;
+    const shared = await pool.share(new Uint8Array(400_000_000));
+    const take = ({ value }: typeof shared) => {
+      (globalThis as { own?: Uint8Array }).own = new Uint8Array(350_000_000).fill(1);
+      return value.length;
+    };
+    assert.equal(await pool.async(take, shared), 400_000_000);
+    const isReplaced = async () => {
+      // It looks once in a while.
+      await pool.async(() => Bun.sleepSync(1));
+      return (await pool.async(() => process.pid)) !== pid;
+    };
+    await until("the worker to be replaced", isReplaced);
+    assert.equal(await pool.async(lengthOf, shared), 400_000_000);
+  },
+  { processes: true, slow: true },
+);
+
 sharing.it("a checkpoint knows items that hold it by its content", async () => {
   const folder = mkdtempSync(join(tmpdir(), "bsync-sharing-"));
   const checkpoint = join(folder, "map.sqlite");
