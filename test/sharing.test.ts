@@ -76,6 +76,19 @@ if (!HIDES) console.error("\n*** no namespaces here: memory elsewhere is NOT tes
   });
 });
 
+test("files may not be that long (ulimit -f): each has a copy, and one line says so", async () => {
+  const script = 'ulimit -f 4096 && exec "$@"';
+  const limited = ["bash", "-c", script, "bash", process.execPath, PROGRAM, "2", "8"];
+  const { exitCode, stdout, stderr } = await run(limited, { TMPDIR: temporary });
+  const { sums, shared } = JSON.parse(stdout);
+  const expected = { exitCode: 0, sums: [`sum ${2 * 8 * 2 ** 20}`], shared: 0 };
+  expect({ exitCode, sums, shared }).toEqual(expected);
+  expect(stderr.split("\n")).toHaveLength(2);
+  expect(stderr).toContain("/dev/shm has none (EFBIG: ");
+  expect(stderr).toEndWith("; each worker gets a copy\n");
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
 const reason = await whyNoHosts();
 if (reason !== null) console.error(`\n*** no tests of several hosts: ${reason} ***\n`);
 

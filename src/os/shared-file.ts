@@ -37,18 +37,19 @@ export function makeSharedFile(folder: string, bytes: number): number | string {
   // A memory file system may be larger than the memory.
   const free = process.availableMemory();
   if (folder === MEMORY_FOLDER && bytes > free) return `the machine has ${inMiB(free)} left`;
-  let fd: number;
+  let fd: number | null = null;
   try {
     const { blocks, bavail, bsize } = statfsSync(folder);
     if (blocks > 0 && bavail * bsize < bytes) return `ENOSPC: ${inMiB(bavail * bsize)} are free`;
     fd = openNameless(folder);
+    ftruncateSync(fd, bytes);
+    return fd;
   } catch (error) {
+    if (fd !== null) closeSync(fd);
     // Nor has any other folder a descriptor for it.
     if (/^E[MN]FILE$/.test(codeOf(error))) throw error;
     return error instanceof Error ? error.message : String(error);
   }
-  ftruncateSync(fd, bytes);
-  return fd;
 }
 
 /** Where others find a file of this process. */
