@@ -5,6 +5,7 @@ import { ownIdentity } from "../os/identity.ts";
 import { codeOf } from "../os/nameless.ts";
 import type { FilePlace } from "../os/shared-file.ts";
 import { Kind } from "../wire/frames.ts";
+import { digestOf } from "./digest.ts";
 import { isSmall, layoutOf, partsOf } from "./layout.ts";
 import type { HeldNotice, ShareNotice } from "./notices.ts";
 import { collect } from "./received.ts";
@@ -58,6 +59,8 @@ interface Entry {
   readonly shared: Shared<unknown>;
   readonly value: unknown;
   readonly functions: readonly FunctionRecord[];
+  /** The numbers of the shared values that it holds. */
+  readonly inner: ReadonlySet<number>;
   /** A small value, which is sent as it is; else null. */
   readonly content: Encoded | null;
   store: Store | null;
@@ -87,6 +90,8 @@ export class PoolShares implements SharedOwner {
   readonly #entries = new Map<number, Entry>();
   readonly #space = ownIdentity().pidSpace;
   #last = 0;
+  /** The numbers of those that are met while a value is encoded that is to be shared. */
+  #met: Set<number> | null = null;
   #isOver = false;
 
   constructor(parts: PoolSharesParts) {
@@ -116,11 +121,13 @@ export class PoolShares implements SharedOwner {
   }
 
   #add(value: unknown): Entry {
-    const encoded = this.#parts.encodeValue(value);
+    const inner = new Set<number>();
+    const encoded = this.#encode(value, inner);
     const isCarried = isSmall(encoded);
     const id = ++this.#last;
     const entry: Entry = {
       ...{ id, value, shared: new Shared<unknown>(id, this), functions: encoded.functions },
+      inner,
       content: isCarried ? encoded : null,
       ...{ store: isCarried ? null : storeFor(encoded), isFilled: isCarried },
       ...{ copies: new Map(), told: new Set(), warned: new Set(), awaited: new Set() },
@@ -129,6 +136,17 @@ export class PoolShares implements SharedOwner {
     this.#entries.set(id, entry);
     if (!isCarried) this.#fillOrForget(entry, encoded);
     return entry;
+  }
+
+  #encode(value: unknown, inner: Set<number>): ReturnType<PoolSharesParts["encodeValue"]> {
+    // A getter of it may share another one.
+    const outer = this.#met;
+    this.#met = inner;
+    try {
+      return this.#parts.encodeValue(value);
+    } finally {
+      this.#met = outer;
+    }
   }
 
   #fillOrForget(entry: Entry, encoded: Encoded): void {
@@ -171,7 +189,9 @@ export class PoolShares implements SharedOwner {
 
   /** The number of a value of this pool's; null for any other value. */
   idOf(value: object): number | null {
-    return idOfShared(value, this);
+    const id = idOfShared(value, this);
+    if (id !== null) this.#met?.add(id);
+    return id;
   }
 
   /** The shared value of that number. */
@@ -189,10 +209,14 @@ export class PoolShares implements SharedOwner {
   digestOf(id: number): number {
     const entry = this.#entries.get(id);
     if (entry === undefined) return id;
-    const { content, store } = entry;
+    return (entry.digest ??= this.#digestOf(entry));
+  }
+
+  #digestOf({ content, store, inner }: Entry): number {
     const parts =
       content === null ? store!.layout.sizes.map((_, i) => store!.view(i)) : partsOf(content);
-    return (entry.digest ??= digestOf(parts));
+    // In it those that it holds are numbers, which say nothing.
+    return digestOf([...parts, ...[...inner].map((id) => `${this.digestOf(id)}`)]);
   }
 
   free(id: number): void {
@@ -344,14 +368,6 @@ function cut(segment: number, bytes: Uint8Array): Part[] {
     parts.push({ segment, at, bytes: bytes.subarray(at, at + PART_BYTES) });
   }
   return parts;
-}
-
-/** Bits of a digest: as many as a number holds exactly. */
-const DIGEST_BITS = 53;
-
-function digestOf(parts: readonly Uint8Array[]): number {
-  const hash = parts.reduce((hash, bytes) => Bun.hash.xxHash64(bytes, hash), 0n);
-  return Number(BigInt.asUintN(DIGEST_BITS, hash));
 }
 
 const NOTHING: Encoded = { format: 0, body: new Uint8Array(0), buffers: [] };

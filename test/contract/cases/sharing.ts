@@ -393,10 +393,12 @@ sharing.it(
 sharing.it("a checkpoint knows items that hold it by its content", async () => {
   const folder = mkdtempSync(join(tmpdir(), "bsync-sharing-"));
   const checkpoint = join(folder, "map.sqlite");
-  const add = (s: Shared<Uint8Array>, x: number) => s.value[0]! + x;
+  // What another one holds is of its content, too.
+  const add = (s: Shared<{ inner: Shared<Uint8Array> }>, x: number) => s.value.inner.value[0]! + x;
   const run = async (fill: number): Promise<unknown> => {
     await using pool = await AsyncPool.open(1);
-    const shared = await pool.share(new Uint8Array(LARGE).fill(fill));
+    const inner = await pool.share(new Uint8Array(LARGE).fill(fill));
+    const shared = await pool.share({ inner });
     await pool.share(0);
     const tuples = [1, 2, 3].map((x) => [shared, x] as const);
     return await pool.starmap(add, tuples, { checkpoint });
