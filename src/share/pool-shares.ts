@@ -5,7 +5,7 @@ import { ownIdentity } from "../os/identity.ts";
 import { codeOf } from "../os/nameless.ts";
 import type { FilePlace } from "../os/shared-file.ts";
 import { Kind } from "../wire/frames.ts";
-import { digestOf } from "./digest.ts";
+import { digestOf, textOrName } from "./digest.ts";
 import { isSmall, layoutOf, partsOf } from "./layout.ts";
 import type { HeldNotice, ShareNotice } from "./notices.ts";
 import { collect } from "./received.ts";
@@ -212,11 +212,12 @@ export class PoolShares implements SharedOwner {
     return (entry.digest ??= this.#digestOf(entry));
   }
 
-  #digestOf({ content, store, inner }: Entry): number {
+  #digestOf({ content, store, inner, functions }: Entry): number {
     const parts =
       content === null ? store!.layout.sizes.map((_, i) => store!.view(i)) : partsOf(content);
-    // In it those that it holds are numbers, which say nothing.
-    return digestOf([...parts, ...[...inner].map((id) => `${this.digestOf(id)}`)]);
+    // In it functions, and the shared values that it holds, are numbers, which say nothing.
+    const held = [...inner].map((id) => `${this.digestOf(id)}`);
+    return digestOf([...parts, ...held, ...functions.map(textOrName)]);
   }
 
   free(id: number): void {

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { closeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { decodeAt, type DecodeContext, encodeValue } from "../../src/codec/value.ts";
+import type { FunctionRecord } from "../../src/function/record.ts";
 import { openNameless, writeAll } from "../../src/os/nameless.ts";
 import { PoolShares, type Peer } from "../../src/share/pool-shares.ts";
 import { ReceivedShares } from "../../src/share/received.ts";
@@ -70,14 +71,14 @@ class Worker implements Peer {
   }
 }
 
-/** A pool without workers; those of the test are of two hosts. */
-function newPool() {
+/** A pool without workers, in whose values these functions are. */
+function newPool(functions: readonly FunctionRecord[] = []) {
   const workers: Worker[] = [];
   let check = (): void => {};
   const shares = new PoolShares({
     encodeValue: (value) => {
       const encoded = encode(value);
-      return { ...encoded, body: encoded.body.slice(), functions: [] };
+      return { ...encoded, body: encoded.body.slice(), functions };
     },
     encode,
     peers: () => workers,
@@ -156,4 +157,17 @@ test("memory that was closed is closed once, whoever has its descriptor's number
   store.close();
   writeAll(next, new Uint8Array(8), 0);
   closeSync(next);
+});
+
+test("for a checkpoint it counts by the texts of its functions", async () => {
+  const digests: number[] = [];
+  for (const text of ["(x) => x", "(x) => x", "(x) => -x"]) {
+    const { shares } = newPool([{ id: 1, label: "f", reference: { kind: "text", text } }]);
+    await shares.share([1]);
+    digests.push(shares.digestOf(1));
+    shares.end();
+  }
+  const [first, again, other] = digests;
+  expect(again).toBe(first!);
+  expect(other).not.toBe(first!);
 });
