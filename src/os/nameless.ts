@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { crypto } from "./natives.ts";
 
 /**
- * Files without a name: nobody else can open them by a path, and the kernel takes their bytes back
+ * Files without a name: nobody finds them in a folder, and the kernel takes their bytes back
  * with the last process that has them open or mapped, however that ends.
  */
 
