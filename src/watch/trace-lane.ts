@@ -13,7 +13,8 @@ export interface Slice {
   /** "done", or why there is no result. */
   readonly state: string;
   readonly error: string | null;
-  queuedAt: number;
+  /** Null for a later piece of a call that waited for tasks of its own: it was not queued again. */
+  readonly queuedAt: number | null;
 }
 
 /** Merged calls that are this many ms apart are no neighbours. */

@@ -56,8 +56,8 @@ export class Trace implements Sink {
   /** By worker; of several calls at a time until when each of its threads is taken. */
   readonly #lanes: Lane[] = [];
   readonly #threads: number[][] = [];
-  /** The call that each worker was last seen to begin. */
-  readonly #begun: ({ readonly id: number; readonly at: number } | undefined)[] = [];
+  /** Calls that have begun, or gone on, by their numbers. */
+  readonly #begun = new Map<number, { readonly index: number; readonly at: number }>();
   /** Calls of which pieces were written: each ends where it waits for tasks of its own. */
   readonly #pieces = new Set<number>();
   readonly #names = new Map<string, string>();
@@ -93,17 +93,17 @@ export class Trace implements Sink {
 
   begun(task: Task, offset: number, now: number): void {
     const index = task.record?.index;
-    if (index !== undefined) this.#begun[index] = { id: task.order + offset, at: now };
+    if (index !== undefined) this.#begun.set(task.order + offset, { index, at: now });
     this.#count(now);
   }
 
   paused(task: Task, offset: number, { index }: WorkerRecord, now: number): void {
     const id = task.order + offset;
-    const begin = this.#beginOf(index, id);
-    if (begin === null) return;
-    this.#begun[index] = undefined;
+    const begun = this.#take(id);
+    if (begun === undefined) return;
+    const slice = this.#slice(task, id, begun.at, now, "suspended", null);
     this.#pieces.add(id);
-    this.#add(index, this.#slice(task, id, begin, now, "suspended", null));
+    this.#add(index, slice);
   }
 
   ended(
@@ -117,26 +117,34 @@ export class Trace implements Sink {
     this.#tick(end, 1);
     const index = task.record?.index;
     const id = task.order + offset;
-    const begun = index === undefined ? null : this.#beginOf(index, id);
-    const from = this.#pieces.delete(id) ? begun : (begin ?? begun);
-    if (index === undefined || from === null) return;
-    const text = state === "done" ? null : textOf(error);
-    this.#add(index, this.#slice(task, id, from, end, state, text));
+    const begun = this.#take(id)?.at ?? null;
+    const from = this.#pieces.has(id) ? begun : (begin ?? begun);
+    if (index !== undefined && from !== null) {
+      const text = state === "done" ? null : textOf(error);
+      this.#add(index, this.#slice(task, id, from, end, state, text));
+    }
+    this.#pieces.delete(id);
   }
 
   endedAll(task: Task, offset: number, count: number, begin: number, end: number): void {
     this.#tick(end, count);
-    const slice = this.#slice(task, task.order + offset, begin, end, "done", null);
+    const id = task.order + offset;
+    // Of these only the first can have been seen to begin.
+    this.#begun.delete(id);
+    const slice = this.#slice(task, id, begin, end, "done", null);
     slice.count = count;
     this.#add(task.record!.index, slice);
   }
 
   retried(task: Task, error: unknown, now: number): void {
-    const index = this.#begun.findIndex((begun) => begun?.id === task.order);
-    if (index < 0) return;
-    const begin = this.#beginOf(index, task.order)!;
-    const slice = this.#slice(task, task.order, begin, now, "retried", textOf(error));
-    this.#add(index, { ...slice, attempt: task.losses });
+    const id = task.order;
+    const begun = this.#take(id);
+    if (begun !== undefined) {
+      const slice = this.#slice(task, id, begun.at, now, "retried", textOf(error));
+      this.#add(begun.index, { ...slice, attempt: task.losses });
+    }
+    // The next attempt knows nothing of these.
+    this.#pieces.delete(id);
   }
 
   changed(change: Change, place: Place, reason: string | null, now: number): void {
@@ -197,9 +205,11 @@ export class Trace implements Sink {
     return SPAN_MS * 4 ** halves;
   }
 
-  #beginOf(index: number, id: number): number | null {
-    const begun = this.#begun[index];
-    return begun?.id === id ? begun.at : null;
+  /** Where and since when a call ran that has paused or ended now. */
+  #take(id: number): { readonly index: number; readonly at: number } | undefined {
+    const begun = this.#begun.get(id);
+    this.#begun.delete(id);
+    return begun;
   }
 
   #slice(
@@ -210,7 +220,8 @@ export class Trace implements Sink {
     state: string,
     error: string | null,
   ): Slice {
-    const { fn, losses, queuedAt } = task;
+    const { fn, losses } = task;
+    const queuedAt = this.#pieces.has(id) ? null : task.queuedAt;
     const from = Math.max(begin, this.#start);
     const run = Math.max(0, end - from);
     return {
@@ -248,7 +259,7 @@ export class Trace implements Sink {
     const dur = this.#ts(end) - ts;
     const shown = count === 1 ? name : `${name} ×${count}`;
     if (count > 1) this.#hasMerged = true;
-    const wait = begin - queuedAt;
+    const wait = queuedAt === null ? 0 : begin - queuedAt;
     const args = [
       ...(count === 1
         ? [`"task":${id}`]
@@ -264,7 +275,8 @@ export class Trace implements Sink {
       `{"name":${this.#quoted(shown)},"cat":"task","ph":"X","ts":${ts},"dur":${round(dur)},` +
         `${where},"args":{${args.join(",")}}}`,
     );
-    if (count === 1 && wait >= LONG_WAIT_MS) this.#arrow(queuedAt, ts, where, id, name);
+    if (count === 1 && queuedAt !== null && wait >= LONG_WAIT_MS)
+      this.#arrow(queuedAt, ts, where, id, name);
   }
 
   /** From the submission of a call to its begin, on the row of the pool. */

@@ -164,22 +164,32 @@ async function tree(depth: number): Promise<number> {
   return a + b;
 }
 
-tracing.it("what waits for tasks of its own is there in pieces", async () => {
-  using folder = new Folder();
-  const path = folder.file("trace.json");
-  {
-    await using pool = await AsyncPool.open(1);
-    pool.trace(path);
-    assert.equal(await pool.async(tree, 3), 8);
-    const { done, suspended, workers } = pool.stats();
-    assert.deepEqual([done, suspended], [15, 0]);
-    assert.ok(workers[0]!.busy > 0 && workers[0]!.busy <= 1);
-  }
-  const { slices } = readTrace(path);
-  const states = slices.map(({ args }) => args["state"] ?? "done");
-  assert.ok(states.filter((state) => state === "suspended").length >= 7, states.join());
-  assert.equal(new Set(slices.map(({ args }) => args["task"])).size, 15);
-});
+for (const concurrency of [1, 3]) {
+  const howMany = concurrency === 1 ? "" : ", also with several under way";
+  tracing.it(`what waits for tasks of its own is there in pieces${howMany}`, async () => {
+    using folder = new Folder();
+    const path = folder.file("trace.json");
+    {
+      await using pool = await AsyncPool.open(1, { concurrency });
+      pool.trace(path);
+      assert.equal(await pool.async(tree, 3), 8);
+      const { done, suspended, workers } = pool.stats();
+      assert.deepEqual([done, suspended], [15, 0]);
+      assert.ok(workers[0]!.busy > 0 && workers[0]!.busy <= 1);
+    }
+    const { slices } = readTrace(path);
+    const pieces = Map.groupBy(slices, ({ args }) => args["task"]);
+    assert.equal(pieces.size, 15);
+    let suspended = 0;
+    for (const own of pieces.values()) {
+      const [first, ...later] = own.toSorted((a, b) => a.ts - b.ts);
+      if (first!.args["state"] === "suspended") suspended++;
+      // It has waited before the first of them, and not since.
+      for (const { args } of later) assert.equal(args["wait_ms"], undefined, JSON.stringify(own));
+    }
+    assert.ok(suspended >= 7, JSON.stringify(slices));
+  });
+}
 
 tracing.it("wrong paths and options are refused at the call", async () => {
   using folder = new Folder();
