@@ -87,18 +87,39 @@ tracing.it("at full rate neighbours are merged, and all tasks are there", async 
   assert.match(notes.at(-1)!, /merged/);
 });
 
+function failWith(text: string): never {
+  throw new RangeError(text);
+}
+
+/** Letters of three bytes each, which no zip makes small. */
+const randomText = () =>
+  String.fromCharCode(...numbers(200).map(() => 0x4e00 + Math.floor(Math.random() * 20_000)));
+
 tracing.it("never more than maxBytes, and it says where it ends", async () => {
   using folder = new Folder();
-  const path = folder.file("trace.json");
-  {
-    await using pool = await AsyncPool.open(1);
-    pool.trace(path, { maxBytes: 20_000 });
-    for (let i = 0; i < 400; i++) await pool.async(i % 2 === 0 ? square : spinFor, 0.01);
+  for (const name of ["trace.json", "trace.json.gz"]) {
+    const path = folder.file(name);
+    {
+      await using pool = await AsyncPool.open(1);
+      pool.trace(path, { maxBytes: 16_384 });
+      await pool.map(square, numbers(20), { chunk: 1 });
+      const fails = numbers(200).map(() => pool.async(failWith, randomText()));
+      await Promise.allSettled(fails);
+    }
+    const { size } = statSync(path);
+    assert.ok(size <= 16_384, `${name}: ${size}`);
+    const { notes, slices } = readTrace(path);
+    assert.match(notes.at(-1)!, /maxBytes|merged/);
+    assert.ok(slices.length > 10);
   }
-  assert.ok(statSync(path).size <= 20_000, String(statSync(path).size));
-  const { notes, slices } = readTrace(path);
-  assert.match(notes.at(-1)!, /maxBytes|merged/);
-  assert.ok(slices.length > 10);
+});
+
+tracing.it("a file that takes no more is let be", async () => {
+  await using pool = await AsyncPool.open(1);
+  const trace = pool.trace("/dev/full");
+  assert.equal(await pool.async(square, 3), 9);
+  trace.stop();
+  assert.equal(await pool.async(square, 4), 16);
 });
 
 tracing.it("cut off anywhere it still opens", async () => {
