@@ -1,4 +1,4 @@
-import type { ProgressStream } from "./progress-options.ts";
+import { type ProgressStream, say } from "./progress-options.ts";
 
 /** Columns of a terminal that does not say how many it has. */
 const COLUMNS = 80;
@@ -55,7 +55,8 @@ export class Bars {
     const head = above === undefined ? "" : `${above}\u001b[K\n`;
     // What is left below of a drawing with more lines is cleared.
     const body = lines.map((line) => `${line}\u001b[K`).join("\n");
-    this.#stream.write(`\r${up}${head}${body}${lines.length < this.#drawn ? "\u001b[J" : ""}`);
+    const rest = lines.length < this.#drawn ? "\u001b[J" : "";
+    say(this.#stream, `\r${up}${head}${body}${rest}`);
     this.#drawn = lines.length;
   }
 }

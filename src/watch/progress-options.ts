@@ -1,3 +1,5 @@
+import { queueMicrotask } from "../os/natives.ts";
+
 /**
  * How progress is shown, where `true` is not enough.
  *
@@ -18,6 +20,20 @@ export interface ProgressStream {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+}
+
+/**
+ * Writes to a stream of the program's, in the midst of a step of the pool, which may not fail of
+ * it: what it throws ends the program as a callback's does.
+ */
+export function say(stream: ProgressStream, text: string): void {
+  try {
+    stream.write(text);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 const KEYS: readonly string[] = ["label", "stream", "width"];

@@ -1,7 +1,7 @@
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { Bars, type Bar } from "./progress-bars.ts";
 import { clockOf, countOf, lengthOf } from "./lengths.ts";
-import type { ProgressOptions, ProgressStream } from "./progress-options.ts";
+import { type ProgressOptions, type ProgressStream, say } from "./progress-options.ts";
 
 /** How far something is. */
 export interface Progress {
@@ -72,7 +72,7 @@ export class ProgressShow {
     const text =
       `${this.#label}: ${portionOf(done, total)} in ${lengthOf(ms)}${rate}` +
       `${failuresOf(failed)}${stopped}`;
-    if (this.#bar === null) this.#stream.write(`${text}\n`);
+    if (this.#bar === null) say(this.#stream, `${text}\n`);
     else this.#bar.end(text);
   }
 
@@ -82,7 +82,7 @@ export class ProgressShow {
     this.#rate.sample(now, progress.done);
     if (this.#bar !== null) return this.#bar.draw();
     if (this.#lines.isDue(progress, now))
-      this.#stream.write(`${this.#label}: ${this.#text(progress, now)}\n`);
+      say(this.#stream, `${this.#label}: ${this.#text(progress, now)}\n`);
   }
 
   #text(progress: Progress, now: number): string {
