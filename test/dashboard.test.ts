@@ -105,13 +105,13 @@ describe("access", () => {
     const cookie = await cookieOf(first);
     first.stop();
     first.stop();
-    expect(get(originOf(first), { cookie })).rejects.toThrow();
+    await expect(get(originOf(first), { cookie })).rejects.toThrow();
     const again = await pool.dashboard({ port: first.port });
     expect((await get(originOf(again), { cookie })).status).toBe(401);
     expect((await get(second.url)).status).toBe(303);
     await pool.close();
-    expect(get(second.url)).rejects.toThrow();
-    expect(get(again.url)).rejects.toThrow();
+    await expect(get(second.url)).rejects.toThrow();
+    await expect(get(again.url)).rejects.toThrow();
   });
 });
 
@@ -123,10 +123,10 @@ test("a port in use, and options that are none, are errors for a person", async 
   expect((error as BsyncError).code).toBe("BSYNC_DASHBOARD");
   expect((error as BsyncError).message).toContain(`port ${port} of 127.0.0.1 is in use`);
   for (const wrong of [{ port: -1 }, { port: 1.5 }, { port: 65_536 }]) {
-    expect(pool.dashboard(wrong)).rejects.toThrow(RangeError);
+    await expect(pool.dashboard(wrong)).rejects.toThrow(RangeError);
   }
   for (const wrong of [{ port: "80" }, { host: "" }, { colour: 1 }, null]) {
-    expect(pool.dashboard(wrong as never)).rejects.toThrow(TypeError);
+    await expect(pool.dashboard(wrong as never)).rejects.toThrow(TypeError);
   }
 });
 
