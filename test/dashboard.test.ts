@@ -32,6 +32,26 @@ function messages(url: string, headers: Record<string, string>, count = 1): Prom
   return promise;
 }
 
+/** A picture of the page, as it is sent. */
+type Picture = Record<string, any>;
+
+/** A viewer until the server ends: what is sent first, and last. */
+async function viewerOf(
+  dashboard: Dashboard,
+): Promise<{ first: Promise<Picture>; last: Promise<Picture> }> {
+  const headers = { cookie: await cookieOf(dashboard) };
+  const socket = new WebSocket(`ws://127.0.0.1:${dashboard.port}/live`, { headers } as never);
+  const first = Promise.withResolvers<Picture>();
+  const last = Promise.withResolvers<Picture>();
+  let picture: Picture = {};
+  socket.onmessage = ({ data }) => {
+    picture = JSON.parse(String(data)) as Picture;
+    first.resolve(picture);
+  };
+  socket.onclose = () => last.resolve(picture);
+  return { first: first.promise, last: last.promise };
+}
+
 describe("access", () => {
   test("the token gives a cookie and leaves the address; with the cookie all is served", async () => {
     await using pool = await AsyncPool.open(1);
@@ -166,31 +186,26 @@ test("the metrics are Prometheus text, and agree with the stats", async () => {
 test("a viewer sees workers, what runs, failures with their stack, and the end", async () => {
   const pool = await AsyncPool.open(2);
   const dashboard = await pool.dashboard();
-  await pool
-    .async(fail, "<b>wrong</b>")
-    .get()
-    .catch(() => {});
-  const cookie = await cookieOf(dashboard);
-  const socket = new WebSocket(`ws://127.0.0.1:${dashboard.port}/live`, {
-    headers: { cookie },
-  } as never);
-  const first = Promise.withResolvers<string>();
-  const closed = Promise.withResolvers<void>();
-  let last = "";
-  socket.onmessage = ({ data }) => {
-    last = String(data);
-    first.resolve(last);
-  };
-  socket.onclose = () => closed.resolve();
-  const picture = JSON.parse(await first.promise);
-  expect(picture.workers).toHaveLength(2);
-  expect(picture.failures[0].slice(0, 2)).toEqual(["RangeError: <b>wrong</b>", 1]);
-  expect(picture.failures[0][2]).toContain("dashboard.test.ts");
+  const failed = pool.async(fail, "<b>wrong</b>");
+  await failed.get().catch(() => {});
+  const viewer = await viewerOf(dashboard);
+  const { workers, failures } = await viewer.first;
+  expect(workers).toHaveLength(2);
+  expect(failures[0].slice(0, 2)).toEqual(["RangeError: <b>wrong</b>", 1]);
+  expect(failures[0][2]).toContain("dashboard.test.ts");
   await Promise.all(Array.from({ length: 1_000 }, (_, i) => pool.async("Math.abs", i)));
   await pool.close();
-  await closed.promise;
-  const end = JSON.parse(last);
-  expect(end.isOver).toBeTrue();
-  expect(end.totals.done).toBe(1_000);
-  expect(end.slices.length).toBeLessThanOrEqual(250);
+  const { isOver, end, totals, slices } = await viewer.last;
+  expect([isOver, end, totals.done]).toEqual([true, "closed", 1_000]);
+  expect(slices.length).toBeLessThanOrEqual(250);
+});
+
+test("of a page that is stopped it is not said that the pool is over", async () => {
+  await using pool = await AsyncPool.open(1);
+  const dashboard = await pool.dashboard();
+  const viewer = await viewerOf(dashboard);
+  await viewer.first;
+  dashboard.stop();
+  const { isOver, end } = await viewer.last;
+  expect([isOver, end]).toEqual([true, null]);
 });

@@ -73,7 +73,7 @@ export class DashboardServer {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#show(true);
-    for (const viewer of this.#viewers) viewer.close(1000, "the pool is over");
+    for (const viewer of this.#viewers) viewer.close(1000, "this was the last");
     this.#viewers.clear();
     this.#rest();
     this.#added[Symbol.dispose]();

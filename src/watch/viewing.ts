@@ -79,7 +79,7 @@ export class Viewing implements Sink {
     this.#toldStacks.clear();
   }
 
-  /** What is to be seen now, as JSON. */
+  /** What is to be seen now, as JSON; `isOver` in the last one. */
   picture(isOver: boolean): string {
     const { workers, ...totals } = this.#stats();
     const slices = this.#slices;
@@ -93,6 +93,7 @@ export class Viewing implements Sink {
       ...{ now: this.#ms(performance.now()), isOver, totals, workers, runs, slices, omitted },
       lengths: this.#watch.run.octaves.map(({ upTo, count }) => [upTo, count]),
       failures: this.#failures(),
+      end: this.#watch.end,
     });
   }
 
