@@ -95,7 +95,8 @@ export class WatchedPool extends PoolCalls {
    * https://ui.perfetto.dev shows; gzipped where the path ends in `.gz`. The file opens also when
    * the job was killed. Above 10,000 tasks a second, and when it comes near `maxBytes` (200e6 by
    * default), neighbours are merged. `BSYNC_TRACE=path` does it from the start. Throws a
-   * `BsyncError` of code `BSYNC_TRACE` where the file cannot be made.
+   * `BsyncError` of code `BSYNC_TRACE` where the file cannot be made, `PoolClosedError` where the
+   * pool is over.
    *
    * @example
    * using _ = pool.trace("job.json.gz");
@@ -110,7 +111,8 @@ export class WatchedPool extends PoolCalls {
    * failures; and `/metrics` for Prometheus. Only this machine reaches it, and only who has the
    * token that is in `url`. It keeps no program alive, and gathers nothing while nobody looks.
    * `BSYNC_DASHBOARD=port` does it from the start, and prints how to get there. Rejects with a
-   * `BsyncError` of code `BSYNC_DASHBOARD` where the port cannot be had.
+   * `BsyncError` of code `BSYNC_DASHBOARD` where the port cannot be had, with `PoolClosedError`
+   * where the pool is over.
    *
    * @example
    * const { url } = await pool.dashboard();

@@ -1,6 +1,6 @@
 /** The live page: who is served, and what. */
 import { describe, expect, test } from "bun:test";
-import { AsyncPool, BsyncError, type Dashboard } from "../index.ts";
+import { AsyncPool, BsyncError, type Dashboard, PoolClosedError } from "../index.ts";
 
 function fail(text: string): never {
   throw new RangeError(text);
@@ -132,6 +132,7 @@ describe("access", () => {
     await pool.close();
     await expect(get(second.url)).rejects.toThrow();
     await expect(get(again.url)).rejects.toThrow();
+    await expect(pool.dashboard()).rejects.toThrow(PoolClosedError);
   });
 });
 

@@ -44,7 +44,7 @@ export class DashboardServer {
   readonly #access: Access;
   readonly #server: Server<undefined>;
   readonly #viewers = new Set<ServerWebSocket<undefined>>();
-  readonly #added: Disposable;
+  readonly #ending: Disposable;
   readonly #host: string;
   readonly port: number;
   #view: { readonly viewing: Viewing; readonly added: Disposable } | null = null;
@@ -59,7 +59,7 @@ export class DashboardServer {
     this.#server = this.#serve(options);
     this.#server.unref();
     this.port = this.#server.port!;
-    this.#added = watch.add({ closed: () => this.stop() });
+    this.#ending = watch.atEnd(() => this.stop());
   }
 
   get url(): string {
@@ -76,7 +76,7 @@ export class DashboardServer {
     for (const viewer of this.#viewers) viewer.close(1000, "this was the last");
     this.#viewers.clear();
     this.#rest();
-    this.#added[Symbol.dispose]();
+    this.#ending[Symbol.dispose]();
     void this.#server.stop(true);
   }
 

@@ -1,5 +1,5 @@
 /** The parts of watching that few programs need: each is loaded with its first use. */
-import { show } from "../errors.ts";
+import { PoolClosedError, show } from "../errors.ts";
 import { isError } from "../os/natives.ts";
 import type { TaskEvent, WorkerEvent } from "./events.ts";
 import type { Progress, ProgressShow } from "./progress.ts";
@@ -35,6 +35,11 @@ export function listen(
   );
 }
 
+/** What shows a pool until it is over would never end. */
+function refuseOver({ end }: Watch, deed: string): void {
+  if (end !== null) throw new PoolClosedError(`Cannot ${deed}: the pool is ${end}`);
+}
+
 /** What `pool.summary` returns. */
 export function summaryOf(watch: Watch, stats: PoolStats): string {
   const { summarize } = require("./summary.ts") as typeof import("./summary.ts");
@@ -57,7 +62,7 @@ export function showPoolProgress(options: ProgressOptions, watch: Watch): void {
     const { submitted, unsettled, failed } = watch;
     return { done: submitted - unsettled, failed, total: submitted };
   });
-  watch.add({ closed: () => show.end() });
+  watch.atEnd(() => show.end());
 }
 
 /** A trace that is being written, until it is stopped or the pool is over. */
@@ -75,13 +80,16 @@ export function trace(
   traced: Traced,
 ): TraceHandle {
   const maxBytes = readTraceOptions(path, options);
+  refuseOver(watch, "trace its tasks");
   const { Trace } = require("./trace.ts") as typeof import("./trace.ts");
   const made = new Trace(path, maxBytes, traced);
   const added = watch.add(made);
   const stop = () => {
     added[Symbol.dispose]();
+    ending[Symbol.dispose]();
     made.stop();
   };
+  const ending = watch.atEnd(stop);
   return { path: made.path, stop, [Symbol.dispose]: stop };
 }
 
@@ -119,6 +127,7 @@ export function dashboard(
   options: DashboardOptions,
 ): Dashboard {
   const settings = readDashboardOptions(options);
+  refuseOver(watch, "serve a dashboard");
   const { DashboardServer } = require("./dashboard.ts") as typeof import("./dashboard.ts");
   const server = new DashboardServer(watch, stats, settings);
   const stop = () => server.stop();

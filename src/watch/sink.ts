@@ -40,8 +40,6 @@ export interface Sink {
   /** An attempt was in vain, and another follows: the task is queued again. */
   retried?(task: Task, error: unknown, now: number): void;
   changed?(change: Change, place: Place, reason: string | null, now: number): void;
-  /** The pool is over. */
-  closed?(): void;
 }
 
 /** Several, as one. */
@@ -74,10 +72,6 @@ class Sinks implements Sink {
 
   changed(...args: Parameters<NonNullable<Sink["changed"]>>): void {
     for (const sink of this.all) sink.changed?.(...args);
-  }
-
-  closed(): void {
-    for (const sink of this.all) sink.closed?.();
   }
 }
 

@@ -154,10 +154,6 @@ export class Trace implements Sink {
     this.#write(`{"name":${name},"ph":"i","s":"t","ts":${this.#ts(now)},${where}}`);
   }
 
-  closed(): void {
-    this.stop();
-  }
-
   /** Ends the file. */
   stop(): void {
     if (this.#isOver) return;

@@ -43,6 +43,7 @@ export class Watch {
   /** Those who hear of each step, as one; null for none. */
   #sink: Sink | null = null;
   readonly #sinks: Sink[] = [];
+  readonly #atEnd = new Set<() => void>();
   #observed: Observed | null = null;
   readonly #clock = new CoarseClock();
   /** When the message has come that is being read. */
@@ -61,7 +62,14 @@ export class Watch {
   close(isTerminated: boolean): void {
     this.end = isTerminated ? "terminated" : "closed";
     this.#closedAt = performance.now();
-    this.#sink?.closed?.();
+    // A copy: they leave while they are called.
+    for (const deed of [...this.#atEnd]) deed();
+  }
+
+  /** `deed` is done when the pool is over, unless what it returns is disposed before. */
+  atEnd(deed: () => void): Disposable {
+    this.#atEnd.add(deed);
+    return { [Symbol.dispose]: () => void this.#atEnd.delete(deed) };
   }
 
   /** The pool whose steps can be heard. */

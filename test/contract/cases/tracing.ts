@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AsyncPool, BsyncError, taskContext } from "../../../index.ts";
+import { AsyncPool, BsyncError, PoolClosedError, taskContext } from "../../../index.ts";
 import { readText, readTrace, type Slice } from "../../traces/reader.ts";
 import { assert, failure } from "../assert.ts";
 import { Subject } from "../case.ts";
@@ -224,4 +224,6 @@ tracing.it("wrong paths and options are refused at the call", async () => {
   assert.throws(() => pool.trace(folder.file("x"), { most: 1 } as never), /unknown option "most"/);
   assert.throws(() => pool.trace(folder.file("x"), { maxBytes: 5 }), RangeError);
   assert.equal(await pool.async(square, 3), 9);
+  await pool.close();
+  assert.throws(() => pool.trace(folder.file("late")), PoolClosedError);
 });
