@@ -121,7 +121,7 @@ export class FrameReceiver {
     if (frame.task === INITIALIZER) return this.#initialized(connection, frame);
     const { record } = connection;
     const task = this.#parts.scheduler.answered(record, frame.task, frame.number, now, to);
-    connection.tally.ran(task, frame.number, now);
+    connection.tally.ran(task, frame.task, frame.number, now);
     if (task !== null && task.count === 1) this.#settleBy(connection, task, frame, to);
     else if (task !== null) this.#settleCall(connection, task as Chunk, frame, now, to);
     this.#parts.watch.begins(record, now);

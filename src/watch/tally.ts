@@ -39,11 +39,14 @@ export class Tally {
     this.#run = run;
   }
 
-  /** A call was answered; without `task` one that was settled before. */
-  ran(task: Task | null, us: number, now: number): void {
+  /** The call of that number was answered; without `task` one that was settled before. */
+  ran(task: Task | null, id: number, us: number, now: number): void {
     this.busyUs += us;
+    if (this.#pauses !== null) {
+      // A call that was given up says that it took no time.
+      this.busyUs -= Math.min(us, 1000 * this.#takePause(id, now));
+    }
     if (task === null) return;
-    if (this.#pauses !== null) this.busyUs -= 1000 * this.#takePause(task.id, now);
     const { queuedAt } = task;
     if (us < SHORT_US) {
       this.#count++;
@@ -106,6 +109,8 @@ export class Tally {
   /** Another process has its place from now on; `sent` bytes went to the one before. */
   replace(sent: number): void {
     this.bytesInBefore += sent;
+    // What waited in the process before does not go on.
+    this.#pauses = null;
     this.#cpuBefore = this.cpu;
     this.#cpuStart = NaN;
     this.#cpu = 0;
