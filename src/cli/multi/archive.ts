@@ -71,6 +71,10 @@ export class Archive implements Keeper {
     this.#database.exec("COMMIT");
   }
 
+  drop(): void {
+    if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
+  }
+
   close(): void {
     this.#database.close();
   }

@@ -14,6 +14,8 @@ export interface Keeper {
   begin(job: FarmJob, result: JobResult): void | Promise<void>;
   take(stream: 0 | 1, bytes: Uint8Array): void | Promise<void>;
   end(): void | Promise<void>;
+  /** Instead of `end`: the rest of the output is lost, or could not be taken. */
+  drop(): void;
   close(): void;
 }
 
@@ -63,6 +65,8 @@ export class Printing implements Keeper {
 
   end(): void {}
 
+  drop(): void {}
+
   close(): void {}
 }
 
@@ -73,11 +77,16 @@ export async function deliver(
   reader: OutputReader,
   keepers: readonly Keeper[],
 ): Promise<void> {
-  for (const keeper of keepers) await keeper.begin(job, result);
-  for (const stream of [0, 1] as const) {
-    for await (const bytes of piecesOf(result, reader, stream)) {
-      for (const keeper of keepers) await keeper.take(stream, bytes);
+  try {
+    for (const keeper of keepers) await keeper.begin(job, result);
+    for (const stream of [0, 1] as const) {
+      for await (const bytes of piecesOf(result, reader, stream)) {
+        for (const keeper of keepers) await keeper.take(stream, bytes);
+      }
     }
+    for (const keeper of keepers) await keeper.end();
+  } catch (error) {
+    for (const keeper of keepers) keeper.drop();
+    throw error;
   }
-  for (const keeper of keepers) await keeper.end();
 }

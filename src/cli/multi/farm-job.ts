@@ -24,7 +24,7 @@ export function hasFailed({ exit, signal, isLate }: JobResult): boolean {
   return exit !== 0 || signal !== 0 || isLate;
 }
 
-/** Where the output of a job is: on its worker, or in a file here. */
+/** Where the output of a job is: on its worker, or in a file here. Lost: `OutputLostError`. */
 export interface OutputReader {
   read(stream: 0 | 1, from: number, length: number): Promise<Uint8Array>;
   /** Resolves when there is more than `from`, or the job is over. */

@@ -4,6 +4,7 @@ import { Batches, PATIENCE_MS } from "./batches.ts";
 import { PoolClosedError, textOf, WorkerLostError } from "../../errors.ts";
 import type { AsyncPool } from "../../pool.ts";
 import { type FarmJob, hasFailed, idOf, type OutputReader } from "./farm-job.ts";
+import { OutputLostError } from "./errors.ts";
 import { Failures, failureOf } from "./failures.ts";
 import { exitCodeFor, type HaltPolicy, statusOf, verdict, type When } from "./halt.ts";
 import {
@@ -61,6 +62,9 @@ type View = ReturnType<AsyncPool["with"]>;
 
 /** The exit code where nobody reads the output any more, as a shell has it for SIGPIPE. */
 const NO_READER = 128 + constants.signals.SIGPIPE;
+
+/** How a job ends whose worker is lost. */
+const LOST = { exit: -1, signal: constants.signals.SIGKILL };
 
 export class Farm {
   readonly #pool: AsyncPool;
@@ -271,8 +275,7 @@ export class Farm {
       host: "",
       start: Date.now(),
       runTime: 0,
-      exit: -1,
-      signal: constants.signals.SIGKILL,
+      ...LOST,
       isLate: false,
       refusal: lossOf(error),
       sizes: [0, 0],
@@ -325,10 +328,22 @@ export class Farm {
       await this.#plan.outputs.end(job, result);
       this.#plan.log?.add(job, result);
     } catch (error) {
-      this.#fail(error);
+      if (error instanceof OutputLostError) this.#loseOutput(job, result, error);
+      else this.#fail(error);
     }
     this.#delivering--;
     this.#notify();
+  }
+
+  /** A job that has ended has failed all the same: its output was lost before it was taken. */
+  #loseOutput(job: FarmJob, result: JobResult, { message }: OutputLostError): void {
+    const hadFailed = hasFailed(result);
+    const lost = hadFailed ? result : { ...result, ...LOST, refusal: message };
+    if (!hadFailed) {
+      this.#succeeded--;
+      this.#count(job, lost, true);
+    }
+    this.#plan.log?.add(job, lost);
   }
 
   /** Something that is no job's fault. */
@@ -357,8 +372,20 @@ function immediate(): Promise<void> {
 
 function readerOn(view: View, id: string): OutputReader {
   return {
-    read: (stream, from, length) => view.async(readOutput, id, stream, from, length).get(),
-    follow: (from, isByLine) => view.async(followOutput, id, from, isByLine).get(),
+    read: (stream, from, length) => unlessLost(view.async(readOutput, id, stream, from, length)),
+    follow: (from, isByLine) => unlessLost(view.async(followOutput, id, from, isByLine)),
     drop: () => void view.async(dropJob, id).catch(() => {}),
   };
+}
+
+/** What a worker answers of an output that it has. */
+async function unlessLost<T>(answer: PromiseLike<T | null>): Promise<T> {
+  let found: T | null = null;
+  try {
+    found = await answer;
+  } catch (error) {
+    if (!(error instanceof WorkerLostError)) throw error;
+  }
+  if (found === null) throw new OutputLostError("its output was lost with the worker that had it");
+  return found;
 }

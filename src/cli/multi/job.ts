@@ -225,14 +225,14 @@ function taken(
   return { sizes, outputs, lastWords };
 }
 
-/** A part of an output. */
+/** A part of an output; null if it is not here: the worker that had it was lost, and replaced. */
 export async function readOutput(
   id: string,
   stream: Stream,
   from: number,
   length: number,
-): Promise<Uint8Array> {
-  return jobs.get(id)?.spool.read(stream, from, length) ?? new Uint8Array(0);
+): Promise<Uint8Array | null> {
+  return jobs.get(id)?.spool.read(stream, from, length) ?? null;
 }
 
 /** ms between two looks at an output that is followed: shorter after some, longer after none. */
@@ -240,16 +240,16 @@ const LOOKS_MS = [2, 5, 10, 20, 50] as const;
 
 /**
  * Resolves once the job has written more than `from`, or is over: how much may be printed, which is
- * whole lines where `isByLine`.
+ * whole lines where `isByLine`. Null as for `readOutput`.
  */
 export async function followOutput(
   id: string,
   from: readonly [number, number],
   isByLine: boolean,
-): Promise<Followed> {
+): Promise<Followed | null> {
   for (let look = 0; ; look++) {
     const job = jobs.get(id);
-    if (job === undefined) return { upTo: from, isOver: true };
+    if (job === undefined) return null;
     const { spool, isOver } = job;
     const upTo = [0, 1].map((stream) =>
       isOver || !isByLine

@@ -149,7 +149,7 @@ export class Outputs {
     const start = () => {
       if (entry.result === null && entry.live === null) {
         entry.live = this.#follow(entry, live === "lines");
-        // A worker that is lost: the job's end tells.
+        // Whatever is wrong is told when the job has ended: that waits for this.
         entry.live.catch(() => {});
       }
     };

@@ -72,6 +72,10 @@ export class ResultTree implements Keeper {
     this.#open = null;
   }
 
+  drop(): void {
+    this.end();
+  }
+
   close(): void {
     this.end();
   }
@@ -106,6 +110,10 @@ export class NamedFiles implements Keeper {
   async end(): Promise<void> {
     this.close();
     await writeAll(1, new TextEncoder().encode(`${this.#name}\n`));
+  }
+
+  drop(): void {
+    this.close();
   }
 
   close(): void {

@@ -179,6 +179,46 @@ describe.each([
     },
     LIMIT_MS,
   );
+
+  test(
+    "a worker that is lost costs the job whose output it still had",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const flags = way === "isolated" ? ["--isolate"] : [];
+      // The first one's end comes last: until then the second one's output waits on its worker.
+      const first = "until [ -e go ]; do sleep 0.01; done; sleep 0.5";
+      const long = "head -c 300000 /dev/zero";
+      const script = `case {} in a) ${first};; b) ${long};; c) touch go; kill -9 $PPID;; esac; echo {}`;
+      const kept = ["-k", "-j2", "--joblog", "log", "--archive", "all.db", "--results", "kept"];
+      const words = [...flags, ...kept, script, ":::", "a", "b", "c", "d"];
+      const { stdout, stderr, exitCode } = await multi(before, path, ...words);
+      expect([stdout, exitCode]).toEqual(["a\nd\n", 2]);
+      expect(stderr).toContain("job 2: its output was lost with the worker that had it: case b in");
+      const codes = logged(path).map((line) => line.split(" ").slice(0, 3).join(" "));
+      expect(codes.toSorted()).toEqual(["1 0 0", "2 -1 9", "3 -1 9", "4 0 0"]);
+      using database = new Database(join(path, "all.db"));
+      const query = database.query("SELECT sequence FROM jobs ORDER BY sequence");
+      expect(query.values()).toEqual([[1], [3], [4]]);
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "and nothing else where lines are printed at once",
+    async () => {
+      await using work = await folder();
+      const { path } = work;
+      const flags = way === "isolated" ? ["--isolate"] : [];
+      const script = "echo s{}; sleep 0.2; [ {} = 2 ] && kill -9 $PPID; sleep 0.1; echo e{}";
+      const words = [...flags, "-j2", "--line-buffer", "--joblog", "log", script, ":::", "[1-4]"];
+      const { stdout, exitCode } = await multi(before, path, ...words);
+      const ends = stdout.split("\n").filter((line) => line.startsWith("e"));
+      expect([ends.toSorted(), exitCode]).toEqual([["e1", "e3", "e4"], 1]);
+      expect(logged(path)).toHaveLength(4);
+    },
+    LIMIT_MS,
+  );
 });
 
 describe("local", () => {
