@@ -10,7 +10,7 @@ import { taskContext } from "../../context.ts";
 import { textOf } from "../../errors.ts";
 import { endGroup, type Group, watched } from "./group.ts";
 import { Spool } from "./spool.ts";
-import { programFor } from "./program.ts";
+import { programFor, shellFor } from "./program.ts";
 
 /** A job as a worker gets it. */
 export interface JobSpec {
@@ -134,19 +134,32 @@ export async function awaitJob(id: string): Promise<JobResult> {
   return await job;
 }
 
-/** Runs a job to its end. */
+/** Runs a job to its end; whatever keeps it from starting is how it ends. */
 async function runJob(spec: JobSpec): Promise<JobResult> {
-  const env = baseEnvironment();
-  const spool = new Spool();
-  const running: Running = { spool, group: null, isOver: false };
-  jobs.set(spec.id, running);
-  const { worker } = taskContext();
-  makeFolder(spec.folder);
   const start = Date.now();
   const from = performance.now();
+  let running: Running | null = null;
   let ending: Ending;
   try {
-    const child = Bun.spawn(programFor(spec, env), {
+    running = { spool: new Spool(), group: null, isOver: false };
+    jobs.set(spec.id, running);
+    makeFolder(spec.folder);
+    const child = childOf(spec, running.spool);
+    running.group = watched(child);
+    ending = await endOf(child, running.group, spec.timeout);
+  } catch (error) {
+    ending = { exit: NOT_STARTED, signal: 0, isLate: false, refusal: textOf(error) };
+  }
+  const runTime = performance.now() - from;
+  if (running !== null) running.isOver = true;
+  return { host: HOST, start, runTime, ...ending, ...taken(spec, running, ending) };
+}
+
+function childOf(spec: JobSpec, { descriptors: [stdout, stderr] }: Spool): Bun.Subprocess {
+  const env = baseEnvironment();
+  const { worker } = taskContext();
+  const spawn = (command: string[]) =>
+    Bun.spawn(command, {
       cwd: spec.folder,
       env: {
         ...env,
@@ -155,19 +168,18 @@ async function runJob(spec: JobSpec): Promise<JobResult> {
         BSYNC_WORKER: String(worker),
       },
       stdin: "ignore",
-      stdout: spool.descriptors[0],
-      stderr: spool.descriptors[1],
+      stdout,
+      stderr,
       // A group of its own, so that it can be ended as one.
       detached: true,
     });
-    running.group = watched(child);
-    ending = await endOf(child, running.group, spec.timeout);
+  try {
+    return spawn(programFor(spec, env));
   } catch (error) {
-    ending = { exit: NOT_STARTED, signal: 0, isLate: false, refusal: textOf(error) };
+    // A script that names no interpreter: shells run it themselves.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOEXEC")) throw error;
+    return spawn(shellFor(spec.line, env));
   }
-  const runTime = performance.now() - from;
-  running.isOver = true;
-  return { host: HOST, start, runTime, ...ending, ...taken(spec, running, ending) };
 }
 
 let lastFolder = "";
@@ -209,9 +221,12 @@ function signalNumber(name: NodeJS.Signals | number | null): number {
 /** The output of a job that is over, which is forgotten if all of it is taken. */
 function taken(
   { id, isFollowed }: JobSpec,
-  { spool }: Running,
+  running: Running | null,
   { exit, signal }: Ending,
 ): Pick<JobResult, "sizes" | "outputs" | "lastWords"> {
+  const nothing = new Uint8Array(0);
+  if (running === null) return { sizes: [0, 0], outputs: [nothing, nothing], lastWords: "" };
+  const { spool } = running;
   const sizes = [spool.size(0), spool.size(1)] as const;
   const hasFailed = exit !== 0 || signal !== 0;
   const from = Math.max(0, sizes[1] - LAST_BYTES);

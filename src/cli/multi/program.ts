@@ -35,7 +35,12 @@ export function programFor(
   const [name = "", ...others] = job.words ?? [];
   const path = name === "" || OF_SHELLS.has(name) ? null : pathOf(name, job.folder, env);
   // A shell says itself what is wrong with a command that is not found.
-  return path === null ? [shellOf(env), "-c", job.line] : [path, ...others];
+  return path === null ? shellFor(job.line, env) : [path, ...others];
+}
+
+/** The command line that has the shell run another one. */
+export function shellFor(line: string, env: Environment): string[] {
+  return [shellOf(env), "-c", line];
 }
 
 function pathOf(name: string, folder: string, env: Environment): string | null {
