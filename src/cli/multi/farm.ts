@@ -100,6 +100,11 @@ export class Farm {
     this.#views = pool.workers.map(({ index }) => pool.with({ worker: index }));
   }
 
+  /** Whether a value of the input is still waited for, though it is not needed any more. */
+  get isReading(): boolean {
+    return this.#next !== null;
+  }
+
   counts(): Counts {
     const done = this.#failed + this.#succeeded;
     const running = this.#slots.taken;
@@ -194,7 +199,11 @@ export class Farm {
 
   async #waitUntil(time: number): Promise<void> {
     for (let ms = 0; this.#stop === null && (ms = time - performance.now()) > 0;) {
-      await Promise.race([Bun.sleep(ms), this.#changed.promise]);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      await Promise.race([promise, this.#changed.promise]);
+      // It would keep the process from ending.
+      clearTimeout(timer);
     }
   }
 

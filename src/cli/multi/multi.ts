@@ -1,10 +1,11 @@
 /** `bsync multi`: makes a farm of its options and words, and runs it. */
-import { closeSync, openSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { AsyncPool } from "../../pool.ts";
 import { textOf } from "../../errors.ts";
 import { mpiJob } from "../../job/environment.ts";
 import { hostCores } from "../../os/cores.ts";
+import { written } from "../../os/output.ts";
 import { letRanksGo, OWN_ERROR } from "./rank.ts";
 import { Archive } from "./archive.ts";
 import type { Keeper, TagOf } from "./delivery.ts";
@@ -42,7 +43,10 @@ export async function multi(
   }
   let isOpen = false;
   try {
-    return await runFarm(work, options, () => (isOpen = true));
+    const { code, isReading } = await runFarm(work, options, () => (isOpen = true));
+    // Nothing takes such a read back, and it would keep the process for as long as it waits.
+    if (isReading) await written().then(() => process.exit(code));
+    return code;
   } catch (error) {
     const text = error instanceof FarmError ? error.message : textOf(error);
     process.stderr.write(`bsync multi: ${text}\n`);
@@ -105,7 +109,8 @@ function refuseUnreadable(sources: readonly SourceWords[], refuse: Refuse): void
   for (const path of sources.flatMap(({ kind, words }) => (kind === "file" ? words : []))) {
     if (path === STDIN) continue;
     try {
-      closeSync(openSync(path, "r"));
+      // Not opened: the writer of a pipe would take that for its reader.
+      accessSync(path, constants.R_OK);
     } catch (error) {
       refuse(`the input file "${path}" cannot be read: ${textOf(error)}`);
     }
@@ -140,7 +145,11 @@ function jobsFor(
 }
 
 /** Runs the jobs; `onOpen` is called when the ranks of a job, if it is one, are met. */
-async function runFarm(work: Work, options: MultiOptions, onOpen: () => void): Promise<number> {
+async function runFarm(
+  work: Work,
+  options: MultiOptions,
+  onOpen: () => void,
+): Promise<{ code: number; isReading: boolean }> {
   const launched = mpiJob() !== null;
   const usual = hostCores();
   const jobs = options.jobs ?? options.maxProcs;
@@ -171,7 +180,8 @@ async function runFarm(work: Work, options: MultiOptions, onOpen: () => void): P
   const progress = shown ? new Progress(() => countsOf(farm, leftOut)) : null;
   const end = stopOnSignals(farm, options.grace);
   try {
-    return await farm.run();
+    const code = await farm.run();
+    return { code, isReading: farm.isReading };
   } finally {
     end();
     progress?.end();

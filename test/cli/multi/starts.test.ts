@@ -32,3 +32,34 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  "the writer of a named pipe has one reader, that of its values",
+  async () => {
+    await using work = await folder();
+    const script = `mkfifo pipe; { seq 3 > pipe; echo $? >&2; } & "$@" -k -a pipe echo; wait`;
+    const { stdout, stderr } = await run(["bash", "-c", script, "", ...BSYNC], work.path);
+    expect([stdout, stderr]).toEqual(["1\n2\n3\n", "0\n"]);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "an input that has not ended, and a delay, keep no farm that has",
+  async () => {
+    await using work = await folder();
+    // The input ends once the farm has said how it ended.
+    const held = `mkfifo in; exec 3<>in; echo a >&3; "$@" --halt now,done=1 echo < in; echo $?`;
+    const halted = await run(["bash", "-c", held, "", ...BSYNC], work.path);
+    expect(halted.stdout).toBe("a\n0\n");
+    const script = "touch $PARALLEL_SEQ # {}";
+    const child = Bun.spawn([...BSYNC, "-j1", "--delay", "1h", script, ":::", "1", "2"], {
+      cwd: work.path,
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    while (!(await Bun.file(join(work.path, "1")).exists())) await Bun.sleep(20);
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+  },
+  LIMIT_MS,
+);
