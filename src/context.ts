@@ -69,6 +69,10 @@ export interface Workplace {
 
 /** The tasks that a call has submitted. */
 export interface CallChildren {
+  /** Of how many ends it has heard. */
+  readonly heard: number;
+  /** Whether it waits for each of them that is not settled. */
+  readonly waitsForAll: boolean;
   /** The call awaits a promise: perhaps one of theirs. */
   onAwaiting(): void;
   /** The call is over; in vain, where it has failed, or is not wanted any more. */
@@ -140,6 +144,11 @@ export class RunningCall {
   /** Index of the worker. */
   get worker(): number {
     return this.#origin.place.index;
+  }
+
+  /** Whether both are calls of one session. */
+  isBeside(other: RunningCall): boolean {
+    return this.#origin.place.poolOf === other.#origin.place.poolOf;
   }
 
   /** ms that it may run; Infinity for no limit. */

@@ -10,10 +10,12 @@ import { type ChildOptions, type FunctionDefinition, Kind } from "../wire/frames
 import type { Frame } from "../wire/reader.ts";
 import type { Watch } from "../watch/watch.ts";
 import { readChildOptions, readDefinition, readNumbers } from "../wire/submissions.ts";
+import { ChildOptionsOf } from "./child-options.ts";
 import { type Connection, describe } from "./connection.ts";
 import type { FrameSender } from "./sender.ts";
 import { FUNCTIONS } from "./supervisor.ts";
 import type { ValueEncoder } from "./values.ts";
+import { type Run, type Wait, Waits } from "./waits.ts";
 
 /** The parts of the pool that children use. */
 interface ChildrenParts {
@@ -47,6 +49,8 @@ interface Family {
   readonly attempt: number;
   /** How many of its children's ends its worker was sent. */
   told: number;
+  /** Its call waits, and for each of its children that is not settled. */
+  waitsForAll: boolean;
 }
 
 /** A function that tasks submit. */
@@ -62,7 +66,8 @@ interface Submitter {
   readonly connection: Connection;
   /** By the numbers that it gave them. */
   readonly functions: Map<number, NamedFunction>;
-  readonly options: ChildOptions[];
+  /** By their places, which the submitter uses again. */
+  readonly options: Map<number, ChildOptions>;
   /** By the numbers of the calls. */
   readonly families: Map<number, Family>;
   /** Children that are not settled, by their numbers. */
@@ -84,12 +89,17 @@ export class Children implements ChildOwner {
   readonly #submitters = new Map<Connection, Submitter>();
   /** One record of a function, whichever worker names it: its lengths are learned once. */
   readonly #records = new Map<string, FunctionRecord>();
-  /** Options of children, by all that makes them. */
-  readonly #options = new Map<string, TaskOptions>();
+  readonly #options: ChildOptionsOf;
+  readonly #waits: Waits;
 
   constructor(parts: ChildrenParts, owner: ChildrenOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    this.#options = new ChildOptionsOf(parts.defaults);
+    this.#waits = new Waits(parts.scheduler, {
+      awaitedBy: (run) => this.#awaitedBy(run),
+      refuse: (wait) => this.#refuseWait(wait),
+    });
   }
 
   /** A frame of a worker's about its children. */
@@ -100,7 +110,7 @@ export class Children implements ChildOwner {
       case Kind.SubmitFunction:
         return this.#define(submitter, readDefinition(values.decode(frame)));
       case Kind.SubmitOptions:
-        submitter.options.push(readChildOptions(values.decode(frame)));
+        submitter.options.set(frame.number, readChildOptions(values.decode(frame)));
         return;
       case Kind.SubmitUses:
         submitter.uses = readNumbers(values.decode(frame)).map(
@@ -110,7 +120,9 @@ export class Children implements ChildOwner {
       case Kind.Submit:
         return this.#submit(submitter, frame);
       case Kind.Suspended:
-        return this.#suspend(submitter, frame.task, frame.number);
+        return this.#suspend(submitter, frame);
+      case Kind.AwaitsOther:
+        return this.#awaitOther(submitter, frame);
       case Kind.Claim:
         return this.#claim(submitter, frame.task);
       case Kind.Withdraw: {
@@ -124,7 +136,7 @@ export class Children implements ChildOwner {
     let submitter = this.#submitters.get(connection);
     if (submitter === undefined) {
       submitter = {
-        ...{ connection, functions: new Map(), options: [], families: new Map() },
+        ...{ connection, functions: new Map(), options: new Map(), families: new Map() },
         ...{ children: new Map(), uses: [] },
       };
       this.#submitters.set(connection, submitter);
@@ -149,7 +161,7 @@ export class Children implements ChildOwner {
     const functions = submitter.uses;
     submitter.uses = [];
     const fn = functionOf(submitter, frame.number).called;
-    const given = submitter.options[frame.attempt - 1];
+    const given = submitter.options.get(frame.attempt - 1);
     if (given === undefined) throw malformed("a task has options that were never sent");
     if (parent === undefined || parent.state !== "running") {
       const why = `Cannot call ${fn.label}: the task that calls it is over`;
@@ -162,7 +174,7 @@ export class Children implements ChildOwner {
       this.#refuse(submitter, number, refusal.error);
       return this.#hear(family, parentId);
     }
-    const options = this.#optionsOf(given, parent);
+    const options = this.#options.within(parent, given);
     const { worker } = options;
     if (worker !== null && this.#parts.scheduler.workers[worker] === undefined)
       throw malformed("a task has no worker");
@@ -173,28 +185,6 @@ export class Children implements ChildOwner {
     child.payload = { format, body: body.slice(), buffers, functions } as Payload;
     submitter.children.set(number, child);
     this.#owner.admit(child);
-  }
-
-  /** The options of a child: those that were given, on top of its parent's and the pool's. */
-  #optionsOf(given: ChildOptions, { options: parent }: Task): TaskOptions {
-    const { defaults } = this.#parts;
-    // Calls of `each` go before all others: their children do not.
-    const inherited = parent.priority === -Infinity ? defaults.priority : parent.priority;
-    const timeout = or(given.timeout, defaults.timeout);
-    const priority = or(given.priority, inherited);
-    const retries = or(given.retries, defaults.retries);
-    const { worker } = given;
-    const { signal } = parent;
-    const { retryOn } = defaults;
-    if (signal !== null)
-      return { timeout, priority, retries, signal, worker, retryOn, onReport: null };
-    const key = `${timeout} ${priority} ${retries} ${worker}`;
-    let options = this.#options.get(key);
-    if (options === undefined) {
-      options = { timeout, priority, retries, signal, worker, retryOn, onReport: null };
-      this.#options.set(key, options);
-    }
-    return options;
   }
 
   /** A task blocks the thread of its worker until a child is settled: it is best run there. */
@@ -222,11 +212,43 @@ export class Children implements ChildOwner {
     sender.write(connection, Kind.Granted, number, child.id, undefined, Infinity, 1, child.order);
   }
 
-  #suspend({ connection, families }: Submitter, id: number, heard: number): void {
+  #suspend({ connection, families }: Submitter, { task: id, number: heard, index }: Frame): void {
     // A task may wait for a map before it has submitted anything.
-    const isVoid = (families.get(id)?.told ?? 0) !== heard;
+    const family = families.get(id);
+    const isVoid = (family?.told ?? 0) !== heard;
+    if (family !== undefined) family.waitsForAll = index === 1 && !isVoid;
     this.#parts.scheduler.nesting.suspend(connection.record, id, isVoid);
     this.#parts.watch.suspends(connection.record, id);
+    this.#waits.checkSoon();
+  }
+
+  #awaitOther({ connection, children }: Submitter, { task: id, number }: Frame): void {
+    const child = children.get(number);
+    // Its end is on its way.
+    if (child === undefined) return;
+    this.#waits.add({ run: { worker: connection.record.index, id }, child });
+  }
+
+  *#awaitedBy({ worker, id }: Run): IterableIterator<ChildTask> {
+    const submitter = this.#submitterAt(worker);
+    const family = submitter?.families.get(id);
+    if (submitter === undefined || family === undefined || !family.waitsForAll) return;
+    for (const child of submitter.children.values()) if (child.family === family) yield child;
+  }
+
+  #submitterAt(worker: number): Submitter | undefined {
+    for (const [{ record, isDone }, submitter] of this.#submitters)
+      if (record.index === worker && !isDone) return submitter;
+    return undefined;
+  }
+
+  /** A call waits for itself, by a child that another has submitted: its wait is refused. */
+  #refuseWait({ child, run }: Wait): void {
+    const { sender } = this.#parts;
+    const { connection } = (child.family as Family).submitter;
+    if (connection.isDone) return;
+    sender.write(connection, Kind.AwaitsItself, child.number, run.id);
+    sender.flush();
   }
 
   /** A worker has answered a child: the answer goes on to its parent's worker. */
@@ -241,7 +263,7 @@ export class Children implements ChildOwner {
         sender.write(submitter.connection, Kind.ChildOrigin, child.number, 0, text);
       }
       const kind = to === "failed" ? Kind.ChildFailure : Kind.ChildResult;
-      this.#tell(submitter, child, kind, content, elapsed);
+      this.#tell(submitter, child, kind, content, to === "failed" ? 0 : elapsed);
     }
     child.waiter = null;
     this.#owner.settle(child, to);
@@ -273,7 +295,7 @@ export class Children implements ChildOwner {
     const submitter = this.#submitterFor(child);
     if (submitter === null) return;
     const content = this.#parts.values.encodeFailure(child.outcome);
-    this.#tell(submitter, child, Kind.ChildFailure, content, 0);
+    this.#tell(submitter, child, Kind.ChildFailure, content, Number(child.state === "cancelled"));
   }
 
   /** Where the end of a child is to be told; null where its parent's worker is gone. */
@@ -287,7 +309,7 @@ export class Children implements ChildOwner {
     const { losses: attempt } = parent;
     let family = submitter.families.get(parentId);
     if (family?.parent !== parent || family.attempt !== attempt) {
-      family = { submitter, parent, attempt, told: 0 };
+      family = { submitter, parent, attempt, told: 0, waitsForAll: false };
       submitter.families.set(parentId, family);
     }
     return family;
@@ -296,6 +318,7 @@ export class Children implements ChildOwner {
   /** The worker of a family's parent is sent the end of a child: the parent goes on. */
   #hear(family: Family, parentId: number): void {
     family.told++;
+    family.waitsForAll = false;
     const { connection, families } = family.submitter;
     if (families.get(parentId) !== family) return;
     this.#parts.watch.resumes(connection.record, parentId);
@@ -307,25 +330,27 @@ export class Children implements ChildOwner {
     child: ChildTask,
     kind: Kind,
     content: Parameters<FrameSender["write"]>[4],
-    elapsed: number,
+    detail: number,
   ): void {
     const { connection, children } = submitter;
     const { sender } = this.#parts;
     const { number, parentId, record } = child;
     children.delete(number);
     const worker = record?.index ?? -1;
-    sender.write(connection, kind, number, elapsed, content, Infinity, 1, -1, worker);
+    sender.write(connection, kind, number, detail, content, Infinity, 1, -1, worker);
     this.#hear(child.family as Family, parentId);
   }
 
   /** A child that is not taken. */
   #refuse({ connection }: Submitter, number: number, error: unknown): void {
     const { sender, values } = this.#parts;
-    sender.write(connection, Kind.ChildFailure, number, 0, values.encodeFailure(error));
+    const isCancelled = Number(error instanceof CancelledError);
+    sender.write(connection, Kind.ChildFailure, number, isCancelled, values.encodeFailure(error));
   }
 
   /** A task is settled, or is to start again. It may have had children: they go on. */
   over(task: Task, connection: Connection): void {
+    this.#waits.end({ worker: connection.record.index, id: task.id });
     const families = this.#submitters.get(connection)?.families;
     // Of a worker that is lost, `lost` has to know which tasks ran there.
     if (families === undefined || connection.isDone) return;
@@ -338,6 +363,7 @@ export class Children implements ChildOwner {
     const submitter = this.#submitters.get(connection);
     if (submitter === undefined) return;
     this.#submitters.delete(connection);
+    this.#waits.lost(connection.record.index);
     for (const child of submitter.children.values()) {
       if (submitter.families.get(child.parentId) === child.family)
         this.#cancel(child, "the worker of its task was lost");
@@ -353,8 +379,4 @@ function functionOf({ functions }: Submitter, id: number): NamedFunction {
   const found = functions.get(id);
   if (found === undefined) throw malformed(`a task submits function ${id}, which was never sent`);
   return found;
-}
-
-function or(given: number, inherited: number): number {
-  return Number.isNaN(given) ? inherited : given;
 }

@@ -102,6 +102,7 @@ export class FrameReceiver {
       case Kind.SubmitOptions:
       case Kind.SubmitUses:
       case Kind.Suspended:
+      case Kind.AwaitsOther:
       case Kind.Withdraw:
       case Kind.Claim:
         return this.#owner.children().receive(connection, frame);

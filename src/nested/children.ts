@@ -1,9 +1,10 @@
 import { decodeThrown } from "../codec/thrown.ts";
 import { decodeValue } from "../codec/value.ts";
-import type { RunningCall } from "../context.ts";
+import { currentCall, type RunningCall } from "../context.ts";
 import { AbortSignals, isAborted, reasonOf } from "../controller/abort-signals.ts";
+import { Promise } from "../os/natives.ts";
 import { notifyWaiter, promiseOf } from "../controller/settlement.ts";
-import { ValueEncoder } from "../controller/values.ts";
+import type { ValueEncoder } from "../controller/values.ts";
 import { BsyncError, CancelledError, madeWithoutFrames, PoolClosedError } from "../errors.ts";
 import type { FunctionRecord } from "../function/record.ts";
 import { recordOf as recordOfFunction } from "../function/reference-lazy.ts";
@@ -14,13 +15,14 @@ import { Estimates } from "../scheduler/estimates.ts";
 import type { Payload, Task, TaskOptions } from "../scheduler/task.ts";
 import { Callbacks } from "../watch/callbacks.ts";
 import { Reports } from "../watch/reports.ts";
-import { type ChildOptions, Kind } from "../wire/frames.ts";
+import { Kind } from "../wire/frames.ts";
 import type { Frame } from "../wire/reader.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
 import { Blocking } from "./blocking.ts";
 import { ChildHandle } from "./child-handle.ts";
 import { type Child, type Ending, ParentCall } from "./parent-call.ts";
 import type { SessionPort } from "./port.ts";
+import { Submissions } from "./submissions.ts";
 
 /** Of the options of a child: as those of the pool, or of its parent. */
 export const INHERITED: TaskOptions = Object.freeze({
@@ -37,7 +39,7 @@ export class Children implements TaskOwner {
   readonly blocking: Blocking;
   readonly estimates = new Estimates();
   readonly #port: SessionPort;
-  readonly #functionsFrom: number;
+  readonly #submissions: Submissions;
   readonly #reports = new Reports(new Callbacks());
   readonly #signals = new AbortSignals((task, reason) => this.#abort(task, reason));
   readonly #parents = new Map<RunningCall, ParentCall>();
@@ -45,10 +47,6 @@ export class Children implements TaskOwner {
   readonly #children = new Map<number, Child>();
   /** Suspended parents that are to hear of ends. */
   readonly #ready = new Set<ParentCall>();
-  readonly #records = new WeakMap<FunctionRecord, FunctionRecord>();
-  readonly #defined = new Set<number>();
-  /** The places of options, by all that is told of them. */
-  readonly #options = new Map<string, number>();
   #last = 0;
   /** Children that were written and not sent, and those sent since their parent was called. */
   #unsent = 0;
@@ -59,10 +57,9 @@ export class Children implements TaskOwner {
   /** `functionsFrom` is added to this process's numbers of functions. */
   constructor(port: SessionPort, functionsFrom: number, recordOf = recordOfFunction) {
     this.#port = port;
+    this.#submissions = new Submissions(port, functionsFrom, recordOf);
+    this.values = this.#submissions.values;
     this.blocking = new Blocking(port);
-    this.#functionsFrom = functionsFrom;
-    this.values = new ValueEncoder((fn) => this.#numbered(recordOf(fn)), port);
-    this.values.shares = port.shares;
   }
 
   parentOf(call: RunningCall): ParentCall {
@@ -124,10 +121,14 @@ export class Children implements TaskOwner {
       if (isAborted(signal)) return this.#settle(task, "cancelled", reasonOf(signal));
       this.#signals.watch(signal, task);
     }
-    const child: Child = { task, parent, isAwaited: false };
+    const child: Child = { task, parent, awaitedBy: new Set() };
+    try {
+      this.#submissions.write(parent, task, payload);
+    } catch (error) {
+      return this.#settle(task, "failed", error);
+    }
     this.#children.set(task.order, child);
     parent.children.add(child);
-    this.#write(parent, task, payload);
     // The first leave at once, as their parent may compute for long before it awaits them, and the
     // others together with those that it submits in this turn.
     if (++this.#unsent * 4 < this.#sent) return this.#port.sendSoon();
@@ -136,59 +137,12 @@ export class Children implements TaskOwner {
     this.#port.send();
   }
 
-  #write({ call }: ParentCall, task: Task, payload: Payload): void {
-    const attempt = 1 + this.#placeOf(task.options);
-    const functions = this.values.functionsOf(payload);
-    for (const record of [task.fn, ...functions]) this.#define(record);
-    if (functions.length > 0) {
-      const uses = this.values.encode(
-        functions.map(({ id }) => id),
-        "functions",
-      );
-      this.#port.write(Kind.SubmitUses, task.order, { content: uses });
-    }
-    const content = this.values.encodePayload(payload);
-    const { order } = task;
-    const fields = { number: task.fn.id, content, attempt, order, index: call.id };
-    this.#port.write(Kind.Submit, order, fields);
-  }
-
-  #define({ id, reference, label }: FunctionRecord): void {
-    if (this.#defined.has(id)) return;
-    this.#defined.add(id);
-    const content = this.values.encode({ id, reference, label }, "function");
-    this.#port.write(Kind.SubmitFunction, 0, { content });
-  }
-
-  /** The place of a child's options among those that the controller has. */
-  #placeOf(options: TaskOptions): number {
-    const { timeout, priority, retries, worker } = options;
-    const key = `${timeout} ${priority} ${retries} ${worker}`;
-    let place = this.#options.get(key);
-    if (place !== undefined) return place;
-    place = this.#options.size;
-    this.#options.set(key, place);
-    const told: ChildOptions = { timeout, priority, retries, worker };
-    this.#port.write(Kind.SubmitOptions, 0, { content: this.values.encode(told, "options") });
-    return place;
-  }
-
-  /** A record whose number no other worker has. */
-  #numbered(record: FunctionRecord): FunctionRecord {
-    let numbered = this.#records.get(record);
-    if (numbered === undefined) {
-      const { id, label, reference } = record;
-      numbered = { id: this.#functionsFrom + id, label, reference };
-      this.#records.set(record, numbered);
-    }
-    return numbered;
-  }
-
   /** A frame about a child. */
   receive(frame: Frame): void {
     const { kind, task: number } = frame;
     if (kind === Kind.Granted) return this.blocking.granted(number, frame.number);
     if (kind === Kind.Denied) return this.blocking.denied(number);
+    if (kind === Kind.AwaitsItself) return this.#refuseWait(number, frame.number);
     if (kind === Kind.ChildOrigin) {
       this.#origin = String(this.values.decode(frame));
       return;
@@ -217,19 +171,19 @@ export class Children implements TaskOwner {
         origin === null
           ? decodeValue(frame.content, decoding)
           : decodeThrown(frame.content, decoding, () => origin);
-      const isCancelled = outcome instanceof CancelledError && origin === null;
-      return { child, state: isCancelled ? "cancelled" : "failed", outcome };
+      return { child, state: frame.number === 1 ? "cancelled" : "failed", outcome };
     } catch (error) {
       return { child, state: "failed", outcome: error };
     }
   }
 
-  /** A child has ended: its parent hears of that when it has its place. */
+  /** A child has ended: a call that waits for it hears of that when it has its place. */
   #end(ending: Ending): void {
-    const { parent } = ending.child;
-    if (!parent.isSuspended) return this.#tell(ending);
-    parent.endings.push(ending);
-    this.#ready.add(parent);
+    const { parent, awaitedBy } = ending.child;
+    const waiting = [...awaitedBy, parent].find(({ isSuspended }) => isSuspended);
+    if (waiting === undefined) return this.#tell(ending);
+    waiting.endings.push(ending);
+    this.#ready.add(waiting);
     this.#port.goOn();
   }
 
@@ -246,11 +200,6 @@ export class Children implements TaskOwner {
     return true;
   }
 
-  /** Whether a suspended parent waits for its place. */
-  get hasReady(): boolean {
-    return this.#ready.size > 0;
-  }
-
   /** A parent is over: nothing of what it would hear matters to it, but its handles settle. */
   #forget(call: RunningCall): void {
     this.#parents.delete(call);
@@ -262,15 +211,19 @@ export class Children implements TaskOwner {
   }
 
   #tell({ child, state, outcome }: Ending): void {
-    child.parent.hear();
+    const { parent, task } = child;
+    parent.hear();
     this.#leave(child);
-    if (!child.task.settled) this.#settle(child.task, state, outcome);
+    if (!task.settled) this.#settle(task, state, outcome);
+    // Another call has waited for it, and went on in the parent's place.
+    if (parent.isSuspended) parent.staySuspended();
   }
 
-  /** Its parent does not wait for it any more. */
+  /** Nobody waits for it any more. */
   #leave(child: Child): void {
-    if (!child.parent.children.delete(child)) return;
-    if (child.isAwaited) child.parent.await(-1);
+    child.parent.children.delete(child);
+    for (const waiting of child.awaitedBy) waiting.leaveChild(child);
+    child.awaitedBy.clear();
   }
 
   #settle(task: Task, state: "done" | "failed" | "cancelled", outcome: unknown): void {
@@ -298,12 +251,23 @@ export class Children implements TaskOwner {
 
   progress(task: Task): void {
     this.#flush();
+    this.#tellNow(task);
     this.blocking.progress(task);
   }
 
   waitFor(task: Task, deadline: number): void {
     this.#flush();
+    this.#tellNow(task);
     this.blocking.waitFor(task, deadline);
+  }
+
+  /** Its end may be kept for another call, which is suspended. */
+  #tellNow(task: Task): void {
+    if (task.settled || this.#children.has(task.order)) return;
+    for (const { endings } of this.#ready) {
+      const index = endings.findIndex(({ child }) => child.task === task);
+      if (index !== -1) return this.#tell(endings.splice(index, 1)[0]!);
+    }
   }
 
   cancel(task: Task, reason: unknown): boolean {
@@ -323,18 +287,45 @@ export class Children implements TaskOwner {
   }
 
   promise(task: Task): Promise<unknown> {
-    if (isWatched) whole(() => this.expect(task));
-    else this.expect(task);
-    return promiseOf(task);
+    const refusal = isWatched ? whole(() => this.expect(task)) : this.expect(task);
+    return refusal === null ? promiseOf(task) : Promise.race([refusal, promiseOf(task)]);
   }
 
-  /** The parent of a task waits for it from now on. */
-  expect(task: Task): void {
+  /**
+   * The call that asks waits for a task from now on. If another call has submitted it, which left
+   * the handle in a variable of a module, it may wait for itself by that: what is returned rejects
+   * then.
+   */
+  expect(task: Task): Promise<never> | null {
     this.#flush();
     const child = this.#children.get(task.order);
-    if (child === undefined || child.isAwaited || task.settled) return;
-    child.isAwaited = true;
-    child.parent.await(1);
+    if (child === undefined || task.settled) return null;
+    const { parent } = child;
+    const waiting = this.#callerBeside(parent);
+    if (!child.awaitedBy.has(waiting)) {
+      waiting.awaitChild(child);
+      const { id } = waiting.call;
+      if (waiting !== parent)
+        this.#port.write(Kind.AwaitsOther, id, { number: task.order, order: id });
+    }
+    return waiting === parent ? null : waiting.refusalOf(child);
+  }
+
+  /** A call waits for a child that waits for the call. */
+  #refuseWait(number: number, id: number): void {
+    const child = this.#children.get(number);
+    if (child === undefined) return;
+    const waiting = [...child.awaitedBy].find(({ call }) => call.id === id);
+    if (waiting === undefined) return;
+    child.awaitedBy.delete(waiting);
+    waiting.refuse(child);
+  }
+
+  /** The call that runs here, if it is one of the session: else that parent. */
+  #callerBeside(parent: ParentCall): ParentCall {
+    const call = currentCall();
+    if (call === null || call === parent.call || !call.isBeside(parent.call)) return parent;
+    return this.parentOf(call);
   }
 
   #flush(): void {

@@ -21,7 +21,7 @@ export function poolOf(children: Children, size: number, call: RunningCall): Tas
           : children.submit(parent, fn, args, options),
       map: (fn, items, isStar, options, base) =>
         mapOver(new MapCalls(children, parent, size), runs, { fn, items, isStar }, options, base),
-      expect: (handles) => handles.forEach((handle) => children.expect(handle)),
+      expect: (handles) => handles.forEach((handle) => void children.expect(handle)),
     },
     INHERITED,
   );

@@ -34,8 +34,10 @@ export interface SessionPort {
    * or has returned a promise.
    */
   runInPlace(id: number): boolean;
-  /** An awaiting call gives up its place; `heard` as in the frame. Others may begin. */
-  suspend(call: RunningCall, heard: number): void;
+  /** An awaiting call gives up its place. Others may begin. */
+  suspend(call: RunningCall): void;
+  /** A suspended call stays so: the controller takes it to go on whenever a child has ended. */
+  sayIsSuspended(call: RunningCall): void;
   /** A suspended call has its place again; false while there is none. */
   resume(call: RunningCall): boolean;
   /** Begins what can begin. */

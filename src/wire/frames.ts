@@ -53,6 +53,8 @@ export const Kind = {
   Granted: 70,
   Denied: 71,
   ChildReport: 72,
+  AwaitsOther: 73,
+  AwaitsItself: 74,
 } as const;
 
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -112,6 +114,8 @@ export const FRAMES: Readonly<Record<Kind, Direction>> = {
   [Kind.Suspended]: OF_WORKER,
   [Kind.Withdraw]: OF_WORKER,
   [Kind.Claim]: OF_WORKER,
+  [Kind.AwaitsOther]: OF_WORKER,
+  [Kind.AwaitsItself]: TO_WORKER,
   [Kind.Granted]: TO_WORKER,
   [Kind.Denied]: TO_WORKER,
   [Kind.ChildReport]: TO_WORKER,
@@ -220,17 +224,21 @@ export interface Frames {
   [Kind.Submit]: unknown[];
   /** A function that `Submit` names, before the first time. */
   [Kind.SubmitFunction]: FunctionDefinition;
-  /** Options of children, in the place that follows those before: NaN for what is inherited. */
+  /** Options of children, from here on in the place `number`: NaN for what is inherited. */
   [Kind.SubmitOptions]: ChildOptions;
   /** The numbers of the functions among the arguments of the `Submit` that follows. */
   [Kind.SubmitUses]: readonly number[];
   /**
    * The call `task` waits for children, and gives up its place; `number` is how many of them it
-   * knows to be settled. Void if more are.
+   * knows to be settled. Void if more are. `index` is 1 if it waits for each of the others.
    */
   [Kind.Suspended]: undefined;
   /** Nobody waits for the child `task` any more. */
   [Kind.Withdraw]: undefined;
+  /** The call `task` waits for the child `number`, which another call has submitted. */
+  [Kind.AwaitsOther]: undefined;
+  /** The call `number` waits for the child `task`, which waits for that call. */
+  [Kind.AwaitsItself]: undefined;
   /** A task blocks its thread until the child `task` is settled: may it run there? */
   [Kind.Claim]: undefined;
   /** It may: its call, of the number `number`, was sent before. */
@@ -239,7 +247,10 @@ export interface Frames {
   [Kind.Denied]: undefined;
   /** The child `task` is done; `number` is µs it ran, `index` its worker; the body its value. */
   [Kind.ChildResult]: unknown;
-  /** The child `task` has failed or was cancelled; `index` is its worker, if it had one. */
+  /**
+   * The child `task` has failed, or was cancelled if `number` is 1; `index` is its worker, if it
+   * had one.
+   */
   [Kind.ChildFailure]: unknown;
   /** The child `task`, on the worker `index` in its attempt `number`, says something: the body. */
   [Kind.ChildReport]: unknown;

@@ -49,6 +49,16 @@ export class Calls {
     return true;
   }
 
+  /** The calls under way if all of them wait for something, and none if one has the thread. */
+  waiting(): RunningCall[] {
+    const waiting: RunningCall[] = [];
+    for (let call = this.#last; call !== null; call = call.previous) {
+      if (call.stage !== "awaiting") return [];
+      waiting.push(call);
+    }
+    return waiting;
+  }
+
   /** The number of the call that has begun last; 0 for none. */
   get begun(): number {
     return this.#last?.id ?? 0;

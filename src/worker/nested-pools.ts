@@ -13,7 +13,11 @@ import { type Answers, encoding } from "./answers.ts";
 import type { Calls } from "./calls.ts";
 import type { FindAtOnce, FunctionTable } from "./function-table.ts";
 import type { SessionShares } from "./sharing.ts";
+import { IdleWaits } from "./idle-waits.ts";
 import { guarded } from "./ignored-signals.ts";
+
+/** Of a call that has submitted nothing. */
+const NO_CHILDREN = { heard: 0, waitsForAll: false };
 
 /** The functions of an inline pool: those that were given. */
 export interface FunctionsHere {
@@ -108,11 +112,22 @@ export class NestedPools {
 
 function portOf(parts: NestedParts): SessionPort {
   const { answers, calls, functions, shares, link, isClosed, hasPlace, goOn, runInPlace } = parts;
-  const suspend = (call: RunningCall, number: number): void => {
-    calls.move(call, "suspended");
-    answers.writeFields(Kind.Suspended, call.id, { number, order: call.id });
-    goOn();
+  const sayIsSuspended = (call: RunningCall): void => {
+    const { heard, waitsForAll } = call.children ?? NO_CHILDREN;
+    const fields = { number: heard, index: Number(waitsForAll), order: call.id };
+    answers.writeFields(Kind.Suspended, call.id, fields);
   };
+  const suspend = (call: RunningCall): void => {
+    calls.move(call, "suspended");
+    sayIsSuspended(call);
+    goOn();
+    idleWaits.watch();
+  };
+  const idleWaits = new IdleWaits({
+    calls,
+    hasPlace,
+    suspend: (call) => guarded(() => suspend(call)),
+  });
   let isDue = false;
   const sendDue = (): void => {
     isDue = false;
@@ -134,7 +149,8 @@ function portOf(parts: NestedParts): SessionPort {
     },
     poll: () => link()?.poll() ?? false,
     runInPlace,
-    suspend: (call, heard) => guarded(() => suspend(call, heard)),
+    suspend: (call) => guarded(() => suspend(call)),
+    sayIsSuspended,
     resume(call) {
       if (!hasPlace()) return false;
       calls.move(call, "awaiting");

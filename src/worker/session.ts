@@ -170,6 +170,7 @@ export class Session {
       case Kind.ChildOrigin:
       case Kind.ChildReport:
       case Kind.Granted:
+      case Kind.AwaitsItself:
       case Kind.Denied:
         return this.#nested.children?.receive(frame);
       default:

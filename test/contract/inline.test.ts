@@ -23,6 +23,7 @@ const SUBJECTS = [
   "nesting: a child",
   "nesting: one worker walks",
   "nesting: values",
+  "kept handles:",
 ];
 
 describe("mocks of bun:test", () => {

@@ -22,6 +22,7 @@ import { mapping } from "./mapping.ts";
 import { mappingLosses } from "./mapping-losses.ts";
 import { mappingOptions } from "./mapping-options.ts";
 import { mappingValues } from "./mapping-values.ts";
+import { keptHandles } from "./kept-handles.ts";
 import { nesting } from "./nesting.ts";
 import { numbering } from "./numbering.ts";
 import { opening } from "./opening.ts";
@@ -70,6 +71,7 @@ export const CASES: readonly Case[] = [
   mappingValues,
   mappingLosses,
   nesting,
+  keptHandles,
   numbering,
   draining,
   inheritance,

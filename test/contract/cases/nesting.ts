@@ -339,6 +339,36 @@ nesting.it("a signal reaches the children, of the call and of their own", async 
   assert.equal(await own, "mine");
 });
 
+nesting.it("a child whose signal aborts is cancelled, whatever the reason", async () => {
+  await using pool = await AsyncPool.open(1);
+  await pool.async(takeLog);
+  using gate = new Gate();
+  const controller = new AbortController();
+  const signalled = pool.with({ signal: controller.signal });
+  const root = signalled.async(async (path: string) => {
+    const child = taskContext().pool.async(passGate, path);
+    await child.catch(() => note(child.state));
+  }, gate.path);
+  await gate.reached();
+  controller.abort("enough");
+  assert.equal(await root.catch((reason: unknown) => reason), "enough");
+  while (!(await pool.async(() => log.length))) await Bun.sleep(1);
+  assert.deepEqual(await pool.async(takeLog), ["cancelled"]);
+});
+
+nesting.it("options that differ in each child, more than are kept at a time", async () => {
+  await using pool = await AsyncPool.open(1);
+  const sum = await pool.async(async (count: number) => {
+    const { pool } = taskContext();
+    const children = Array.from({ length: count }, (_, i) =>
+      pool.with({ priority: i % 2 ? i : -i / 2 }).async(square, i % 10),
+    );
+    const again = pool.with({ priority: 1 }).async(square, 10);
+    return (await Promise.all([...children, again])).reduce((sum, n) => sum + n, 0);
+  }, 2_500);
+  assert.equal(sum, 250 * 285 + 100);
+});
+
 nesting.it("a timeout counts the waiting; children have that of the pool", async () => {
   await using pool = await AsyncPool.open(1);
   using gate = new Gate();
