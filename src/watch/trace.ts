@@ -180,7 +180,7 @@ export class Trace implements Sink {
 
   /** `count` calls have ended: do as many end that neighbours are merged? */
   #tick(now: number, count: number): void {
-    this.#count(now);
+    this.#count(now, true);
     this.#inWindow += count;
     if (now - this.#windowAt < WINDOW_MS) {
       if (this.#inWindow > (MOST_PER_SECOND * WINDOW_MS) / 1000) this.#isCrowded = true;
@@ -297,10 +297,12 @@ export class Trace implements Sink {
   }
 
   /** What waits and runs, if that has changed. */
-  #count(now: number): void {
+  #count(now: number, hasEnded = false): void {
     if (now - this.#counterAt < COUNTER_MS) return;
-    this.#counterAt = now;
     const { queued, running } = this.#traced.load();
+    // The next one follows at once, and is counted with it.
+    if (hasEnded && queued > 0) return;
+    this.#counterAt = now;
     const counters = `${queued} ${running}`;
     if (counters === this.#counters) return;
     this.#counters = counters;

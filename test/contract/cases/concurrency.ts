@@ -6,7 +6,7 @@ import {
   TimeoutError,
   WorkerLostError,
 } from "../../../index.ts";
-import { assert, failure } from "../assert.ts";
+import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { square } from "../fixtures/functions.ts";
 import { STUCK_MS } from "../../../src/os/waits.ts";
@@ -231,7 +231,8 @@ concurrency.it(
     const { pid } = pool.workers[0]!;
     beside.cancel();
     await failure(beside, CancelledError);
-    assert.equal(pool.workers[0]!.state, "busy");
+    // The other one has reached its gate before the controller hears that it has begun.
+    await until("the worker to be busy", () => pool.workers[0]!.state === "busy");
     // Longer than a worker has that is stuck.
     await new Promise((resolve) => setTimeout(resolve, STUCK_MS + 300));
     gate.open();
