@@ -10,11 +10,12 @@ const BENCH = join(import.meta.dir, "..");
 /** Compiled references: the path of each by the name of its family, for each name. */
 export type Compiled = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-/** Compiles the references in C with each family's own compiler, into `folder`. */
+/** Compiles the references in C with each family's own compiler and `flags`, into `folder`. */
 export async function compileReferences(
   names: readonly string[],
   families: readonly Family[],
   folder: string,
+  flags: readonly string[] = [],
 ): Promise<{ compiled: Compiled; absent: Absent[] }> {
   const compiled = new Map(names.map((name) => [name, new Map<string, string>()]));
   const absent: Absent[] = [];
@@ -28,7 +29,10 @@ export async function compileReferences(
       }
       const program = join(folder, `${name}-${id}`);
       const source = join(BENCH, `references/${name}.c`);
-      const { code, stderr } = await attempt([compiler, "-O2", source, "-o", program], 60);
+      const { code, stderr } = await attempt(
+        [compiler, "-O2", ...flags, source, "-o", program],
+        60,
+      );
       if (code === 0) programs.set(family, program);
       else
         absent.push({ who, what: "reference", reason: `does not compile: ${firstLine(stderr)}` });

@@ -1,7 +1,8 @@
 /**
- * Bun's own IPC to a process that sends everything back: `ipc.ts`; or, as `ipc.ts 3`, the first
- * message after a silence, in that slot (`silence.ts`).
+ * Bun's own IPC to a process that sends everything back: `ipc.ts`; as `ipc.ts 3` the first message
+ * after a silence, in that slot (`silence.ts`); as `ipc.ts pace PHASES` after each (`paces.ts`).
  */
+import { callsAfterSilences, phasesOf } from "../programs/paces.ts";
 import { bandwidth, quantile, report, roundTrips } from "../programs/report.ts";
 import { afterSilence } from "../programs/silence.ts";
 
@@ -28,6 +29,8 @@ if (slot === undefined) {
     p99: quantile(times, 0.99),
     gbps: await bandwidth(trip, 1),
   });
+} else if (slot === "pace") {
+  report(await callsAfterSilences(trip, phasesOf(process.argv[3])));
 } else {
   report({ us: await afterSilence(trip, Number(slot)) });
 }

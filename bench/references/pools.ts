@@ -1,7 +1,9 @@
 /**
- * Another pool for JavaScript, with one worker, under Bun: `pools.ts piscina`. They may be
- * missing, hence the types of our own.
+ * Another pool for JavaScript, with one worker, under Bun: `pools.ts piscina`; as `pools.ts piscina
+ * pace PHASES` a call after each silence (`paces.ts`). They may be missing, hence the types of our
+ * own.
  */
+import { callsAfterSilences, phasesOf } from "../programs/paces.ts";
 import { report, quantile, roundTrips } from "../programs/report.ts";
 import { load } from "./load.ts";
 
@@ -77,6 +79,11 @@ const name = process.argv[2] ?? "";
 const make = runners[name];
 if (make === undefined) throw new Error(`one of ${Object.keys(runners).join(", ")}, please`);
 const runner = await make();
+if (process.argv[3] === "pace") {
+  report(await callsAfterSilences((i) => runner.run(i), phasesOf(process.argv[4])));
+  await runner.close();
+  process.exit(0);
+}
 const times = await roundTrips((i) => runner.run(i), {
   warm: 1000,
   calls: 5000,
