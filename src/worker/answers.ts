@@ -18,7 +18,7 @@ import { INITIALIZER } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import { isOver, late, type Outcome, thrown } from "./call.ts";
 import { functions } from "./functions-lazy.ts";
-import { USAGE_MS, writeUsage } from "./usage.ts";
+import { UsageReports } from "./usage.ts";
 import type { FrameFields } from "../nested/port.ts";
 
 /** The longest list of values, and its characters. */
@@ -51,8 +51,7 @@ export class Answers {
   /** The number of a value that the pool has shared. */
   sharedId: (value: object) => number | null = () => null;
   readonly #encoding: EncodeContext = { ...encoding, sharedId: (value) => this.sharedId(value) };
-  /** When the next message tells what this process uses. */
-  #usageAt = 0;
+  readonly #usage = new UsageReports();
   /** The call that is being started, or answered: should that fail, its answer is the failure. */
   unanswered: number | null = null;
 
@@ -167,6 +166,7 @@ export class Answers {
   write(kind: Kind, task: number, elapsed: number, content: Encoded): void {
     if (!this.#writer.fits(content)) this.flush();
     this.#writer.write(kind, task, elapsed, content);
+    this.#usage.ran(elapsed);
     if (this.unanswered === task) this.unanswered = null;
   }
 
@@ -183,7 +183,7 @@ export class Answers {
     this.endList();
     if (!this.#writer.fits()) this.send();
     // Nothing comes after it.
-    if (kind === Kind.Closed) writeUsage(this.#writer);
+    if (kind === Kind.Closed) this.#usage.end(this.#writer);
     this.#writer.write(kind, task);
   }
 
@@ -195,11 +195,9 @@ export class Answers {
     this.flushedAt = now;
     this.endList();
     if (this.#writer.empty) return;
-    if (now >= this.#usageAt) {
-      this.#usageAt = now + USAGE_MS;
-      writeUsage(this.#writer);
-    }
+    this.#usage.before(this.#writer, now);
     this.#link?.send(this.#writer);
+    this.#usage.after(now);
   }
 
   /** Sends the answers that were batched, and reports that nothing runs, if that is so. */
