@@ -13,17 +13,21 @@ export const START_TRIES = 3;
 /** How many workers may die while they load one task's modules. */
 const LOAD_TRIES = 3;
 
-/** The worker was running the task, or held its answer. */
+/** The worker was running the task, held its answer, or had it wait for its children. */
 export function lostWhileRunning(
   task: Task,
   worker: Connection,
   ending: ExitStatus,
+  hasWaited: boolean,
 ): WorkerLostError {
   const { losses, options } = task;
   // With `retryOn` attempts may have been in vain that cost no worker.
   const before = options.retryOn === null ? `as ${losses - 1} before it` : `in attempt ${losses}`;
   const again = losses > 1 ? `, ${before}` : "";
-  return lost(`Cannot finish ${task.label}`, worker, ending, `while running it${again}`);
+  const when = hasWaited
+    ? "while the task waited there for others that it had submitted"
+    : "while running it";
+  return lost(`Cannot finish ${task.label}`, worker, ending, `${when}${again}`);
 }
 
 /** The worker is the last that may end while it loads the task's modules. */

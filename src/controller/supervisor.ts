@@ -236,15 +236,18 @@ export class Supervisor {
       at === Activity.Loading
         ? record.inFlight.find((task) => !task.settled && !isUnderWay(task))
         : null;
+    const waiting = record.parents?.waitingIds();
     const lost = scheduler.requeue.lose(record, at);
     connection.isDone = true;
     this.#disconnect(connection);
     for (const task of lost) {
+      const hasWaited = waiting?.has(task.id) ?? false;
+      const makeError = () => lostWhileRunning(task, connection, status, hasWaited);
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
-        watch.again(task, () => lostWhileRunning(task, connection, status));
+        watch.again(task, makeError);
       } else {
-        this.#owner.fail(task, connection, lostWhileRunning(task, connection, status));
+        this.#owner.fail(task, connection, makeError());
       }
     }
     if (loading && this.#loads.cost(loading)) {

@@ -85,6 +85,13 @@ export class Parents {
     for (const { task, isSuspended } of this.#parents.values()) if (isSuspended) yield task;
   }
 
+  /** The numbers of the calls that wait. */
+  waitingIds(): Set<number> {
+    const ids = new Set<number>();
+    for (const [id, { isSuspended }] of this.#parents) if (isSuspended) ids.add(id);
+    return ids;
+  }
+
   /** Takes the tasks that wait, by the numbers of their calls. */
   takeWaiting(): Map<number, Task> {
     const taken = new Map<number, Task>();

@@ -515,7 +515,9 @@ nesting.it(
     await gate.reached();
     const last = pool.with({ priority: 2 }).async(square, 4);
     process.kill(pool.workers[0]!.pid, "SIGKILL");
-    await Promise.all(handles);
+    for (const { message } of await Promise.all(handles)) {
+      assert.match(message, /was killed by SIGKILL while the task waited there for others that it/);
+    }
     assert.equal(await last, 16);
     await pool.idle();
   },
