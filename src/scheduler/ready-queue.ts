@@ -8,7 +8,7 @@ export interface Ready {
   readonly rank: number;
 }
 
-/** The tasks of one priority, in their order; the last level of a full list takes higher ones, too. */
+/** The tasks of one priority, in their order; the last of all levels takes higher ones, too. */
 interface Level<T> {
   /** That of its first task. */
   readonly priority: number;
