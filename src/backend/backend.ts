@@ -23,6 +23,8 @@ export interface Backend {
   checkAlive(): void;
   /** Whether messages end a `wait` at once; else it sleeps to its end, or looks in between. */
   readonly wakesBlocked?: boolean;
+  /** Whether a `wait` yields the core before it sleeps. */
+  readonly yieldsBlocked?: boolean;
   /**
    * Blocks until something may have come for `task`, or `ms` are over; throws where nothing can
    * come.

@@ -47,6 +47,8 @@ interface MpiBackendOptions {
 
 /** The backend of a pool in an MPI job, on its controller: one tag, and the ranks that work. */
 export class MpiBackend implements Backend {
+  readonly wakesBlocked = true;
+  readonly yieldsBlocked = true;
   readonly session = newSession();
   readonly opening: Opening;
   readonly #job: Job;
@@ -130,7 +132,8 @@ export class MpiBackend implements Backend {
   checkAlive(): void {}
 
   wait(ms: number): void {
-    if (!this.#job.hub.busy) this.#job.mpi.wait({ napUs: 100, totalUs: Math.ceil(ms * 1000) });
+    const totalUs = Math.ceil(ms * 1000);
+    if (!this.#job.hub.busy) this.#job.mpi.wait({ yieldUs: 200, napUs: 100, totalUs });
   }
 
   wake(): void {

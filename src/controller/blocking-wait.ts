@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
+import { YIELD_US } from "../link/progress-loop.ts";
 import { performance } from "../os/natives.ts";
 import { hasStack, needStack } from "../os/stack.ts";
 import { isWatched, whole } from "../os/whole.ts";
@@ -17,8 +18,8 @@ interface WaitParts {
   readonly callbacks: Callbacks;
 }
 
-/** ms for which a wait looks without a pause: answers of short calls come within them. */
-const SPIN_MS = 0.2;
+/** µs for which a wait looks without a pause: answers of short calls come within them. */
+const SPIN_US = 200;
 
 /** ms of a sleep that messages end: then a worker may be gone without a word. */
 const CHECK_MS = 50;
@@ -54,7 +55,7 @@ export class BlockingWait {
       const now = performance.now();
       if (task.settled || now >= deadline) return;
       const waited = now - start;
-      if (waited <= SPIN_MS) continue;
+      if (waited * 1000 <= (backend.yieldsBlocked ? YIELD_US : SPIN_US)) continue;
       const next = Math.min(deadline, reclaimer.recalls.nextLook, retries.nextAt);
       const nap = backend.wakesBlocked ? CHECK_MS : Math.min(waited * NAP_SHARE, LONGEST_NAP_MS);
       backend.wait(Math.min(Math.max(0, next - now), nap), task);
