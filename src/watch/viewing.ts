@@ -2,7 +2,8 @@ import { JSON, performance } from "../os/natives.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 import type { End, Sink } from "./sink.ts";
-import type { PoolStats } from "./stats.ts";
+import type { PoolStats, WorkerStats } from "./stats.ts";
+import { ViewedBatches } from "./viewed-batches.ts";
 import type { Watch } from "./watch.ts";
 
 /** Ended tasks of a picture that are told one by one; of more only how many. */
@@ -13,37 +14,50 @@ const MOST_FAILURES = 20;
 
 const MOST_NAME = 60;
 
-/** An ended task: worker, begin and end in ms since the first picture, number, outcome, name. */
-type Slice = readonly [number, number, number, number, End | "paused", string];
+/** Names that are told; what comes later has none. */
+const MOST_NAMES = 1_000;
+
+/**
+ * An ended task: worker, begin and end in ms since the first picture, number, outcome, the number
+ * of its name; and how many tasks it stands for, where several followed each other.
+ */
+type Slice = readonly [number, number, number, number, End | "paused", number, number];
+
+type Span = readonly [begin: number, end: number];
 
 /**
  * What viewers see, while there are any: what happened since the last picture, in lists of bounded
- * length, and the numbers that the pool has anyway.
+ * length, and the numbers that the pool has anyway. Names and stacks are told once.
  */
 export class Viewing implements Sink {
   readonly #watch: Watch;
   readonly #stats: () => PoolStats;
   readonly #start = performance.now();
   /** By worker, what was last seen to begin there. */
-  readonly #begun: (readonly [id: number, at: number, name: string] | undefined)[] = [];
+  readonly #begun: (readonly [id: number, at: number, name: number] | undefined)[] = [];
   readonly #toldStacks = new Set<string>();
+  /** By name its number, in their order. */
+  readonly #names = new Map<string, number>();
+  #toldNames = 0;
+  readonly #batches: ViewedBatches;
   #slices: Slice[] = [];
   #omitted = 0;
 
   constructor(watch: Watch, stats: () => PoolStats) {
     this.#watch = watch;
     this.#stats = stats;
+    this.#batches = new ViewedBatches(watch.batches);
   }
 
   begun(task: Task, offset: number, now: number): void {
     const index = task.record?.index;
     if (index === undefined) return;
-    this.#begun[index] = [task.order + offset, now, task.fn.label.slice(0, MOST_NAME)];
+    this.#begun[index] = [task.order + offset, now, this.#nameOf(task)];
   }
 
   paused(task: Task, offset: number, { index }: WorkerRecord, now: number): void {
     const begun = this.#take(index, task.order + offset);
-    if (begun !== null) this.#add(task, index, begun, now, "paused");
+    if (begun !== null) this.#add(task, offset, index, [begun, now], "paused");
   }
 
   ended(
@@ -57,26 +71,26 @@ export class Viewing implements Sink {
     const index = task.record?.index;
     if (index === undefined) return;
     const begun = this.#take(index, task.order + offset) ?? begin;
-    if (begun !== null) this.#add(task, index, begun, end, state);
+    if (begun !== null) this.#add(task, offset, index, [begun, end], state);
   }
 
   endedAll(task: Task, offset: number, count: number, begin: number, end: number): void {
     const index = task.record!.index;
     const id = this.#begun[index]?.[0] ?? -1;
     if (id >= task.order + offset && id < task.order + offset + count) this.#take(index, id);
-    this.#add(task, index, begin, end, "done");
-    this.#omitted += count - 1;
+    this.#add(task, offset, index, [begin, end], "done", count);
   }
 
   retried(task: Task, _error: unknown, now: number): void {
     const index = this.#begun.findIndex((begun) => begun?.[0] === task.order);
     if (index < 0) return;
-    this.#add(task, index, this.#take(index, task.order)!, now, "failed");
+    this.#add(task, 0, index, [this.#take(index, task.order)!, now], "failed");
   }
 
-  /** The stacks are told anew: somebody has not heard them. */
+  /** Stacks and names are told anew: somebody has not heard them. */
   retell(): void {
     this.#toldStacks.clear();
+    this.#toldNames = 0;
   }
 
   /** What is to be seen now, as JSON; `isOver` in the last one. */
@@ -89,12 +103,38 @@ export class Viewing implements Sink {
     const runs = this.#begun.flatMap((begun, index) =>
       begun === undefined ? [] : [[index, this.#ms(begun[1]), begun[2], begun[0]]],
     );
+    const hosts = [...new Set(workers.map(({ host }) => host))];
     return JSON.stringify({
-      ...{ now: this.#ms(performance.now()), isOver, totals, workers, runs, slices, omitted },
+      ...{ now: this.#ms(performance.now()), isOver, end: this.#watch.end, totals, hosts },
+      workers: workers.map((worker) => rowOf(worker, hosts.indexOf(worker.host), totals.uptime)),
+      ...{ names: this.#newNames(), runs, slices, omitted },
       lengths: this.#watch.run.octaves.map(({ upTo, count }) => [upTo, count]),
-      failures: this.#failures(),
-      end: this.#watch.end,
+      ...this.#batches.look(),
+      ...{ failures: this.#failures(), otherFailures: this.#otherFailures() },
     });
+  }
+
+  /** Names that viewers have not heard, each with its number. */
+  #newNames(): [number, string][] {
+    const names = [...this.#names].slice(this.#toldNames).map(([name, i]) => [i, name]);
+    this.#toldNames = this.#names.size;
+    return names as [number, string][];
+  }
+
+  #nameOf({ fn }: Task): number {
+    const name = fn.label.slice(0, MOST_NAME);
+    let number = this.#names.get(name);
+    if (number === undefined) {
+      if (this.#names.size >= MOST_NAMES) return -1;
+      this.#names.set(name, (number = this.#names.size));
+    }
+    return number;
+  }
+
+  /** Failures with texts that are not told. */
+  #otherFailures(): number {
+    const { most, others } = this.#watch.failures;
+    return most.slice(MOST_FAILURES).reduce((sum, [, count]) => sum + count, others);
   }
 
   #failures(): unknown[] {
@@ -113,16 +153,28 @@ export class Viewing implements Sink {
     return begun[1];
   }
 
-  #add(task: Task, index: number, begin: number, end: number, state: Slice[4]): void {
+  #add(task: Task, offset: number, index: number, [begin, end]: Span, state: Slice[4], count = 1) {
+    this.#omitted += count - 1;
     if (this.#slices.length >= MOST_SLICES) {
       this.#omitted++;
       return;
     }
-    const name = task.fn.label.slice(0, MOST_NAME);
-    this.#slices.push([index, this.#ms(begin), this.#ms(end), task.order, state as End, name]);
+    const [from, to] = [this.#ms(begin), this.#ms(end)];
+    const name = this.#nameOf(task);
+    this.#slices.push([index, from, to, task.order + offset, state, name, count]);
   }
 
   #ms(now: number): number {
     return Math.round((now - this.#start) * 100) / 100;
   }
+}
+
+/**
+ * A worker: index, rank, host, pid, state, done, failed; ms that functions ran; bytes of memory and
+ * s of the processor.
+ */
+function rowOf(worker: WorkerStats, host: number, uptime: number): unknown[] {
+  const { index, rank, pid, state, done, failed, busy, memory, cpu } = worker;
+  const ran = Number((busy * uptime).toPrecision(5));
+  return [index, rank, host, pid, state, done, failed, ran, memory, Number(cpu.toFixed(1))];
 }

@@ -1,0 +1,12 @@
+import type { Progress } from "./progress.ts";
+
+/** Calls that a program waits for as one: those of a map, or of a list of handles. */
+export interface Batch {
+  readonly kind: "map" | "starmap" | "all" | "asCompleted";
+  /** What is called. */
+  name(): string;
+  look(): Progress;
+}
+
+/** The batches of a pool that are under way, the oldest first. Nobody looks at them as a rule. */
+export type Batches = Set<Batch>;
