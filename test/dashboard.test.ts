@@ -1,7 +1,7 @@
 /** The live page: who is served, and what. */
 import { describe, expect, test } from "bun:test";
 import { FILES } from "../src/watch/page/files.ts";
-import { AsyncPool, BsyncError, type Dashboard, PoolClosedError } from "../index.ts";
+import { AsyncPool, BsyncError, type Dashboard, PoolClosedError, taskContext } from "../index.ts";
 
 function fail(text: string): never {
   throw new RangeError(text);
@@ -230,6 +230,26 @@ test("of a page that is stopped it is not said that the pool is over", async () 
   const { isOver, end } = await viewer.last;
   expect([isOver, end]).toEqual([true, null]);
 });
+
+/** On one of the workers each takes three times as long. */
+async function uneven(): Promise<void> {
+  await Bun.sleep(taskContext().worker === 1 ? 30 : 10);
+}
+
+test("a worker that takes longer for the same functions is named", async () => {
+  await using pool = await AsyncPool.open(3);
+  using dashboard = await pool.dashboard();
+  const results = pool.map(uneven, endless());
+  const end = results.next();
+  const { slow } = await pictureWhere(dashboard, ({ slow: [first] }) => first?.[0] === 1);
+  expect(slow[0][1]).toBeGreaterThanOrEqual(1.4);
+  await end;
+  await results.return();
+});
+
+function* endless(): Generator<number> {
+  for (let i = 0; ; i++) yield i;
+}
 
 /** Of twenty items the fourth fails, and from the eleventh on none comes to an end. */
 async function tenth(i: number): Promise<number> {

@@ -1,7 +1,9 @@
 import { JSON, performance } from "../os/natives.ts";
+import type { KnownFunction } from "../scheduler/estimates.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 import type { End, Sink } from "./sink.ts";
+import { addLength, type Logs, slowGroups } from "./slow.ts";
 import type { PoolStats, WorkerStats } from "./stats.ts";
 import { ViewedBatches } from "./viewed-batches.ts";
 import type { Watch } from "./watch.ts";
@@ -11,6 +13,8 @@ const MOST_SLICES = 250;
 
 /** Different failures that are told. */
 const MOST_FAILURES = 20;
+
+const MOST_SLOW = 5;
 
 const MOST_NAME = 60;
 
@@ -23,8 +27,6 @@ const MOST_NAMES = 1_000;
  */
 type Slice = readonly [number, number, number, number, End | "paused", number, number];
 
-type Span = readonly [begin: number, end: number];
-
 /**
  * What viewers see, while there are any: what happened since the last picture, in lists of bounded
  * length, and the numbers that the pool has anyway. Names and stacks are told once.
@@ -34,12 +36,14 @@ export class Viewing implements Sink {
   readonly #stats: () => PoolStats;
   readonly #start = performance.now();
   /** By worker, what was last seen to begin there. */
-  readonly #begun: (readonly [id: number, at: number, name: number] | undefined)[] = [];
+  readonly #begun: (readonly [id: number, at: number, fn: KnownFunction] | undefined)[] = [];
   readonly #toldStacks = new Set<string>();
   /** By name its number, in their order. */
   readonly #names = new Map<string, number>();
   #toldNames = 0;
   readonly #batches: ViewedBatches;
+  /** By worker, of those of its tasks that were told. */
+  readonly #measured: ({ run: number; readonly logs: Map<string, Logs> } | undefined)[] = [];
   #slices: Slice[] = [];
   #omitted = 0;
 
@@ -52,12 +56,12 @@ export class Viewing implements Sink {
   begun(task: Task, offset: number, now: number): void {
     const index = task.record?.index;
     if (index === undefined) return;
-    this.#begun[index] = [task.order + offset, now, this.#nameOf(task)];
+    this.#begun[index] = [task.order + offset, now, task.fn];
   }
 
   paused(task: Task, offset: number, { index }: WorkerRecord, now: number): void {
     const begun = this.#take(index, task.order + offset);
-    if (begun !== null) this.#add(task, offset, index, [begun, now], "paused");
+    if (begun !== null) this.#add(task, offset, index, begun, now, "paused");
   }
 
   ended(
@@ -71,20 +75,20 @@ export class Viewing implements Sink {
     const index = task.record?.index;
     if (index === undefined) return;
     const begun = this.#take(index, task.order + offset) ?? begin;
-    if (begun !== null) this.#add(task, offset, index, [begun, end], state);
+    if (begun !== null) this.#add(task, offset, index, begun, end, state);
   }
 
   endedAll(task: Task, offset: number, count: number, begin: number, end: number): void {
     const index = task.record!.index;
     const id = this.#begun[index]?.[0] ?? -1;
     if (id >= task.order + offset && id < task.order + offset + count) this.#take(index, id);
-    this.#add(task, offset, index, [begin, end], "done", count);
+    this.#add(task, offset, index, begin, end, "done", count);
   }
 
   retried(task: Task, _error: unknown, now: number): void {
     const index = this.#begun.findIndex((begun) => begun?.[0] === task.order);
     if (index < 0) return;
-    this.#add(task, 0, index, [this.#take(index, task.order)!, now], "failed");
+    this.#add(task, 0, index, this.#take(index, task.order)!, now, "failed");
   }
 
   /** Stacks and names are told anew: somebody has not heard them. */
@@ -101,7 +105,7 @@ export class Viewing implements Sink {
     this.#slices = [];
     this.#omitted = 0;
     const runs = this.#begun.flatMap((begun, index) =>
-      begun === undefined ? [] : [[index, this.#ms(begun[1]), begun[2], begun[0]]],
+      begun === undefined ? [] : [[index, this.#ms(begun[1]), this.#nameOf(begun[2]), begun[0]]],
     );
     const hosts = [...new Set(workers.map(({ host }) => host))];
     return JSON.stringify({
@@ -110,6 +114,7 @@ export class Viewing implements Sink {
       ...{ names: this.#newNames(), runs, slices, omitted },
       lengths: this.#watch.run.octaves.map(({ upTo, count }) => [upTo, count]),
       ...this.#batches.look(),
+      slow: this.#slow(),
       ...{ failures: this.#failures(), otherFailures: this.#otherFailures() },
     });
   }
@@ -121,8 +126,8 @@ export class Viewing implements Sink {
     return names as [number, string][];
   }
 
-  #nameOf({ fn }: Task): number {
-    const name = fn.label.slice(0, MOST_NAME);
+  #nameOf({ label }: KnownFunction): number {
+    const name = label.slice(0, MOST_NAME);
     let number = this.#names.get(name);
     if (number === undefined) {
       if (this.#names.size >= MOST_NAMES) return -1;
@@ -153,15 +158,42 @@ export class Viewing implements Sink {
     return begun[1];
   }
 
-  #add(task: Task, offset: number, index: number, [begin, end]: Span, state: Slice[4], count = 1) {
-    this.#omitted += count - 1;
+  #add(
+    task: Task,
+    offset: number,
+    index: number,
+    begin: number,
+    end: number,
+    state: Slice[4],
+    count = 1,
+  ): void {
     if (this.#slices.length >= MOST_SLICES) {
-      this.#omitted++;
+      this.#omitted += count;
       return;
     }
+    this.#omitted += count - 1;
     const [from, to] = [this.#ms(begin), this.#ms(end)];
-    const name = this.#nameOf(task);
+    const name = this.#nameOf(task.fn);
     this.#slices.push([index, from, to, task.order + offset, state, name, count]);
+    if (state === "done") this.#measure(index, task.fn.label, end - begin, count);
+  }
+
+  /** Of those that are told alone: all of a million a second would cost something. */
+  #measure(index: number, name: string, ms: number, count: number): void {
+    const measured = (this.#measured[index] ??= { run: 0, logs: new Map() });
+    measured.run += ms;
+    if (measured.logs.size < MOST_NAMES || measured.logs.has(name)) {
+      addLength(measured.logs, name, ms / count, count);
+    }
+  }
+
+  /** Workers that take longer than others for the same functions: each with how many times. */
+  #slow(): [index: number, ratio: number, tasks: number][] {
+    const groups = this.#measured.map((measured, i) => [String(i), [measured!]] as const);
+    const slow = slowGroups(new Map(groups.filter(([, [measured]]) => measured !== undefined)));
+    return slow
+      .slice(0, MOST_SLOW)
+      .map(({ key, ratio, tasks }) => [Number(key), Number(ratio.toFixed(2)), tasks]);
   }
 
   #ms(now: number): number {

@@ -3,6 +3,7 @@ import { Columns } from "./columns.ts";
 import type { Event } from "./events.ts";
 import { Bars } from "./bars.ts";
 import { Longest } from "./longest.ts";
+import type { Logs } from "../../watch/slow.ts";
 
 /** Threads of one worker, where several of its calls overlap. */
 const LANES = 1_000;
@@ -17,13 +18,6 @@ const MOST_MESSAGES = 500;
 const MOST_PIECES = 100_000;
 const MOST_LOSSES = 500;
 const OTHERS = "(others)";
-
-/** Logarithms of runs, of which means are taken: one long call hardly moves those. */
-export interface Logs {
-  count: number;
-  sum: number;
-  squares: number;
-}
 
 export interface FunctionTotals {
   readonly name: string;
