@@ -296,6 +296,34 @@ describe("verdicts", () => {
     expect(totals.losses).toEqual([{ worker: "2:1000", at: 700, why: "lost: killed" }]);
   });
 
+  test("a worker that was there before the trace, lost and replaced, was there all the time", () => {
+    const totals = totalsOf(
+      2,
+      row(2, 20, () => 10),
+    );
+    for (const [name, ts] of [
+      ["lost: killed", 100_000],
+      ["replaced: killed", 110_000],
+      ["ready", 120_000],
+    ] as const) {
+      totals.add({ name, ph: "i", s: "t", ts, pid: 2, tid: 1000 });
+    }
+    const { ready, gone, run } = totals.workers.get("2:1000")!;
+    expect([ready, gone]).toEqual([0, null]);
+    expect(run).toBeLessThanOrEqual(totals.end);
+  });
+
+  test("tasks that were cancelled for one reason are one line, whatever their numbers", () => {
+    const why = "was cancelled: its pool was terminated";
+    const tasks = row(2, 3, () => 10).map((one, i) => {
+      const error = `CancelledError: task ${i + 1} (f) ${why}`;
+      return { ...one, args: { task: i + 1, state: "cancelled", error } };
+    });
+    const { failures } = totalsOf(2, tasks);
+    expect([...failures.keys()]).toEqual([`cancelled: CancelledError: ${why}`]);
+    expect(failures.values().next().value!.count).toBe(6);
+  });
+
   test("no task at all", () => {
     expect(kinds(totalsOf(2, []))).toEqual(["no tasks"]);
     expect(textOf(totalsOf(2, [], { isEnded: false }), "no tasks")).toContain("cut off");

@@ -5,9 +5,9 @@ import { at, escaped, short } from "./markup.ts";
 import type { Row } from "./rows.ts";
 import type { Long, Loss } from "./totals.ts";
 
-const WIDTH = 1_160;
+const WIDTH = 1_192;
 const LEFT = 150;
-const RIGHT = 10;
+const RIGHT = 22;
 const INNER = WIDTH - LEFT - RIGHT;
 
 /** Shades of a row where no single tasks are drawn. */
@@ -16,9 +16,9 @@ const SHADES = 4;
 /** How many functions have a colour of their own. */
 export const COLOURS = 7;
 
-function svg(height: number, label: string, body: string): string {
+function svg(height: number, label: string, body: string, look = "detailed"): string {
   const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
-  return `<svg ${size} role="img" aria-label="${escaped(label)}">${body}</svg>`;
+  return `<svg ${size} class="${look}" role="img" aria-label="${escaped(label)}">${body}</svg>`;
 }
 
 /** Times below a picture, from 0 to `end` ms. */
@@ -156,15 +156,15 @@ function block(
 
 /** How often each length was met. */
 export function histogram(bars: readonly Bar[], name: string): string {
-  const [height, width, left] = [130, 540, 10];
+  const [height, width, top] = [130, 580, 16];
   const most = Math.max(1, ...bars.map(({ count }) => count));
   const total = bars.reduce((sum, { count }) => sum + count, 0);
-  const each = Math.min(60, (width - 2 * left) / Math.max(1, bars.length));
-  const every = Math.ceil(44 / each);
-  let body = "";
+  const each = Math.min(60, (width - 30) / Math.max(1, bars.length));
+  const every = Math.ceil(56 / each);
+  let body = `<path class="grid" d="M0 ${top}H${width}"/><text x="0" y="11">${countOf(most)}</text>`;
   for (const [i, { from, to, count }] of bars.entries()) {
-    const x = left + i * each;
-    const tall = (height - 10) * (count / most);
+    const x = i * each;
+    const tall = (height - top) * (count / most);
     const share = percentOf(count / Math.max(1, total));
     const title = `${lengthOf(from)} to ${lengthOf(to)}: ${countOf(count)} (${share})`;
     const place = `x="${at(x)}" y="${at(height - tall)}"`;
@@ -186,5 +186,6 @@ export function spentBar(parts: readonly (readonly [kind: string, ms: number])[]
     body += `<rect class="${kind}" x="${at(x)}" y="0" width="${at(width)}" height="26"/>`;
     x += width;
   }
-  return svg(26, "where the time of the workers went", body);
+  const strip = svg(26, "where the time of the workers went", body, "strip");
+  return strip.replace("<svg ", '<svg preserveAspectRatio="none" ');
 }

@@ -73,11 +73,16 @@ function numbers({ totals, facts }: Report): string {
     [countOf(tasks), "tasks ended"],
     ...others.map(([state, count]): [string, string] => [countOf(count), state]),
     [lengthOf(span), "first to last task"],
-    [lengthOf(run.p50), `run, median (longest ${lengthOf(run.max)})`],
-    [lengthOf(wait.p50), `wait, median (longest ${lengthOf(wait.max)})`],
+    [lengthOf(run.p50), `run, median (longest ${unbroken(run.max)})`],
+    [lengthOf(wait.p50), `wait, median (longest ${unbroken(wait.max)})`],
   ];
   const items = shown.map(([value, what]) => `<li><b>${value}</b>${escaped(what)}</li>`);
   return `<ul class="numbers">${items.join("")}</ul>`;
+}
+
+/** A length that stays on one line. */
+function unbroken(ms: number): string {
+  return lengthOf(ms).replace(" ", "\u00a0");
 }
 
 function verdictOf({ kind, title, text }: Verdict): string {
@@ -94,11 +99,14 @@ function spent({ spent: { all, busy, waiting, starved, tail } }: Facts): string 
     ["starved", starved - tail, "idle for lack of tasks"],
     ["tail", tail, "behind the last task of a worker"],
   ] as const;
-  const key = parts.map(
-    ([kind, ms, what]) => `<i class="key ${kind}"></i>${what} ${percentOf(ms / all)}`,
-  );
+  const key = parts.map(([kind, ms, what]) => keyOf(kind, `${what} ${percentOf(ms / all)}`));
   const bar = spentBar(parts.map(([kind, ms]) => [kind, ms] as const));
   return `<figure>${bar}<figcaption>${key.join("")}</figcaption></figure>`;
+}
+
+/** What a colour stands for. */
+function keyOf(kind: string, what: string): string {
+  return `<span><i class="key ${kind}"></i>${what}</span>`;
 }
 
 function pictures(report: Report, most: number): string[] {
@@ -137,10 +145,10 @@ function rowsAndTasks({ totals, facts }: Report, most: number): string[] {
   const which = isSingle
     ? `${all}${rest}. A pointer over one shows which it is.`
     : "Neighbours share a row; shades show how busy they were.";
-  const keys = ranked.map(({ name }, i) => `<i class="key c${i}"></i>${short(name, 40)}`);
-  if (facts.failed > 0) keys.push('<i class="key failed"></i>failed');
+  const keys = ranked.map(({ name }, i) => keyOf(`c${i}`, short(name, 40)));
+  if (facts.failed > 0) keys.push(keyOf("failed", "failed"));
+  if (totals.losses.length > 0) keys.push(keyOf("lost", "a worker was lost"));
   const captions = `<figcaption>${keys.join("")}</figcaption><figcaption>${which}</figcaption>`;
-  if (totals.losses.length > 0) keys.push('<i class="key lost"></i>a worker was lost');
   const drawn = timeline(rows, slices, totals.end, look);
   return ["<h2>Timeline</h2>", `<figure>${drawn}${captions}</figure>`];
 }
@@ -158,12 +166,16 @@ function histograms({ runBars, waitBars, merged }: Totals): string {
 
 function tables(totals: Totals): string[] {
   const nameOf = (key: string) => workerName(totals, key);
-  const shown = [
-    ["Failures", failureTable(totals, nameOf)],
-    ["Functions", functionTable(totals)],
-    ["The longest", longestTable(totals, nameOf)],
-    ["Hosts", hostTable(totals)],
-    ["Workers", workerTable(totals)],
+  const titled = (title: string, table: string) =>
+    table === "" ? "" : `<h2>${title}</h2>${table}`;
+  const left = [
+    titled("Functions", functionTable(totals)),
+    titled("Hosts", hostTable(totals)),
+    titled("Workers", workerTable(totals)),
   ];
-  return shown.flatMap(([title, table]) => (table === "" ? [] : [`<h2>${title}</h2>`, table!]));
+  const right = titled("The longest", longestTable(totals, nameOf));
+  return [
+    titled("Failures", failureTable(totals, nameOf)),
+    `<div class="two"><div>${left.join("\n")}</div><div>${right}</div></div>`,
+  ];
 }

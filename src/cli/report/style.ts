@@ -59,8 +59,8 @@ figcaption {
   font-size: 13px;
 }
 .numbers {
-  display: flex;
-  flex-wrap: wrap;
+  display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(118px, 1fr));
   gap: 8px;
   margin: 16px 0;
   padding: 0;
@@ -69,9 +69,16 @@ figcaption {
   list-style: none;
   background: var(--card);
   border-radius: 6px;
-  padding: 8px 14px;
+  padding: 8px 12px;
+  font-size: 13px;
+  line-height: 1.35;
+  color: var(--soft);
 }
 .numbers b {
+  color: var(--text);
+  line-height: 1.5;
+  font-variant-numeric: tabular-nums;
+  white-space: nowrap;
   display: block;
   font-size: 19px;
   font-weight: 600;
@@ -98,14 +105,25 @@ figure {
   overflow-x: auto;
 }
 svg {
-  max-width: 100%;
+  width: 100%;
   height: auto;
   display: block;
 }
+/* Smaller than that nothing of it can be read: the figure is moved instead. */
+svg.detailed {
+  min-width: 760px;
+}
+svg.strip {
+  height: 26px;
+  border-radius: 4px;
+}
 .two {
-  display: flex;
-  flex-wrap: wrap;
-  gap: 24px;
+  display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 0 32px;
+}
+.two > div {
+  min-width: 0;
 }
 svg text {
   font:
@@ -199,10 +217,13 @@ rect.cancelled {
   width: 11px;
   height: 11px;
   border-radius: 2px;
-  margin: 0 5px 0 14px;
+  margin-right: 5px;
 }
-.key:first-child {
-  margin-left: 0;
+figcaption {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 2px 14px;
+  margin-top: 4px;
 }
 i.busy {
   background: var(--busy);
@@ -262,9 +283,18 @@ th {
   color: var(--soft);
   font-weight: 500;
 }
-.text {
+.text,
+.message {
   text-align: left;
+}
+td.message {
   white-space: normal;
   overflow-wrap: anywhere;
+  min-width: 260px;
+}
+@media (max-width: 640px) {
+  body {
+    padding: 12px;
+  }
 }
 `;
