@@ -161,7 +161,8 @@ export function histogram(bars: readonly Bar[], name: string): string {
   const total = bars.reduce((sum, { count }) => sum + count, 0);
   const each = Math.min(60, (width - 30) / Math.max(1, bars.length));
   const every = Math.ceil(56 / each);
-  let body = `<path class="grid" d="M0 ${top}H${width}"/><text x="0" y="11">${countOf(most)}</text>`;
+  const level = `<path class="grid" d="M0 ${top}H${width}"/>`;
+  let body = `${level}<text x="0" y="11">${countOf(most)}</text>`;
   for (const [i, { from, to, count }] of bars.entries()) {
     const x = i * each;
     const tall = (height - top) * (count / most);
