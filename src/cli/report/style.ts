@@ -1,34 +1,187 @@
-/** How a page looks, by day and by night. */
+/** How a page looks, by day and by night, and the charts in it. */
+
+const DAY: Readonly<Record<string, string>> = {
+  text: "#1c2430",
+  soft: "#5b6675",
+  back: "#fff",
+  card: "#f4f6f9",
+  line: "#d8dee6",
+  row: "#eceff3",
+  busy: "#2f6fb7",
+  waiting: "#d9822b",
+  starved: "#a9b3c0",
+  tail: "#8458b3",
+  bad: "#c62f2f",
+};
+const NIGHT: Readonly<Record<string, string>> = {
+  text: "#e4e8ee",
+  soft: "#9aa6b5",
+  back: "#14181e",
+  card: "#1d232b",
+  line: "#333c47",
+  row: "#232a33",
+  busy: "#5a9be0",
+  waiting: "#e59a4c",
+  starved: "#5d6875",
+  tail: "#a987d4",
+  bad: "#ef6a6a",
+};
+
+function variablesOf(colours: Readonly<Record<string, string>>): string {
+  return Object.entries(colours)
+    .map(([name, colour]) => `--${name}: ${colour};`)
+    .join("\n");
+}
+
+/** Of what the charts are made. */
+const CHARTS = `
+text {
+  font-size: 11px;
+  fill: var(--soft);
+}
+.grid {
+  stroke: var(--line);
+  fill: none;
+  stroke-width: 0.7;
+}
+.area,
+.bar,
+.busy {
+  fill: var(--busy);
+}
+.row {
+  fill: var(--row);
+}
+.waiting {
+  fill: var(--waiting);
+}
+.starved {
+  fill: var(--starved);
+}
+.tail {
+  fill: var(--tail);
+}
+.s1,
+.s2,
+.s3,
+.s4 {
+  fill: var(--busy);
+}
+.s1 {
+  opacity: 0.2;
+}
+.s2 {
+  opacity: 0.4;
+}
+.s3 {
+  opacity: 0.6;
+}
+.s4 {
+  opacity: 0.85;
+}
+.c0 {
+  fill: #2f6fb7;
+}
+.c1 {
+  fill: #3c9d6d;
+}
+.c2 {
+  fill: #b98b1d;
+}
+.c3 {
+  fill: #8458b3;
+}
+.c4 {
+  fill: #1f98a6;
+}
+.c5 {
+  fill: #b35a8b;
+}
+.c6 {
+  fill: #77823a;
+}
+.c7 {
+  fill: #7b8794;
+}
+rect.lost {
+  fill: var(--text);
+}
+rect.failed {
+  fill: var(--bad);
+}
+rect.retried {
+  fill: var(--bad);
+  opacity: 0.6;
+}
+rect.suspended,
+rect.cancelled {
+  opacity: 0.5;
+}
+`;
+
+/** What a page's boxes are, in a picture. */
+const BOXES = `
+text {
+  font-family: "DejaVu Sans";
+}
+.ground {
+  fill: var(--back);
+}
+.card {
+  fill: var(--card);
+}
+.edge {
+  fill: var(--waiting);
+}
+.edge.balanced {
+  fill: var(--busy);
+}
+.edge.trouble {
+  fill: var(--bad);
+}
+.heading,
+.number,
+.plain {
+  fill: var(--text);
+}
+.heading,
+.number {
+  font-weight: bold;
+}
+.number {
+  font-size: 19px;
+}
+.plain {
+  font-size: 15px;
+}
+.small {
+  font-size: 13px;
+}
+.failed {
+  fill: var(--bad);
+}
+.lost {
+  fill: var(--text);
+}
+`;
+
+/** All for a program that draws pictures, and knows of no variables: by day. */
+export const PICTURE_STYLE = (CHARTS + BOXES).replaceAll(
+  /var\(--(\w+)\)/g,
+  (_, name) => DAY[name as string]!,
+);
+
 export const STYLE = `
 :root {
   color-scheme: light dark;
-  --text: #1c2430;
-  --soft: #5b6675;
-  --back: #fff;
-  --card: #f4f6f9;
-  --line: #d8dee6;
-  --row: #eceff3;
-  --busy: #2f6fb7;
-  --waiting: #d9822b;
-  --starved: #a9b3c0;
-  --tail: #8458b3;
-  --bad: #c62f2f;
+  ${variablesOf(DAY)}
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --text: #e4e8ee;
-    --soft: #9aa6b5;
-    --back: #14181e;
-    --card: #1d232b;
-    --line: #333c47;
-    --row: #232a33;
-    --busy: #5a9be0;
-    --waiting: #e59a4c;
-    --starved: #5d6875;
-    --tail: #a987d4;
-    --bad: #ef6a6a;
+    ${variablesOf(NIGHT)}
   }
 }
+${CHARTS}
 * {
   box-sizing: border-box;
 }
@@ -125,93 +278,6 @@ svg.strip {
 .two > div {
   min-width: 0;
 }
-svg text {
-  font:
-    11px system-ui,
-    sans-serif;
-  fill: var(--soft);
-}
-.grid {
-  stroke: var(--line);
-  fill: none;
-  stroke-width: 0.7;
-}
-.area,
-.bar,
-.busy {
-  fill: var(--busy);
-}
-.row {
-  fill: var(--row);
-}
-.waiting {
-  fill: var(--waiting);
-}
-.starved {
-  fill: var(--starved);
-}
-.tail {
-  fill: var(--tail);
-}
-.s1,
-.s2,
-.s3,
-.s4 {
-  fill: var(--busy);
-}
-.s1 {
-  opacity: 0.2;
-}
-.s2 {
-  opacity: 0.4;
-}
-.s3 {
-  opacity: 0.6;
-}
-.s4 {
-  opacity: 0.85;
-}
-.c0 {
-  fill: #2f6fb7;
-}
-.c1 {
-  fill: #3c9d6d;
-}
-.c2 {
-  fill: #b98b1d;
-}
-.c3 {
-  fill: #8458b3;
-}
-.c4 {
-  fill: #1f98a6;
-}
-.c5 {
-  fill: #b35a8b;
-}
-.c6 {
-  fill: #77823a;
-}
-.c7 {
-  fill: #7b8794;
-}
-rect.lost {
-  fill: var(--text);
-}
-i.lost {
-  background: var(--text);
-}
-rect.failed {
-  fill: var(--bad);
-}
-rect.retried {
-  fill: var(--bad);
-  opacity: 0.6;
-}
-rect.suspended,
-rect.cancelled {
-  opacity: 0.5;
-}
 .key {
   display: inline-block;
   width: 11px;
@@ -236,6 +302,9 @@ i.starved {
 }
 i.tail {
   background: var(--tail);
+}
+i.lost {
+  background: var(--text);
 }
 i.failed {
   background: var(--bad);
