@@ -27,9 +27,9 @@ export class HandleBatch implements Batch {
     return nameOf(this.#handles);
   }
 
-  look(): Progress {
+  look(isLast = false): Progress {
     const begin = performance.now();
-    if (begin >= this.#restsUntil) {
+    if (isLast || begin >= this.#restsUntil) {
       this.#count();
       const end = performance.now();
       this.#restsUntil = end + REST * (end - begin);

@@ -5,7 +5,8 @@ export interface Batch {
   readonly kind: "map" | "starmap" | "all" | "asCompleted";
   /** What is called. */
   name(): string;
-  look(): Progress;
+  /** `isLast` where nobody looks again: then it is exact. */
+  look(isLast?: boolean): Progress;
 }
 
 /** The batches of a pool that are under way, the oldest first. Nobody looks at them as a rule. */

@@ -44,8 +44,11 @@ export class ViewedBatches {
     this.#batches = batches;
   }
 
-  /** Those that have ended, then those under way; and how many are not among them. */
-  look(): { readonly batches: readonly BatchTold[]; readonly moreBatches: number } {
+  /**
+   * Those that have ended, then those under way, which all are over where the pool is; and how many
+   * are not among them.
+   */
+  look(isOver: boolean): { readonly batches: readonly BatchTold[]; readonly moreBatches: number } {
     const now = performance.now();
     for (const [batch, seen] of this.#seen) {
       if (this.#batches.has(batch)) continue;
@@ -55,7 +58,7 @@ export class ViewedBatches {
     const underWay: BatchTold[] = [];
     for (const batch of this.#batches) {
       if (underWay.length === MOST_BATCHES) break;
-      underWay.push(told(batch, this.#seenOf(batch, now), now, true));
+      underWay.push(told(batch, this.#seenOf(batch, now), now, !isOver));
     }
     return {
       batches: [...this.#ended, ...underWay],
@@ -76,7 +79,7 @@ export class ViewedBatches {
 }
 
 function told(batch: Batch, seen: Seen, now: number, isUnderWay: boolean): BatchTold {
-  const { done, failed, total }: Progress = batch.look();
+  const { done, failed, total }: Progress = batch.look(!isUnderWay);
   seen.rate.sample(now, done);
   const rate = now > seen.since ? Number(seen.rate.at(now, done).toPrecision(3)) : null;
   return [seen.number, batch.kind, seen.name, done, failed, total, rate, isUnderWay];

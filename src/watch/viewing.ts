@@ -113,7 +113,7 @@ export class Viewing implements Sink {
       workers: workers.map((worker) => rowOf(worker, hosts.indexOf(worker.host), totals.uptime)),
       ...{ names: this.#newNames(), runs, slices, omitted },
       lengths: this.#watch.run.octaves.map(({ upTo, count }) => [upTo, count]),
-      ...this.#batches.look(),
+      ...this.#batches.look(isOver),
       slow: this.#slow(),
       ...{ failures: this.#failures(), otherFailures: this.#otherFailures() },
     });
