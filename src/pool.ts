@@ -26,7 +26,7 @@ import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { Shared } from "./share/shared.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
-import type { Batches } from "./watch/batches.ts";
+import type { ProgressSources } from "./watch/progress-sources.ts";
 import { dashboardFromStart, nextTracePath, traceFromStart } from "./watch/lazy.ts";
 import { WatchedPool } from "./watched-pool.ts";
 import { tracedOf } from "./worker-info.ts";
@@ -72,7 +72,7 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
       map: (fn, items, isStar, options, base) => {
         const { items: calls } = this.#requireController("map");
         const call = { fn, items, isStar };
-        return mapOver(calls, this.#maps, call, options, base, this.#batches);
+        return mapOver(calls, this.#maps, call, options, base, this.#progressSources);
       },
     };
     super(caller, opened, (deed) => this.#requireController(deed));
@@ -191,7 +191,7 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
   ): Promise<{ -readonly [I in keyof H]: Awaited<H[I]> }>;
   async all<T>(handles: Iterable<MessageHandle<T>>): Promise<T[]>;
   async all(handles: Iterable<MessageHandle<unknown>>): Promise<unknown> {
-    return await gather().allOf(handles, this.#batches);
+    return await gather().allOf(handles, this.#progressSources);
   }
 
   /**
@@ -206,7 +206,7 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
   asCompleted<H extends MessageHandle<unknown>>(
     handles: Iterable<H>,
   ): AsyncIterableIterator<Completed<H>, undefined> {
-    return gather().asCompleted(handles, this.#batches);
+    return gather().asCompleted(handles, this.#progressSources);
   }
 
   /**
@@ -321,8 +321,8 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
   }
 
   /** What the live page tells the progress of. */
-  get #batches(): Batches | null {
-    return this.#controller === null ? null : this.#controller.watch.batches;
+  get #progressSources(): ProgressSources | null {
+    return this.#controller === null ? null : this.#controller.watch.progressSources;
   }
 
   #requireController(deed: string): Controller {

@@ -261,16 +261,19 @@ async function tenth(i: number): Promise<number> {
 describe("progress", () => {
   const twenty = Array.from({ length: 20 }, (_, i) => i);
 
-  /** What is told of the only batch, once ten of it have ended. */
+  /** What is told of the only source, once ten of it have ended. */
   async function toldOf(
     begin: (pool: AsyncPool) => Promise<unknown>,
   ): Promise<readonly [kind: string, name: string, done: number, failed: number, total: unknown]> {
     const pool = await AsyncPool.open(2, { unhandled: "ignore" });
     const dashboard = await pool.dashboard();
     const end = begin(pool).catch((error: unknown) => error);
-    const { batches } = await pictureWhere(dashboard, ({ batches: [batch] }) => batch?.[3] >= 10);
-    expect(batches).toHaveLength(1);
-    const [, kind, name, done, failed, total, , isUnderWay] = batches[0];
+    const { progress } = await pictureWhere(
+      dashboard,
+      ({ progress: [source] }) => source?.[3] >= 10,
+    );
+    expect(progress).toHaveLength(1);
+    const [, kind, name, done, failed, total, , isUnderWay] = progress[0];
     expect(isUnderWay).toBeTrue();
     await pool.terminate();
     await end;
@@ -317,12 +320,12 @@ describe("progress", () => {
     }
     const results = pool.map("Math.abs", source());
     const end = read(results);
-    const { batches } = await pictureWhere(dashboard, ({ batches: [batch] }) => {
-      if (batch?.[3] === 1) release.resolve();
-      return batch?.[7] === false;
+    const { progress } = await pictureWhere(dashboard, ({ progress: [source] }) => {
+      if (source?.[3] === 1) release.resolve();
+      return source?.[7] === false;
     });
-    expect(batches).toHaveLength(1);
-    expect(batches[0].slice(1, 6)).toEqual(["map", "Math.abs", 2, 0, null]);
+    expect(progress).toHaveLength(1);
+    expect(progress[0].slice(1, 6)).toEqual(["map", "Math.abs", 2, 0, null]);
     await end;
   });
 
@@ -341,7 +344,7 @@ describe("progress", () => {
     await completed.next();
     await pool.idle();
     const viewer = await viewerOf(dashboard);
-    expect((await viewer.first).batches).toEqual([]);
-    expect((await viewer.first).moreBatches).toBe(0);
+    expect((await viewer.first).progress).toEqual([]);
+    expect((await viewer.first).moreProgress).toBe(0);
   });
 });

@@ -1,18 +1,18 @@
 import { promiseOf } from "../controller/settlement.ts";
 import type { MessageHandle } from "../handle.ts";
 import { Promise } from "../os/natives.ts";
-import type { Batches } from "../watch/batches.ts";
-import { HandleBatch } from "./handle-batch.ts";
+import type { ProgressSources } from "../watch/progress-sources.ts";
+import { HandleProgress } from "./handle-progress.ts";
 import { readHandles } from "./handles.ts";
 
 /** The results of all handles in their order; see `AsyncPool.all`. */
 export async function allOf(
   handles: Iterable<MessageHandle<unknown>>,
-  batches: Batches | null,
+  progressSources: ProgressSources | null,
 ): Promise<unknown[]> {
   const list = readHandles("wait for all", handles);
-  const batch = new HandleBatch(list);
-  batches?.add(batch);
+  const progressSource = new HandleProgress(list);
+  progressSources?.add(progressSource);
   try {
     return await Promise.all(list.map(promiseOf));
   } catch (error) {
@@ -20,6 +20,6 @@ export async function allOf(
     for (const handle of list.toReversed()) if (!handle.settled) handle.cancel(error);
     throw error;
   } finally {
-    batches?.delete(batch);
+    progressSources?.delete(progressSource);
   }
 }

@@ -5,8 +5,8 @@ import type { MessageHandle } from "../handle.ts";
 import { newPromise, toPromise } from "../os/natives.ts";
 import { keepWhole } from "../os/whole.ts";
 import { noteAsked, type Waiter } from "../scheduler/task.ts";
-import type { Batch, Batches } from "../watch/batches.ts";
-import { nameOf } from "./handle-batch.ts";
+import type { ProgressSource, ProgressSources } from "../watch/progress-sources.ts";
+import { nameOf } from "./handle-progress.ts";
 import { readHandles } from "./handles.ts";
 
 /** A handle that is settled, and its place among those that were given. */
@@ -45,7 +45,7 @@ class AsCompleted<H extends MessageHandle<unknown>> implements AsyncIterableIter
   /** Nobody is told any more how far it is: all have settled, or it is left. */
   readonly #leave: () => void;
 
-  constructor(handles: readonly H[], batches: Batches | null) {
+  constructor(handles: readonly H[], progressSources: ProgressSources | null) {
     this.#handles = handles;
     this.#left = handles.length;
     this.#waiters = handles.map((handle, index) => {
@@ -55,12 +55,12 @@ class AsCompleted<H extends MessageHandle<unknown>> implements AsyncIterableIter
       if (handle.state === "failed") this.#failed++;
       return null;
     });
-    const batch = this.#batch;
-    if (this.#open > 0) batches?.add(batch);
-    this.#leave = () => batches?.delete(batch);
+    const progressSource = this.#progressSource;
+    if (this.#open > 0) progressSources?.add(progressSource);
+    this.#leave = () => progressSources?.delete(progressSource);
   }
 
-  get #batch(): Batch {
+  get #progressSource(): ProgressSource {
     const total = this.#handles.length;
     return {
       kind: "asCompleted",
@@ -141,7 +141,7 @@ keepWhole([AsCompleted.prototype]);
 
 export function asCompleted<H extends MessageHandle<unknown>>(
   handles: Iterable<H>,
-  batches: Batches | null = null,
+  progressSources: ProgressSources | null = null,
 ): AsyncIterableIterator<Completed<H>, undefined> {
-  return new AsCompleted(readHandles("wait for what settles next", handles), batches);
+  return new AsCompleted(readHandles("wait for what settles next", handles), progressSources);
 }

@@ -1,7 +1,7 @@
 import { PoolClosedError, show } from "../errors.ts";
 import type { TaskFunction } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
-import type { Batches } from "../watch/batches.ts";
+import type { ProgressSources } from "../watch/progress-sources.ts";
 import type { MapPool } from "./map-call.ts";
 import type { MapRun } from "./map-run.ts";
 import { Results } from "./results.ts";
@@ -25,7 +25,7 @@ export function mapOver(
   { fn, items, isStar }: Mapping,
   options: MapOptions,
   base: TaskOptions,
-  batches: Batches | null = null,
+  progressSources: ProgressSources | null = null,
 ): Results<unknown> {
   const record = pool.recordOf(fn);
   if (!isIterable(items)) {
@@ -38,7 +38,7 @@ export function mapOver(
     pool,
     { fn: record, text: textOf(fn), items, isStar, settings },
     runs,
-    batches,
+    progressSources,
   );
 }
 

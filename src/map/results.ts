@@ -4,7 +4,7 @@ import { newPromise, Promise } from "../os/natives.ts";
 import { isWatched, keepWhole, whole } from "../os/whole.ts";
 import { bindToProcess } from "../codec/refusal.ts";
 import type { MapCall, MapPool } from "./map-call.ts";
-import type { Batch, Batches } from "../watch/batches.ts";
+import type { ProgressSource, ProgressSources } from "../watch/progress-sources.ts";
 import { showProgress } from "../watch/lazy.ts";
 import type { ProgressShow } from "../watch/progress.ts";
 import { sizeOf } from "./source.ts";
@@ -34,7 +34,7 @@ export class Results<T> implements PromiseLike<T[]> {
   readonly #pool: MapPool;
   readonly #call: MapCall;
   readonly #runs: Set<MapRun>;
-  readonly #batches: Batches | null;
+  readonly #progressSources: ProgressSources | null;
   #run: MapRun | null = null;
   #isLeft = false;
   /** Calls of `next` that wait, in their order. */
@@ -46,11 +46,16 @@ export class Results<T> implements PromiseLike<T[]> {
   #leaveCollected = (): void => {};
 
   /** @internal Made by `pool.map`. */
-  constructor(pool: MapPool, call: MapCall, runs: Set<MapRun>, batches: Batches | null) {
+  constructor(
+    pool: MapPool,
+    call: MapCall,
+    runs: Set<MapRun>,
+    progressSources: ProgressSources | null,
+  ) {
     this.#pool = pool;
     this.#call = call;
     this.#runs = runs;
-    this.#batches = batches;
+    this.#progressSources = progressSources;
   }
 
   /** The next result. Several calls may wait at once; they are answered in their order. */
@@ -102,7 +107,7 @@ export class Results<T> implements PromiseLike<T[]> {
     let progress: ProgressShow | null = null;
     const onEnd = () => {
       this.#runs.delete(run);
-      this.#batches?.delete(batch);
+      this.#progressSources?.delete(progressSource);
       progress?.end();
     };
     const run = new MapRun(this.#pool, this.#call, this.#onOutcome, onEnd);
@@ -113,8 +118,12 @@ export class Results<T> implements PromiseLike<T[]> {
       failed: run.failures,
       total: sizeOf(items),
     });
-    const batch: Batch = { kind: isStar ? "starmap" : "map", name: () => fn.label, look };
-    this.#batches?.add(batch);
+    const progressSource: ProgressSource = {
+      kind: isStar ? "starmap" : "map",
+      name: () => fn.label,
+      look,
+    };
+    this.#progressSources?.add(progressSource);
     if (settings.progress !== null && this.#pool.showsProgress === true) {
       progress = showProgress(settings.progress, fn.label, look);
     }

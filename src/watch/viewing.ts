@@ -5,7 +5,7 @@ import type { WorkerRecord } from "../scheduler/worker-record.ts";
 import type { End, Sink } from "./sink.ts";
 import { addLength, type Logs, slowGroups } from "./slow.ts";
 import type { PoolStats, WorkerStats } from "./stats.ts";
-import { ViewedBatches } from "./viewed-batches.ts";
+import { ViewedProgress } from "./viewed-progress.ts";
 import type { Watch } from "./watch.ts";
 
 /** Ended tasks of a picture that are told one by one; of more only how many. */
@@ -41,7 +41,7 @@ export class Viewing implements Sink {
   /** By name its number, in their order. */
   readonly #names = new Map<string, number>();
   #toldNames = 0;
-  readonly #batches: ViewedBatches;
+  readonly #progress: ViewedProgress;
   /** By worker, of those of its tasks that were told. */
   readonly #measured: ({ run: number; readonly logs: Map<string, Logs> } | undefined)[] = [];
   #slices: Slice[] = [];
@@ -50,7 +50,7 @@ export class Viewing implements Sink {
   constructor(watch: Watch, stats: () => PoolStats) {
     this.#watch = watch;
     this.#stats = stats;
-    this.#batches = new ViewedBatches(watch.batches);
+    this.#progress = new ViewedProgress(watch.progressSources);
   }
 
   begun(task: Task, offset: number, now: number): void {
@@ -113,7 +113,7 @@ export class Viewing implements Sink {
       workers: workers.map((worker) => rowOf(worker, hosts.indexOf(worker.host), totals.uptime)),
       ...{ names: this.#newNames(), runs, slices, omitted },
       lengths: this.#watch.run.octaves.map(({ upTo, count }) => [upTo, count]),
-      ...this.#batches.look(isOver),
+      ...this.#progress.look(isOver),
       slow: this.#slow(),
       ...{ failures: this.#failures(), otherFailures: this.#otherFailures() },
     });

@@ -269,11 +269,11 @@ watching.it("the live page tells all workers, and how far a map is", async ({ wo
   const socket = new WebSocket(live, { headers: { cookie } } as never);
   socket.onmessage = ({ data }) => {
     const picture = JSON.parse(String(data)) as Record<string, any>;
-    if (picture["batches"][0]?.[3] === 3) tell(picture);
+    if (picture["progress"][0]?.[3] === 3) tell(picture);
   };
-  const { batches, hosts, workers: rows } = await told;
+  const { progress, hosts, workers: rows } = await told;
   socket.close();
-  assert.deepEqual(batches[0].slice(1, 6), ["map", "square", 3, 0, null]);
+  assert.deepEqual(progress[0].slice(1, 6), ["map", "square", 3, 0, null]);
   assert.equal(rows.length, workers);
   assert.deepEqual(hosts, [...new Set(pool.workers.map(({ host }) => host))]);
   rest.resolve();

@@ -1,6 +1,6 @@
 import type { MessageHandle } from "../handle.ts";
 import { performance } from "../os/natives.ts";
-import type { Batch } from "../watch/batches.ts";
+import type { ProgressSource } from "../watch/progress-sources.ts";
 import type { Progress } from "../watch/progress.ts";
 
 /** Looks take this part of the time at most: one in so many. */
@@ -10,7 +10,7 @@ const REST = 100;
  * How many of a list of handles are settled, told when somebody asks: counting as they settle would
  * cost each of them something. A long list is counted anew only now and then.
  */
-export class HandleBatch implements Batch {
+export class HandleProgress implements ProgressSource {
   readonly kind = "all";
   readonly #handles: readonly MessageHandle<unknown>[];
   /** Those that were not settled at the last look. */

@@ -1,7 +1,7 @@
 import type { Progress } from "./progress.ts";
 
 /** Calls that a program waits for as one: those of a map, or of a list of handles. */
-export interface Batch {
+export interface ProgressSource {
   readonly kind: "map" | "starmap" | "all" | "asCompleted";
   /** What is called. */
   name(): string;
@@ -9,5 +9,5 @@ export interface Batch {
   look(isLast?: boolean): Progress;
 }
 
-/** The batches of a pool that are under way, the oldest first. Nobody looks at them as a rule. */
-export type Batches = Set<Batch>;
+/** Those of a pool that are under way, the oldest first. Nobody looks at them as a rule. */
+export type ProgressSources = Set<ProgressSource>;
