@@ -6,9 +6,12 @@ import type { Row } from "./rows.ts";
 import type { Long, Loss } from "./totals.ts";
 
 const WIDTH = 1_192;
-const LEFT = 150;
+const LEFT = 190;
 const RIGHT = 22;
 const INNER = WIDTH - LEFT - RIGHT;
+
+/** Letters at the left of a row. */
+const MOST_LABEL = 29;
 
 /** Shades of a row where no single tasks are drawn. */
 const SHADES = 4;
@@ -80,7 +83,7 @@ export function timeline(
   end: number,
   { colourOf, areAll, losses }: Look,
 ): string {
-  const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 10 : 6;
+  const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 12 : 6;
   const isSingle = rows.every(({ keys }) => keys.length === 1);
   const places = new Map(rows.flatMap(({ keys }, i) => keys.map((key) => [key, i])));
   let body = "";
@@ -88,10 +91,10 @@ export function timeline(
   for (const [i, row] of rows.entries()) {
     const y = i * each;
     const step = each < 10 ? Math.ceil(10 / each) : 1;
-    const label = host === row.host ? row.label : `${row.host}: ${row.label}`;
+    const label = host === row.host ? row.label : `${hostIn(row)}: ${row.label}`;
     if (i % step === 0) {
-      const place = `x="${LEFT - 8}" y="${y + Math.min(each, 14) - 2}" text-anchor="end"`;
-      body += `<text ${place}>${short(label, 26)}</text>`;
+      const place = `x="${LEFT - 8}" y="${y + Math.min(each, 15) - 2}" text-anchor="end"`;
+      body += `<text ${place}>${short(label, MOST_LABEL)}</text>`;
     }
     host = row.host;
     body += shadesOf(isSingle && areAll ? [] : row.shares, y + 1, each - 2);
@@ -106,6 +109,13 @@ export function timeline(
   }
   const height = rows.length * each + 2;
   return svg(height + 20, "timeline of the workers", timeAxis(end, height) + body);
+}
+
+/** The end of its host's name, where nodes have their numbers, as far as there is room for it. */
+function hostIn({ host, label }: Row): string {
+  const name = host.split(".", 1)[0]!;
+  const room = Math.max(4, MOST_LABEL - label.length - 2);
+  return name.length <= room ? name : `…${name.slice(1 - room)}`;
 }
 
 function mark({ at: ms, why }: Loss, y: number, height: number, end: number): string {
