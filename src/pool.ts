@@ -26,6 +26,7 @@ import { type ArgumentsOf, type Caller, PoolCalls, type PoolView } from "./pool-
 import { mapOver, type MapRuns, stopMaps } from "./map/map.ts";
 import type { Shared } from "./share/shared.ts";
 import type { TaskOptions } from "./scheduler/task.ts";
+import type { ProgressSources } from "./watch/progress-sources.ts";
 import { dashboardFromStart, nextTracePath, traceFromStart } from "./watch/lazy.ts";
 import { WatchedPool } from "./watched-pool.ts";
 import { tracedOf } from "./worker-info.ts";
@@ -70,7 +71,8 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
       submit: (fn, args, options) => this.#submit(fn, args, options),
       map: (fn, items, isStar, options, base) => {
         const { items: calls } = this.#requireController("map");
-        return mapOver(calls, this.#maps, { fn, items, isStar }, options, base);
+        const call = { fn, items, isStar };
+        return mapOver(calls, this.#maps, call, options, base, this.#progressSources);
       },
     };
     super(caller, opened, (deed) => this.#requireController(deed));
@@ -189,7 +191,7 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
   ): Promise<{ -readonly [I in keyof H]: Awaited<H[I]> }>;
   async all<T>(handles: Iterable<MessageHandle<T>>): Promise<T[]>;
   async all(handles: Iterable<MessageHandle<unknown>>): Promise<unknown> {
-    return await gather().allOf(handles);
+    return await gather().allOf(handles, this.#progressSources);
   }
 
   /**
@@ -204,7 +206,7 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
   asCompleted<H extends MessageHandle<unknown>>(
     handles: Iterable<H>,
   ): AsyncIterableIterator<Completed<H>, undefined> {
-    return gather().asCompleted(handles);
+    return gather().asCompleted(handles, this.#progressSources);
   }
 
   /**
@@ -316,6 +318,11 @@ export class AsyncPool extends WatchedPool implements AsyncDisposable {
     const controller = this.#requireController("call a function");
     if (!isWatched) return controller.calls.submit(this.#recordOf(fn), args, options);
     return whole(() => controller.calls.submit(this.#recordOf(fn), args, options));
+  }
+
+  /** What the live page tells the progress of. */
+  get #progressSources(): ProgressSources | null {
+    return this.#controller === null ? null : this.#controller.watch.progressSources;
   }
 
   #requireController(deed: string): Controller {

@@ -1,6 +1,7 @@
 /** The live page: who is served, and what. */
 import { describe, expect, test } from "bun:test";
-import { AsyncPool, BsyncError, type Dashboard, PoolClosedError } from "../index.ts";
+import { FILES } from "../src/watch/page/files.ts";
+import { AsyncPool, BsyncError, type Dashboard, PoolClosedError, taskContext } from "../index.ts";
 
 function fail(text: string): never {
   throw new RangeError(text);
@@ -52,6 +53,24 @@ async function viewerOf(
   return { first: first.promise, last: last.promise };
 }
 
+/** The first picture that is as `isIt` says. */
+async function pictureWhere(
+  dashboard: Dashboard,
+  isIt: (picture: Picture) => boolean,
+): Promise<Picture> {
+  const headers = { cookie: await cookieOf(dashboard) };
+  const socket = new WebSocket(`ws://127.0.0.1:${dashboard.port}/live`, { headers } as never);
+  const { promise, resolve } = Promise.withResolvers<Picture>();
+  socket.onmessage = ({ data }) => {
+    const picture = JSON.parse(String(data)) as Picture;
+    if (isIt(picture)) resolve(picture);
+  };
+  socket.onclose = () => resolve({});
+  const picture = await promise;
+  socket.close();
+  return picture;
+}
+
 describe("access", () => {
   test("the token gives a cookie and leaves the address; with the cookie all is served", async () => {
     await using pool = await AsyncPool.open(1);
@@ -64,7 +83,7 @@ describe("access", () => {
     const token = new URL(dashboard.url).searchParams.get("token")!;
     expect(set).not.toContain(token);
     const cookie = set.split(";", 1)[0]!;
-    for (const path of ["/", "/page.css", "/page.js", "/metrics"]) {
+    for (const path of [...Object.keys(FILES), "/metrics"]) {
       const page = await get(originOf(dashboard) + path, { cookie });
       expect(page.status).toBe(200);
       const policy = page.headers.get("content-security-policy")!;
@@ -73,7 +92,8 @@ describe("access", () => {
       const text = await page.text();
       expect(text).not.toContain(token);
       if (path === "/") expect(text).not.toMatch(/<script>|style=| on\w+=/);
-      if (path === "/page.js") expect(text).not.toMatch(/innerHTML|insertAdjacent|document\.write/);
+      if (path.endsWith(".js"))
+        expect(text).not.toMatch(/innerHTML|insertAdjacent|document\.write/);
     }
     expect((await get(`${originOf(dashboard)}/package.json`, { cookie })).status).toBe(404);
   });
@@ -209,4 +229,122 @@ test("of a page that is stopped it is not said that the pool is over", async () 
   dashboard.stop();
   const { isOver, end } = await viewer.last;
   expect([isOver, end]).toEqual([true, null]);
+});
+
+/** On one of the workers each takes three times as long. */
+async function uneven(): Promise<void> {
+  await Bun.sleep(taskContext().worker === 1 ? 30 : 10);
+}
+
+test("a worker that takes longer for the same functions is named", async () => {
+  await using pool = await AsyncPool.open(3);
+  using dashboard = await pool.dashboard();
+  const results = pool.map(uneven, endless());
+  const end = results.next();
+  const { slow } = await pictureWhere(dashboard, ({ slow: [first] }) => first?.[0] === 1);
+  expect(slow[0][1]).toBeGreaterThanOrEqual(1.4);
+  await end;
+  await results.return();
+});
+
+function* endless(): Generator<number> {
+  for (let i = 0; ; i++) yield i;
+}
+
+/** Of twenty items the fourth fails, and from the eleventh on none comes to an end. */
+async function tenth(i: number): Promise<number> {
+  if (i === 3) throw new RangeError("the fourth");
+  if (i >= 10) await new Promise(() => {});
+  return i;
+}
+
+describe("progress", () => {
+  const twenty = Array.from({ length: 20 }, (_, i) => i);
+
+  /** What is told of the only source, once ten of it have ended. */
+  async function toldOf(
+    begin: (pool: AsyncPool) => Promise<unknown>,
+  ): Promise<readonly [kind: string, name: string, done: number, failed: number, total: unknown]> {
+    const pool = await AsyncPool.open(2, { unhandled: "ignore" });
+    const dashboard = await pool.dashboard();
+    const end = begin(pool).catch((error: unknown) => error);
+    const { progress } = await pictureWhere(
+      dashboard,
+      ({ progress: [source] }) => source?.[3] >= 10,
+    );
+    expect(progress).toHaveLength(1);
+    const [, kind, name, done, failed, total, , isUnderWay] = progress[0];
+    expect(isUnderWay).toBeTrue();
+    await pool.terminate();
+    await end;
+    return [kind, name, done, failed, total];
+  }
+
+  async function read(results: AsyncIterable<unknown>): Promise<void> {
+    for await (const _ of results);
+  }
+
+  function* generated(): Generator<number> {
+    yield* twenty;
+  }
+
+  test("of a map is told while it is under way", async () => {
+    const settled = { settled: true } as const;
+    const map = await toldOf(async (pool) => await pool.map(tenth, twenty, settled));
+    expect(map).toEqual(["map", "tenth", 10, 1, 20]);
+    const endless = await toldOf((pool) => read(pool.map(tenth, generated(), settled)));
+    expect(endless).toEqual(["map", "tenth", 10, 1, null]);
+    const tuples = twenty.map((i) => [i] as [number]);
+    const starmap = await toldOf(async (pool) => await pool.starmap(tenth, tuples, settled));
+    expect(starmap).toEqual(["starmap", "tenth", 10, 1, 20]);
+  });
+
+  test("of a list of handles is told while it is waited for", async () => {
+    const handles = (pool: AsyncPool) => twenty.map((i) => pool.async(tenth, i));
+    const completed = await toldOf((pool) => read(pool.asCompleted(handles(pool))));
+    expect(completed).toEqual(["asCompleted", "tenth", 10, 1, 20]);
+    const good = (pool: AsyncPool) => twenty.map((i) => pool.async(tenth, i < 10 ? 0 : i));
+    const all = await toldOf((pool) => pool.all([pool.async("Math.abs", 1), ...good(pool)]));
+    expect(all.slice(0, 2)).toEqual(["all", "Math.abs and others"]);
+    expect(all.slice(3)).toEqual([0, 21]);
+  });
+
+  test("is told with its last numbers once the map is over, and of later ones anew", async () => {
+    await using pool = await AsyncPool.open(2);
+    using dashboard = await pool.dashboard();
+    const release = Promise.withResolvers<void>();
+    async function* source(): AsyncGenerator<number> {
+      yield 1;
+      await release.promise;
+      yield 2;
+    }
+    const results = pool.map("Math.abs", source());
+    const end = read(results);
+    const { progress } = await pictureWhere(dashboard, ({ progress: [source] }) => {
+      if (source?.[3] === 1) release.resolve();
+      return source?.[7] === false;
+    });
+    expect(progress).toHaveLength(1);
+    expect(progress[0].slice(1, 6)).toEqual(["map", "Math.abs", 2, 0, null]);
+    await end;
+  });
+
+  test("nothing is kept of what is over, or left", async () => {
+    await using pool = await AsyncPool.open(2, { unhandled: "ignore" });
+    using dashboard = await pool.dashboard();
+    await pool.map("Math.abs", [1, 2, 3]);
+    for await (const _ of pool.map("Math.abs", twenty)) break;
+    await read(pool.map(fail, ["x"])).catch(() => {});
+    await pool.all([pool.async("Math.abs", 1)]);
+    await pool.all([pool.async(fail, "x")]).catch(() => {});
+    for await (const _ of pool.asCompleted([pool.async("Math.abs", 1), pool.async("Math.abs", 2)]))
+      break;
+    // Nobody reads this one to its end.
+    const completed = pool.asCompleted([pool.async("Math.abs", 1), pool.async("Math.abs", 2)]);
+    await completed.next();
+    await pool.idle();
+    const viewer = await viewerOf(dashboard);
+    expect((await viewer.first).progress).toEqual([]);
+    expect((await viewer.first).moreProgress).toBe(0);
+  });
 });

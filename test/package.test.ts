@@ -304,6 +304,29 @@ function contract(
 
 describe("in the user's project", () => {
   test(
+    "a report is made without what draws pictures, and says what to add for one",
+    async () => {
+      said(
+        await run(
+          ["env", "-C", user, "BSYNC_TRACE=trace.json", BUN, "run", "job.ts"],
+          {},
+          LIMIT_MS,
+        ),
+      );
+      const words = ["report", "trace.json", "--png", "picture.png"];
+      const { exitCode, stdout, stderr } = await inUser(BUN, "x", "bsync", ...words);
+      expect([exitCode, stderr]).toEqual([
+        1,
+        "bsync report: Cannot draw picture.png: there is no @resvg/resvg-wasm, which draws it; add " +
+          "it: bun add @resvg/resvg-wasm\n",
+      ]);
+      expect(stdout).toEndWith("Page: trace.html\n");
+      for (const name of ["trace.json", "trace.html"]) await rm(join(user, name));
+    },
+    LIMIT_MS,
+  );
+
+  test(
     "a test file opens a local pool",
     async () => {
       await Bun.write(join(user, "adding.test.ts"), USERS_TEST);

@@ -170,7 +170,8 @@ const ROOMS: Readonly<Record<string, string>> = {
     "src/backend src/codec src/collections src/errors.ts src/function src/handle.ts src/link " +
     "src/link/local src/options.ts src/os src/scheduler src/share src/watch src/wire",
   "src/gather":
-    "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler",
+    "src/codec src/collections src/controller src/errors.ts src/handle.ts src/os src/scheduler " +
+    "src/watch",
   "src/worker-info.ts": "src/controller src/os src/watch",
   "src/map":
     "src/checkpoint src/codec src/collections src/errors.ts src/function src/options.ts src/os " +

@@ -5,6 +5,8 @@ import type { MessageHandle } from "../handle.ts";
 import { newPromise, toPromise } from "../os/natives.ts";
 import { keepWhole } from "../os/whole.ts";
 import { noteAsked, type Waiter } from "../scheduler/task.ts";
+import type { ProgressSource, ProgressSources } from "../watch/progress-sources.ts";
+import { nameOf } from "./handle-progress.ts";
 import { readHandles } from "./handles.ts";
 
 /** A handle that is settled, and its place among those that were given. */
@@ -37,28 +39,50 @@ class AsCompleted<H extends MessageHandle<unknown>> implements AsyncIterableIter
   readonly #calls = new Fifo<PromiseWithResolvers<Result<H>>>();
   /** How many are still to be handed out. */
   #left: number;
+  /** How many have yet to settle, and have failed. */
+  #open = 0;
+  #failed = 0;
+  /** Nobody is told any more how far it is: all have settled, or it is left. */
+  readonly #leave: () => void;
 
-  constructor(handles: readonly H[]) {
+  constructor(handles: readonly H[], progressSources: ProgressSources | null) {
     this.#handles = handles;
     this.#left = handles.length;
     this.#waiters = handles.map((handle, index) => {
       noteAsked(handle);
       if (!handle.settled) return this.#waitFor(handle, index);
       this.#settled.push(index);
+      if (handle.state === "failed") this.#failed++;
       return null;
     });
+    const progressSource = this.#progressSource;
+    if (this.#open > 0) progressSources?.add(progressSource);
+    this.#leave = () => progressSources?.delete(progressSource);
+  }
+
+  get #progressSource(): ProgressSource {
+    const total = this.#handles.length;
+    return {
+      kind: "asCompleted",
+      name: () => nameOf(this.#handles),
+      look: () => ({ done: total - this.#open, failed: this.#failed, total }),
+    };
   }
 
   #waitFor(handle: H, index: number): Waiter {
     const settle = () => this.#onSettled(index);
     const waiter = { promise: null, resolve: settle, reject: settle };
     addWaiter(handle, waiter);
+    this.#open++;
     return waiter;
   }
 
   #onSettled(index: number): void {
     removeWaiter(this.#handles[index]!, this.#waiters[index]!);
     this.#waiters[index] = null;
+    if (this.#handles[index]!.state === "failed") this.#failed++;
+    // Not only when all are handed out: nobody may ask for the others.
+    if (--this.#open === 0) this.#leave();
     const call = this.#calls.shift();
     if (call === undefined) this.#settled.push(index);
     else call.resolve(this.#handOut(index));
@@ -89,6 +113,7 @@ class AsCompleted<H extends MessageHandle<unknown>> implements AsyncIterableIter
     this.#waiters.length = 0;
     this.#settled.takeAll();
     this.#left = 0;
+    this.#leave();
     this.#end();
     return toPromise(value).then((value) => ({ done: true, value: value as undefined }));
   }
@@ -116,6 +141,7 @@ keepWhole([AsCompleted.prototype]);
 
 export function asCompleted<H extends MessageHandle<unknown>>(
   handles: Iterable<H>,
+  progressSources: ProgressSources | null = null,
 ): AsyncIterableIterator<Completed<H>, undefined> {
-  return new AsCompleted(readHandles("wait for what settles next", handles));
+  return new AsCompleted(readHandles("wait for what settles next", handles), progressSources);
 }

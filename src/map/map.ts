@@ -1,6 +1,7 @@
 import { PoolClosedError, show } from "../errors.ts";
 import type { TaskFunction } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
+import type { ProgressSources } from "../watch/progress-sources.ts";
 import type { MapPool } from "./map-call.ts";
 import type { MapRun } from "./map-run.ts";
 import { Results } from "./results.ts";
@@ -24,6 +25,7 @@ export function mapOver(
   { fn, items, isStar }: Mapping,
   options: MapOptions,
   base: TaskOptions,
+  progressSources: ProgressSources | null = null,
 ): Results<unknown> {
   const record = pool.recordOf(fn);
   if (!isIterable(items)) {
@@ -36,6 +38,7 @@ export function mapOver(
     pool,
     { fn: record, text: textOf(fn), items, isStar, settings },
     runs,
+    progressSources,
   );
 }
 

@@ -4,6 +4,7 @@ import { newPromise, Promise } from "../os/natives.ts";
 import { isWatched, keepWhole, whole } from "../os/whole.ts";
 import { bindToProcess } from "../codec/refusal.ts";
 import type { MapCall, MapPool } from "./map-call.ts";
+import type { ProgressSource, ProgressSources } from "../watch/progress-sources.ts";
 import { showProgress } from "../watch/lazy.ts";
 import type { ProgressShow } from "../watch/progress.ts";
 import { sizeOf } from "./source.ts";
@@ -33,6 +34,7 @@ export class Results<T> implements PromiseLike<T[]> {
   readonly #pool: MapPool;
   readonly #call: MapCall;
   readonly #runs: Set<MapRun>;
+  readonly #progressSources: ProgressSources | null;
   #run: MapRun | null = null;
   #isLeft = false;
   /** Calls of `next` that wait, in their order. */
@@ -44,10 +46,16 @@ export class Results<T> implements PromiseLike<T[]> {
   #leaveCollected = (): void => {};
 
   /** @internal Made by `pool.map`. */
-  constructor(pool: MapPool, call: MapCall, runs: Set<MapRun>) {
+  constructor(
+    pool: MapPool,
+    call: MapCall,
+    runs: Set<MapRun>,
+    progressSources: ProgressSources | null,
+  ) {
     this.#pool = pool;
     this.#call = call;
     this.#runs = runs;
+    this.#progressSources = progressSources;
   }
 
   /** The next result. Several calls may wait at once; they are answered in their order. */
@@ -95,21 +103,28 @@ export class Results<T> implements PromiseLike<T[]> {
 
   #running(): MapRun {
     if (this.#run !== null) return this.#run;
-    const { settings, fn, items } = this.#call;
+    const { settings, fn, items, isStar } = this.#call;
     let progress: ProgressShow | null = null;
     const onEnd = () => {
       this.#runs.delete(run);
+      this.#progressSources?.delete(progressSource);
       progress?.end();
     };
     const run = new MapRun(this.#pool, this.#call, this.#onOutcome, onEnd);
     this.#run = run;
     this.#runs.add(run);
+    const look = () => ({
+      done: run.arrived - run.cancelled,
+      failed: run.failures,
+      total: sizeOf(items),
+    });
+    const progressSource: ProgressSource = {
+      kind: isStar ? "starmap" : "map",
+      name: () => fn.label,
+      look,
+    };
+    this.#progressSources?.add(progressSource);
     if (settings.progress !== null && this.#pool.showsProgress === true) {
-      const look = () => ({
-        done: run.arrived - run.cancelled,
-        failed: run.failures,
-        total: sizeOf(items),
-      });
       progress = showProgress(settings.progress, fn.label, look);
     }
     run.start();

@@ -1,16 +1,19 @@
 import type { Server, ServerWebSocket } from "bun";
 import { BsyncError } from "../errors.ts";
-import { clearInterval, isError, setInterval } from "../os/natives.ts";
+import { clearInterval, isError, performance, setInterval } from "../os/natives.ts";
 import { Access } from "./access.ts";
 import type { DashboardOptions } from "./dashboard-options.ts";
 import { metricsOf } from "./metrics.ts";
-import { CSS, HTML, JS } from "./page/files.ts";
+import { FILES } from "./page/files.ts";
 import type { PoolStats } from "./stats.ts";
 import { Viewing } from "./viewing.ts";
 import type { Watch } from "./watch.ts";
 
 /** ms between two pictures. */
 const PICTURE_MS = 500;
+
+/** Bytes in a ms that a viewer is sent: after a large picture the next one comes later. */
+const MOST_RATE = 50;
 
 /** Bytes that a viewer has not taken yet from which on it skips pictures. */
 const SLOW_BYTES = 64 * 1024;
@@ -26,12 +29,6 @@ const HEADERS: Readonly<Record<string, string>> = {
   "Cross-Origin-Resource-Policy": "same-origin",
   "Referrer-Policy": "no-referrer",
   "X-Content-Type-Options": "nosniff",
-};
-
-const FILES: Readonly<Record<string, readonly [type: string, text: string]>> = {
-  "/": ["text/html", HTML],
-  "/page.css": ["text/css", CSS],
-  "/page.js": ["text/javascript", JS],
 };
 
 /**
@@ -50,6 +47,7 @@ export class DashboardServer {
   #view: { readonly viewing: Viewing; readonly added: Disposable } | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
   #isOver = false;
+  #restsUntil = -Infinity;
 
   constructor(watch: Watch, stats: () => PoolStats, options: Required<DashboardOptions>) {
     this.#watch = watch;
@@ -141,7 +139,9 @@ export class DashboardServer {
     if (this.#view === null) {
       const viewing = new Viewing(this.#watch, this.#stats);
       this.#view = { viewing, added: this.#watch.add(viewing) };
-      this.#timer = setInterval(() => this.#show(false), PICTURE_MS);
+      this.#timer = setInterval(() => {
+        if (performance.now() >= this.#restsUntil) this.#show(false);
+      }, PICTURE_MS);
       this.#timer.unref();
     }
     this.#view.viewing.retell();
@@ -165,6 +165,7 @@ export class DashboardServer {
     if (this.#view === null) return;
     const { viewing } = this.#view;
     const picture = viewing.picture(isOver);
+    this.#restsUntil = performance.now() + Buffer.byteLength(picture) / MOST_RATE;
     for (const viewer of this.#viewers) {
       if (viewer.getBufferedAmount() > SLOW_BYTES) viewing.retell();
       else viewer.send(picture, false);

@@ -4,6 +4,7 @@ import type { Chunk } from "../scheduler/chunk.ts";
 import type { OnBegin } from "../scheduler/observer.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
 import { type Change, type End, joined, type Place, type Sink } from "./sink.ts";
+import type { ProgressSources } from "./progress-sources.ts";
 import { Callbacks } from "./callbacks.ts";
 import { Reports } from "./reports.ts";
 import { CoarseClock } from "./coarse-clock.ts";
@@ -31,6 +32,8 @@ export class Watch {
   /** Workers that have ended while the pool needed them. */
   workersLost = 0;
   cancelled = 0;
+  /** Maps and lists of handles that are waited for. */
+  readonly progressSources: ProgressSources = new Set();
   /** Calls that were submitted so far. */
   submitted = 0;
   /** How the pool came to its end; null before. */

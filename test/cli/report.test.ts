@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { PNG } from "pngjs";
 import { Job, type Launch } from "../contract/job.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
@@ -136,11 +137,58 @@ test(
   TEST_MS,
 );
 
+test(
+  "--png draws the first screen, with letters whatever fonts are there",
+  async () => {
+    await using work = await folder();
+    const path = join(work.path, "job.json");
+    await traced({ mode: "local", ranks: 1 }, path);
+    const [page, png] = ["page.html", "picture.png"].map((name) => join(work.path, name));
+    const drawn = await bsync(["report", path, "-o", page!, "--png", png!]);
+    expect([drawn.exitCode, drawn.stderr]).toEqual([0, ""]);
+    expect(drawn.stdout).toEndWith(`Page: ${page}\nPicture: ${png}\n`);
+    const picture = PNG.sync.read(readFileSync(png!));
+    expect(picture.width).toBe(1_860);
+    expect(picture.height).toBeGreaterThan(800);
+    // The title and what is below it: without a font there would be nothing.
+    expect(darkIn(picture, 36, 30, 600, 40)).toBeGreaterThan(500);
+    expect(darkIn(picture, 36, 110, 1_700, 60)).toBeGreaterThan(500);
+    // A margin is a margin.
+    expect(darkIn(picture, 0, 0, 30, picture.height)).toBe(0);
+    expect(darkIn(picture, 1_830, 0, 30, picture.height)).toBe(0);
+
+    const cases: [png: string, why: string][] = [
+      [join(work.path, "no/such.png"), "there is no such file or folder"],
+      [path, "it is the trace; give another path with --png"],
+      [page!, "it is the page; give another path with --png"],
+    ];
+    for (const [wrong, why] of cases) {
+      const { exitCode, stderr } = await bsync(["report", path, "-o", page!, "--png", wrong]);
+      expect([exitCode, stderr]).toEqual([1, `bsync report: Cannot draw ${wrong}: ${why}\n`]);
+    }
+    expect(readFileSync(page!, "utf8")).toStartWith("<!doctype html>");
+    expect(readFileSync(path, "utf8")).toStartWith("[");
+  },
+  TEST_MS,
+);
+
+/** Points of a part of a picture that are darker than any of its boxes. */
+function darkIn({ data, width }: PNG, left: number, top: number, wide: number, high: number) {
+  let count = 0;
+  for (let y = top; y < top + high; y++) {
+    for (let x = left; x < left + wide; x++) {
+      const at = 4 * (y * width + x);
+      if (data[at]! + data[at + 1]! + data[at + 2]! < 500) count++;
+    }
+  }
+  return count;
+}
+
 test("wrong words are refused with the options", async () => {
   for (const [words, why] of [
     [["report"], "missing required argument 'trace'"],
     [["report", "a.json", "b.json"], "too many arguments"],
-    [["report", "a.json", "--png", "x.png"], "unknown option '--png'"],
+    [["report", "a.json", "--svg", "x.svg"], "unknown option '--svg'"],
   ] as const) {
     const { exitCode, stderr } = await bsync([...words]);
     expect(exitCode).toBe(2);

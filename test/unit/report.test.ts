@@ -8,6 +8,7 @@ import { factsOf } from "../../src/cli/report/facts.ts";
 import { Longest } from "../../src/cli/report/longest.ts";
 import { pageOf } from "../../src/cli/report/page.ts";
 import { resampled } from "../../src/cli/report/resample.ts";
+import { linesOf, widthOf } from "../../src/cli/report/text-width.ts";
 import { Totals } from "../../src/cli/report/totals.ts";
 import { verdictsOf } from "../../src/cli/report/verdicts.ts";
 
@@ -102,6 +103,23 @@ test("the longest are kept, of however many", () => {
   for (let i = 0; i < 50_000; i++) longest.add((i * 7_919) % 50_000);
   expect(longest.all).toEqual(Array.from({ length: 4_000 }, (_, i) => 49_999 - i));
   expect(longest.dropped).toBe(46_000);
+});
+
+test("texts are broken into lines that fit, and no word is lost", () => {
+  const words = fc.array(fc.string({ minLength: 1, maxLength: 60 }), {
+    minLength: 1,
+    maxLength: 20,
+  });
+  fc.assert(
+    fc.property(words, fc.integer({ min: 30, max: 400 }), (all, most) => {
+      const text = all.join(" ");
+      const lines = linesOf(text, most, 15);
+      expect(lines.join("").replaceAll(" ", "")).toBe(text.replaceAll(" ", ""));
+      for (const line of lines) expect(widthOf(line, 15)).toBeLessThanOrEqual(most);
+    }),
+  );
+  expect(linesOf("one two three", 60, 15)).toEqual(["one two", "three"]);
+  expect(linesOf("", 60, 15)).toEqual([""]);
 });
 
 test("bars count all lengths, from nothing to years", () => {
@@ -294,6 +312,34 @@ describe("verdicts", () => {
     expect(kinds(totals)).toEqual(["late start", "lost workers", "failures"]);
     expect(totals.failures.get("Error: no")?.count).toBe(40);
     expect(totals.losses).toEqual([{ worker: "2:1000", at: 700, why: "lost: killed" }]);
+  });
+
+  test("a worker that was there before the trace, lost and replaced, was there all the time", () => {
+    const totals = totalsOf(
+      2,
+      row(2, 20, () => 10),
+    );
+    for (const [name, ts] of [
+      ["lost: killed", 100_000],
+      ["replaced: killed", 110_000],
+      ["ready", 120_000],
+    ] as const) {
+      totals.add({ name, ph: "i", s: "t", ts, pid: 2, tid: 1000 });
+    }
+    const { ready, gone, run } = totals.workers.get("2:1000")!;
+    expect([ready, gone]).toEqual([0, null]);
+    expect(run).toBeLessThanOrEqual(totals.end);
+  });
+
+  test("tasks that were cancelled for one reason are one line, whatever their numbers", () => {
+    const why = "was cancelled: its pool was terminated";
+    const tasks = row(2, 3, () => 10).map((one, i) => {
+      const error = `CancelledError: task ${i + 1} (f) ${why}`;
+      return { ...one, args: { task: i + 1, state: "cancelled", error } };
+    });
+    const { failures } = totalsOf(2, tasks);
+    expect([...failures.keys()]).toEqual([`cancelled: CancelledError: ${why}`]);
+    expect(failures.values().next().value!.count).toBe(6);
   });
 
   test("no task at all", () => {

@@ -5,10 +5,13 @@ import { at, escaped, short } from "./markup.ts";
 import type { Row } from "./rows.ts";
 import type { Long, Loss } from "./totals.ts";
 
-const WIDTH = 1_160;
-const LEFT = 150;
-const RIGHT = 10;
+const WIDTH = 1_192;
+const LEFT = 190;
+const RIGHT = 22;
 const INNER = WIDTH - LEFT - RIGHT;
+
+/** Letters at the left of a row. */
+const MOST_LABEL = 29;
 
 /** Shades of a row where no single tasks are drawn. */
 const SHADES = 4;
@@ -16,9 +19,9 @@ const SHADES = 4;
 /** How many functions have a colour of their own. */
 export const COLOURS = 7;
 
-function svg(height: number, label: string, body: string): string {
+function svg(height: number, label: string, body: string, look = "detailed"): string {
   const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
-  return `<svg ${size} role="img" aria-label="${escaped(label)}">${body}</svg>`;
+  return `<svg ${size} class="${look}" role="img" aria-label="${escaped(label)}">${body}</svg>`;
 }
 
 /** Times below a picture, from 0 to `end` ms. */
@@ -80,7 +83,7 @@ export function timeline(
   end: number,
   { colourOf, areAll, losses }: Look,
 ): string {
-  const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 10 : 6;
+  const each = rows.length <= 40 ? 18 : rows.length <= 100 ? 12 : 6;
   const isSingle = rows.every(({ keys }) => keys.length === 1);
   const places = new Map(rows.flatMap(({ keys }, i) => keys.map((key) => [key, i])));
   let body = "";
@@ -88,10 +91,10 @@ export function timeline(
   for (const [i, row] of rows.entries()) {
     const y = i * each;
     const step = each < 10 ? Math.ceil(10 / each) : 1;
-    const label = host === row.host ? row.label : `${row.host}: ${row.label}`;
+    const label = host === row.host ? row.label : `${hostIn(row)}: ${row.label}`;
     if (i % step === 0) {
-      const place = `x="${LEFT - 8}" y="${y + Math.min(each, 14) - 2}" text-anchor="end"`;
-      body += `<text ${place}>${short(label, 26)}</text>`;
+      const place = `x="${LEFT - 8}" y="${y + Math.min(each, 15) - 2}" text-anchor="end"`;
+      body += `<text ${place}>${short(label, MOST_LABEL)}</text>`;
     }
     host = row.host;
     body += shadesOf(isSingle && areAll ? [] : row.shares, y + 1, each - 2);
@@ -106,6 +109,13 @@ export function timeline(
   }
   const height = rows.length * each + 2;
   return svg(height + 20, "timeline of the workers", timeAxis(end, height) + body);
+}
+
+/** The end of its host's name, where nodes have their numbers, as far as there is room for it. */
+function hostIn({ host, label }: Row): string {
+  const name = host.split(".", 1)[0]!;
+  const room = Math.max(4, MOST_LABEL - label.length - 2);
+  return name.length <= room ? name : `…${name.slice(1 - room)}`;
 }
 
 function mark({ at: ms, why }: Loss, y: number, height: number, end: number): string {
@@ -156,15 +166,16 @@ function block(
 
 /** How often each length was met. */
 export function histogram(bars: readonly Bar[], name: string): string {
-  const [height, width, left] = [130, 540, 10];
+  const [height, width, top] = [130, 580, 16];
   const most = Math.max(1, ...bars.map(({ count }) => count));
   const total = bars.reduce((sum, { count }) => sum + count, 0);
-  const each = Math.min(60, (width - 2 * left) / Math.max(1, bars.length));
-  const every = Math.ceil(44 / each);
-  let body = "";
+  const each = Math.min(60, (width - 30) / Math.max(1, bars.length));
+  const every = Math.ceil(56 / each);
+  const level = `<path class="grid" d="M0 ${top}H${width}"/>`;
+  let body = `${level}<text x="0" y="11">${countOf(most)}</text>`;
   for (const [i, { from, to, count }] of bars.entries()) {
-    const x = left + i * each;
-    const tall = (height - 10) * (count / most);
+    const x = i * each;
+    const tall = (height - top) * (count / most);
     const share = percentOf(count / Math.max(1, total));
     const title = `${lengthOf(from)} to ${lengthOf(to)}: ${countOf(count)} (${share})`;
     const place = `x="${at(x)}" y="${at(height - tall)}"`;
@@ -186,5 +197,6 @@ export function spentBar(parts: readonly (readonly [kind: string, ms: number])[]
     body += `<rect class="${kind}" x="${at(x)}" y="0" width="${at(width)}" height="26"/>`;
     x += width;
   }
-  return svg(26, "where the time of the workers went", body);
+  const strip = svg(26, "where the time of the workers went", body, "strip");
+  return strip.replace("<svg ", '<svg preserveAspectRatio="none" ');
 }

@@ -1,5 +1,5 @@
 import { Columns } from "./columns.ts";
-import { slowGroups, type Slow } from "./slow.ts";
+import { slowGroups, type Slow } from "../../watch/slow.ts";
 import { POOL_COLUMNS, type Long, type Totals, type WorkerTotals } from "./totals.ts";
 
 /** Where the time of all workers went while there was work, in ms of one worker. */

@@ -10,12 +10,15 @@ const ABOUT =
 const ENDING = `
 As in: BSYNC_TRACE=trace.json.gz mpirun -n 16 bun run job.ts
        bsync report trace.json.gz -o page.html
+       bsync report trace.json.gz --png picture.png
 
 Exit code: 0, 1 for a file that cannot be read or written, 2 for a wrong option.`;
 
 export interface ReportOptions {
   /** Where the page goes; beside the trace if that is not said. */
   readonly output?: string;
+  /** Where a picture of its first screen goes; none if that is not said. */
+  readonly png?: string;
 }
 
 export function reportCommand(
@@ -26,6 +29,7 @@ export function reportCommand(
     .description(ABOUT)
     .argument("<trace>", "the file of a trace: .json, or .json.gz")
     .option("-o, --output <page>", "where the page goes (the trace's name, with .html)")
+    .option("--png <picture>", "draw its first screen, too: for slides, mail and chat")
     .helpOption("-h, --help", "print this")
     .addHelpText("after", ENDING)
     .action(run);

@@ -1,30 +1,26 @@
 /** The page of a report: one file of HTML, with no script and nothing that it would load. */
-import { countOf, lengthOf, percentOf } from "../../watch/lengths.ts";
-import { COLOURS, curve, histogram, spentBar, timeline } from "./charts.ts";
-import { Columns } from "./columns.ts";
-import type { Facts } from "./facts.ts";
+import { histogram, spentBar } from "./charts.ts";
+import {
+  aboutOf,
+  type Chart,
+  chartsOf,
+  fileOf,
+  type Key,
+  lookOf,
+  numbersOf,
+  type Report,
+  spentOf,
+  titleOf,
+} from "./content.ts";
 import { escaped, short } from "./markup.ts";
-import { resampled } from "./resample.ts";
-import { rowsOf, workerName } from "./rows.ts";
+import { workerName } from "./rows.ts";
 import { STYLE } from "./style.ts";
 import { failureTable, functionTable, hostTable, longestTable, workerTable } from "./tables.ts";
-import { POOL_COLUMNS, type Totals } from "./totals.ts";
-import { type Verdict } from "./verdicts.ts";
-
-export interface Report {
-  readonly path: string;
-  readonly totals: Totals;
-  readonly facts: Facts;
-  readonly verdicts: readonly Verdict[];
-  /** What is to be known about the trace itself. */
-  readonly remarks: readonly string[];
-}
+import type { Totals } from "./totals.ts";
+import type { Verdict } from "./verdicts.ts";
 
 /** Bytes of a page. */
 const MOST_BYTES = 5e6;
-
-/** Points of a curve. */
-const POINTS = 400;
 
 /** As many single tasks in the timeline as there is room for. */
 export function pageOf(report: Report): string {
@@ -36,26 +32,24 @@ export function pageOf(report: Report): string {
 }
 
 function pageWith(report: Report, slices: number): string {
-  const { path, totals, verdicts, remarks } = report;
-  const started = /^bsync trace from (.+)$/.exec(totals.notes[0] ?? "")?.[1];
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const { path, totals, verdicts } = report;
+  const hasCharts = totals.end > 0 && totals.workers.size > 0;
   const parts = [
-    `<h1>Report of ${short(name)}</h1>`,
-    `<p class="soft">${started === undefined ? "" : `Traced from ${escaped(started)}. `}${remarks
-      .map(escaped)
-      .join(" ")}</p>`,
+    `<h1>${short(titleOf(report))}</h1>`,
+    `<p class="soft">${escaped(aboutOf(report))}</p>`,
     numbers(report),
     "<h2>What kept the workers</h2>",
-    ...verdicts.map(verdictOf),
-    spent(report.facts),
-    ...pictures(report, slices),
+    ...verdicts.map(verdict),
+    spent(report),
+    ...chartsOf(report, slices).map(figure),
+    ...(hasCharts ? [histograms(totals)] : []),
     ...tables(totals),
   ];
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${short(name)} – bsync report</title>
+<title>${short(fileOf(path))} – bsync report</title>
 <style>${STYLE}</style></head>
 <body>
 ${parts.join("\n")}
@@ -63,86 +57,38 @@ ${parts.join("\n")}
 `;
 }
 
-function numbers({ totals, facts }: Report): string {
-  const { spent: all, workers, tasks, span, run, wait } = facts;
-  const hosts = new Set([...totals.workers.values()].map(({ pid }) => pid)).size;
-  const others = [...totals.outcomes].filter(([state]) => state !== "done");
-  const shown: [string, string][] = [
-    [all.all > 0 ? percentOf(all.busy / all.all) : "–", "of the workers' time used"],
-    [countOf(workers), `workers on ${countOf(hosts)} ${hosts === 1 ? "host" : "hosts"}`],
-    [countOf(tasks), "tasks ended"],
-    ...others.map(([state, count]): [string, string] => [countOf(count), state]),
-    [lengthOf(span), "first to last task"],
-    [lengthOf(run.p50), `run, median (longest ${lengthOf(run.max)})`],
-    [lengthOf(wait.p50), `wait, median (longest ${lengthOf(wait.max)})`],
-  ];
-  const items = shown.map(([value, what]) => `<li><b>${value}</b>${escaped(what)}</li>`);
+function numbers(report: Report): string {
+  const items = numbersOf(report).map(
+    ([value, what]) => `<li><b>${value}</b>${escaped(what)}</li>`,
+  );
   return `<ul class="numbers">${items.join("")}</ul>`;
 }
 
-function verdictOf({ kind, title, text }: Verdict): string {
-  const isTrouble = kind === "failures" || kind === "lost workers";
-  const look = kind === "balanced" ? " balanced" : isTrouble ? " trouble" : "";
-  return `<div class="verdict${look}"><h3>${escaped(title)}</h3><p>${escaped(text)}</p></div>`;
+function verdict(one: Verdict): string {
+  const { title, text } = one;
+  const look = `verdict ${lookOf(one)}`.trimEnd();
+  return `<div class="${look}"><h3>${escaped(title)}</h3><p>${escaped(text)}</p></div>`;
 }
 
-function spent({ spent: { all, busy, waiting, starved, tail } }: Facts): string {
-  if (!(all > 0)) return "";
-  const parts = [
-    ["busy", busy, "functions ran"],
-    ["waiting", waiting, "idle though tasks waited"],
-    ["starved", starved - tail, "idle for lack of tasks"],
-    ["tail", tail, "behind the last task of a worker"],
-  ] as const;
-  const key = parts.map(
-    ([kind, ms, what]) => `<i class="key ${kind}"></i>${what} ${percentOf(ms / all)}`,
+function spent(report: Report): string {
+  const parts = spentOf(report);
+  if (parts.length === 0) return "";
+  const bar = spentBar(parts.map(({ kind, ms }) => [kind, ms] as const));
+  return `<figure>${bar}${captionOf(parts)}</figure>`;
+}
+
+function figure({ title, svg, keys, note, hint }: Chart): string {
+  const said = note === "" ? "" : `<figcaption>${escaped(`${note} ${hint}`.trim())}</figcaption>`;
+  return `<h2>${title}</h2><figure>${svg}${captionOf(keys)}${said}</figure>`;
+}
+
+/** What the colours stand for. */
+function captionOf(keys: readonly Key[]): string {
+  if (keys.length === 0) return "";
+  const shown = keys.map(
+    ({ kind, text }) => `<span><i class="key ${kind}"></i>${escaped(text)}</span>`,
   );
-  const bar = spentBar(parts.map(([kind, ms]) => [kind, ms] as const));
-  return `<figure>${bar}<figcaption>${key.join("")}</figcaption></figure>`;
-}
-
-function pictures(report: Report, most: number): string[] {
-  const { totals } = report;
-  if (!(totals.end > 0) || totals.workers.size === 0) return [];
-  return [...curves(totals), ...rowsAndTasks(report, most), histograms(totals)];
-}
-
-function curves({ workers, end, waiting, busy }: Totals): string[] {
-  const alive = new Columns(POOL_COLUMNS);
-  for (const { ready, gone } of workers.values()) alive.add(ready ?? 0, gone ?? end);
-  const capacity = Math.max(...resampled(alive, end, POINTS));
-  const waits = resampled(waiting, end, POINTS);
-  const ran = curve(resampled(busy, end, POINTS), end, capacity, "busy workers over time");
-  return [
-    `<h2>Workers that ran a function</h2><figure>${ran}</figure>`,
-    "<h2>Tasks that waited</h2>",
-    `<figure>${curve(waits, end, Math.max(...waits), "waiting tasks over time")}</figure>`,
-  ];
-}
-
-function rowsAndTasks({ totals, facts }: Report, most: number): string[] {
-  const ranked = [...totals.functions.values()].sort((a, b) => b.run - a.run).slice(0, COLOURS);
-  const colours = new Map(ranked.map(({ name }, i) => [name, i]));
-  const slices = totals.longest.all.slice(0, most);
-  const hidden = totals.longest.dropped + totals.longest.all.length - slices.length;
-  const look = {
-    colourOf: (name: string) => colours.get(name) ?? COLOURS,
-    areAll: hidden === 0,
-    losses: totals.losses,
-  };
-  const rows = rowsOf(totals);
-  const isSingle = rows.every(({ keys }) => keys.length === 1);
-  const all = hidden === 0 ? "All tasks" : `The ${countOf(slices.length)} longest`;
-  const rest = hidden === 0 ? "" : `; ${countOf(hidden)} shorter ones are shades of how busy`;
-  const which = isSingle
-    ? `${all}${rest}. A pointer over one shows which it is.`
-    : "Neighbours share a row; shades show how busy they were.";
-  const keys = ranked.map(({ name }, i) => `<i class="key c${i}"></i>${short(name, 40)}`);
-  if (facts.failed > 0) keys.push('<i class="key failed"></i>failed');
-  const captions = `<figcaption>${keys.join("")}</figcaption><figcaption>${which}</figcaption>`;
-  if (totals.losses.length > 0) keys.push('<i class="key lost"></i>a worker was lost');
-  const drawn = timeline(rows, slices, totals.end, look);
-  return ["<h2>Timeline</h2>", `<figure>${drawn}${captions}</figure>`];
+  return `<figcaption>${shown.join("")}</figcaption>`;
 }
 
 function histograms({ runBars, waitBars, merged }: Totals): string {
@@ -158,12 +104,16 @@ function histograms({ runBars, waitBars, merged }: Totals): string {
 
 function tables(totals: Totals): string[] {
   const nameOf = (key: string) => workerName(totals, key);
-  const shown = [
-    ["Failures", failureTable(totals, nameOf)],
-    ["Functions", functionTable(totals)],
-    ["The longest", longestTable(totals, nameOf)],
-    ["Hosts", hostTable(totals)],
-    ["Workers", workerTable(totals)],
+  const titled = (title: string, table: string) =>
+    table === "" ? "" : `<h2>${title}</h2>${table}`;
+  const left = [
+    titled("Functions", functionTable(totals)),
+    titled("Hosts", hostTable(totals)),
+    titled("Workers", workerTable(totals)),
   ];
-  return shown.flatMap(([title, table]) => (table === "" ? [] : [`<h2>${title}</h2>`, table!]));
+  const right = titled("The longest", longestTable(totals, nameOf));
+  return [
+    titled("Failures", failureTable(totals, nameOf)),
+    `<div class="two"><div>${left.join("\n")}</div><div>${right}</div></div>`,
+  ];
 }

@@ -4,6 +4,7 @@ import { textOf } from "../../errors.ts";
 import { print } from "../output.ts";
 import { NoTrace, readEvents, type Reading } from "./events.ts";
 import { factsOf } from "./facts.ts";
+import type { Report } from "./content.ts";
 import type { ReportOptions } from "./options.ts";
 import { pageOf } from "./page.ts";
 import { workerName } from "./rows.ts";
@@ -11,7 +12,7 @@ import { Totals } from "./totals.ts";
 import { verdictsOf } from "./verdicts.ts";
 
 /** Resolves with the exit code. */
-export async function report(path: string, { output }: ReportOptions): Promise<number> {
+export async function report(path: string, { output, png }: ReportOptions): Promise<number> {
   const page = output ?? pagePath(path);
   const totals = new Totals();
   let reading: Reading;
@@ -26,16 +27,36 @@ export async function report(path: string, { output }: ReportOptions): Promise<n
   const facts = factsOf(totals);
   const verdicts = verdictsOf(facts, (key) => nameOf(totals, key));
   const remarks = remarksOf(totals, reading);
-  const html = pageOf({ path, totals, facts, verdicts, remarks });
+  const made = { path, totals, facts, verdicts, remarks };
   try {
-    if (await isSame(path, page)) throw new Error("it is the trace; give another path with -o");
-    await Bun.write(page, html, { createPath: false });
+    await write(path, page, pageOf(made), "-o");
   } catch (error) {
     return fail(`Cannot write ${page}: ${reasonOf(error)}`);
   }
   const said = verdicts.map(({ title, text }) => `${title}: ${text}\n`);
   await print(`${said.join("\n")}\n${remarks.map((one) => `${one}\n`).join("")}Page: ${page}\n`);
+  return png === undefined ? 0 : await draw(made, png, page);
+}
+
+/** The page is there by now: a picture that is not to be had takes nothing from it. */
+async function draw(made: Report, png: string, page: string): Promise<number> {
+  const { pictureOf } = await import("./picture.ts");
+  const { pngOf } = await import("./png.ts");
+  try {
+    if (await isSame(page, png)) throw new Error("it is the page; give another path with --png");
+    await write(made.path, png, await pngOf(pictureOf(made)), "--png");
+  } catch (error) {
+    return fail(`Cannot draw ${png}: ${reasonOf(error)}`);
+  }
+  await print(`Picture: ${png}\n`);
   return 0;
+}
+
+async function write(trace: string, path: string, what: string | Uint8Array, option: string) {
+  if (await isSame(trace, path)) {
+    throw new Error(`it is the trace; give another path with ${option}`);
+  }
+  await Bun.write(path, what, { createPath: false });
 }
 
 /** Beside the trace. */

@@ -1,116 +1,42 @@
-/** How a page looks, by day and by night. */
-export const STYLE = `
-:root {
-  color-scheme: light dark;
-  --text: #1c2430;
-  --soft: #5b6675;
-  --back: #fff;
-  --card: #f4f6f9;
-  --line: #d8dee6;
-  --row: #eceff3;
-  --busy: #2f6fb7;
-  --waiting: #d9822b;
-  --starved: #a9b3c0;
-  --tail: #8458b3;
-  --bad: #c62f2f;
+/** How a page looks, by day and by night, and the charts in it. */
+
+const DAY: Readonly<Record<string, string>> = {
+  text: "#1c2430",
+  soft: "#5b6675",
+  back: "#fff",
+  card: "#f4f6f9",
+  line: "#d8dee6",
+  row: "#eceff3",
+  busy: "#2f6fb7",
+  waiting: "#d9822b",
+  starved: "#a9b3c0",
+  tail: "#8458b3",
+  bad: "#c62f2f",
+};
+const NIGHT: Readonly<Record<string, string>> = {
+  text: "#e4e8ee",
+  soft: "#9aa6b5",
+  back: "#14181e",
+  card: "#1d232b",
+  line: "#333c47",
+  row: "#232a33",
+  busy: "#5a9be0",
+  waiting: "#e59a4c",
+  starved: "#5d6875",
+  tail: "#a987d4",
+  bad: "#ef6a6a",
+};
+
+function variablesOf(colours: Readonly<Record<string, string>>): string {
+  return Object.entries(colours)
+    .map(([name, colour]) => `--${name}: ${colour};`)
+    .join("\n");
 }
-@media (prefers-color-scheme: dark) {
-  :root {
-    --text: #e4e8ee;
-    --soft: #9aa6b5;
-    --back: #14181e;
-    --card: #1d232b;
-    --line: #333c47;
-    --row: #232a33;
-    --busy: #5a9be0;
-    --waiting: #e59a4c;
-    --starved: #5d6875;
-    --tail: #a987d4;
-    --bad: #ef6a6a;
-  }
-}
-* {
-  box-sizing: border-box;
-}
-body {
-  font:
-    15px/1.5 system-ui,
-    sans-serif;
-  color: var(--text);
-  background: var(--back);
-  margin: 0 auto;
-  padding: 24px;
-  max-width: 1240px;
-}
-h1 {
-  font-size: 22px;
-  margin: 0;
-}
-h2 {
-  font-size: 17px;
-  margin: 32px 0 8px;
-}
-p {
-  margin: 4px 0;
-}
-.soft,
-figcaption {
-  color: var(--soft);
-  font-size: 13px;
-}
-.numbers {
-  display: flex;
-  flex-wrap: wrap;
-  gap: 8px;
-  margin: 16px 0;
-  padding: 0;
-}
-.numbers li {
-  list-style: none;
-  background: var(--card);
-  border-radius: 6px;
-  padding: 8px 14px;
-}
-.numbers b {
-  display: block;
-  font-size: 19px;
-  font-weight: 600;
-}
-.verdict {
-  background: var(--card);
-  border-left: 5px solid var(--waiting);
-  border-radius: 4px;
-  padding: 8px 14px;
-  margin: 8px 0;
-}
-.verdict h3 {
-  font-size: 15px;
-  margin: 0;
-}
-.verdict.balanced {
-  border-color: var(--busy);
-}
-.verdict.trouble {
-  border-color: var(--bad);
-}
-figure {
-  margin: 8px 0;
-  overflow-x: auto;
-}
-svg {
-  max-width: 100%;
-  height: auto;
-  display: block;
-}
-.two {
-  display: flex;
-  flex-wrap: wrap;
-  gap: 24px;
-}
-svg text {
-  font:
-    11px system-ui,
-    sans-serif;
+
+/** Of what the charts are made. */
+const CHARTS = `
+text {
+  font-size: 11px;
   fill: var(--soft);
 }
 .grid {
@@ -180,9 +106,6 @@ svg text {
 rect.lost {
   fill: var(--text);
 }
-i.lost {
-  background: var(--text);
-}
 rect.failed {
   fill: var(--bad);
 }
@@ -194,15 +117,179 @@ rect.suspended,
 rect.cancelled {
   opacity: 0.5;
 }
+`;
+
+/** What a page's boxes are, in a picture. */
+const BOXES = `
+text {
+  font-family: "DejaVu Sans";
+}
+.ground {
+  fill: var(--back);
+}
+.card {
+  fill: var(--card);
+}
+.edge {
+  fill: var(--waiting);
+}
+.edge.balanced {
+  fill: var(--busy);
+}
+.edge.trouble {
+  fill: var(--bad);
+}
+.heading,
+.number,
+.plain {
+  fill: var(--text);
+}
+.heading,
+.number {
+  font-weight: bold;
+}
+.number {
+  font-size: 19px;
+}
+.plain {
+  font-size: 15px;
+}
+.small {
+  font-size: 13px;
+}
+.failed {
+  fill: var(--bad);
+}
+.lost {
+  fill: var(--text);
+}
+`;
+
+/** All for a program that draws pictures, and knows of no variables: by day. */
+export const PICTURE_STYLE = (CHARTS + BOXES).replaceAll(
+  /var\(--(\w+)\)/g,
+  (_, name) => DAY[name as string]!,
+);
+
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  ${variablesOf(DAY)}
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    ${variablesOf(NIGHT)}
+  }
+}
+${CHARTS}
+* {
+  box-sizing: border-box;
+}
+body {
+  font:
+    15px/1.5 system-ui,
+    sans-serif;
+  color: var(--text);
+  background: var(--back);
+  margin: 0 auto;
+  padding: 24px;
+  max-width: 1240px;
+}
+h1 {
+  font-size: 22px;
+  margin: 0;
+}
+h2 {
+  font-size: 17px;
+  margin: 32px 0 8px;
+}
+p {
+  margin: 4px 0;
+}
+.soft,
+figcaption {
+  color: var(--soft);
+  font-size: 13px;
+}
+.numbers {
+  display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(118px, 1fr));
+  gap: 8px;
+  margin: 16px 0;
+  padding: 0;
+}
+.numbers li {
+  list-style: none;
+  background: var(--card);
+  border-radius: 6px;
+  padding: 8px 12px;
+  font-size: 13px;
+  line-height: 1.35;
+  color: var(--soft);
+}
+.numbers b {
+  color: var(--text);
+  line-height: 1.5;
+  font-variant-numeric: tabular-nums;
+  white-space: nowrap;
+  display: block;
+  font-size: 19px;
+  font-weight: 600;
+}
+.verdict {
+  background: var(--card);
+  border-left: 5px solid var(--waiting);
+  border-radius: 4px;
+  padding: 8px 14px;
+  margin: 8px 0;
+}
+.verdict h3 {
+  font-size: 15px;
+  margin: 0;
+}
+.verdict.balanced {
+  border-color: var(--busy);
+}
+.verdict.trouble {
+  border-color: var(--bad);
+}
+figure {
+  margin: 8px 0;
+  overflow-x: auto;
+}
+svg {
+  width: 100%;
+  height: auto;
+  display: block;
+}
+/* Smaller than that nothing of it can be read: the figure is moved instead. */
+svg.detailed {
+  min-width: 760px;
+}
+svg.strip {
+  height: 26px;
+  border-radius: 4px;
+}
+.two {
+  display: grid;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 0 32px;
+}
+.two > div {
+  min-width: 0;
+}
 .key {
   display: inline-block;
   width: 11px;
   height: 11px;
   border-radius: 2px;
-  margin: 0 5px 0 14px;
+  margin-right: 5px;
 }
-.key:first-child {
-  margin-left: 0;
+figcaption {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 2px 14px;
+  margin-top: 4px;
 }
 i.busy {
   background: var(--busy);
@@ -215,6 +302,9 @@ i.starved {
 }
 i.tail {
   background: var(--tail);
+}
+i.lost {
+  background: var(--text);
 }
 i.failed {
   background: var(--bad);
@@ -262,9 +352,18 @@ th {
   color: var(--soft);
   font-weight: 500;
 }
-.text {
+.text,
+.message {
   text-align: left;
+}
+td.message {
   white-space: normal;
   overflow-wrap: anywhere;
+  min-width: 260px;
+}
+@media (max-width: 640px) {
+  body {
+    padding: 12px;
+  }
 }
 `;

@@ -10,12 +10,16 @@ const LONGEST = 20;
 const MOST_FAILURES = 50;
 const MOST_FUNCTIONS = 30;
 
-/** A column: its head, whether it is a text, and what stands there. */
-type Column<T> = readonly [head: string, kind: "text" | "number", cell: (row: T) => string];
+/** A column: its head, whether it is a text, or one that may take lines, and what stands there. */
+type Column<T> = readonly [
+  head: string,
+  kind: "text" | "message" | "number",
+  cell: (row: T) => string,
+];
 
 /** Cells are markup already. */
 function table<T>(rows: readonly T[], columns: readonly Column<T>[], most: number): string {
-  const look = (kind: string) => (kind === "text" ? ' class="text"' : "");
+  const look = (kind: string) => (kind === "number" ? "" : ` class="${kind}"`);
   const head = columns.map(([name, kind]) => `<th${look(kind)}>${escaped(name)}</th>`).join("");
   const lines = rows.slice(0, most).map((row) => {
     const cells = columns.map(([, kind, cell]) => `<td${look(kind)}>${cell(row)}</td>`);
@@ -31,7 +35,7 @@ export function failureTable(totals: Totals, nameOf: Names): string {
   if (rows.length === 0) return "";
   const columns: Column<(typeof rows)[number]>[] = [
     ["times", "number", ({ count }) => countOf(count)],
-    ["message", "text", ({ message }) => short(message, 300)],
+    ["message", "message", ({ message }) => short(message, 300)],
     ["first of", "text", ({ name }) => short(name, 60)],
     ["task", "number", ({ task }) => (task === null ? "" : String(task))],
     ["on", "text", ({ worker }) => short(nameOf(worker), 60)],

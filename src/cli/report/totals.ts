@@ -3,6 +3,7 @@ import { Columns } from "./columns.ts";
 import type { Event } from "./events.ts";
 import { Bars } from "./bars.ts";
 import { Longest } from "./longest.ts";
+import type { Logs } from "../../watch/slow.ts";
 
 /** Threads of one worker, where several of its calls overlap. */
 const LANES = 1_000;
@@ -16,14 +17,9 @@ const MOST_FUNCTIONS = 200;
 const MOST_MESSAGES = 500;
 const MOST_PIECES = 100_000;
 const MOST_LOSSES = 500;
+/** In messages that name their task: those of a thousand tasks are one. */
+const OF_A_TASK = /(?<=^CancelledError: )task \d+ \(.{1,80}?\) (?=was cancelled)/;
 const OTHERS = "(others)";
-
-/** Logarithms of runs, of which means are taken: one long call hardly moves those. */
-export interface Logs {
-  count: number;
-  sum: number;
-  squares: number;
-}
 
 export interface FunctionTotals {
   readonly name: string;
@@ -150,6 +146,8 @@ export class Totals {
       worker.gone = null;
     } else if (name.startsWith("lost")) {
       worker.lost++;
+      // Of those that were there before the trace nothing says when they were ready.
+      worker.ready ??= 0;
       if (this.losses.length < MOST_LOSSES) this.losses.push({ worker: key, at, why: name });
     }
     if (name.startsWith("lost") || name.startsWith("gone")) worker.gone = at;
@@ -265,7 +263,7 @@ export class Totals {
     task: number | null,
     at: number,
   ): void {
-    const text = state === "failed" ? error : `${state}: ${error}`;
+    const text = state === "failed" ? error : `${state}: ${error.replace(OF_A_TASK, "")}`;
     const isKnown = this.failures.has(text) || this.failures.size < MOST_MESSAGES;
     const message = isKnown ? text : OTHERS;
     const known = this.failures.get(message);

@@ -1,6 +1,6 @@
 import { countOf, lengthOf, percentOf } from "../../watch/lengths.ts";
 import type { Facts } from "./facts.ts";
-import type { Slow } from "./slow.ts";
+import type { Slow } from "../../watch/slow.ts";
 
 export type Kind =
   | "no tasks"

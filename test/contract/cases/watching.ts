@@ -251,3 +251,31 @@ watching.it("progress of maps goes to a stream, with a last line whatever comes"
 function* endless(): Generator<number> {
   for (let i = 0; ; i++) yield i;
 }
+
+watching.it("the live page tells all workers, and how far a map is", async ({ workers }) => {
+  await using pool = await AsyncPool.open(workers);
+  using dashboard = await pool.dashboard();
+  const answer = await fetch(dashboard.url, { redirect: "manual" });
+  const cookie = answer.headers.get("set-cookie")!.split(";", 1)[0]!;
+  const { promise: told, resolve: tell } = Promise.withResolvers<Record<string, any>>();
+  const rest = Promise.withResolvers<void>();
+  async function* items(): AsyncGenerator<number> {
+    yield* [1, 2, 3];
+    await rest.promise;
+    yield 4;
+  }
+  const results = Array.fromAsync(pool.map(square, items()));
+  const live = dashboard.url.replace(/^http(.*)\?.*/, "ws$1live");
+  const socket = new WebSocket(live, { headers: { cookie } } as never);
+  socket.onmessage = ({ data }) => {
+    const picture = JSON.parse(String(data)) as Record<string, any>;
+    if (picture["progress"][0]?.[3] === 3) tell(picture);
+  };
+  const { progress, hosts, workers: rows } = await told;
+  socket.close();
+  assert.deepEqual(progress[0].slice(1, 6), ["map", "square", 3, 0, null]);
+  assert.equal(rows.length, workers);
+  assert.deepEqual(hosts, [...new Set(pool.workers.map(({ host }) => host))]);
+  rest.resolve();
+  assert.deepEqual(await results, [1, 4, 9, 16]);
+});

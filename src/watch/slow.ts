@@ -1,4 +1,18 @@
-import type { Logs, WorkerTotals } from "./totals.ts";
+/**
+ * Logarithms of the lengths of calls, of which means are taken, since one long call hardly moves
+ * those: how many, their sum, that of their squares.
+ */
+export interface Logs {
+  count: number;
+  sum: number;
+  squares: number;
+}
+
+/** What is known of a worker: ms that functions ran, and the logarithms of each one's calls. */
+export interface Measured {
+  readonly run: number;
+  readonly logs: ReadonlyMap<string, Logs>;
+}
 
 /** Workers, or hosts, that took longer than the others for the same functions. */
 export interface Slow {
@@ -15,11 +29,20 @@ const LEAST_RATIO = 1.4;
 const LEAST_TASKS = 5;
 const LEAST_DEVIATIONS = 4;
 
+/** A shorter call counts as this: nothing has a logarithm. */
+const LEAST_MS = 1e-4;
+
 /** A deviation of logarithms below which runs do not differ by chance alone. */
 const LEAST_SPREAD = 0.1;
 
+/** `count` calls took `ms` each. */
+export function addLength(logs: Map<string, Logs>, name: string, ms: number, count: number): void {
+  const log = Math.log(Math.max(ms, LEAST_MS));
+  addTo(logs, name, { count, sum: count * log, squares: count * log * log });
+}
+
 /** The slow ones of these groups, the slowest first. */
-export function slowGroups(groups: ReadonlyMap<string, readonly WorkerTotals[]>): Slow[] {
+export function slowGroups(groups: ReadonlyMap<string, readonly Measured[]>): Slow[] {
   const each = new Map([...groups].map(([key, workers]) => [key, sumOf(workers)]));
   const all = new Map<string, Logs>();
   for (const logs of each.values()) for (const [name, one] of logs) addTo(all, name, one);
@@ -33,7 +56,7 @@ export function slowGroups(groups: ReadonlyMap<string, readonly WorkerTotals[]>)
   return found.sort((a, b) => b.ratio - a.ratio);
 }
 
-function sumOf(workers: readonly WorkerTotals[]): Map<string, Logs> {
+function sumOf(workers: readonly Measured[]): Map<string, Logs> {
   const sum = new Map<string, Logs>();
   for (const { logs } of workers) for (const [name, one] of logs) addTo(sum, name, one);
   return sum;
