@@ -15,10 +15,10 @@ const dependsOn =
 
 /** The cases for a job; none where its MPI is left out. */
 export function casesFor(launch: Launch, draw = DRAW): Case[] {
-  const { half } = launch;
+  const { part } = launch;
   const all = kindsFor(launch, draw);
   const cases = draw.lane === "quick" ? drawQuick(all, draw) : all;
-  return cases.filter((_, i) => half === undefined || i % 2 === half);
+  return cases.filter((_, i) => part === undefined || i % part.of === part.number - 1);
 }
 
 function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonly Case[] {
