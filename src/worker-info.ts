@@ -1,9 +1,9 @@
 import type { Connection } from "./controller/connection.ts";
 import type { Controller } from "./controller/controller.ts";
 import { sharesPids } from "./os/identity.ts";
-import { Watch } from "./watch/watch.ts";
+import { needStackToLoad } from "./os/stack.ts";
 import type { Traced } from "./watch/trace.ts";
-import { loadOf, type PoolStats, statsOf as statsFrom } from "./watch/stats.ts";
+import type { PoolStats } from "./watch/stats.ts";
 
 /** One worker of a pool, as `pool.workers` shows it. */
 export interface WorkerInfo {
@@ -32,17 +32,30 @@ export function infoOf(controller: Controller, connection: Connection): WorkerIn
   };
 }
 
-const NOTHING = new Watch();
+type Counts = typeof import("./watch/stats.ts") & typeof import("./watch/watch.ts");
+
+let loaded: Counts | null = null;
+
+/** What counts is loaded with the first question: workers start without it. */
+function counts(): Counts {
+  if (loaded === null) {
+    needStackToLoad();
+    const { Watch } = require("./watch/watch.ts") as typeof import("./watch/watch.ts");
+    loaded = { ...(require("./watch/stats.ts") as typeof import("./watch/stats.ts")), Watch };
+  }
+  return loaded;
+}
 
 /** What `pool.stats()` returns; of a pool without a controller here there is nothing to show. */
 export function statsOf(controller: Controller | null): PoolStats {
-  if (controller === null) return statsFrom(NOTHING, []);
+  const { statsOf, Watch } = counts();
+  if (controller === null) return statsOf(new Watch(), []);
   const workers = controller.connections.map((connection) => {
     const { record, tally, writer, greeting } = connection;
     const isHere = greeting !== null && sharesPids(greeting);
     return { ...infoOf(controller, connection), record, tally, sent: writer.sent, isHere };
   });
-  return statsFrom(controller.watch, workers);
+  return statsOf(controller.watch, workers);
 }
 
 /** What a trace of the pool needs. */
@@ -52,7 +65,7 @@ export function tracedOf(controller: Controller): Traced {
     rows: connections.map(({ record, host, rank }) => ({ index: record.index, host, rank })),
     concurrency: watch.concurrency,
     load: () =>
-      loadOf(
+      counts().loadOf(
         watch,
         connections.map(({ record }) => record),
       ),

@@ -13,7 +13,7 @@ import { testsUnder } from "./setup/drawn.ts";
 import { type MpiFamily, mpiFamilies } from "./setup/mpi.ts";
 
 const LIMIT_MS = 60_000;
-/** To make the declarations of types takes 15 s of a core, which other tests want, too. */
+/** To make the declarations of types takes 9 s of a core, which other tests want, too. */
 const PACK_MS = 180_000;
 const ROOT = join(import.meta.dir, "..");
 const BUN = process.execPath;
@@ -214,7 +214,7 @@ describe("the tarball", () => {
 
 contract("locally", "local", (...command) => inUser(...command));
 for (const family of mpiFamilies()) {
-  contract(`under ${family}`, family, (...command) => inUser(...launched(family, 5, command)));
+  contract(`under ${family}`, family, (...command) => inUser(...launched(family, 3, command)));
 }
 
 function contract(

@@ -7,6 +7,7 @@
 import { JSON, mainAtLoad } from "../os/natives.ts";
 import { isWorker } from "./main-script.ts";
 import { importedModules, languageOf } from "./module-text.ts";
+import { isOwnFile } from "./paths.ts";
 
 /** A file, or the module of a compiled program. */
 const SOURCE = /^\/(.*\.[cm]?[jt]sx?|\$bunfs\/.*)$/;
@@ -41,6 +42,7 @@ let importedByMain: Set<string> | null = null;
 function importsFrom(path: string, found: Set<string>): Set<string> {
   for (const target of importedModules(path)) {
     if (!SOURCE.test(target) || target.includes("/node_modules/") || found.has(target)) continue;
+    if (isOwnFile(target)) continue;
     found.add(target);
     importsFrom(target, found);
   }

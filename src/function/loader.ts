@@ -196,6 +196,8 @@ function moduleOfGraph(): Exports {
 function onResolve(specifier: string, importer: string): Bun.OnResolveResult | undefined {
   // The runtime also calls this for the resolution below.
   if (isResolving) return undefined;
+  // The imports within bsync are beyond number, and none of them is a module of the program.
+  if (specifier.startsWith(".") && !hasGraph() && isOwnFile(importer)) return undefined;
   // A program that was given by `bun -e` is no file.
   if (specifier === keyOf(mainScript()) && mainText() !== null) return { path: specifier };
   const from = plainPath(importer);

@@ -28,6 +28,7 @@ import {
   runModule,
 } from "./main-script.ts";
 import { importedModules, isEsModule, readText } from "./module-text.ts";
+import { isOwnFile } from "./paths.ts";
 
 /** On a worker: the modules loaded for their functions, and what is within reach in each. */
 export interface Scope {
@@ -183,12 +184,14 @@ function dependsOn(path: string, other: string, seen = new Set<string>()): boole
   seen.add(path);
   for (const target of importedModules(path)) {
     if (target === other) return true;
-    if (!seen.has(target) && !isPackage(target) && dependsOn(target, other, seen)) return true;
+    if (!seen.has(target) && !importsNoProgram(target) && dependsOn(target, other, seen)) {
+      return true;
+    }
   }
   return false;
 }
 
-/** Installed packages import no program. */
-function isPackage(path: string): boolean {
-  return path.includes("/node_modules/");
+/** Installed packages import no program, and bsync itself does not: its graph is not read. */
+function importsNoProgram(path: string): boolean {
+  return path.includes("/node_modules/") || isOwnFile(path);
 }

@@ -1,4 +1,4 @@
-import { PoolClosedError, show } from "../errors.ts";
+import { show } from "../errors.ts";
 import type { TaskFunction } from "../options.ts";
 import type { TaskOptions } from "../scheduler/task.ts";
 import type { ProgressSources } from "../watch/progress-sources.ts";
@@ -44,15 +44,4 @@ export function mapOver(
 
 function textOf(fn: TaskFunction | string): string {
   return typeof fn === "string" ? fn : Function.prototype.toString.call(fn);
-}
-
-/** The pool takes no more calls: its maps take no more items. */
-export function stopMaps(runs: MapRuns): void {
-  for (const run of runs) {
-    run.stop(
-      new PoolClosedError(
-        "Cannot go on with a map: its pool was closed; read it to its end before",
-      ),
-    );
-  }
 }

@@ -1,5 +1,6 @@
 import type { RunningCall } from "../context.ts";
-import { mapOver, type MapRuns } from "../map/map.ts";
+import { mapOver } from "../map/lazy.ts";
+import type { MapRuns } from "../map/map.ts";
 import { isWatched, whole } from "../os/whole.ts";
 import { TaskPool } from "../task-pool.ts";
 import { Children, INHERITED } from "./children.ts";

@@ -90,6 +90,11 @@ export class Subject {
     this.#add(sentence, run, options, "link");
   }
 
+  /** Adds a case that depends on no link, where others of the subject do. */
+  itOnce(sentence: string, run: Case["run"], options: Options = {}): void {
+    this.#add(sentence, run, options, "code");
+  }
+
   /** Adds a case that depends on how many workers there are. */
   itPerSize(sentence: string, run: Case["run"], options: Options = {}): void {
     this.#add(sentence, run, options, "size");

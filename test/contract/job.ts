@@ -7,6 +7,12 @@ import type { Mode } from "./case.ts";
 import { until } from "./assert.ts";
 import { pour } from "../setup/pour.ts";
 
+/** Of so many parts the one of that number, from 1: every so many-th case. */
+export interface Part {
+  readonly number: number;
+  readonly of: number;
+}
+
 /** In which way a program is started: `ranks` counts under MPI only. */
 export interface Launch {
   readonly mode: Mode;
@@ -15,8 +21,8 @@ export interface Launch {
   readonly isolated?: boolean;
   /** Its pools are of ranks and processes, as far as the cases are for that. */
   readonly mixed?: boolean;
-  /** It plays every second case, beginning with the first or the second one; for jobs beside each other. */
-  readonly half?: 0 | 1;
+  /** It plays a part of its cases: the others are for jobs beside it. */
+  readonly part?: Part;
 }
 
 export interface JobOptions {

@@ -15,10 +15,10 @@ const dependsOn =
 
 /** The cases for a job; none where its MPI is left out. */
 export function casesFor(launch: Launch, draw = DRAW): Case[] {
-  const { half } = launch;
+  const { part } = launch;
   const all = kindsFor(launch, draw);
   const cases = draw.lane === "quick" ? drawQuick(all, draw) : all;
-  return cases.filter((_, i) => half === undefined || i % 2 === half);
+  return cases.filter((_, i) => part === undefined || i % part.of === part.number - 1);
 }
 
 function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonly Case[] {
@@ -31,19 +31,22 @@ function kindsFor({ mode, ranks, isolated, mixed }: Launch, draw: Draw): readonl
     return MIXED_CASES.filter((entry) => isDrawn && (entry.dependsOn === "size" || manyOf(entry)));
   }
   if (isolated) return isDrawn ? [] : drawLinks(draw);
-  if (ranks !== RANKS) return CASES.filter(dependsOn("size"));
+  // The one family has two ranks, the other one four; with the next seed it is the other way round.
+  if (ranks !== RANKS) return isDrawn === ranks < RANKS ? CASES.filter(dependsOn("size")) : [];
   if (draw.lane === "quick") return CASES.filter(dependsOn("link", "size"));
   return isDrawn ? CASES : drawLinks(draw);
 }
 
-/** Half of what depends on the link, beside the jobs that play all of it; the other half two seeds later. */
+/** Of what depends on the link one of so many cases, beside the jobs that play all of it; others two seeds later. */
+const LINK_SHARES = 4;
+
 function drawLinks({ seed }: Draw): Case[] {
   const cases = CASES.filter(dependsOn("link", "size"));
-  return cases.filter((_, i) => (i + (seed >> 1)) % 2 === 0);
+  return cases.filter((_, i) => (i + (seed >> 1)) % LINK_SHARES === 0);
 }
 
 /** Of what is quick one of so many cases that follow each other: as many runs play all of it. */
-const QUICK_SHARES = 3;
+const QUICK_SHARES = 8;
 
 function drawQuick(cases: readonly Case[], { seed }: Draw): Case[] {
   return cases.filter(({ slow }) => !slow).filter((_, i) => (i + seed) % QUICK_SHARES === 0);

@@ -1,4 +1,4 @@
-/** The contract over local processes, every second case of it: two jobs beside each other. */
+/** The contract over local processes, part 1 of 4: the parts are jobs beside each other. */
 import { describeContract } from "./suite.ts";
 
-describeContract({ mode: "local", ranks: 1, half: 0 });
+describeContract({ mode: "local", ranks: 1, part: { number: 1, of: 4 } });

@@ -9,7 +9,7 @@
  */
 import { AsyncPool, getRank } from "../../index.ts";
 import { LANE } from "../setup/variables.ts";
-import { HALF, mixAllPools, placeOf, runCases } from "./runner.ts";
+import { mixAllPools, PART, placeOf, runCases } from "./runner.ts";
 // Registers tasks, which the main script has to know.
 import "./fixtures/functions.ts";
 
@@ -39,7 +39,7 @@ const { CASES } = await import("./cases/all.ts");
 const { casesFor } = await import("./jobs.ts");
 const place = placeOf({ addOffset, addLater, countCases });
 if (place.mixed) mixAllPools(place);
-const { [HALF]: half } = process.env;
-const halved = half === undefined ? {} : ({ half: half === "0" ? 0 : 1 } as const);
-const launch = { ...place, ranks: place.workers + 1, ...halved };
+const [number, of] = process.env[PART]?.split("/").map(Number) ?? [];
+const part = number === undefined || of === undefined ? {} : { part: { number, of } };
+const launch = { ...place, ranks: place.workers + 1, ...part };
 await runCases(place, casesFor(launch), process.argv.slice(2));

@@ -20,8 +20,8 @@ export const ISOLATE = "BSYNC_TEST_ISOLATED";
 /** Set to 1, the pools of an MPI job are of a rank and a process, where the cases ask for that. */
 export const MIX = "BSYNC_TEST_MIXED";
 
-/** Set to 0 or 1, the job plays every second case. */
-export const HALF = "BSYNC_TEST_HALF";
+/** Set to `2/4`, the job plays the second of four parts of its cases. */
+export const PART = "BSYNC_TEST_PART";
 
 /** What a line says. */
 export interface Line {

@@ -9,7 +9,7 @@ import { LANE, SEED } from "../setup/variables.ts";
 import { applies, type Case, LOCAL_WORKERS } from "./case.ts";
 import { casesFor } from "./jobs.ts";
 import { Job, type Launch } from "./job.ts";
-import { HALF, ISOLATE, type Line, MIX } from "./runner.ts";
+import { ISOLATE, type Line, MIX, PART } from "./runner.ts";
 
 /** ms without a word of a job after which it hangs: longer than the limit of any case. */
 const SILENCE_MS = 75_000;
@@ -25,20 +25,20 @@ export function describeContract(launch: Launch): void {
 
 /** Starts `script`, which runs `cases` by `runCases`, and judges what it says, how it ends, what it leaves. */
 export function describeJob(launch: Launch, script: string, cases: readonly Case[]): void {
-  const { mode, ranks, isolated = false, mixed = false, half } = launch;
+  const { mode, ranks, isolated = false, mixed = false, part } = launch;
   const workers = mode === "local" ? LOCAL_WORKERS : ranks - 1;
   const title = mode === "local" ? "local processes" : `${mode}, ${ranks} ranks`;
   const kind = isolated ? ", isolated" : mixed ? ", mixed with processes" : "";
-  const part = half === undefined ? "" : half === 0 ? ", first half" : ", second half";
+  const where = part === undefined ? "" : `, part ${part.number} of ${part.of}`;
   const env = {
     [LANE]: lane,
     [SEED]: `${seed}`,
     ...(isolated ? { [ISOLATE]: "1" } : {}),
     ...(mixed ? { [MIX]: "1" } : {}),
-    ...(half === undefined ? {} : { [HALF]: `${half}` }),
+    ...(part === undefined ? {} : { [PART]: `${part.number}/${part.of}` }),
   };
   const die = mode === "local" || isolated || mixed;
-  describe(title + kind + part, () => {
+  describe(title + kind + where, () => {
     let job: Job;
     const lines = new Map<string, Line>();
     let rest = "";

@@ -46,11 +46,24 @@ describe("what is drawn", () => {
       });
     }
 
-    test(`${mode}, 2 and 4 ranks: what depends on their number, whatever the seed`, () => {
+    test(`${mode}, isolated: every case that depends on links in ten runs`, () => {
+      const launch = { mode, ranks: 3, isolated: true };
+      const ten = Array.from({ length: 10 }, (_, i): Draw => ({ lane: "middle", seed: 41 + i }));
+      const names = ten.flatMap((draw) => casesFor(launch, draw)).map(({ name }) => name);
+      const all = CASES.filter(({ dependsOn }) => dependsOn !== "code").map(({ name }) => name);
+      expect(new Set(names)).toEqual(new Set(all));
+    });
+
+    test(`${mode}, 2 and 4 ranks: what depends on their number, in turn`, () => {
       const bySize = CASES.filter(({ dependsOn }) => dependsOn === "size");
-      for (const ranks of [2, 4]) {
-        for (const draw of draws) expect(casesFor({ mode, ranks }, draw)).toEqual(bySize);
+      for (const draw of draws) {
+        const played = [2, 4].map((ranks) => casesFor({ mode, ranks }, draw));
+        expect(played).toContainEqual([]);
+        expect(played).toContainEqual(bySize);
       }
+      const two = draws.map((draw) => casesFor({ mode, ranks: 2 }, draw).length > 0);
+      expect(two).toEqual(draws.map((_, i) => two[i % 2]!));
+      expect(new Set(two).size).toBe(2);
     });
   }
 

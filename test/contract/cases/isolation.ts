@@ -215,7 +215,7 @@ isolation.itPerSize(
       }
     }
   },
-  { processes: true },
+  { slow: true, processes: true },
 );
 
 isolation.itPerSize(

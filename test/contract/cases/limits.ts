@@ -53,7 +53,7 @@ limits.it(
     assert.ok(counts.length >= 10, `${counts}`);
     assert.deepEqual([pool.size, pool.workers.map(({ index }) => index)], [2, [0, 1]]);
   },
-  { ...PROCESSES, workers: 2 },
+  { slow: true, ...PROCESSES, workers: 2 },
 );
 
 limits.it(

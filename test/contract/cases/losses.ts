@@ -395,7 +395,7 @@ losses.itPerSize(
       assert.equal((await pool.each(square, 2)).length, workers);
     }
   },
-  PROCESSES,
+  { ...PROCESSES, slow: true },
 );
 
 // Every wait of these has a limit of its own: a thread that is held cannot be interrupted.

@@ -97,7 +97,7 @@ mappingLosses.it(
       }
     }
   },
-  { ...PROCESSES, workers: 2, limit: 60_000 },
+  { slow: true, ...PROCESSES, workers: 2, limit: 60_000 },
 );
 
 mappingLosses.it(

@@ -138,7 +138,7 @@ mappingValues.itPerSize(
     const all = await pool.map((i: number) => i, numbers(100_000), { ordered: false });
     assert.deepEqual([all.length, sum(all)], [100_000, sum(numbers(100_000))]);
   },
-  { limit: 60_000 },
+  { slow: true, limit: 60_000 },
 );
 
 mappingValues.it("as mpi4py.futures: two lists in step, by starmap", async () => {

@@ -116,7 +116,7 @@ mapping.itPerSize(
     }
     assert.equal(await pool.async(square, 3), 9);
   },
-  { limit: 120_000 },
+  { slow: true, limit: 120_000 },
 );
 
 mapping.it("nothing is taken before the first next, or then", async () => {

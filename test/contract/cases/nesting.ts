@@ -74,7 +74,7 @@ nesting.it("a chain that is far deeper than a stack of waiting calls could be", 
   assert.equal(await pool.async(chain, 2_000), 2_000);
 });
 
-nesting.it(
+nesting.itOnce(
   "one worker, ten thousand deep",
   async () => {
     await using pool = await AsyncPool.open(1);

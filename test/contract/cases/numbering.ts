@@ -116,7 +116,7 @@ for (const bits of [24, 32, 40]) {
   });
 }
 
-numbering.it(
+numbering.itOnce(
   "more texts than a worker keeps: each is the one that was meant, also when it comes again",
   async () => {
     await using pool = await AsyncPool.open(1);
@@ -127,29 +127,34 @@ numbering.it(
     }
     assert.equal(await pool.async<number>(text(0), 1), 10_000);
   },
+  { slow: true },
 );
 
-numbering.it("a text that waits or runs while others come and go is not forgotten", async () => {
-  await using pool = await AsyncPool.open(1);
-  using gate = new Gate();
-  const add = (x: number) => x + 5;
-  const use = (f: (x: number) => number, x: number) => f(x);
-  const first = pool.async<number>("(x) => x - 1", 1);
-  const running = pool.async(passGate, gate.path, "ran");
-  const behind = Array.from({ length: 5_000 }, (_, i) => pool.async<number>(`() => ${i}`));
-  const last = pool.with({ priority: 1 }).async(use, add, 1);
-  await gate.reached();
-  gate.open();
-  assert.deepEqual([await first, await running, await last], [0, "ran", 6]);
-  assert.deepEqual(
-    await Promise.all(behind),
-    behind.map((_, i) => i),
-  );
-  assert.equal(await pool.async<number>("(x) => x - 1", 9), 8);
-  assert.equal(await pool.async(use, add, 2), 7);
-});
+numbering.itOnce(
+  "a text that waits or runs while others come and go is not forgotten",
+  async () => {
+    await using pool = await AsyncPool.open(1);
+    using gate = new Gate();
+    const add = (x: number) => x + 5;
+    const use = (f: (x: number) => number, x: number) => f(x);
+    const first = pool.async<number>("(x) => x - 1", 1);
+    const running = pool.async(passGate, gate.path, "ran");
+    const behind = Array.from({ length: 5_000 }, (_, i) => pool.async<number>(`() => ${i}`));
+    const last = pool.with({ priority: 1 }).async(use, add, 1);
+    await gate.reached();
+    gate.open();
+    assert.deepEqual([await first, await running, await last], [0, "ran", 6]);
+    assert.deepEqual(
+      await Promise.all(behind),
+      behind.map((_, i) => i),
+    );
+    assert.equal(await pool.async<number>("(x) => x - 1", 9), 8);
+    assert.equal(await pool.async(use, add, 2), 7);
+  },
+  { slow: true },
+);
 
-numbering.it("a text that cannot be found fails each time, however many come", async () => {
+numbering.itOnce("a text that cannot be found fails each time, however many come", async () => {
   await using pool = await AsyncPool.open(1);
   for (let i = 0; i < 3_000; i++) {
     if (i % 100 === 0) await failure(pool.async("nowhereToBeFound"), FunctionError);

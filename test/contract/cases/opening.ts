@@ -282,12 +282,16 @@ opening.it("options that are undefined are left out", async () => {
   assert.equal(await pool.async(square, 3), 9);
 });
 
-opening.itPerSize("twenty pools, one after another", async ({ workers }) => {
-  for (let i = 0; i < 20; i++) {
-    await using pool = await AsyncPool.open(1 + (i % workers));
-    assert.equal(await pool.async(square, i), i * i);
-  }
-});
+opening.itPerSize(
+  "twenty pools, one after another",
+  async ({ workers }) => {
+    for (let i = 0; i < 20; i++) {
+      await using pool = await AsyncPool.open(1 + (i % workers));
+      assert.equal(await pool.async(square, i), i * i);
+    }
+  },
+  { slow: true },
+);
 
 opening.itPerSize(
   "the initializer runs once on each worker, before its first task",

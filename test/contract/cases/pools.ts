@@ -119,15 +119,19 @@ pools.it(
   { processes: false, workers: 2 },
 );
 
-pools.itPerSize("eight open at once, closed in another order", async ({ workers }) => {
-  const all = await Promise.all(numbers(8).map(() => AsyncPool.open(Math.min(workers, 2))));
-  const sums = await Promise.all(all.map((pool, i) => pool.async((x: number) => x + 1, i)));
-  assert.deepEqual(
-    sums,
-    numbers(8).map((i) => i + 1),
-  );
-  await Promise.all([5, 0, 7, 2, 6, 1, 4, 3].map((i) => all[i]!.close()));
-});
+pools.itPerSize(
+  "eight open at once, closed in another order",
+  async ({ workers }) => {
+    const all = await Promise.all(numbers(8).map(() => AsyncPool.open(Math.min(workers, 2))));
+    const sums = await Promise.all(all.map((pool, i) => pool.async((x: number) => x + 1, i)));
+    assert.deepEqual(
+      sums,
+      numbers(8).map((i) => i + 1),
+    );
+    await Promise.all([5, 0, 7, 2, 6, 1, 4, 3].map((i) => all[i]!.close()));
+  },
+  { slow: true },
+);
 
 pools.itPerSize(
   "each with a tag of its own choice, which is free again after it",
@@ -144,6 +148,7 @@ pools.itPerSize(
       assert.equal(await pool.async(square, 3), 9);
     }
   },
+  { slow: true },
 );
 
 pools.itPerSize("of processes beside one of ranks", async ({ workers }) => {
@@ -190,6 +195,7 @@ pools.itPerSize(
     await Promise.all(floods.map((flood) => flood.stop()));
     assert.ok(more < 20 * other && other < 20 * more, `${more} and ${other} calls`);
   },
+  { slow: true },
 );
 
 pools.itPerSize(
@@ -206,6 +212,7 @@ pools.itPerSize(
     await allGetOn(floods, 30);
     await Promise.all(floods.map((flood) => flood.stop()));
   },
+  { slow: true },
 );
 
 pools.it(

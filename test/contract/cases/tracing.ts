@@ -10,7 +10,7 @@ import { numbers } from "../numbers.ts";
 import { Gate, passGate } from "../gate.ts";
 
 /** `pool.trace`: files that a strict reader takes. */
-export const tracing = new Subject("tracing");
+export const tracing = new Subject("tracing", "code");
 
 function spinFor(ms: number): number {
   const end = performance.now() + ms;

@@ -6,7 +6,7 @@ import { Gate, passGate } from "../gate.ts";
 import { numbers } from "../numbers.ts";
 
 /** `pool.idle` and `pool.room`. */
-export const waitingForAll = new Subject("waiting for all");
+export const waitingForAll = new Subject("waiting for all", "code");
 
 /** Whether a promise is settled by now. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {

@@ -1,0 +1,4 @@
+/** The contract over ranks of MPICH that run tasks in processes of their own, half 1 of 2. */
+import { describeContract } from "./suite.ts";
+
+describeContract({ mode: "mpich", ranks: 3, isolated: true, part: { number: 1, of: 2 } });
