@@ -5,7 +5,7 @@ import { square } from "../fixtures/functions.ts";
 import { numbers } from "../numbers.ts";
 
 /** Handles of tasks in variables of modules, where other tasks find them. */
-export const keptHandles = new Subject("kept handles");
+export const keptHandles = new Subject("kept handles", "code");
 
 const kept = new Map<string, PromiseLike<number>>();
 

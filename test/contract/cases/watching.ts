@@ -252,7 +252,7 @@ function* endless(): Generator<number> {
   for (let i = 0; ; i++) yield i;
 }
 
-watching.it("the live page tells all workers, and how far a map is", async ({ workers }) => {
+watching.itPerSize("the live page tells all workers, and how far a map is", async ({ workers }) => {
   await using pool = await AsyncPool.open(workers);
   using dashboard = await pool.dashboard();
   const answer = await fetch(dashboard.url, { redirect: "manual" });
