@@ -46,7 +46,7 @@ function drawLinks({ seed }: Draw): Case[] {
 }
 
 /** Of what is quick one of so many cases that follow each other: as many runs play all of it. */
-const QUICK_SHARES = 8;
+const QUICK_SHARES = 12;
 
 function drawQuick(cases: readonly Case[], { seed }: Draw): Case[] {
   return cases.filter(({ slow }) => !slow).filter((_, i) => (i + seed) % QUICK_SHARES === 0);
