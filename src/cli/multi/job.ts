@@ -90,11 +90,11 @@ function baseEnvironment(): Record<string, string> {
   return environment;
 }
 
-/** What came of jobs that were sent together. */
+/** What came of jobs that were sent together, beside what was reported of the first ones. */
 export interface BatchResult {
-  /** Of the first ones, which are over. */
-  readonly results: readonly JobResult[];
-  /** Whether the one behind those still runs: `awaitJob` waits for it. No other was started. */
+  /** Of the one behind those; null if it still runs, or was not started. */
+  readonly result: JobResult | null;
+  /** Whether it still runs: `awaitJob` waits for it. No other was started. */
   readonly isRunning: boolean;
 }
 
@@ -104,26 +104,40 @@ const unawaited = new Map<string, Promise<JobResult>>();
 /** The farm ends at once: nothing more is started. */
 let isEnding = false;
 
+/** Bytes of output that a batch reports: those that found no room would be lost with the worker. */
+const MOST_REPORTED = 64 * 1024;
+
 /**
  * Runs jobs one after another. After `patience` ms those that were not started are for another
- * worker: only the last one of a batch may take as long as it likes.
+ * worker: only the last one of a batch may take as long as it likes. Before the next one starts the
+ * result of the last one is reported: a worker that is lost costs the job that it ran.
  */
 export async function runJobs(specs: readonly JobSpec[], patience: number): Promise<BatchResult> {
-  const results: JobResult[] = [];
+  const { report } = taskContext();
+  let result: JobResult | null = null;
   const isPatient = specs.length === 1;
   const end = isPatient ? null : Bun.sleep(patience).then(() => null);
   const start = performance.now();
+  let bytes = 0;
   for (const spec of specs) {
     if (isEnding || (!isPatient && performance.now() - start > patience)) break;
+    if (result !== null) {
+      bytes += bytesOf(result);
+      if (bytes > MOST_REPORTED) break;
+      report(result);
+    }
     const job = runJob(spec);
-    const result = end === null ? await job : await Promise.race([job, end]);
+    result = end === null ? await job : await Promise.race([job, end]);
     if (result === null) {
       unawaited.set(spec.id, job);
-      return { results, isRunning: true };
+      return { result, isRunning: true };
     }
-    results.push(result);
   }
-  return { results, isRunning: false };
+  return { result, isRunning: false };
+}
+
+function bytesOf({ outputs: [out, error] }: JobResult): number {
+  return (out?.length ?? 0) + (error?.length ?? 0);
 }
 
 /** Waits for a job that still ran when its batch came back. */
