@@ -7,8 +7,18 @@ export const USAGE_MS = 1_000;
 
 /** Adds to a message what this process uses: bytes resident, and ms of processor time so far. */
 export function writeUsage(writer: MessageWriter): void {
-  if (!writer.fits()) return;
+  const bytes = residentBytes();
+  if (bytes === null || !writer.fits()) return;
   const { user, system } = cpuUsage();
   // As in all numbers of frames there are 32 bits: they last for 49 days of one core.
-  writer.write(Kind.Usage, Math.round((user + system) / 1000) >>> 0, rss());
+  writer.write(Kind.Usage, Math.round((user + system) / 1000) >>> 0, bytes);
+}
+
+/** Null if it cannot be told: it is read in /proc, and a task may have left no descriptor for that. */
+export function residentBytes(): number | null {
+  try {
+    return rss();
+  } catch {
+    return null;
+  }
 }

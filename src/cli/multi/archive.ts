@@ -25,6 +25,7 @@ CREATE VIEW IF NOT EXISTS texts AS SELECT sequence, command,
   FROM jobs;`;
 
 export class Archive implements Keeper {
+  readonly place: string;
   readonly #database: Database;
   readonly #addJob: Statement;
   readonly #addPart: Statement;
@@ -34,6 +35,7 @@ export class Archive implements Keeper {
 
   /** `goesOn`: the file may be there, and what it has stays. */
   constructor(path: string, goesOn: boolean) {
+    this.place = `"${path}"`;
     if (!goesOn && existsSync(path)) {
       throw new FarmError(
         `Cannot keep output in "${path}": it is there already; remove it, give another name, or ` +

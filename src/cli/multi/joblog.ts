@@ -2,7 +2,7 @@
  * The log of jobs, in GNU parallel's format. Beside it lies a file with a hash of the command and
  * input of each job, which that format has no room for: it tells whether a log is of these jobs.
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { textOf } from "../../errors.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
@@ -104,13 +104,25 @@ export class JobLog {
     this.hashes = hashesOf(hashes);
     this.#log = openAfter(path, text);
     this.#beside = openAfter(besideOf(path), hashes);
-    if (!text.includes("\n")) writeSync(this.#log, HEADER);
+    if (!text.includes("\n")) this.#write(this.#log, HEADER);
   }
 
   /** Adds a job that has ended. Written at once: what a kill leaves is a whole log. */
   add(job: FarmJob, result: JobResult): void {
-    writeSync(this.#beside, `${job.sequence}\t${job.hash}\n`);
-    writeSync(this.#log, logLine(job, result, this.#host ?? result.host));
+    this.#write(this.#beside, `${job.sequence}\t${job.hash}\n`);
+    this.#write(this.#log, logLine(job, result, this.#host ?? result.host));
+  }
+
+  /** Writes a whole line, or nothing of it: another one may find room again. */
+  #write(fd: number, line: string): void {
+    const bytes = Buffer.from(line);
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(fd, bytes, written);
+    } catch (error) {
+      if (written > 0) ftruncateSync(fd, fstatSync(fd).size - written);
+      throw new FarmError(`Cannot write the log "${this.path}": ${textOf(error)}`);
+    }
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** `bsync multi`: makes a farm of its options and words, and runs it. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { AsyncPool } from "../../pool.ts";
 import { textOf } from "../../errors.ts";
@@ -111,6 +111,7 @@ function refuseUnreadable(sources: readonly SourceWords[], refuse: Refuse): void
     try {
       // Not opened: the writer of a pipe would take that for its reader.
       accessSync(path, constants.R_OK);
+      if (statSync(path).isDirectory()) throw new Error("it is a folder");
     } catch (error) {
       refuse(`the input file "${path}" cannot be read: ${textOf(error)}`);
     }

@@ -47,15 +47,17 @@ export function resultFiles(place: string, job: FarmJob): ResultFiles {
 
 /** Keeps all output under a folder. */
 export class ResultTree implements Keeper {
-  readonly #place: string;
+  readonly place: string;
+  readonly #path: string;
   #open: [number, number] | null = null;
 
-  constructor(place: string) {
-    this.#place = place;
+  constructor(path: string) {
+    this.#path = path;
+    this.place = `"${path}"`;
   }
 
   begin(job: FarmJob): void {
-    const { stdout, stderr, sequence } = resultFiles(this.#place, job);
+    const { stdout, stderr, sequence } = resultFiles(this.#path, job);
     mkdirSync(dirname(stdout), { recursive: true });
     writeFileSync(sequence, String(job.sequence));
     this.#open = [openSync(stdout, "w"), openSync(stderr, "w")];
@@ -83,18 +85,19 @@ export class ResultTree implements Keeper {
 
 /** Prints the name of a file with the standard output of each job, and its standard error. */
 export class NamedFiles implements Keeper {
-  readonly #place: string | null;
+  readonly place = `a file in "${tmpdir()}"`;
+  /** That of --results, whose files are there already. */
+  readonly #results: string | null;
   #name = "";
   #fd: number | null = null;
 
-  /** `place`: that of --results, whose files are there already. */
-  constructor(place: string | null) {
-    this.#place = place;
+  constructor(results: string | null) {
+    this.#results = results;
   }
 
   begin(job: FarmJob): void {
-    if (this.#place !== null) {
-      this.#name = resultFiles(this.#place, job).stdout;
+    if (this.#results !== null) {
+      this.#name = resultFiles(this.#results, job).stdout;
       return;
     }
     const unique = crypto.randomUUID().slice(0, 8);

@@ -3,6 +3,8 @@
  * first of several.
  */
 import { createReadStream } from "node:fs";
+import { textOf } from "../../errors.ts";
+import { FarmError } from "./errors.ts";
 import { countOf, type SourceWords, valuesOf } from "./words.ts";
 
 export interface Source {
@@ -48,8 +50,13 @@ function fileSource(path: string, isLinked: boolean, options: ReadOptions): Sour
     count: null,
     isLinked,
     async *read() {
-      for await (const value of piecesOf(bytesOf(path), options.delimiter)) {
-        yield columnsOf(value, options);
+      try {
+        for await (const value of piecesOf(bytesOf(path), options.delimiter)) {
+          yield columnsOf(value, options);
+        }
+      } catch (error) {
+        const name = path === STDIN ? "standard input" : `"${path}"`;
+        throw new FarmError(`Cannot read ${name}: ${textOf(error)}`);
       }
     },
   };

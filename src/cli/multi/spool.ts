@@ -1,5 +1,14 @@
 /** The output of a job on its worker: in files without a name, of which no end leaves anything. */
-import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -29,6 +38,27 @@ function openNameless(): number {
   const fd = openSync(path, READ_WRITE | made, OWN);
   unlinkSync(path);
   return fd;
+}
+
+/** More than what may be left of a block that a file has already. */
+const PROBE = new Uint8Array(8_193);
+
+let probe: number | null = null;
+
+/**
+ * Whether there is room where outputs are: without it those that were being written are cut off,
+ * and not every program notices. To try it sees quotas, too.
+ */
+export function hasRoom(): boolean {
+  try {
+    probe ??= openNameless();
+    const written = writeSync(probe, PROBE);
+    ftruncateSync(probe);
+    return written === PROBE.length;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    return code !== "ENOSPC" && code !== "EDQUOT";
+  }
 }
 
 const NEWLINE = 10;
