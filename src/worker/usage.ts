@@ -14,7 +14,7 @@ export function writeUsage(writer: MessageWriter): void {
   writer.write(Kind.Usage, Math.round((user + system) / 1000) >>> 0, bytes);
 }
 
-/** Null if it cannot be told: it is read in /proc, and a task may have left no descriptor for that. */
+/** Null if that cannot be read in /proc: a task may have left no descriptor for it. */
 export function residentBytes(): number | null {
   try {
     return rss();

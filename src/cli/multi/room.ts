@@ -42,7 +42,7 @@ const OF_WORKER = 32;
 
 let most: number | null = null;
 
-/** Jobs whose descriptors leave some to the rest of this process, which cannot go on without any. */
+/** Jobs whose descriptors leave some to the rest of this process: it needs them to go on. */
 export function mostJobs(): number {
   most ??= Math.max(1, Math.floor((descriptors() - OF_WORKER) / OF_JOB));
   return most;
