@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import type { Keeper } from "../../src/cli/multi/delivery.ts";
 import { OutputLostError } from "../../src/cli/multi/errors.ts";
 import type { FarmJob, OutputReader } from "../../src/cli/multi/farm-job.ts";
-import type { JobResult } from "../../src/cli/multi/job.ts";
+import type { JobResult } from "../../src/cli/multi/job-result.ts";
 import { Outputs } from "../../src/cli/multi/outputs.ts";
 
 function job(sequence: number): FarmJob {

@@ -4,7 +4,7 @@ import { FarmError } from "../../src/cli/multi/errors.ts";
 import type { FarmJob } from "../../src/cli/multi/farm-job.ts";
 import { Failures } from "../../src/cli/multi/failures.ts";
 import { exitCodeFor, haltPolicy, verdict } from "../../src/cli/multi/halt.ts";
-import type { JobResult } from "../../src/cli/multi/job.ts";
+import type { JobResult } from "../../src/cli/multi/job-result.ts";
 import { entriesOf, hashesOf, hashOf, logLine } from "../../src/cli/multi/joblog.ts";
 import { Ordering } from "../../src/cli/multi/ordering.ts";
 import { Tagger } from "../../src/cli/multi/printer.ts";

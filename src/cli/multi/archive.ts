@@ -5,7 +5,7 @@ import { textOf } from "../../errors.ts";
 import type { Keeper } from "./delivery.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 
 /** Marks a file as such an archive (PRAGMA application_id). */
 const APPLICATION = 0x6273_796e;

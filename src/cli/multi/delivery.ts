@@ -5,7 +5,7 @@
 import { textOf } from "../../errors.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob, OutputReader } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { NoReaderError, Tagger, writeAll } from "./printer.ts";
 
 /** Bytes of one piece. */

@@ -7,14 +7,8 @@ import { type FarmJob, hasFailed, idOf, type OutputReader } from "./farm-job.ts"
 import { OutputLostError } from "./errors.ts";
 import { Failures, failureOf } from "./failures.ts";
 import { exitCodeFor, type HaltPolicy, statusOf, verdict, type When } from "./halt.ts";
-import {
-  awaitJob,
-  type BatchResult,
-  endJob,
-  type JobResult,
-  type JobSpec,
-  runJobs,
-} from "./job.ts";
+import { awaitJob, type BatchResult, endJob, type JobSpec, runJobs } from "./job.ts";
+import { type JobResult, type PackedResult, unpacked } from "./job-result.ts";
 import type { JobLog } from "./joblog.ts";
 import type { Outputs } from "./outputs.ts";
 import { NoReaderError } from "./printer.ts";
@@ -222,7 +216,7 @@ export class Farm {
     // Whatever asks for their outputs comes behind it.
     for (const [i, job] of jobs.entries()) outputs.begin(job, readerOn(view, specs[i]!.id));
     let ended = 0;
-    running.on("report", (result) => this.#end(jobs[ended++]!, result as JobResult));
+    running.on("report", (result) => this.#end(jobs[ended++]!, unpacked(result as PackedResult)));
     running.then(
       (batch) => this.#endBatch(jobs.slice(ended), batch, view),
       (error) => {
@@ -240,7 +234,7 @@ export class Farm {
       view.async(awaitJob, idOf(first)).then(
         (late) => {
           this.#slots.give(first.slot);
-          this.#end(first, late);
+          this.#end(first, unpacked(late));
         },
         (error) => {
           this.#slots.give(first.slot);
@@ -249,7 +243,7 @@ export class Farm {
       );
     } else {
       this.#slots.give(first.slot);
-      if (result !== null) this.#end(first, result);
+      if (result !== null) this.#end(first, unpacked(result));
     }
     this.#takeBack(isRunning || result !== null ? others : jobs);
   }

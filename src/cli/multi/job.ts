@@ -7,6 +7,7 @@ import { taskContext } from "../../context.ts";
 import { textOf } from "../../errors.ts";
 import { type ChildSpec, startChild } from "./child.ts";
 import { endGroup, type Group, watched } from "./group.ts";
+import { type JobResult, packed, type PackedResult } from "./job-result.ts";
 import { mostJobs, roomFor } from "./room.ts";
 import { hasRoom, Spool } from "./spool.ts";
 
@@ -22,26 +23,6 @@ export interface JobSpec extends ChildSpec {
 
 /** The two outputs: 0 is standard output. */
 export type Stream = 0 | 1;
-
-/** How a job ended, and its output, if that is short. */
-export interface JobResult {
-  readonly host: string;
-  /** ms since 1970, and ms. */
-  readonly start: number;
-  readonly runTime: number;
-  /** -1 where a time limit has ended it, as in GNU parallel. */
-  readonly exit: number;
-  readonly signal: number;
-  readonly isLate: boolean;
-  /** Why it could not be started; null if it was. */
-  readonly refusal: string | null;
-  /** The bytes of each output. */
-  readonly sizes: readonly [number, number];
-  /** The outputs; null where `read` has to be asked. */
-  readonly outputs: readonly [Uint8Array | null, Uint8Array | null];
-  /** The end of the standard error of a job that failed. */
-  readonly lastWords: string;
-}
 
 /** How far an output has come, and how much of it may be printed. */
 export interface Followed {
@@ -76,7 +57,7 @@ const jobs = new Map<string, Running>();
 /** What came of jobs that were sent together, beside what was reported of the first ones. */
 export interface BatchResult {
   /** Of the one behind those; null if it still runs, or was not started. */
-  readonly result: JobResult | null;
+  readonly result: PackedResult | null;
   /** Whether it still runs: `awaitJob` waits for it. No other was started. */
   readonly isRunning: boolean;
 }
@@ -107,16 +88,16 @@ export async function runJobs(specs: readonly JobSpec[], patience: number): Prom
     if (result !== null) {
       bytes += bytesOf(result);
       if (bytes > MOST_REPORTED) break;
-      report(result);
+      report(packed(result));
     }
     const job = runJob(spec);
     result = end === null ? await job : await Promise.race([job, end]);
     if (result === null) {
       unawaited.set(spec.id, job);
-      return { result, isRunning: true };
+      return { result: null, isRunning: true };
     }
   }
-  return { result, isRunning: false };
+  return { result: result === null ? null : packed(result), isRunning: false };
 }
 
 function bytesOf({ outputs: [out, error] }: JobResult): number {
@@ -124,11 +105,11 @@ function bytesOf({ outputs: [out, error] }: JobResult): number {
 }
 
 /** Waits for a job that still ran when its batch came back. */
-export async function awaitJob(id: string): Promise<JobResult> {
+export async function awaitJob(id: string): Promise<PackedResult> {
   const job = unawaited.get(id);
   unawaited.delete(id);
   if (job === undefined) throw new Error(`Cannot wait for job ${id}: it is not here`);
-  return await job;
+  return packed(await job);
 }
 
 /** Runs a job to its end; whatever keeps it from starting is how it ends. */
@@ -152,7 +133,8 @@ async function runJob(spec: JobSpec): Promise<JobResult> {
   }
   const runTime = performance.now() - from;
   running.sizes = [running.spool?.size(0) ?? 0, running.spool?.size(1) ?? 0];
-  if (ending.refusal === null && !hasRoom()) ending = cutOff(ending);
+  const [outSize, errorSize] = running.sizes;
+  if (ending.refusal === null && !hasRoom(outSize + errorSize > 0)) ending = cutOff(ending);
   return { host: HOST, start, runTime, ...ending, ...taken(spec, running, ending) };
 }
 

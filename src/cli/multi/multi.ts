@@ -265,5 +265,5 @@ async function openPool(
   const workers = launched ? undefined : Math.min(asked ?? usual, usual);
   // A job may be followed, read and ended while it runs.
   const concurrency = 4 * Math.ceil((asked ?? usual) / (workers ?? 1)) + OTHER_CALLS;
-  return await AsyncPool.open(workers, { isolate, concurrency, unhandled: "ignore" });
+  return await AsyncPool.open(workers, { isolate, concurrency, spin: 0, unhandled: "ignore" });
 }

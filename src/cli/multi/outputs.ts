@@ -3,7 +3,7 @@
  */
 import { deliver, type Keeper, Printing, type TagOf } from "./delivery.ts";
 import type { FarmJob, OutputReader } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { Ordering } from "./ordering.ts";
 import { Serial } from "./serial.ts";
 import { Spill } from "./spill.ts";

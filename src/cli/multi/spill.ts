@@ -4,7 +4,7 @@
  */
 import { ftruncateSync, writeSync } from "node:fs";
 import type { OutputReader } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { Spool } from "./spool.ts";
 
 /** Bytes that wait in memory, and in the file: what comes then is held up. */
