@@ -6,6 +6,7 @@ import type { Keeper } from "./delivery.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
 import type { JobResult } from "./job-result.ts";
+import { bytesOfText, isOdd } from "./raw-text.ts";
 
 /** Marks a file as such an archive (PRAGMA application_id). */
 const APPLICATION = 0x6273_796e;
@@ -62,7 +63,8 @@ export class Archive implements Keeper {
     this.#forget.run(sequence);
     const text = JSON.stringify(values);
     const [startTime, seconds] = [start / 1_000, runTime / 1_000];
-    this.#addJob.run(sequence, line, text, host, startTime, seconds, exit, signal, tries);
+    const command = isOdd(line) ? bytesOfText(line) : line;
+    this.#addJob.run(sequence, command, text, host, startTime, seconds, exit, signal, tries);
   }
 
   take(stream: 0 | 1, bytes: Uint8Array): void {

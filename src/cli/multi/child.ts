@@ -4,6 +4,8 @@ import { taskContext } from "../../context.ts";
 import { launcherHere } from "../../mpi/launcher/ancestry.ts";
 import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
 import { programFor, shellFor } from "./program.ts";
+import { quoted } from "./quoting.ts";
+import { asPath, isOdd } from "./raw-text.ts";
 
 /** What a worker needs to start a job. */
 export interface ChildSpec {
@@ -15,6 +17,8 @@ export interface ChildSpec {
   readonly words: readonly string[] | null;
   readonly folder: string;
 }
+
+const ZERO = "a zero byte is in its command, and no argument can have one; -0 ends values at them";
 
 let environment: Record<string, string> | null = null;
 
@@ -34,7 +38,7 @@ let lastFolder = "";
 /** Makes a folder unless it was there for the last job. */
 function makeFolder(folder: string): void {
   if (folder === lastFolder && existsSync(folder)) return;
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(asPath(folder), { recursive: true });
   lastFolder = folder;
 }
 
@@ -43,12 +47,14 @@ export function startChild(
   spec: ChildSpec,
   [stdout, stderr]: readonly [number, number],
 ): Bun.Subprocess {
+  if (spec.line.includes("\0")) throw new Error(ZERO);
   makeFolder(spec.folder);
   const env = baseEnvironment();
   const { worker } = taskContext();
+  const isAway = isOdd(spec.folder);
   const spawn = (command: string[]) =>
     Bun.spawn(command, {
-      cwd: spec.folder,
+      cwd: isAway ? "/" : spec.folder,
       env: {
         ...env,
         PARALLEL_SEQ: String(spec.sequence),
@@ -61,6 +67,8 @@ export function startChild(
       // A group of its own, so that it can be ended as one.
       detached: true,
     });
+  // The runtime goes to no folder whose name is no UTF-8: the shell does.
+  if (isAway) return spawn(shellFor(`cd ${quoted(spec.folder)} || exit\n${spec.line}`, env));
   try {
     return spawn(programFor(spec, env));
   } catch (error) {

@@ -7,6 +7,7 @@ import { textOf } from "../../errors.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
 import type { JobResult } from "./job-result.ts";
+import { bytesOfText, textOfBytes } from "./raw-text.ts";
 
 const HEADER = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 const COLUMNS = 9;
@@ -75,7 +76,7 @@ function besideOf(path: string): string {
 /** The text of a file; empty if it is not there. */
 function textIn(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return textOfBytes(readFileSync(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
     throw new FarmError(`Cannot read the log "${path}": ${textOf(error)}`);
@@ -115,7 +116,7 @@ export class JobLog {
 
   /** Writes a whole line, or nothing of it: another one may find room again. */
   #write(fd: number, line: string): void {
-    const bytes = Buffer.from(line);
+    const bytes = bytesOfText(line);
     let written = 0;
     try {
       while (written < bytes.length) written += writeSync(fd, bytes, written);
@@ -135,7 +136,7 @@ export class JobLog {
 function openAfter(path: string, text: string): number {
   try {
     const fd = openSync(path, "a");
-    ftruncateSync(fd, Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1)));
+    ftruncateSync(fd, bytesOfText(text.slice(0, text.lastIndexOf("\n") + 1)).length);
     return fd;
   } catch (error) {
     throw new FarmError(`Cannot write the log "${path}": ${textOf(error)}`);

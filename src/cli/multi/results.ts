@@ -1,11 +1,12 @@
 /** Keepers of output: files in a tree (--results), and files by name (--files). */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Keeper } from "./delivery.ts";
 import type { FarmJob } from "./farm-job.ts";
 import { writeAll } from "./printer.ts";
-import { TextTemplate } from "./template.ts";
+import { asPath, bytesOfText, joined } from "./raw-text.ts";
+import { folderOf, TextTemplate } from "./template.ts";
 
 /** The files of a job: standard output, standard error, and its number. */
 export interface ResultFiles {
@@ -37,11 +38,11 @@ export function resultFiles(place: string, job: FarmJob): ResultFiles {
     return { stdout, stderr: `${stdout}.err`, sequence: `${stdout}.seq` };
   }
   const names = job.values.flatMap((value, i) => [String(i + 1), asFileName(value)]);
-  const folder = template.isVaried ? template.text(job) : join(place, ...names);
+  const folder = template.isVaried ? template.text(job) : joined(place, ...names);
   return {
-    stdout: join(folder, "stdout"),
-    stderr: join(folder, "stderr"),
-    sequence: join(folder, "seq"),
+    stdout: joined(folder, "stdout"),
+    stderr: joined(folder, "stderr"),
+    sequence: joined(folder, "seq"),
   };
 }
 
@@ -58,9 +59,9 @@ export class ResultTree implements Keeper {
 
   begin(job: FarmJob): void {
     const { stdout, stderr, sequence } = resultFiles(this.#path, job);
-    mkdirSync(dirname(stdout), { recursive: true });
-    writeFileSync(sequence, String(job.sequence));
-    this.#open = [openSync(stdout, "w"), openSync(stderr, "w")];
+    mkdirSync(asPath(folderOf(stdout)), { recursive: true });
+    writeFileSync(asPath(sequence), String(job.sequence));
+    this.#open = [openSync(asPath(stdout), "w"), openSync(asPath(stderr), "w")];
   }
 
   take(stream: 0 | 1, bytes: Uint8Array): void {
@@ -112,7 +113,7 @@ export class NamedFiles implements Keeper {
 
   async end(): Promise<void> {
     this.close();
-    await writeAll(1, new TextEncoder().encode(`${this.#name}\n`));
+    await writeAll(1, bytesOfText(`${this.#name}\n`));
   }
 
   drop(): void {
