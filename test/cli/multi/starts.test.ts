@@ -122,3 +122,19 @@ test(
   },
   LIMIT_MS,
 );
+
+test(
+  "Ctrl-C ends a farm also where nobody reads what it prints",
+  async () => {
+    await using work = await folder();
+    const script = `mkfifo out; exec 3<>out; exec "$@" 'head -c 200000 /dev/zero; touch {}' ::: [1-4] > out`;
+    const child = Bun.spawn(["bash", "-c", script, "", ...BSYNC, "-j1"], {
+      cwd: work.path,
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    while (!(await Bun.file(join(work.path, "4")).exists())) await Bun.sleep(20);
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+  },
+  LIMIT_MS,
+);
