@@ -312,6 +312,11 @@ describe("outputs", () => {
     });
     expect(resultFiles("r/{#}", job(4, "a")).stderr).toBe("r/4.err");
     expect(resultFiles("r/{1}/", job(4, "a")).sequence).toBe("r/a/seq");
+    // No name may have more than 255 bytes.
+    const long = ["é".repeat(200), `${"é".repeat(200)}x`];
+    const names = long.map((one) => resultFiles("r", job(1, one)).stdout.split("/")[2]!);
+    expect(names[0]).not.toBe(names[1]!);
+    for (const name of names) expect(name).toMatch(/^é{117}\.[0-9a-f]{16}$/);
   });
 });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Keeper } from "./delivery.ts";
 import type { FarmJob } from "./farm-job.ts";
 import { writeAll } from "./printer.ts";
-import { asPath, bytesOfText, joined } from "./raw-text.ts";
+import { asPath, bytesOfText, joined, textOfBytes } from "./raw-text.ts";
 import { folderOf, TextTemplate } from "./template.ts";
 
 /** The files of a job: standard output, standard error, and its number. */
@@ -22,9 +22,19 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\0": "\\0",
 };
 
-/** A value as a file's name. */
+/** Bytes of a file's name, so that ".err" has room behind it. */
+const MOST_NAME = 251;
+
+/** A value as a file's name: of a long one its beginning, and a hash of it. */
 export function asFileName(value: string): string {
-  return value.replace(/[\\/\t\0]/g, (found) => ESCAPES[found]!);
+  const name = value.replace(/[\\/\t\0]/g, (found) => ESCAPES[found]!);
+  const bytes = bytesOfText(name);
+  if (bytes.length <= MOST_NAME) return name;
+  const hash = Bun.hash(bytes).toString(16).padStart(16, "0");
+  let end = MOST_NAME - hash.length - 1;
+  // No letter is cut in two.
+  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
+  return `${textOfBytes(bytes.subarray(0, end))}.${hash}`;
 }
 
 /**
