@@ -44,8 +44,8 @@ export async function readEvents(path: string, take: (event: Event) => void): Pr
 }
 
 /**
- * Whatever its name ends in, a file that begins as gzip does is unzipped. It may be a pipe, which is
- * read once.
+ * Whatever its name ends in, a file that begins as gzip does is unzipped. It may be a pipe, which
+ * is read once.
  */
 async function bytesOf(path: string): Promise<AsyncIterable<Buffer>> {
   const file = createReadStream(path) as AsyncIterable<Buffer>;
