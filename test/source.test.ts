@@ -202,8 +202,8 @@ const ROOMS: Readonly<Record<string, string>> = {
   "src/comm":
     "src/codec src/context.ts src/errors.ts src/function src/job src/link src/mpi src/mpi/shim src/os",
   "src/cli":
-    "src/context.ts src/errors.ts src/job src/link/local src/mpi src/mpi/launcher src/mpi/shim " +
-    "src/os src/pool.ts src/watch",
+    "src/collections src/context.ts src/errors.ts src/job src/link/local src/mpi src/mpi/launcher " +
+    "src/mpi/shim src/os src/pool.ts src/watch",
   "index.ts":
     "src/checkpoint src/context.ts src/errors.ts src/function src/gather src/handle.ts src/job " +
     "src/map src/open src/options.ts src/pool-calls.ts src/pool.ts src/scheduler src/share src/watch " +

@@ -5,7 +5,7 @@ import { mainScript } from "../function/main-script.ts";
 import type { Resolved } from "../function/resolve.ts";
 import type { WorkerEnd } from "../link/link.ts";
 import { giveBack } from "../os/lent.ts";
-import { performance, rss } from "../os/natives.ts";
+import { performance } from "../os/natives.ts";
 import { isLeaving } from "../os/output.ts";
 import { Kind, type Rules } from "../wire/frames.ts";
 import { INITIALIZER } from "../wire/task-id.ts";
@@ -16,6 +16,7 @@ import type { FunctionTable } from "./function-table.ts";
 import { guarded } from "./ignored-signals.ts";
 import type { SessionShares } from "./sharing.ts";
 import { prepareWatchdog } from "./watchdog.ts";
+import { residentBytes } from "./usage.ts";
 
 /** ms for which answers are batched: by then the controller can send more calls. */
 const FLUSH_MS = 0.015;
@@ -195,7 +196,7 @@ export class CallRunner {
     if (now - this.#memoryLook < MEMORY_LOOK_MS) return;
     this.#memoryLook = now;
     const isBelow = () => {
-      const bytes = rss();
+      const bytes = residentBytes() ?? 0;
       return bytes <= this.#maxMemory || bytes - this.#parts.shares.commonBytes <= this.#maxMemory;
     };
     if (isBelow()) return;

@@ -43,19 +43,31 @@ export class UsageReports {
 
   /** The last message of all. */
   end(writer: MessageWriter): void {
-    writeUsage(writer, usageNow());
+    const usage = usageNow();
+    if (usage !== null) writeUsage(writer, usage);
   }
 
-  #look(now: number): Usage {
+  #look(now: number): Usage | null {
     this.#dueAt = now + USAGE_MS;
     this.#wasLong = false;
     return usageNow();
   }
 }
 
-function usageNow(): Usage {
+/** Null if that cannot be read in /proc: a task may have left no descriptor for it. */
+export function residentBytes(): number | null {
+  try {
+    return rss();
+  } catch {
+    return null;
+  }
+}
+
+function usageNow(): Usage | null {
+  const bytes = residentBytes();
+  if (bytes === null) return null;
   const { user, system } = cpuUsage();
-  return { bytes: rss(), ms: Math.round((user + system) / 1000) };
+  return { bytes, ms: Math.round((user + system) / 1000) };
 }
 
 function writeUsage(writer: MessageWriter, { bytes, ms }: Usage): void {

@@ -7,7 +7,8 @@ import { PNG } from "pngjs";
 import { Job, type Launch } from "../contract/job.ts";
 import { testsUnder } from "../setup/drawn.ts";
 import { mpiFamilies } from "../setup/mpi.ts";
-import { bsync, folder, ranks } from "./setup.ts";
+import { run } from "../mpi/launch.ts";
+import { bsync, folder, MAIN, ranks } from "./setup.ts";
 
 const PROGRAM = join(import.meta.dir, "../contract/fixtures/watched.ts");
 const END_MS = 20_000;
@@ -70,6 +71,23 @@ for (const family of mpiFamilies()) {
     TEST_MS,
   );
 }
+
+test(
+  "a trace may come through a pipe, gzipped or not",
+  async () => {
+    await using work = await folder();
+    const path = join(work.path, "job.json");
+    await traced({ mode: "local", ranks: 1 }, path);
+    const script = `"$@" report <(cat job.json) -o a.html; "$@" report <(gzip -c job.json) -o b.html`;
+    const bun = [process.execPath, MAIN];
+    const { stdout, stderr } = await run(["bash", "-c", `cd ${work.path}; ${script}`, "", ...bun]);
+    expect([stderr, stdout.match(/^Page: .*/gm)]).toEqual(["", ["Page: a.html", "Page: b.html"]]);
+    const pages = ["a", "b"].map((name) => readFileSync(join(work.path, `${name}.html`), "utf8"));
+    expect(pages[0]).toContain("<b>100</b>tasks ended");
+    expect(pages[1]).toContain("<b>100</b>tasks ended");
+  },
+  TEST_MS,
+);
 
 test(
   "a file that is no trace is told, and no page is made",

@@ -4,12 +4,13 @@ import { FarmError } from "../../src/cli/multi/errors.ts";
 import type { FarmJob } from "../../src/cli/multi/farm-job.ts";
 import { Failures } from "../../src/cli/multi/failures.ts";
 import { exitCodeFor, haltPolicy, verdict } from "../../src/cli/multi/halt.ts";
-import type { JobResult } from "../../src/cli/multi/job.ts";
+import type { JobResult } from "../../src/cli/multi/job-result.ts";
 import { entriesOf, hashesOf, hashOf, logLine } from "../../src/cli/multi/joblog.ts";
 import { Ordering } from "../../src/cli/multi/ordering.ts";
 import { Tagger } from "../../src/cli/multi/printer.ts";
 import { barLine, isDue, progressLine } from "../../src/cli/multi/progress.ts";
 import { quoted } from "../../src/cli/multi/quoting.ts";
+import { bytesOfText } from "../../src/cli/multi/raw-text.ts";
 import { resultFiles } from "../../src/cli/multi/results.ts";
 import { isLeftOut } from "../../src/cli/multi/resume.ts";
 import { Slots } from "../../src/cli/multi/slots.ts";
@@ -28,6 +29,10 @@ import { splitWords } from "../../src/cli/multi/words.ts";
 
 function job(sequence: number, ...values: string[]): FarmJob {
   return { sequence, values, hash: "", tries: 1, slot: 1, line: `echo ${values.join(" ")}` };
+}
+
+async function* asyncOf<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
 }
 
 const RESULT: JobResult = {
@@ -167,6 +172,29 @@ describe("input", () => {
     }
   });
 
+  test("delimiters may be torn, and overlap; bytes that are no UTF-8 stay", async () => {
+    for (const [text, delimiter] of [
+      ["a--b---c--", "--"],
+      ["aaa", "aa"],
+      ["é§x§§ü", "§"],
+    ] as const) {
+      const bytes = new TextEncoder().encode(text);
+      const wanted = text.split(delimiter);
+      if (wanted.at(-1) === "") wanted.pop();
+      for (let cut = 0; cut <= bytes.length; cut++) {
+        const chunks = [
+          bytes.slice(0, cut),
+          ...Array.from(bytes.slice(cut), (b) => Uint8Array.of(b)),
+        ];
+        expect(await Array.fromAsync(piecesOf(asyncOf(chunks), delimiter))).toEqual(wanted);
+      }
+    }
+    const odd = Buffer.from("61ff62c3a9c3edb28020e28220f09f98800ac3", "hex");
+    const [first, last] = await Array.fromAsync(piecesOf(asyncOf([odd]), "\n"));
+    expect(first).toBe("a\udcffbé\udcc3\udced\udcb2\udc80 \udce2\udc82 😀");
+    expect(Buffer.from(bytesOfText(`${first}\n${last}`)).toString("hex")).toBe(odd.toString("hex"));
+  });
+
   test("a long line is one value", async () => {
     const chunk = new Uint8Array(1 << 16).fill(97);
     const chunks = (async function* () {
@@ -284,6 +312,11 @@ describe("outputs", () => {
     });
     expect(resultFiles("r/{#}", job(4, "a")).stderr).toBe("r/4.err");
     expect(resultFiles("r/{1}/", job(4, "a")).sequence).toBe("r/a/seq");
+    // No name may have more than 255 bytes.
+    const long = ["é".repeat(200), `${"é".repeat(200)}x`];
+    const names = long.map((one) => resultFiles("r", job(1, one)).stdout.split("/")[2]!);
+    expect(names[0]).not.toBe(names[1]!);
+    for (const name of names) expect(name).toMatch(/^é{117}\.[0-9a-f]{16}$/);
   });
 });
 

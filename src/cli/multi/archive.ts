@@ -5,7 +5,8 @@ import { textOf } from "../../errors.ts";
 import type { Keeper } from "./delivery.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
+import { bytesOfText, isOdd } from "./raw-text.ts";
 
 /** Marks a file as such an archive (PRAGMA application_id). */
 const APPLICATION = 0x6273_796e;
@@ -25,6 +26,7 @@ CREATE VIEW IF NOT EXISTS texts AS SELECT sequence, command,
   FROM jobs;`;
 
 export class Archive implements Keeper {
+  readonly place: string;
   readonly #database: Database;
   readonly #addJob: Statement;
   readonly #addPart: Statement;
@@ -34,6 +36,7 @@ export class Archive implements Keeper {
 
   /** `goesOn`: the file may be there, and what it has stays. */
   constructor(path: string, goesOn: boolean) {
+    this.place = `"${path}"`;
     if (!goesOn && existsSync(path)) {
       throw new FarmError(
         `Cannot keep output in "${path}": it is there already; remove it, give another name, or ` +
@@ -60,7 +63,8 @@ export class Archive implements Keeper {
     this.#forget.run(sequence);
     const text = JSON.stringify(values);
     const [startTime, seconds] = [start / 1_000, runTime / 1_000];
-    this.#addJob.run(sequence, line, text, host, startTime, seconds, exit, signal, tries);
+    const command = isOdd(line) ? bytesOfText(line) : line;
+    this.#addJob.run(sequence, command, text, host, startTime, seconds, exit, signal, tries);
   }
 
   take(stream: 0 | 1, bytes: Uint8Array): void {

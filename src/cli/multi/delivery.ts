@@ -2,15 +2,19 @@
  * What becomes of the output of jobs: it is printed, kept in files, or both. One job's output at a
  * time, in pieces, so that neither a long output nor many need memory.
  */
+import { textOf } from "../../errors.ts";
+import { FarmError } from "./errors.ts";
 import type { FarmJob, OutputReader } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
-import { Tagger, writeAll } from "./printer.ts";
+import type { JobResult } from "./job-result.ts";
+import { NoReaderError, Tagger, writeAll } from "./printer.ts";
 
 /** Bytes of one piece. */
 const PIECE = 1 << 20;
 
 /** Something that takes the output of jobs, one after another. */
 export interface Keeper {
+  /** Where it keeps them, for people. */
+  readonly place: string;
   begin(job: FarmJob, result: JobResult): void | Promise<void>;
   take(stream: 0 | 1, bytes: Uint8Array): void | Promise<void>;
   end(): void | Promise<void>;
@@ -47,6 +51,7 @@ export type TagOf = (job: FarmJob) => string;
 
 /** Prints outputs, each line behind a tag where `tag` gives one. */
 export class Printing implements Keeper {
+  readonly place = "standard output and error";
   readonly #tag: TagOf | null;
   #taggers: (Tagger | null)[] = [];
 
@@ -77,16 +82,30 @@ export async function deliver(
   reader: OutputReader,
   keepers: readonly Keeper[],
 ): Promise<void> {
-  try {
-    for (const keeper of keepers) await keeper.begin(job, result);
-    for (const stream of [0, 1] as const) {
-      for await (const bytes of piecesOf(result, reader, stream)) {
-        for (const keeper of keepers) await keeper.take(stream, bytes);
+  const give = async (deed: (keeper: Keeper) => void | Promise<void>) => {
+    for (const keeper of keepers) {
+      try {
+        await deed(keeper);
+      } catch (error) {
+        throw refusal(job, keeper, error);
       }
     }
-    for (const keeper of keepers) await keeper.end();
+  };
+  try {
+    await give((keeper) => keeper.begin(job, result));
+    for (const stream of [0, 1] as const) {
+      for await (const bytes of piecesOf(result, reader, stream)) {
+        await give((keeper) => keeper.take(stream, bytes));
+      }
+    }
+    await give((keeper) => keeper.end());
   } catch (error) {
     for (const keeper of keepers) keeper.drop();
     throw error;
   }
+}
+
+function refusal({ sequence }: FarmJob, { place }: Keeper, error: unknown): Error {
+  if (error instanceof NoReaderError) return error;
+  return new FarmError(`Cannot write the output of job ${sequence} to ${place}: ${textOf(error)}`);
 }

@@ -1,7 +1,7 @@
 /** What is told at the end of the jobs that failed: a line each, and the end of their stderr. */
 import { constants } from "node:os";
 import type { FarmJob } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 
 export interface Failure {
   readonly sequence: number;

@@ -1,5 +1,6 @@
 /** A job as the farm knows it. */
-import type { Followed, JobResult } from "./job.ts";
+import type { Followed } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 
 export interface FarmJob {
   /** From 1, in the order of the input. */

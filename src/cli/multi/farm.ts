@@ -7,23 +7,15 @@ import { type FarmJob, hasFailed, idOf, type OutputReader } from "./farm-job.ts"
 import { OutputLostError } from "./errors.ts";
 import { Failures, failureOf } from "./failures.ts";
 import { exitCodeFor, type HaltPolicy, statusOf, verdict, type When } from "./halt.ts";
-import {
-  awaitJob,
-  type BatchResult,
-  dropJob,
-  endJob,
-  followOutput,
-  type JobResult,
-  type JobSpec,
-  readOutput,
-  runJobs,
-} from "./job.ts";
+import { awaitJob, type BatchResult, endJob, type JobSpec, runJobs } from "./job.ts";
+import { type JobResult, type PackedResult, unpacked } from "./job-result.ts";
 import type { JobLog } from "./joblog.ts";
 import type { Outputs } from "./outputs.ts";
 import { NoReaderError } from "./printer.ts";
 import type { Counts } from "./progress.ts";
 import { Slots } from "./slots.ts";
 import { TimeLimit } from "./time-limit.ts";
+import { readerOn, type View } from "./worker-output.ts";
 
 export interface Plan {
   readonly jobs: AsyncIterable<FarmJob>;
@@ -57,8 +49,6 @@ interface Place {
   readonly id: string;
   readonly worker: number;
 }
-
-type View = ReturnType<AsyncPool["with"]>;
 
 /** The exit code where nobody reads the output any more, as a shell has it for SIGPIPE. */
 const NO_READER = 128 + constants.signals.SIGPIPE;
@@ -225,39 +215,46 @@ export class Farm {
     const running = view.async(runJobs, specs, PATIENCE_MS);
     // Whatever asks for their outputs comes behind it.
     for (const [i, job] of jobs.entries()) outputs.begin(job, readerOn(view, specs[i]!.id));
+    let ended = 0;
+    running.on("report", (result) => this.#end(jobs[ended++]!, unpacked(result as PackedResult)));
     running.then(
-      (batch) => this.#endBatch(jobs, batch, view),
+      (batch) => this.#endBatch(jobs.slice(ended), batch, view),
       (error) => {
         this.#slots.give(slot);
-        for (const job of jobs) this.#lose(job, error);
+        this.#lose(jobs[ended]!, error);
+        this.#takeBack(jobs.slice(ended + 1));
       },
     );
   }
 
-  #endBatch(jobs: readonly FarmJob[], { results, isRunning }: BatchResult, view: View): void {
-    const slot = jobs[0]!.slot;
-    const last = isRunning ? jobs[results.length]! : null;
-    if (last === null) this.#slots.give(slot);
-    else {
-      view.async(awaitJob, idOf(last)).then(
-        (result) => {
-          this.#slots.give(slot);
-          this.#end(last, result);
+  /** `jobs`: all but those that were reported. */
+  #endBatch(jobs: readonly FarmJob[], { result, isRunning }: BatchResult, view: View): void {
+    const [first, ...others] = jobs as [FarmJob, ...FarmJob[]];
+    if (isRunning) {
+      view.async(awaitJob, idOf(first)).then(
+        (late) => {
+          this.#slots.give(first.slot);
+          this.#end(first, unpacked(late));
         },
         (error) => {
-          this.#slots.give(slot);
-          this.#lose(last, error);
+          this.#slots.give(first.slot);
+          this.#lose(first, error);
         },
       );
+    } else {
+      this.#slots.give(first.slot);
+      if (result !== null) this.#end(first, unpacked(result));
     }
-    const returned = jobs.slice(results.length + (isRunning ? 1 : 0));
-    for (const job of returned) {
-      // They were not tried.
+    this.#takeBack(isRunning || result !== null ? others : jobs);
+  }
+
+  /** Jobs that were sent to a worker, and not started there. */
+  #takeBack(jobs: readonly FarmJob[]): void {
+    for (const job of jobs) {
       job.tries--;
       this.#running.delete(job);
     }
-    this.#queueAgain(returned, true);
-    for (const [i, result] of results.entries()) this.#end(jobs[i]!, result);
+    this.#queueAgain(jobs, true);
     this.#notify();
   }
 
@@ -377,24 +374,4 @@ function lossOf(error: unknown): string {
 
 function immediate(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-function readerOn(view: View, id: string): OutputReader {
-  return {
-    read: (stream, from, length) => unlessLost(view.async(readOutput, id, stream, from, length)),
-    follow: (from, isByLine) => unlessLost(view.async(followOutput, id, from, isByLine)),
-    drop: () => void view.async(dropJob, id).catch(() => {}),
-  };
-}
-
-/** What a worker answers of an output that it has. */
-async function unlessLost<T>(answer: PromiseLike<T | null>): Promise<T> {
-  let found: T | null = null;
-  try {
-    found = await answer;
-  } catch (error) {
-    if (!(error instanceof WorkerLostError)) throw error;
-  }
-  if (found === null) throw new OutputLostError("its output was lost with the worker that had it");
-  return found;
 }

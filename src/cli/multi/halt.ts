@@ -36,9 +36,13 @@ export interface Tally {
   readonly succeeded: number;
 }
 
+/** The status of a job that ended well, but for its output. */
+const NO_STATUS = 255;
+
 /** The exit status of a job, as a shell has it. */
 export function statusOf({ exit, signal }: { exit: number; signal: number }): number {
-  return signal > 0 ? 128 + signal : exit;
+  if (signal > 0) return 128 + signal;
+  return exit < 0 ? NO_STATUS : exit;
 }
 
 /**

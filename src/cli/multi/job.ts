@@ -2,27 +2,19 @@
  * What a worker does for a farm: starts a job, waits for its end, and gives its output away. The
  * functions that others call are all here; what they keep is the worker's own.
  */
-import { existsSync, mkdirSync } from "node:fs";
-import { hostname } from "node:os";
-import { launcherHere } from "../../mpi/launcher/ancestry.ts";
-import { withoutLauncher } from "../../mpi/launcher/launcher.ts";
+import { hostname, tmpdir } from "node:os";
 import { taskContext } from "../../context.ts";
 import { textOf } from "../../errors.ts";
+import { type ChildSpec, startChild } from "./child.ts";
 import { endGroup, type Group, watched } from "./group.ts";
-import { Spool } from "./spool.ts";
-import { programFor, shellFor } from "./program.ts";
+import { type JobResult, packed, type PackedResult } from "./job-result.ts";
+import { mostJobs, roomFor } from "./room.ts";
+import { hasRoom, Spool } from "./spool.ts";
 
 /** A job as a worker gets it. */
-export interface JobSpec {
+export interface JobSpec extends ChildSpec {
   /** Unique among all tries of all jobs of the farm. */
   readonly id: string;
-  readonly sequence: number;
-  readonly slot: number;
-  /** For a shell. */
-  readonly line: string;
-  /** The same in words, if no shell is needed. */
-  readonly words: readonly string[] | null;
-  readonly folder: string;
   /** In ms; 0: none. */
   readonly timeout: number;
   /** Whether its output is asked for while it runs. */
@@ -31,26 +23,6 @@ export interface JobSpec {
 
 /** The two outputs: 0 is standard output. */
 export type Stream = 0 | 1;
-
-/** How a job ended, and its output, if that is short. */
-export interface JobResult {
-  readonly host: string;
-  /** ms since 1970, and ms. */
-  readonly start: number;
-  readonly runTime: number;
-  /** -1 where a time limit has ended it, as in GNU parallel. */
-  readonly exit: number;
-  readonly signal: number;
-  readonly isLate: boolean;
-  /** Why it could not be started; null if it was. */
-  readonly refusal: string | null;
-  /** The bytes of each output. */
-  readonly sizes: readonly [number, number];
-  /** The outputs; null where `read` has to be asked. */
-  readonly outputs: readonly [Uint8Array | null, Uint8Array | null];
-  /** The end of the standard error of a job that failed. */
-  readonly lastWords: string;
-}
 
 /** How far an output has come, and how much of it may be printed. */
 export interface Followed {
@@ -69,32 +41,24 @@ const LAST_BYTES = 2_000;
 /** The exit code of a job that could not be started, as a shell's. */
 const NOT_STARTED = 126;
 
+/** The exit code in the place of 0 of a job whose output is not whole. */
+const CUT_OFF = -1;
+
 interface Running {
-  readonly spool: Spool;
+  /** Null before there was room for one. */
+  spool: Spool | null;
   group: Group | null;
-  isOver: boolean;
+  /** Of its outputs, when it ended; what it has left behind may write on. Null: it is not over. */
+  sizes: readonly [number, number] | null;
 }
 
 const jobs = new Map<string, Running>();
 
-let environment: Record<string, string> | null = null;
-
-/** The environment of jobs: that of this process, without what makes it a rank. */
-function baseEnvironment(): Record<string, string> {
-  if (environment !== null) return environment;
-  environment = withoutLauncher(process.env);
-  // Where a library has found the launcher in a parent, that one's variables are the same.
-  launcherHere();
-  // Batch systems send these to each process; the farm alone decides what they mean.
-  for (const signal of ["SIGTERM", "SIGUSR1"] as const) process.on(signal, () => {});
-  return environment;
-}
-
-/** What came of jobs that were sent together. */
+/** What came of jobs that were sent together, beside what was reported of the first ones. */
 export interface BatchResult {
-  /** Of the first ones, which are over. */
-  readonly results: readonly JobResult[];
-  /** Whether the one behind those still runs: `awaitJob` waits for it. No other was started. */
+  /** Of the one behind those; null if it still runs, or was not started. */
+  readonly result: PackedResult | null;
+  /** Whether it still runs: `awaitJob` waits for it. No other was started. */
   readonly isRunning: boolean;
 }
 
@@ -104,91 +68,112 @@ const unawaited = new Map<string, Promise<JobResult>>();
 /** The farm ends at once: nothing more is started. */
 let isEnding = false;
 
+/** Bytes of output that a batch reports: those that found no room would be lost with the worker. */
+const MOST_REPORTED = 64 * 1024;
+
 /**
  * Runs jobs one after another. After `patience` ms those that were not started are for another
- * worker: only the last one of a batch may take as long as it likes.
+ * worker: only the last one of a batch may take as long as it likes. Before the next one starts the
+ * result of the last one is reported: a worker that is lost costs the job that it ran.
  */
 export async function runJobs(specs: readonly JobSpec[], patience: number): Promise<BatchResult> {
-  const results: JobResult[] = [];
+  const { report } = taskContext();
+  let result: JobResult | null = null;
   const isPatient = specs.length === 1;
   const end = isPatient ? null : Bun.sleep(patience).then(() => null);
   const start = performance.now();
+  let bytes = 0;
   for (const spec of specs) {
     if (isEnding || (!isPatient && performance.now() - start > patience)) break;
+    if (result !== null) {
+      bytes += bytesOf(result);
+      if (bytes > MOST_REPORTED) break;
+      report(packed(result));
+    }
     const job = runJob(spec);
-    const result = end === null ? await job : await Promise.race([job, end]);
+    result = end === null ? await job : await Promise.race([job, end]);
     if (result === null) {
       unawaited.set(spec.id, job);
-      return { results, isRunning: true };
+      return { result: null, isRunning: true };
     }
-    results.push(result);
   }
-  return { results, isRunning: false };
+  return { result: result === null ? null : packed(result), isRunning: false };
+}
+
+function bytesOf({ outputs: [out, error] }: JobResult): number {
+  return (out?.length ?? 0) + (error?.length ?? 0);
 }
 
 /** Waits for a job that still ran when its batch came back. */
-export async function awaitJob(id: string): Promise<JobResult> {
+export async function awaitJob(id: string): Promise<PackedResult> {
   const job = unawaited.get(id);
   unawaited.delete(id);
   if (job === undefined) throw new Error(`Cannot wait for job ${id}: it is not here`);
-  return await job;
+  return packed(await job);
 }
 
 /** Runs a job to its end; whatever keeps it from starting is how it ends. */
 async function runJob(spec: JobSpec): Promise<JobResult> {
-  const start = Date.now();
-  const from = performance.now();
-  let running: Running | null = null;
+  let start = Date.now();
+  let from = performance.now();
   let ending: Ending;
+  const running: Running = { spool: null, group: null, sizes: null };
+  // At once: others may ask for its output.
+  jobs.set(spec.id, running);
   try {
-    running = { spool: new Spool(), group: null, isOver: false };
-    jobs.set(spec.id, running);
-    makeFolder(spec.folder);
-    const child = childOf(spec, running.spool);
+    const child = await whenRoom(() => {
+      start = Date.now();
+      from = performance.now();
+      return begun(running, spec);
+    });
     running.group = watched(child);
     ending = await endOf(child, running.group, spec.timeout);
   } catch (error) {
     ending = { exit: NOT_STARTED, signal: 0, isLate: false, refusal: textOf(error) };
   }
   const runTime = performance.now() - from;
-  if (running !== null) running.isOver = true;
+  running.sizes = [running.spool?.size(0) ?? 0, running.spool?.size(1) ?? 0];
+  const [outSize, errorSize] = running.sizes;
+  if (ending.refusal === null && !hasRoom(outSize + errorSize > 0)) ending = cutOff(ending);
   return { host: HOST, start, runTime, ...ending, ...taken(spec, running, ending) };
 }
 
-function childOf(spec: JobSpec, { descriptors: [stdout, stderr] }: Spool): Bun.Subprocess {
-  const env = baseEnvironment();
-  const { worker } = taskContext();
-  const spawn = (command: string[]) =>
-    Bun.spawn(command, {
-      cwd: spec.folder,
-      env: {
-        ...env,
-        PARALLEL_SEQ: String(spec.sequence),
-        PARALLEL_JOBSLOT: String(spec.slot),
-        BSYNC_WORKER: String(worker),
-      },
-      stdin: "ignore",
-      stdout,
-      stderr,
-      // A group of its own, so that it can be ended as one.
-      detached: true,
-    });
+/** Begins a job with all that it needs, or with nothing of it: others may need that. */
+function begun(running: Running, spec: JobSpec): Bun.Subprocess {
+  const spool = new Spool();
   try {
-    return spawn(programFor(spec, env));
+    const child = startChild(spec, spool.descriptors);
+    running.spool = spool;
+    return child;
   } catch (error) {
-    // A script that names no interpreter: shells run it themselves.
-    if (!(error instanceof Error && "code" in error && error.code === "ENOEXEC")) throw error;
-    return spawn(shellFor(spec.line, env));
+    spool.close();
+    throw error;
   }
 }
 
-let lastFolder = "";
+/** Waits for other jobs where there is no room for one more. */
+function whenRoom<T>(deed: () => T): Promise<T> {
+  return roomFor(deed, {
+    isFull: () => count(({ spool }) => spool !== null) >= mostJobs(),
+    isUseful: () => count(({ group, sizes }) => group !== null && sizes === null) > 0,
+    isOver: () => isEnding,
+  });
+}
 
-/** Makes a folder unless it was there for the last job. */
-function makeFolder(folder: string): void {
-  if (folder === lastFolder && existsSync(folder)) return;
-  mkdirSync(folder, { recursive: true });
-  lastFolder = folder;
+function count(isOne: (job: Running) => boolean): number {
+  let found = 0;
+  for (const job of jobs.values()) if (isOne(job)) found++;
+  return found;
+}
+
+/** How a job has ended whose output may not be whole. */
+function cutOff({ exit, signal, isLate }: Ending): Ending {
+  return {
+    exit: exit === 0 && signal === 0 ? CUT_OFF : exit,
+    signal,
+    isLate,
+    refusal: `its output may be cut off: there is no room left in "${tmpdir()}" on ${HOST}`,
+  };
 }
 
 type Ending = Pick<JobResult, "exit" | "signal" | "isLate" | "refusal">;
@@ -218,16 +203,18 @@ function signalNumber(name: NodeJS.Signals | number | null): number {
   return (signals as Record<string, number>)[name] ?? 0;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** The output of a job that is over, which is forgotten if all of it is taken. */
 function taken(
   { id, isFollowed }: JobSpec,
-  running: Running | null,
+  { spool, sizes }: Running,
   { exit, signal }: Ending,
 ): Pick<JobResult, "sizes" | "outputs" | "lastWords"> {
-  const nothing = new Uint8Array(0);
-  if (running === null) return { sizes: [0, 0], outputs: [nothing, nothing], lastWords: "" };
-  const { spool } = running;
-  const sizes = [spool.size(0), spool.size(1)] as const;
+  if (spool === null || sizes === null) {
+    if (!isFollowed) forgetJob(id);
+    return { sizes: [0, 0], outputs: [NOTHING, NOTHING], lastWords: "" };
+  }
   const hasFailed = exit !== 0 || signal !== 0;
   const from = Math.max(0, sizes[1] - LAST_BYTES);
   const last = hasFailed ? spool.read(1, from, sizes[1] - from) : null;
@@ -247,7 +234,7 @@ export async function readOutput(
   from: number,
   length: number,
 ): Promise<Uint8Array | null> {
-  return jobs.get(id)?.spool.read(stream, from, length) ?? null;
+  return jobs.get(id)?.spool?.read(stream, from, length) ?? null;
 }
 
 /** ms between two looks at an output that is followed: shorter after some, longer after none. */
@@ -265,13 +252,12 @@ export async function followOutput(
   for (let look = 0; ; look++) {
     const job = jobs.get(id);
     if (job === undefined) return null;
-    const { spool, isOver } = job;
-    const upTo = [0, 1].map((stream) =>
-      isOver || !isByLine
-        ? spool.size(stream as Stream)
-        : spool.endOfLines(stream as Stream, from[stream as Stream]),
-    ) as [number, number];
-    if (isOver || upTo[0] > from[0] || upTo[1] > from[1]) return { upTo, isOver };
+    const { spool, sizes } = job;
+    if (sizes !== null) return { upTo: sizes, isOver: true };
+    const end = (stream: Stream) =>
+      (isByLine ? spool?.endOfLines(stream, from[stream]) : spool?.size(stream)) ?? 0;
+    const upTo = [end(0), end(1)] as const;
+    if (upTo[0] > from[0] || upTo[1] > from[1]) return { upTo, isOver: false };
     await Bun.sleep(LOOKS_MS[Math.min(look, LOOKS_MS.length - 1)]!);
   }
 }
@@ -282,7 +268,7 @@ export async function dropJob(id: string): Promise<void> {
 }
 
 function forgetJob(id: string): void {
-  jobs.get(id)?.spool.close();
+  jobs.get(id)?.spool?.close();
   jobs.delete(id);
 }
 
@@ -290,5 +276,5 @@ function forgetJob(id: string): void {
 export async function endJob(id: string): Promise<void> {
   isEnding = true;
   const job = jobs.get(id);
-  if (job?.group != null && !job.isOver) await endGroup(job.group);
+  if (job?.group != null && job.sizes === null) await endGroup(job.group);
 }

@@ -2,11 +2,12 @@
  * The log of jobs, in GNU parallel's format. Beside it lies a file with a hash of the command and
  * input of each job, which that format has no room for: it tells whether a log is of these jobs.
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { textOf } from "../../errors.ts";
 import { FarmError } from "./errors.ts";
 import type { FarmJob } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
+import { bytesOfText, textOfBytes } from "./raw-text.ts";
 
 const HEADER = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 const COLUMNS = 9;
@@ -75,7 +76,7 @@ function besideOf(path: string): string {
 /** The text of a file; empty if it is not there. */
 function textIn(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return textOfBytes(readFileSync(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
     throw new FarmError(`Cannot read the log "${path}": ${textOf(error)}`);
@@ -104,13 +105,25 @@ export class JobLog {
     this.hashes = hashesOf(hashes);
     this.#log = openAfter(path, text);
     this.#beside = openAfter(besideOf(path), hashes);
-    if (!text.includes("\n")) writeSync(this.#log, HEADER);
+    if (!text.includes("\n")) this.#write(this.#log, HEADER);
   }
 
   /** Adds a job that has ended. Written at once: what a kill leaves is a whole log. */
   add(job: FarmJob, result: JobResult): void {
-    writeSync(this.#beside, `${job.sequence}\t${job.hash}\n`);
-    writeSync(this.#log, logLine(job, result, this.#host ?? result.host));
+    this.#write(this.#beside, `${job.sequence}\t${job.hash}\n`);
+    this.#write(this.#log, logLine(job, result, this.#host ?? result.host));
+  }
+
+  /** Writes a whole line, or nothing of it: another one may find room again. */
+  #write(fd: number, line: string): void {
+    const bytes = bytesOfText(line);
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(fd, bytes, written);
+    } catch (error) {
+      if (written > 0) ftruncateSync(fd, fstatSync(fd).size - written);
+      throw new FarmError(`Cannot write the log "${this.path}": ${textOf(error)}`);
+    }
   }
 
   close(): void {
@@ -123,7 +136,7 @@ export class JobLog {
 function openAfter(path: string, text: string): number {
   try {
     const fd = openSync(path, "a");
-    ftruncateSync(fd, Buffer.byteLength(text.slice(0, text.lastIndexOf("\n") + 1)));
+    ftruncateSync(fd, bytesOfText(text.slice(0, text.lastIndexOf("\n") + 1)).length);
     return fd;
   } catch (error) {
     throw new FarmError(`Cannot write the log "${path}": ${textOf(error)}`);

@@ -1,5 +1,5 @@
 /** `bsync multi`: makes a farm of its options and words, and runs it. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { AsyncPool } from "../../pool.ts";
 import { textOf } from "../../errors.ts";
@@ -16,7 +16,9 @@ import { JobLog } from "./joblog.ts";
 import { failedJobsOf, jobsOf } from "./jobs.ts";
 import type { MultiOptions } from "./options.ts";
 import { Outputs } from "./outputs.ts";
+import { writeAll } from "./printer.ts";
 import { Progress } from "./progress.ts";
+import { bytesOfText, isOdd, joined, rawWords } from "./raw-text.ts";
 import { NamedFiles, ResultTree } from "./results.ts";
 import { stopOnSignals } from "./signals.ts";
 import { argumentLists, combined, countCombined, sourcesOf, STDIN } from "./sources.ts";
@@ -35,7 +37,7 @@ export async function multi(
   refuse: Refuse,
 ): Promise<number> {
   refuseContradictions(options, refuse);
-  const work = workOf(splitWords(words), options, refuse);
+  const work = workOf(splitWords(rawWords(words)), options, refuse);
   if (options.dryRun === true) {
     const code = await printCommands(work, options);
     await letRanksGo();
@@ -111,6 +113,7 @@ function refuseUnreadable(sources: readonly SourceWords[], refuse: Refuse): void
     try {
       // Not opened: the writer of a pipe would take that for its reader.
       accessSync(path, constants.R_OK);
+      if (statSync(path).isDirectory()) throw new Error("it is a folder");
     } catch (error) {
       refuse(`the input file "${path}" cannot be read: ${textOf(error)}`);
     }
@@ -120,7 +123,8 @@ function refuseUnreadable(sources: readonly SourceWords[], refuse: Refuse): void
 async function printCommands(work: Work, { joblog, ...options }: MultiOptions): Promise<number> {
   const log = joblog === undefined || !isResumed(options) ? null : new JobLog(joblog, true, null);
   for await (const job of jobsFor(work, options, log, () => {})) {
-    console.log(job.line || work.template.line({ ...job, slot: 1 }));
+    const line = job.line || work.template.line({ ...job, slot: 1 });
+    await writeAll(1, bytesOfText(`${line}\n`));
   }
   return 0;
 }
@@ -211,7 +215,7 @@ function planOf(
       return {
         line: isOfLog ? job.line : template.line(job),
         words: isOfLog ? null : template.words(job),
-        folder: resolve(folder.text(job)),
+        folder: fromHere(folder.text(job)),
       };
     },
     halt: options.halt,
@@ -220,6 +224,11 @@ function planOf(
     delay: options.delay,
     isFollowed: liveOf(options) !== null,
   };
+}
+
+function fromHere(folder: string): string {
+  if (!isOdd(folder)) return resolve(folder);
+  return folder.startsWith("/") ? folder : joined(process.cwd(), folder);
 }
 
 function liveOf(options: MultiOptions): "lines" | "bytes" | null {
@@ -264,5 +273,5 @@ async function openPool(
   const workers = launched ? undefined : Math.min(asked ?? usual, usual);
   // A job may be followed, read and ended while it runs.
   const concurrency = 4 * Math.ceil((asked ?? usual) / (workers ?? 1)) + OTHER_CALLS;
-  return await AsyncPool.open(workers, { isolate, concurrency, unhandled: "ignore" });
+  return await AsyncPool.open(workers, { isolate, concurrency, spin: 0, unhandled: "ignore" });
 }

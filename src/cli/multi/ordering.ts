@@ -1,9 +1,11 @@
 /** The order in which what jobs leave is dealt with: of their ends, or of their starts. */
+import { FirstOfSet } from "../../collections/first-of-set.ts";
 
 export class Ordering<T> {
   readonly #keepsOrder: boolean;
   /** In the order of their starts; only where that is kept. */
-  readonly #begun: T[] = [];
+  readonly #begun = new Set<T>();
+  readonly #first = new FirstOfSet(this.#begun);
   readonly #ready = new Set<T>();
 
   constructor(keepsOrder: boolean) {
@@ -11,12 +13,12 @@ export class Ordering<T> {
   }
 
   begin(item: T): void {
-    if (this.#keepsOrder) this.#begun.push(item);
+    if (this.#keepsOrder) this.#begun.add(item);
   }
 
   /** The one whose turn it is, whether or not it has ended. */
   get front(): T | undefined {
-    return this.#begun[0];
+    return this.#first.peek();
   }
 
   /** An item has ended; yields those whose turn has come with it. */
@@ -28,14 +30,16 @@ export class Ordering<T> {
 
   /** An item is not waited for any more; yields those that waited for it. */
   *drop(item: T): Generator<T> {
-    const at = this.#begun.indexOf(item);
-    if (at >= 0) this.#begun.splice(at, 1);
+    this.#begun.delete(item);
     yield* this.#turn();
   }
 
   *#turn(): Generator<T> {
-    while (this.#begun.length > 0 && this.#ready.delete(this.#begun[0]!)) {
-      yield this.#begun.shift()!;
+    for (;;) {
+      const { front } = this;
+      if (front === undefined || !this.#ready.delete(front)) return;
+      this.#begun.delete(front);
+      yield front;
     }
   }
 }

@@ -3,7 +3,7 @@
  */
 import { deliver, type Keeper, Printing, type TagOf } from "./delivery.ts";
 import type { FarmJob, OutputReader } from "./farm-job.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { Ordering } from "./ordering.ts";
 import { Serial } from "./serial.ts";
 import { Spill } from "./spill.ts";
@@ -23,6 +23,8 @@ interface Entry {
   readonly job: FarmJob;
   reader: OutputReader;
   result: JobResult | null;
+  /** Whether its output is, now that the job has ended. */
+  isOnWorker: boolean;
   /** Ends when all of it is printed. */
   live: Promise<void> | null;
   readonly onDone: PromiseWithResolvers<void>;
@@ -34,6 +36,9 @@ const PIECE = 1 << 20;
 /** Outputs that wait on workers, at most: each takes two descriptors there. */
 const MOST_WAITING = 200;
 
+/** Jobs that wait for their turn, or for a reader who is slow, at most: each takes 2 KB here. */
+const MOST_ENDED = 20_000;
+
 export class Outputs {
   readonly #options: OutputOptions;
   readonly #ordering: Ordering<Entry>;
@@ -42,17 +47,19 @@ export class Outputs {
   readonly #turns = new Serial();
   /** Whole pieces, one after another. */
   readonly #printing = new Serial();
-  readonly #spill = new Spill();
+  readonly #spill: Spill;
   #waiting = 0;
+  #ended = 0;
 
   constructor(options: OutputOptions) {
     this.#options = options;
     this.#ordering = new Ordering(options.keepsOrder);
+    this.#spill = new Spill(options.keepsOrder);
   }
 
   /** Whether more may come. */
   get hasRoom(): boolean {
-    return this.#waiting < MOST_WAITING;
+    return this.#waiting < MOST_WAITING && this.#ended < MOST_ENDED && !this.#spill.isFull;
   }
 
   /** A job starts, perhaps once more. */
@@ -65,7 +72,7 @@ export class Outputs {
       return;
     }
     const onDone = Promise.withResolvers<void>();
-    const entry: Entry = { job, reader, result: null, live: null, onDone };
+    const entry: Entry = { job, reader, result: null, isOnWorker: false, live: null, onDone };
     this.#entries.set(job, entry);
     this.#ordering.begin(entry);
     if (!this.#options.keepsOrder || this.#ordering.front === entry) this.#followInTurn(entry);
@@ -75,8 +82,10 @@ export class Outputs {
   end(job: FarmJob, result: JobResult): Promise<void> {
     const entry = this.#entries.get(job)!;
     entry.result = result;
-    const isSpilled = this.#hold(entry, result);
-    if (!isSpilled && result.outputs.includes(null)) this.#waiting++;
+    this.#ended++;
+    entry.isOnWorker = result.outputs.includes(null);
+    if (entry.isOnWorker) this.#waiting++;
+    else this.#hold(entry, result);
     for (const next of this.#ordering.end(entry)) this.#finish(next);
     this.#followFront();
     return entry.onDone.promise;
@@ -105,20 +114,27 @@ export class Outputs {
     this.#spill.close();
   }
 
-  /** One that waits for its turn takes no more memory than there is; returns whether it moved. */
-  #hold(entry: Entry, result: JobResult): boolean {
-    if (!this.#options.keepsOrder) return false;
-    const spilled = this.#spill.hold(result);
-    if (spilled === null) return false;
-    entry.reader = spilled;
+  /** One that waits for its turn takes no more memory than there is. */
+  #hold(entry: Entry, result: JobResult): void {
+    const reader = this.#spill.hold(result);
+    if (reader === null) return;
+    entry.reader = reader;
     entry.result = { ...result, outputs: [null, null] };
-    return true;
   }
 
   #finish(entry: Entry): void {
     const { job, onDone } = entry;
-    this.#turns.add(() => this.#deliver(entry)).then(onDone.resolve, onDone.reject);
+    const done = this.#turns.add(() => this.#deliver(entry)).finally(() => this.#release(entry));
+    done.then(onDone.resolve, onDone.reject);
     this.#entries.delete(job);
+  }
+
+  /** An output is where it should be, or cannot get there. */
+  #release({ reader, result, isOnWorker }: Entry): void {
+    this.#ended--;
+    if (isOnWorker) this.#waiting--;
+    if (result!.outputs.includes(null)) reader.drop();
+    else this.#spill.free(result!);
   }
 
   async #deliver(entry: Entry): Promise<void> {
@@ -129,10 +145,6 @@ export class Outputs {
     const keepers = [...this.#options.keepers];
     if (this.#options.prints && !isPrinted) keepers.push(new Printing(this.#options.tag));
     await this.#printing.add(() => deliver(job, result, reader, keepers));
-    if (this.#options.keepsOrder) this.#spill.free(result);
-    if (!result.outputs.includes(null)) return;
-    this.#waiting = Math.max(0, this.#waiting - 1);
-    reader.drop();
   }
 
   /** The output of the job whose turn has come is printed while it runs. */

@@ -1,5 +1,6 @@
 /** Standard output and error of the farm: pieces are written whole, one after another. */
 import { write } from "node:fs";
+import { bytesOfText } from "./raw-text.ts";
 
 /** ms between two tries where a terminal or pipe without blocking has no room. */
 const ROOM_MS = 5;
@@ -36,7 +37,7 @@ export class Tagger {
   #isAtLine = true;
 
   constructor(tag: string) {
-    this.#tag = new TextEncoder().encode(tag);
+    this.#tag = bytesOfText(tag);
   }
 
   tagged(bytes: Uint8Array): Uint8Array {

@@ -1,5 +1,7 @@
 /** Which program runs a job: the one that its command names, or a shell. */
 import { basename } from "node:path";
+import { quoted } from "./quoting.ts";
+import { evenLine, isOdd } from "./raw-text.ts";
 
 /** Shells that quote as POSIX says; others read the commands of the default shell. */
 const POSIX_SHELLS = new Set(["sh", "bash", "dash", "zsh", "ksh", "mksh", "ash"]);
@@ -35,12 +37,15 @@ export function programFor(
   const [name = "", ...others] = job.words ?? [];
   const path = name === "" || OF_SHELLS.has(name) ? null : pathOf(name, job.folder, env);
   // A shell says itself what is wrong with a command that is not found.
-  return path === null ? shellFor(job.line, env) : [path, ...others];
+  if (path === null) return shellFor(job.line, env);
+  // The runtime passes on no bytes that are no UTF-8.
+  if (others.some(isOdd)) return shellFor(["exec", path, ...others].map(quoted).join(" "), env);
+  return [path, ...others];
 }
 
 /** The command line that has the shell run another one. */
 export function shellFor(line: string, env: Environment): string[] {
-  return [shellOf(env), "-c", line];
+  return [shellOf(env), "-c", isOdd(line) ? evenLine(line) : line];
 }
 
 function pathOf(name: string, folder: string, env: Environment): string | null {

@@ -1,63 +1,68 @@
 /**
  * Ends the jobs of a worker that was killed, and so could not do it: a small process of another
- * session knows the groups that run, and notices the worker's end.
+ * session notices the worker's end, and then reads which groups ran. They stand in a file without a
+ * name that both have, so that a job costs no more than a few bytes there.
  */
+import { writeSync } from "node:fs";
+import { openNameless } from "./spool.ts";
 
-/**
- * Reads "slot group" for a job that has begun, "slot" for one that has ended. At the end of its
- * input all that still runs is killed.
- */
+/** Waits for the end of its input; its output is the file. */
 const SCRIPT = `trap '' INT TERM HUP USR1
-top=0
-while read -r slot group; do
-  eval "group_$slot=\\$group"
-  [ "$slot" -gt "$top" ] && top=$slot
-done
-while [ "$top" -gt 0 ]; do
-  eval "group=\\$group_$top"
-  [ -n "$group" ] && kill -KILL "-$group" 2>/dev/null
-  top=$((top - 1))
-done`;
+read -r _
+while read -r group; do
+  [ "$group" -gt 1 ] && kill -KILL "-$group" 2>/dev/null
+done <&1`;
 
-let input: Bun.FileSink | null = null;
+/** Characters of a line, of which there is one for each place. */
+const LINE = 11;
 
-/** The groups that run; null: a free place. Places are counted from 1. */
-const groups: (number | null)[] = [0];
+/** Lines that are written at once, so that a disk that gets full later has room for them. */
+const FIRST_LINES = 256;
 
-/**
- * ms after which it is told that a group has ended, unless the place has another one by then: short
- * jobs are told once each.
- */
-const FREE_MS = 50;
+/** The groups that run; null: a free place. */
+const groups: (number | null)[] = [];
+
+let file: number | null = null;
+
+/** What tells the other process of this one's end, by closing. */
+let life: Bun.FileSink | null = null;
 
 /** Has a group killed if this process ends; returns what takes that back. */
 export function endWithWorker(group: number): () => void {
   const free = groups.indexOf(null);
-  const slot = free < 0 ? groups.length : free;
-  groups[slot] = group;
-  tell(`${slot} ${group}\n`);
+  const place = free < 0 ? groups.length : free;
+  groups[place] = group;
+  put(place, group);
   return () => {
-    groups[slot] = null;
-    setTimeout(() => {
-      if (groups[slot] === null) tell(`${slot}\n`);
-    }, FREE_MS).unref();
+    groups[place] = null;
+    put(place, 0);
   };
 }
 
-function tell(line: string): void {
-  input ??= start();
-  input.write(line);
-  void input.flush();
+function put(place: number, group: number): void {
+  file ??= start();
+  try {
+    writeSync(file, lineOf(group), place * LINE);
+  } catch {
+    // No room on the disk: the group is not ended with this process.
+  }
 }
 
-function start(): Bun.FileSink {
+function lineOf(group: number): string {
+  return `${String(group).padStart(LINE - 1)}\n`;
+}
+
+function start(): number {
+  const fd = openNameless();
+  writeSync(fd, lineOf(0).repeat(FIRST_LINES), 0);
   const child = Bun.spawn(["/bin/sh", "-c", SCRIPT], {
     cwd: "/",
     stdin: "pipe",
-    stdout: "ignore",
+    stdout: fd,
     stderr: "ignore",
     detached: true,
   });
   child.unref();
-  return child.stdin;
+  life = child.stdin;
+  return fd;
 }

@@ -1,11 +1,12 @@
 /** Keepers of output: files in a tree (--results), and files by name (--files). */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Keeper } from "./delivery.ts";
 import type { FarmJob } from "./farm-job.ts";
 import { writeAll } from "./printer.ts";
-import { TextTemplate } from "./template.ts";
+import { asPath, bytesOfText, joined, textOfBytes } from "./raw-text.ts";
+import { folderOf, TextTemplate } from "./template.ts";
 
 /** The files of a job: standard output, standard error, and its number. */
 export interface ResultFiles {
@@ -21,9 +22,19 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\0": "\\0",
 };
 
-/** A value as a file's name. */
+/** Bytes of a file's name, so that ".err" has room behind it. */
+const MOST_NAME = 251;
+
+/** A value as a file's name: of a long one its beginning, and a hash of it. */
 export function asFileName(value: string): string {
-  return value.replace(/[\\/\t\0]/g, (found) => ESCAPES[found]!);
+  const name = value.replace(/[\\/\t\0]/g, (found) => ESCAPES[found]!);
+  const bytes = bytesOfText(name);
+  if (bytes.length <= MOST_NAME) return name;
+  const hash = Bun.hash(bytes).toString(16).padStart(16, "0");
+  let end = MOST_NAME - hash.length - 1;
+  // No letter is cut in two.
+  while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
+  return `${textOfBytes(bytes.subarray(0, end))}.${hash}`;
 }
 
 /**
@@ -37,28 +48,30 @@ export function resultFiles(place: string, job: FarmJob): ResultFiles {
     return { stdout, stderr: `${stdout}.err`, sequence: `${stdout}.seq` };
   }
   const names = job.values.flatMap((value, i) => [String(i + 1), asFileName(value)]);
-  const folder = template.isVaried ? template.text(job) : join(place, ...names);
+  const folder = template.isVaried ? template.text(job) : joined(place, ...names);
   return {
-    stdout: join(folder, "stdout"),
-    stderr: join(folder, "stderr"),
-    sequence: join(folder, "seq"),
+    stdout: joined(folder, "stdout"),
+    stderr: joined(folder, "stderr"),
+    sequence: joined(folder, "seq"),
   };
 }
 
 /** Keeps all output under a folder. */
 export class ResultTree implements Keeper {
-  readonly #place: string;
+  readonly place: string;
+  readonly #path: string;
   #open: [number, number] | null = null;
 
-  constructor(place: string) {
-    this.#place = place;
+  constructor(path: string) {
+    this.#path = path;
+    this.place = `"${path}"`;
   }
 
   begin(job: FarmJob): void {
-    const { stdout, stderr, sequence } = resultFiles(this.#place, job);
-    mkdirSync(dirname(stdout), { recursive: true });
-    writeFileSync(sequence, String(job.sequence));
-    this.#open = [openSync(stdout, "w"), openSync(stderr, "w")];
+    const { stdout, stderr, sequence } = resultFiles(this.#path, job);
+    mkdirSync(asPath(folderOf(stdout)), { recursive: true });
+    writeFileSync(asPath(sequence), String(job.sequence));
+    this.#open = [openSync(asPath(stdout), "w"), openSync(asPath(stderr), "w")];
   }
 
   take(stream: 0 | 1, bytes: Uint8Array): void {
@@ -83,18 +96,19 @@ export class ResultTree implements Keeper {
 
 /** Prints the name of a file with the standard output of each job, and its standard error. */
 export class NamedFiles implements Keeper {
-  readonly #place: string | null;
+  readonly place = `a file in "${tmpdir()}"`;
+  /** That of --results, whose files are there already. */
+  readonly #results: string | null;
   #name = "";
   #fd: number | null = null;
 
-  /** `place`: that of --results, whose files are there already. */
-  constructor(place: string | null) {
-    this.#place = place;
+  constructor(results: string | null) {
+    this.#results = results;
   }
 
   begin(job: FarmJob): void {
-    if (this.#place !== null) {
-      this.#name = resultFiles(this.#place, job).stdout;
+    if (this.#results !== null) {
+      this.#name = resultFiles(this.#results, job).stdout;
       return;
     }
     const unique = crypto.randomUUID().slice(0, 8);
@@ -109,7 +123,7 @@ export class NamedFiles implements Keeper {
 
   async end(): Promise<void> {
     this.close();
-    await writeAll(1, new TextEncoder().encode(`${this.#name}\n`));
+    await writeAll(1, bytesOfText(`${this.#name}\n`));
   }
 
   drop(): void {

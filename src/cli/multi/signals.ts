@@ -6,6 +6,9 @@ import { STOP_SIGNALS } from "./rank.ts";
 /** Those of people: Ctrl-C, and a terminal that is closed. */
 const END_SIGNALS = ["SIGINT", "SIGHUP"] as const;
 
+/** ms that ending at once may take: jobs are asked first, and what they have left is printed. */
+const LAST_MS = 3_000;
+
 type Signal = (typeof STOP_SIGNALS)[number] | (typeof END_SIGNALS)[number];
 
 /** Has a farm stop on signals; returns what ends that. */
@@ -16,6 +19,8 @@ export function stopOnSignals(farm: Farm, graceMs: number): () => void {
     // Whatever holds it up is not waited for a second time.
     if (isEnding) process.exit(codeOf(signal));
     isEnding = true;
+    // A reader that has stopped reading would hold up what was printed last.
+    setTimeout(() => process.exit(codeOf(signal)), LAST_MS).unref();
     farm.stop({ when: "now", exitCode: codeOf(signal), ifLeft: true });
   };
   const ask = (signal: Signal) => {

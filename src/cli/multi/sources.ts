@@ -3,6 +3,9 @@
  * first of several.
  */
 import { createReadStream } from "node:fs";
+import { textOf } from "../../errors.ts";
+import { FarmError } from "./errors.ts";
+import { bytesOfText, textOfBytes } from "./raw-text.ts";
 import { countOf, type SourceWords, valuesOf } from "./words.ts";
 
 export interface Source {
@@ -48,8 +51,13 @@ function fileSource(path: string, isLinked: boolean, options: ReadOptions): Sour
     count: null,
     isLinked,
     async *read() {
-      for await (const value of piecesOf(bytesOf(path), options.delimiter)) {
-        yield columnsOf(value, options);
+      try {
+        for await (const value of piecesOf(bytesOf(path), options.delimiter)) {
+          yield columnsOf(value, options);
+        }
+      } catch (error) {
+        const name = path === STDIN ? "standard input" : `"${path}"`;
+        throw new FarmError(`Cannot read ${name}: ${textOf(error)}`);
       }
     },
   };
@@ -69,18 +77,36 @@ export async function* piecesOf(
   chunks: AsyncIterable<Uint8Array>,
   delimiter: string,
 ): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest: string[] = [];
+  const end = bytesOfText(delimiter);
+  let rest: Uint8Array[] = [];
   for await (const chunk of chunks) {
-    const pieces = decoder.decode(chunk, { stream: true }).split(delimiter);
-    for (const piece of pieces.slice(0, -1)) {
-      yield rest.length === 0 ? piece : rest.join("") + piece;
-      rest = [];
+    // A delimiter may be torn.
+    const tail = lastOf(rest, end.length - 1);
+    const found = Buffer.concat([tail, chunk]).lastIndexOf(end);
+    const cut = found < 0 ? 0 : found + end.length - tail.length;
+    if (found >= 0) {
+      const whole = Buffer.concat([...rest, chunk.subarray(0, cut)]);
+      const pieces = textOfBytes(whole).split(delimiter);
+      // Something is left where a delimiter begins as it ends.
+      rest = [bytesOfText(pieces.pop()!)];
+      yield* pieces;
     }
-    if (pieces.at(-1) !== "") rest.push(pieces.at(-1)!);
+    // The stream may use its memory again.
+    rest.push(chunk.slice(cut));
   }
-  const last = rest.join("") + decoder.decode();
-  if (last !== "") yield last;
+  const last = Buffer.concat(rest);
+  if (last.length > 0) yield textOfBytes(last);
+}
+
+/** So many bytes at the end of parts, or all of them. */
+function lastOf(parts: readonly Uint8Array[], count: number): Uint8Array {
+  const last: Uint8Array[] = [];
+  for (let left = count, i = parts.length; left > 0 && i > 0;) {
+    const part = parts[--i]!;
+    last.unshift(part.subarray(Math.max(0, part.length - left)));
+    left -= Math.min(left, part.length);
+  }
+  return Buffer.concat(last);
 }
 
 type List = readonly string[];

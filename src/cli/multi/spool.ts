@@ -1,5 +1,15 @@
 /** The output of a job on its worker: in files without a name, of which no end leaves anything. */
-import { closeSync, constants, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statfsSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -12,11 +22,12 @@ const OWN = 0o600;
 let canBeNameless = process.platform === "linux";
 let count = 0;
 
-function openNameless(): number {
+/** `flags`: beside those for reading and writing. */
+export function openNameless(flags = 0): number {
   const folder = tmpdir();
   if (canBeNameless) {
     try {
-      return openSync(folder, O_TMPFILE | READ_WRITE | constants.O_APPEND, OWN);
+      return openSync(folder, O_TMPFILE | READ_WRITE | flags, OWN);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       // Network file systems know no such files.
@@ -25,10 +36,43 @@ function openNameless(): number {
     }
   }
   const path = join(folder, `bsync-multi-${process.pid}-${++count}`);
-  const made = constants.O_CREAT | constants.O_EXCL | constants.O_APPEND;
-  const fd = openSync(path, READ_WRITE | made, OWN);
+  const made = constants.O_CREAT | constants.O_EXCL;
+  const fd = openSync(path, READ_WRITE | made | flags, OWN);
   unlinkSync(path);
   return fd;
+}
+
+/** More than what may be left of a block that a file has already. */
+const PROBE = new Uint8Array(8_193);
+
+/** How often it is written before it is given back. */
+const PROBES = 8;
+
+let probe: number | null = null;
+let probed = 0;
+
+/**
+ * Whether there is room where outputs are: without it what was being written is cut off, and not
+ * every program notices. To try it sees quotas, too; where nothing `isWritten` it costs too much.
+ */
+export function hasRoom(isWritten: boolean): boolean {
+  try {
+    if (!isWritten) return statfsSync(tmpdir()).bavail > 0;
+    probe ??= openNameless();
+    const written = writeSync(probe, PROBE, 0, PROBE.length, probed * PROBE.length);
+    // To give room back takes longer than to take it.
+    if (++probed === PROBES) forgetProbes(probe);
+    return written === PROBE.length;
+  } catch (error) {
+    if (probe !== null) forgetProbes(probe);
+    const code = (error as NodeJS.ErrnoException).code;
+    return code !== "ENOSPC" && code !== "EDQUOT";
+  }
+}
+
+function forgetProbes(fd: number): void {
+  ftruncateSync(fd);
+  probed = 0;
 }
 
 const NEWLINE = 10;
@@ -44,9 +88,9 @@ export class Spool {
   #isOpen = true;
 
   constructor() {
-    const out = openNameless();
+    const out = openNameless(constants.O_APPEND);
     try {
-      this.descriptors = [out, openNameless()];
+      this.descriptors = [out, openNameless(constants.O_APPEND)];
     } catch (error) {
       closeSync(out);
       throw error;

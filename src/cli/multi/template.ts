@@ -64,7 +64,8 @@ export function cutValue(value: string, cut: Cut): string {
   return dot < 0 || base.indexOf("/", dot) >= 0 ? base : base.slice(0, dot);
 }
 
-function folderOf(value: string): string {
+/** The folder that a name is in. */
+export function folderOf(value: string): string {
   const bare = value.replace(/(?<=[^/])\/+$/, "");
   const at = bare.lastIndexOf("/");
   if (at < 0) return ".";

@@ -3,6 +3,7 @@
  * kept. What was cut off ends where its last whole event does.
  */
 import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
 import { createGunzip, constants } from "node:zlib";
 
 /** An event as it stands in the file: nothing about it is certain. */
@@ -17,6 +18,9 @@ export interface Reading {
   /** Events that could not be read. */
   unread: number;
 }
+
+/** What gzip begins with. */
+const MAGIC = Buffer.of(0x1f, 0x8b);
 
 /** Bytes up to the first event, and of one event. */
 const MOST_HEAD = 64 * 1024;
@@ -39,15 +43,31 @@ export async function readEvents(path: string, take: (event: Event) => void): Pr
   return scanner.end(isCut);
 }
 
-/** Whatever its name ends in, a file that begins as gzip does is unzipped. */
+/**
+ * Whatever its name ends in, a file that begins as gzip does is unzipped. It may be a pipe, which
+ * is read once.
+ */
 async function bytesOf(path: string): Promise<AsyncIterable<Buffer>> {
-  const head = new Uint8Array(await Bun.file(path).slice(0, 2).arrayBuffer());
-  const file = createReadStream(path);
-  if (head[0] !== 0x1f || head[1] !== 0x8b) return file as AsyncIterable<Buffer>;
+  const file = createReadStream(path) as AsyncIterable<Buffer>;
+  const pieces = file[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < MAGIC.length) {
+    const next = await pieces.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const all = behind(head, pieces);
+  if (!head.subarray(0, MAGIC.length).equals(MAGIC)) return all;
   // A file that ends too early is no error so, and all that is there comes out.
   const unzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
-  file.on("error", (error) => unzip.destroy(error));
-  return file.pipe(unzip) as AsyncIterable<Buffer>;
+  const source = Readable.from(all);
+  source.on("error", (error) => unzip.destroy(error));
+  return source.pipe(unzip) as AsyncIterable<Buffer>;
+}
+
+async function* behind(head: Buffer, pieces: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  yield* { [Symbol.asyncIterator]: () => pieces };
 }
 
 function isOfZlib(error: unknown): boolean {

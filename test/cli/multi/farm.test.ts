@@ -181,6 +181,28 @@ describe.each([
   );
 
   test(
+    "also where it had been sent others along with it",
+    async () => {
+      await using work = await folder();
+      const flags = way === "isolated" ? ["--isolate"] : [];
+      const long = "[ $(({} % 20)) = 0 ] && head -c 60000 /dev/zero";
+      const script = `[ {} = 60 ] && kill -9 $PPID && exit; ${long}; echo {}; echo {} >> ran`;
+      const words = [...flags, "-j2", "-k", script, ":::", "[1-100]"];
+      const { stdout, stderr, exitCode } = await multi(before, work.path, ...words);
+      const others = Array.from({ length: 100 }, (_, i) => i + 1).filter((i) => i !== 60);
+      expect([stdout.replaceAll("\0", ""), exitCode]).toEqual([`${others.join("\n")}\n`, 1]);
+      // None has run twice.
+      expect(
+        linesOf(work.path, "ran")
+          .map(Number)
+          .toSorted((a, b) => a - b),
+      ).toEqual(others);
+      expect(stderr).toStartWith("bsync multi: 1 of 100 jobs failed\n  job 60: worker ");
+    },
+    LIMIT_MS,
+  );
+
+  test(
     "a worker that is lost costs the job whose output it still had",
     async () => {
       await using work = await folder();

@@ -1,6 +1,8 @@
+import { openSync } from "node:fs";
 import { AsyncPool, type MessageHandle, QueueFullError, WorkerLostError } from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
+import { limitFiles, openFiles } from "../files.ts";
 import { square } from "../fixtures/functions.ts";
 import * as stuck from "../fixtures/stuck.ts";
 import { Gate, passGate } from "../gate.ts";
@@ -83,6 +85,26 @@ limits.it(
     await until("the first one to end", () => !isAlive(pid));
   },
   PROCESSES,
+);
+
+/** Opens all files that this process may; returns its pid. */
+function useUpFiles(count: number): number {
+  limitFiles(openFiles().length + count);
+  try {
+    for (;;) openSync("/dev/null", "r");
+  } catch {
+    return process.pid;
+  }
+}
+
+limits.it(
+  "maxMemoryPerWorker: a process whose tasks leave it no file to look with stays",
+  async () => {
+    await using pool = await AsyncPool.open(1, { maxMemoryPerWorker: 2 ** 40 });
+    const pid = await pool.async(useUpFiles, 8);
+    assert.deepEqual([await pool.async(square, 3), pool.workers[0]!.pid], [9, pid]);
+  },
+  { modes: ["local"] },
 );
 
 function openAtExit(path: string): void {
