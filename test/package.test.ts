@@ -214,7 +214,7 @@ describe("the tarball", () => {
 
 contract("locally", "local", (...command) => inUser(...command));
 for (const family of mpiFamilies()) {
-  contract(`under ${family}`, family, (...command) => inUser(...launched(family, 3, command)));
+  contract(`under ${family}`, family, (...command) => inUser(...launched(family, 5, command)));
 }
 
 function contract(
