@@ -246,4 +246,13 @@ int bsync_mpi_leave(void);
  */
 int bsync_mpi_finalize(int linger_ms);
 
+/*
+ * Ends this process with exit code 0 if it has not ended by itself within
+ * [seconds]: an exit handler may never return (by SIGALRM, alarm(2); _exit in
+ * its handler, whatever the program has made of that signal). The launcher
+ * takes that for a good end after [bsync_mpi_finalize]. May be called at any
+ * time. Returns 0.
+ */
+int bsync_mpi_end_within(int seconds);
+
 #endif

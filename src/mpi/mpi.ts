@@ -116,6 +116,12 @@ export interface Mpi {
 
   /** Ends MPI; waits for the other ranks to do so too. May be called again. */
   finalize(): void;
+
+  /**
+   * Ends this process with exit code 0 if it has not ended by itself within so many ms, rounded up
+   * to seconds.
+   */
+  endWithin(ms: number): void;
 }
 
 /** ms that a rank goes on to move what is on its way, where MPI cannot be finalized. */
@@ -285,6 +291,10 @@ export class ShimMpi implements Mpi {
     this.#finalized = true;
     const code = this.#symbols.bsync_mpi_finalize(LINGER_MS);
     if (code < 0) throw failure(this.#symbols, "end MPI", code);
+  }
+
+  endWithin(ms: number): void {
+    this.#symbols.bsync_mpi_end_within(Math.ceil(ms / 1000));
   }
 }
 

@@ -1,6 +1,5 @@
 import { dlopen, type FFIFunction, type Library, type Pointer, read, toArrayBuffer } from "bun:ffi";
 import { crypto } from "./natives.ts";
-import { forgetAll } from "./unseen.ts";
 
 const MACHINE = process.arch === "x64" ? "x86_64" : "aarch64";
 
@@ -17,15 +16,6 @@ export function openLibc<Fns extends Record<string, FFIFunction>>(fns: Fns): Lib
     }
   }
   return null;
-}
-
-/**
- * Ends this process by SIGALRM (alarm(2)) if it has not ended by itself within so many ms, rounded
- * up to seconds.
- */
-export function killAfter(ms: number): void {
-  forgetAll("SIGALRM");
-  openLibc({ alarm: { args: ["u32"], returns: "u32" } })?.symbols.alarm(Math.ceil(ms / 1_000));
 }
 
 /** mmap(2), Linux's values. */

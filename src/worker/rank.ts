@@ -6,7 +6,6 @@ import { isLoading, setMainScript } from "../function/main-script.ts";
 import { endAfterStop } from "../function/stop-main.ts";
 import { DOORBELL_LOOKS, type Job, joinJob, SPIN_US, spinOf } from "../job/job.ts";
 import { YIELD_US } from "../link/progress-loop.ts";
-import { killAfter } from "../os/libc.ts";
 import {
   Promise,
   clearTimeout,
@@ -212,7 +211,8 @@ function onDismissed(controller: number): void {
 function endServing(): void {
   // Tasks may have left handlers that do not return, and programs that hold the launcher's pipes,
   // and so the job.
-  job!.membership.onOver = () => killAfter(EXIT_MS);
+  const { mpi, membership } = job!;
+  membership.onOver = () => mpi.endWithin(EXIT_MS);
   own.on("exit", () => killDescendants(process.pid));
   exitProcess(0);
 }

@@ -26,6 +26,7 @@ export const SYMBOLS = {
   bsync_mpi_abort: { args: ["int"], returns: "int" },
   bsync_mpi_leave: { args: [], returns: "int" },
   bsync_mpi_finalize: { args: ["int"], returns: "int" },
+  bsync_mpi_end_within: { args: ["int"], returns: "int" },
 } as const;
 
 const MESSAGE = ["buffer", "i64", "int", "int", "int", "int"] as const;

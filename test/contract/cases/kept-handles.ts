@@ -150,11 +150,11 @@ keptHandles.it("a parent that fails takes no child from others that await it", a
   const key = newCase();
   const parent = pool.async(async (key: string) => {
     const { pool } = taskContext();
-    const child = pool.async(later, 6);
+    const child = pool.with({ priority: 2 }).async(later, 6);
     kept.set(key, child);
     child.catch(() => {});
-    // The other one begins to wait before this one fails.
-    await pool.async(square, 1);
+    // The other one begins to wait before this one fails, and the child after that.
+    await pool.with({ priority: 1 }).async(square, 1);
     throw new RangeError("the parent");
   }, key);
   const other = pool.async(awaitKept, key);
