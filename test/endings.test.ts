@@ -5,12 +5,15 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Job, type Launch } from "./contract/job.ts";
+import { FAILED_MS } from "../src/os/waits.ts";
 import { testsUnder } from "./setup/drawn.ts";
 import { mpiFamilies } from "./setup/mpi.ts";
 
 const PROGRAM = join(import.meta.dir, "contract/fixtures/ending.ts");
 /** ms that an end may take. */
 const END_MS = 5_000;
+/** The same where others wait for a program that has failed: with clocks at full length that is longer. */
+const FAILED_END_MS = Math.max(END_MS, FAILED_MS + END_MS / 2);
 const TEST_MS = 40_000;
 
 interface Ending {
@@ -25,11 +28,12 @@ async function endOf(
   launch: Launch,
   deed: string,
   act: (job: Job, pid: number) => void = () => {},
+  endMs = END_MS,
 ): Promise<Ending> {
   await using job = new Job(launch, PROGRAM, { args: [deed, "2"] });
   await job.said("ready");
   act(job, Number(/ready (\d+)/.exec(job.stdout)?.[1]));
-  await job.ended(END_MS);
+  await job.ended(endMs);
   await job.leftNothing();
   const { exitCode, signalCode } = job.process;
   return { exitCode, signal: signalCode, stdout: job.stdout, stderr: job.stderr };
@@ -96,7 +100,7 @@ for (const launch of launches) {
       ["reject-waiting", "nobody looks at this"],
     ] as const) {
       it(`${deed}, while the main module awaits for ever: exit code 1, the error, and why`, async () => {
-        const { exitCode, stderr } = await endOf(launch, deed);
+        const { exitCode, stderr } = await endOf(launch, deed, () => {}, FAILED_END_MS);
         expect(stderr).toContain(said);
         expect(stderr).toMatch(/bsync: the program has failed by the error above, .* exit code 1/);
         expect(exitCode).toBe(1);
