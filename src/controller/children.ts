@@ -253,6 +253,7 @@ export class Children implements ChildOwner {
 
   /** A worker has answered a child: the answer goes on to its parent's worker. */
   answered(connection: Connection, child: ChildTask, frame: Frame, to: "done" | "failed"): void {
+    this.#waits.end(child);
     const { sender, values } = this.#parts;
     const submitter = this.#submitterFor(child);
     if (submitter !== null) {
@@ -292,6 +293,7 @@ export class Children implements ChildOwner {
 
   /** A child is settled by this side. */
   settled(child: ChildTask): void {
+    this.#waits.end(child);
     const submitter = this.#submitterFor(child);
     if (submitter === null) return;
     const content = this.#parts.values.encodeFailure(child.outcome);
@@ -350,7 +352,7 @@ export class Children implements ChildOwner {
 
   /** A task is settled, or is to start again. It may have had children: they go on. */
   over(task: Task, connection: Connection): void {
-    this.#waits.end({ worker: connection.record.index, id: task.id });
+    this.#waits.checkSoon();
     const families = this.#submitters.get(connection)?.families;
     // Of a worker that is lost, `lost` has to know which tasks ran there.
     if (families === undefined || connection.isDone) return;
@@ -363,7 +365,6 @@ export class Children implements ChildOwner {
     const submitter = this.#submitters.get(connection);
     if (submitter === undefined) return;
     this.#submitters.delete(connection);
-    this.#waits.lost(connection.record.index);
     for (const child of submitter.children.values()) {
       if (submitter.families.get(child.parentId) === child.family)
         this.#cancel(child, "the worker of its task was lost");

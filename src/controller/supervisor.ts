@@ -119,7 +119,9 @@ export class Supervisor {
       onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
       onPause: () => owner.onPause(),
       onStalled: (task) => {
-        if (record.indexOf(task) < 0) link.kill?.(task);
+        // A call that waited for its children may have gone on by itself, and have the thread.
+        if (record.indexOf(task) >= 0 || record.hasSuspended) return;
+        link.kill?.(task, task === Activity.Idle ? 0 : 1);
       },
       onStillAt: (at) => owner.onStillAt(connection, at),
       onTorn: (buffer) => owner.onTorn(connection, buffer),

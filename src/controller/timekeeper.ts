@@ -5,6 +5,7 @@ import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Task } from "../scheduler/task.ts";
 import type { Verdict } from "../scheduler/verdict.ts";
 import { Kind } from "../wire/frames.ts";
+import { Activity } from "../wire/task-id.ts";
 import { Alarm } from "./alarm.ts";
 import { type Connection, describe } from "./connection.ts";
 import { Liveness } from "./liveness.ts";
@@ -67,7 +68,7 @@ export class Timekeeper {
   ring(): void {
     const { scheduler, reclaimer } = this.#parts;
     const now = performance.now();
-    const verdicts = scheduler.due(now, this.#movedAt);
+    const verdicts = scheduler.due(now, { movedAt: this.#movedAt, mayBeHeld: this.#mayBeHeld });
     for (const verdict of verdicts) this.#execute(verdict);
     const isTaken = reclaimer.recalls.due(now);
     if (verdicts.length > 0 || isTaken) this.#owner.dispatch();
@@ -105,6 +106,11 @@ export class Timekeeper {
     if (connection.link?.isHeldByWrite) return performance.now();
     return this.#liveness.movedAt(connection);
   };
+
+  /** A call that waited for its children may have gone on by itself, unless it loads a module. */
+  readonly #mayBeHeld = ({ index, hasSuspended }: WorkerRecord): boolean =>
+    hasSuspended &&
+    this.#parts.supervisor.connections[index]!.link?.currentTask !== Activity.Loading;
 
   #execute(verdict: Verdict): void {
     const { sender, supervisor } = this.#parts;

@@ -30,7 +30,8 @@ export interface WaitsOwner {
 export class Waits {
   readonly #scheduler: Scheduler;
   readonly #owner: WaitsOwner;
-  readonly #waits = new Map<string, Wait[]>();
+  /** The calls that wait for a child, until that is settled: perhaps all items of a map. */
+  readonly #waiting = new Map<ChildTask, Run[]>();
   #isCheckDue = false;
 
   constructor(scheduler: Scheduler, owner: WaitsOwner) {
@@ -38,28 +39,21 @@ export class Waits {
     this.#owner = owner;
   }
 
-  add(wait: Wait): void {
-    const key = keyOf(wait.run);
-    const before = this.#waits.get(key)?.filter(({ child }) => !child.settled) ?? [];
-    this.#waits.set(key, [...before, wait]);
+  add({ run, child }: Wait): void {
+    const runs = this.#waiting.get(child);
+    if (runs === undefined) this.#waiting.set(child, [run]);
+    else runs.push(run);
     this.checkSoon();
   }
 
-  /** A call is over. */
-  end(run: Run): void {
-    if (this.#waits.size === 0) return;
-    this.#waits.delete(keyOf(run));
-    this.checkSoon();
-  }
-
-  /** A worker is lost, and with it the calls that it ran. */
-  lost(worker: number): void {
-    for (const key of this.#waits.keys()) if (key.startsWith(`${worker}:`)) this.#waits.delete(key);
+  /** Nobody waits for a child any more: it is settled. */
+  end(child: ChildTask): void {
+    if (this.#waiting.size > 0) this.#waiting.delete(child);
   }
 
   /** Looks for a circle once all has been read that has come. */
   checkSoon(): void {
-    if (this.#isCheckDue || this.#waits.size === 0) return;
+    if (this.#isCheckDue || this.#waiting.size === 0) return;
     this.#isCheckDue = true;
     queueMicrotask(() => {
       this.#isCheckDue = false;
@@ -70,13 +64,27 @@ export class Waits {
   #check(): void {
     const { queued, workers } = this.#scheduler;
     if (queued > 0 || workers.some(({ inFlight }) => inFlight.length > 0)) return;
-    for (const [key, waits] of this.#waits) {
-      const index = waits.findIndex(({ child }) => this.#leadsTo(key, child));
-      if (index !== -1) return this.#owner.refuse(waits.splice(index, 1)[0]!);
+    const awaited = this.#awaitedByRuns();
+    for (const [child, runs] of this.#waiting) {
+      const index = runs.findIndex((run) => this.#leadsTo(keyOf(run), child, awaited));
+      if (index === -1) continue;
+      const [run] = runs.splice(index, 1);
+      return this.#owner.refuse({ run: run!, child });
     }
   }
 
-  #leadsTo(key: string, from: ChildTask): boolean {
+  #awaitedByRuns(): Map<string, ChildTask[]> {
+    const awaited = new Map<string, ChildTask[]>();
+    for (const [child, runs] of this.#waiting) {
+      for (const run of runs) {
+        const key = keyOf(run);
+        awaited.set(key, [...(awaited.get(key) ?? []), child]);
+      }
+    }
+    return awaited;
+  }
+
+  #leadsTo(key: string, from: ChildTask, awaited: ReadonlyMap<string, ChildTask[]>): boolean {
     const seen = new Set<string>();
     const left = [from];
     for (let child = left.pop(); child !== undefined; child = left.pop()) {
@@ -86,8 +94,7 @@ export class Waits {
       if (reached === key) return true;
       if (seen.has(reached)) continue;
       seen.add(reached);
-      left.push(...this.#owner.awaitedBy(run));
-      for (const { child: other } of this.#waits.get(reached) ?? []) left.push(other);
+      left.push(...this.#owner.awaitedBy(run), ...(awaited.get(reached) ?? []));
     }
     return false;
   }

@@ -139,6 +139,7 @@ export class ParentCall implements CallChildren {
     if (this.isOver) return;
     this.isOver = true;
     this.#onOver();
+    for (const child of this.#refusals?.keys() ?? []) child.awaitedBy.delete(this);
     for (const run of this.runs) run.leave().catch(() => {});
     if (!isInVain) return;
     for (const child of this.children) {

@@ -12,7 +12,7 @@ import { Requeue } from "./requeue.ts";
 import { Deadlines, taskOf } from "./deadlines.ts";
 import { bytesOfPayload, mayWaitBehind } from "./costs.ts";
 import { LOOK_MS, START_MS, STUCK_MS } from "../os/waits.ts";
-import type { Verdict } from "./verdict.ts";
+import { NO_SIGNS, type Signs, type Verdict } from "./verdict.ts";
 import type { WorkerRecord } from "./worker-record.ts";
 
 /**
@@ -276,9 +276,9 @@ export class Scheduler {
 
   /**
    * Tasks whose time is over, and workers that are stuck or late, each returned once. A worker that
-   * still receives or sends something has more time for that: `movedAt` says when it last did.
+   * still receives or sends something has more time for that, and one that may be held.
    */
-  due(now: number, movedAt: (worker: WorkerRecord) => number = () => -Infinity): Verdict[] {
+  due(now: number, { movedAt, mayBeHeld }: Signs = NO_SIGNS): Verdict[] {
     const verdicts: Verdict[] = [];
     for (;;) {
       const deadline = this.#deadlines.take(now);
@@ -296,7 +296,8 @@ export class Scheduler {
       }
       const task = taskOf(deadline)!;
       const stage = worker.stageOf(task);
-      const since = worker.isHeldByWanted ? now : movedAt(worker);
+      const isHeld = worker.isHeldByWanted || (stage === "sent" && mayBeHeld(worker));
+      const since = isHeld ? now : movedAt(worker);
       if (stage !== "begun" && since + START_MS > now) {
         this.#deadlines.setFor(task, worker, since + START_MS);
         continue;

@@ -15,3 +15,14 @@ export type Verdict =
     }
   | { readonly kind: "stuck"; readonly worker: WorkerRecord }
   | { readonly kind: "late"; readonly worker: WorkerRecord };
+
+/** Of a worker, as far as its link shows it. */
+export interface Signs {
+  /** When something last came from it, or was read by it, on `performance.now()`. */
+  movedAt(worker: WorkerRecord): number;
+  /** Whether a call that is not in flight may have its thread. */
+  mayBeHeld(worker: WorkerRecord): boolean;
+}
+
+/** Where nothing is seen. */
+export const NO_SIGNS: Signs = { movedAt: () => -Infinity, mayBeHeld: () => false };

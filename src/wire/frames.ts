@@ -178,7 +178,7 @@ export interface Frames {
   [Kind.Spawn]: Greeting;
   /**
    * The rank is to end its child; with `task`, only if that keeps it, or one of the `number` calls
-   * from there on. A message of its own.
+   * from there on; with neither, only if it still reads nothing. A message of its own.
    */
   [Kind.Kill]: undefined;
   /**

@@ -223,11 +223,12 @@ export class ChildRelay {
   }
 
   /**
-   * The controller holds that one of `number` calls from `task` (0: any) on keeps the child. It may
-   * have moved on since.
+   * The controller holds that one of `number` calls from `task` (0: any) on keeps the child, or, of
+   * no call, that something else does. It may have moved on since.
    */
   #kill(child: ProcessLink, { task, number }: Frame): void {
     const { currentTask } = child;
+    if (task === 0 && number === 0 && !this.#stands(child)) return;
     const hasGoneOn =
       currentTask !== undefined &&
       (currentTask === Activity.Idle
@@ -240,19 +241,24 @@ export class ChildRelay {
 
   /**
    * As `liveness.ts` for local workers: something that a task left behind may keep the child's
-   * thread. It may have had no time to report that its last task is over: the controller knows.
+   * thread. It may have had no time to report that its last task is over, or a call may have it
+   * that has waited for its children: the controller knows.
    */
   #look(): void {
     const child = this.#child;
     if (child === null) return;
-    const { reading, currentTask, unread } = child;
-    const busy = currentTask === Activity.Loading || currentTask === INITIALIZER;
-    const stands = unread && !busy && reading !== null && reading === this.#read;
-    this.#looks = this.#answered && stands ? this.#looks + 1 : 0;
+    const { reading, currentTask } = child;
+    this.#looks = this.#answered && this.#stands(child) ? this.#looks + 1 : 0;
     this.#read = reading;
     if (this.#looks < LOOKS || currentTask === undefined) return;
-    if (currentTask === Activity.Idle) return child.isHeldByWrite ? undefined : child.kill();
+    if (currentTask === Activity.Idle && child.isHeldByWrite) return;
     this.#send(Kind.Stalled, currentTask);
+  }
+
+  /** Whether a child has something to read, and has read nothing since the last look. */
+  #stands({ reading, currentTask, unread }: ProcessLink): boolean {
+    const busy = currentTask === Activity.Loading || currentTask === INITIALIZER;
+    return unread && !busy && reading !== null && reading === this.#read;
   }
 
   #send(kind: Kind, task: number, number = 0): void {

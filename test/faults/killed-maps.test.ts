@@ -36,8 +36,8 @@ function computedIn(folder: string): Map<string, string[]> {
   return computed;
 }
 
-/** Kills a process of a job; false if there is none of its kind any more. */
-function kill(job: Job, victim: (typeof VICTIMS)[number]): boolean {
+/** Kills a process of a job, if there is one of its kind. */
+function kill(job: Job, victim: (typeof VICTIMS)[number]): void {
   const isProgram = (command: string) => command.includes("killed-map.ts");
   const all = job.processes();
   const launcher = job.process.pid;
@@ -49,12 +49,11 @@ function kill(job: Job, victim: (typeof VICTIMS)[number]): boolean {
       ? [{ pid: launcher }, ...others]
       : others;
   const found = { controller, worker: workers.at(-1), launcher: { pid: launcher } }[victim];
-  if (found === undefined) return false;
+  if (found === undefined) return;
   try {
     process.kill(found.pid, "SIGKILL");
-    return true;
   } catch {
-    return false;
+    // It has ended meanwhile.
   }
 }
 

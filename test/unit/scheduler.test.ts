@@ -607,8 +607,8 @@ test("who takes in a call has time for that, and who sends its result; a call th
   const { scheduler, workers } = serving(1);
   const [worker] = workers as [WorkerRecord];
   let now = 0;
-  const moves = () => now;
-  const due = (at: number) => scheduler.due((now = at), moves);
+  const movedAt = (at: number) => ({ movedAt: () => at, mayBeHeld: () => false });
+  const due = (at: number) => scheduler.due((now = at), movedAt(now));
   const submit = () => {
     const task = newTask(newFunction(1), { timeout: 10 });
     scheduler.submit(task);
@@ -622,19 +622,33 @@ test("who takes in a call has time for that, and who sends its result; a call th
   scheduler.finished(worker, first.id, 20_010);
   expect(due(20_010 + START_MS)).toEqual([]);
   // It moved something after that, which gives it as much time from then on.
-  expect(scheduler.due(20_010 + 2 * START_MS, () => 20_011 + START_MS)).toEqual([]);
+  expect(scheduler.due(20_010 + 2 * START_MS, movedAt(20_011 + START_MS))).toEqual([]);
   expect(scheduler.nextDeadline).toBe(20_011 + 2 * START_MS);
   const late = { kind: "expired", task: first, worker, stage: "returned" } as const;
-  expect(scheduler.due(20_011 + 2 * START_MS, () => 20_011 + START_MS)).toEqual([late]);
+  expect(scheduler.due(20_011 + 2 * START_MS, movedAt(20_011 + START_MS))).toEqual([late]);
   // Nobody waits for it any more; the worker is given time all the same, as long as it moves.
   expect(due(1e6)).toEqual([]);
   const stuck = { kind: "stuck", worker } as const;
-  expect(scheduler.due(1e6 + STUCK_MS, () => 1e6 + STUCK_MS - LOOK_MS)).toEqual([stuck]);
+  expect(scheduler.due(1e6 + STUCK_MS, movedAt(1e6 + STUCK_MS - LOOK_MS))).toEqual([stuck]);
   scheduler.answered(worker, first.id, 1, 2e6);
   const second = submit();
   scheduler.started(worker, second.id, 3e6);
   const over = { kind: "expired", task: second, worker, stage: "begun" } as const;
   expect(due(3e6 + 10 + VERDICT_MS)).toEqual([over]);
+});
+
+test("a call behind others that may have the thread is not given up before it has begun", () => {
+  const { scheduler, workers } = serving(1);
+  const [worker] = workers as [WorkerRecord];
+  const task = newTask(newFunction(1), { timeout: 10 });
+  scheduler.submit(task);
+  scheduler.next(0);
+  const held = (mayBeHeld: boolean) => ({ movedAt: () => -Infinity, mayBeHeld: () => mayBeHeld });
+  const late = 10 + START_MS;
+  expect(scheduler.due(late, held(true))).toEqual([]);
+  expect(scheduler.due(late + START_MS - 1, held(false))).toEqual([]);
+  const over = { kind: "expired", task, worker, stage: "sent" } as const;
+  expect(scheduler.due(late + START_MS, held(false))).toEqual([over]);
 });
 
 test("a deadline that was overtaken does not hold its task, whose result may be large", async () => {

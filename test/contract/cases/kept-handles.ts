@@ -1,7 +1,9 @@
 import { AsyncPool, BsyncError, type MessageHandle, taskContext } from "../../../index.ts";
 import { assert, failure } from "../assert.ts";
 import { Subject } from "../case.ts";
+import { START_MS } from "../../../src/os/waits.ts";
 import { square } from "../fixtures/functions.ts";
+import { blockAtGate, Gate } from "../gate.ts";
 import { numbers } from "../numbers.ts";
 
 /** Handles of tasks in variables of modules, where other tasks find them. */
@@ -161,3 +163,51 @@ keptHandles.it("a parent that fails takes no child from others that await it", a
   await failure(parent, RangeError);
   assert.equal(await other, 36);
 });
+
+/** Goes on before its child has begun, and then has the thread until the gate opens. */
+async function goOnBySelf(path: string): Promise<string | undefined> {
+  const child = taskContext().pool.async(square, 3);
+  await Promise.race([child, new Promise((resolve) => setImmediate(resolve))]);
+  return blockAtGate(path, "went on");
+}
+
+/** Goes on by the child of another. */
+async function goOnByOther(path: string, key: string): Promise<string | undefined> {
+  await kept.get(key);
+  return blockAtGate(path, "went on");
+}
+
+async function keepChild(key: string): Promise<number> {
+  return await remember(key, () => taskContext().pool.async(later, 4));
+}
+
+keptHandles.itPerLink(
+  "a call that goes on without its place may take its time: it is not killed, nor what waits behind",
+  async () => {
+    for (const how of ["self", "other"]) {
+      await using pool = await AsyncPool.open(1);
+      const { pid } = pool.workers[0]!;
+      using gate = new Gate();
+      const key = newCase();
+      const first = how === "other" ? pool.async(keepChild, key) : null;
+      const held =
+        first === null
+          ? pool.async(goOnBySelf, gate.path)
+          : pool.async(goOnByOther, gate.path, key);
+      await gate.reached();
+      const behind = [pool.async(square, 5), pool.with({ timeout: 300 }).async(square, 6)];
+      // Longer than a process has that reads nothing, and a call to begin.
+      await new Promise((resolve) => setTimeout(resolve, START_MS + 500));
+      assert.deepEqual(
+        behind.map(({ settled }) => settled),
+        [false, false],
+      );
+      gate.open();
+      assert.equal(await held, "went on");
+      assert.deepEqual(await Promise.all(behind), [25, 36]);
+      await first;
+      assert.equal(pool.workers[0]!.pid, pid);
+    }
+  },
+  { slow: true },
+);
