@@ -23,7 +23,11 @@ const SUBJECTS = [
   "nesting: a child",
   "nesting: one worker walks",
   "nesting: values",
-  "kept handles:",
+  "kept handles: a graph",
+  "kept handles: a parent",
+  "kept handles: a task",
+  "kept handles: one",
+  "kept handles: the",
 ];
 
 describe("mocks of bun:test", () => {
