@@ -4,7 +4,7 @@
  * in another place.
  */
 import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+import { constants, gunzipSync } from "node:zlib";
 
 export interface Slice {
   readonly name: string;
@@ -35,7 +35,9 @@ type Event = Record<string, unknown>;
 
 export function readTrace(path: string): TraceContent {
   const bytes = readFileSync(path);
-  return readText((path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString());
+  // A writer that is killed in the midst of a write leaves a piece that is cut, as a log does.
+  const whole = { finishFlush: constants.Z_SYNC_FLUSH };
+  return readText((path.endsWith(".gz") ? gunzipSync(bytes, whole) : bytes).toString());
 }
 
 export function readText(text: string): TraceContent {
