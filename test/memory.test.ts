@@ -33,7 +33,7 @@ async function after(
   command = [process.execPath, PROGRAM, "4"],
 ) {
   const script = join(work, `script-${crypto.randomUUID()}`);
-  writeFileSync(script, ["set -e", ...mounts, 'exec "$@"'].join("\n"));
+  writeFileSync(script, ["set -e", "unset NODE_COMPILE_CACHE", ...mounts, 'exec "$@"'].join("\n"));
   const namespaces = ["unshare", "--map-root-user", "--mount", "bash", script];
   return await run([...namespaces, ...command], { ...AS_ROOT, TMPDIR: folder });
 }

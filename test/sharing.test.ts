@@ -44,7 +44,7 @@ const SMALL_TMP = `mount -t tmpfs -o size=6m tmpfs "${small}"`;
 /** Runs the program after that was done to the folders; in namespaces of its own. */
 async function after(mounts: readonly string[], folder: string) {
   const script = join(work, `script-${crypto.randomUUID()}`);
-  writeFileSync(script, ["set -e", ...mounts, 'exec "$@"'].join("\n"));
+  writeFileSync(script, ["set -e", "unset NODE_COMPILE_CACHE", ...mounts, 'exec "$@"'].join("\n"));
   const namespaces = ["unshare", "--map-root-user", "--mount", "bash", script];
   return await run([...namespaces, process.execPath, PROGRAM, "2", "8"], { TMPDIR: folder });
 }

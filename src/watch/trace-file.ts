@@ -13,8 +13,8 @@ const RESERVE = 4 * 1024;
  * The file of a trace: a JSON array of events, one to a line. It is written in whole events, and
  * gzipped each piece is a stream of its own: so whatever ends the process leaves a file that opens,
  * as readers of the format ask for no closing bracket. (SIGKILL in the midst of a write may cut the
- * last piece: `gzip` says so, and gives what came before.) A file that cannot be written any more is
- * let be, without the piece that did not fit: a trace never stops a job.
+ * last piece: `gzip` says so, and gives what came before.) A file that cannot be written any more
+ * is let be, without the piece that did not fit: a trace never stops a job.
  */
 export class TraceFile {
   readonly path: string;

@@ -146,7 +146,13 @@ export class HostJob implements AsyncDisposable {
   ) {
     this.#look = look;
     this.#process = Bun.spawn(command, {
-      env: { ...process.env, TMPDIR: "/dev/shm/tmp", NO_COLOR: "1", ...env },
+      env: {
+        ...process.env,
+        TMPDIR: "/dev/shm/tmp",
+        NODE_COMPILE_CACHE: "",
+        NO_COLOR: "1",
+        ...env,
+      },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
