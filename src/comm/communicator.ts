@@ -133,7 +133,7 @@ export class Communicator extends ObjectMessages {
 }
 
 /** Members that other methods use, already within a whole call. */
-const INNER = ["lib", "mpi", "isPromised", "error", "failure", "mistake", "data", "refuseShared"];
+const INNER = ["lib", "mpi", "waitsInSteps", "error", "failure", "mistake", "data", "refuseShared"];
 const CLASSES = [
   CommunicatorBase,
   Messages,

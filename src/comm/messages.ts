@@ -1,13 +1,14 @@
 import { type MpiArray, type MpiBuffer, plainType } from "./datatypes.ts";
 import { type Data, CommunicatorBase, isInt, memory, Mistake } from "./base.ts";
+import { isTimed } from "../os/whole.ts";
 import { MpiOperation, Request } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, from, readStatus, STATUS, type Status, to } from "./status.ts";
 
 /** Messages of arrays between two ranks. */
 export abstract class Messages extends CommunicatorBase {
-  /** @internal True while object receives, which MPI does not know of, wait for messages. */
-  protected get isPromised(): boolean {
-    return false;
+  /** @internal Whether blocking calls wait in JavaScript, and not in MPI. */
+  protected get waitsInSteps(): boolean {
+    return isTimed;
   }
 
   /**
@@ -22,6 +23,7 @@ export abstract class Messages extends CommunicatorBase {
    */
   send(view: MpiBuffer, dest: number, tag = 0): void {
     const { lib } = this;
+    if (isTimed) return void this.isend(view, dest, tag).wait();
     const type = plainType(view);
     if (type === undefined || !isInt(dest) || !isInt(tag)) {
       return this.#sendOther(view, dest, tag);
@@ -147,7 +149,7 @@ export abstract class Messages extends CommunicatorBase {
       throw this.#wrong(room.array, source, recvTag, "receive");
     const describe = () => `${sending(out, dest, sendTag)} and ${receiving(room, source, recvTag)}`;
     this.refuseShared(out, room, describe);
-    if (this.isPromised) {
+    if (this.waitsInSteps) {
       this.iprobe(source, recvTag); // throws for wrong arguments before anything is sent
       const request = this.isend(sent, dest, sendTag);
       const status = this.recv(view as MpiBuffer, source, recvTag);

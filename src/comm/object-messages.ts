@@ -1,5 +1,4 @@
 import { ValueError } from "../errors.ts";
-import { breathe } from "../os/whole.ts";
 import { Collectives } from "./collectives.ts";
 import type { MpiBuffer } from "./datatypes.ts";
 import { Mistake } from "./base.ts";
@@ -7,7 +6,7 @@ import { ObjectReceives } from "./object-receives.ts";
 import { decodeFrom, decodeObject, encodeObject } from "./object-codec.ts";
 import { MAX, Operation, SUM } from "./operations.ts";
 import { bufferedSend, BufferedSend, waitForRoom } from "./buffered-sends.ts";
-import { progressUnmatched, Request } from "./request.ts";
+import { progressUnmatched, Request, waitInSteps } from "./request.ts";
 import { ANY_SOURCE, ANY_TAG, type Status } from "./status.ts";
 
 /** Combines two values: an operation, or a function of the two. */
@@ -25,32 +24,29 @@ export abstract class ObjectMessages extends Collectives {
   #inbox: ObjectReceives | null = null;
 
   /**
-   * @internal Waiting object receives come first, as MPI's own receives that were posted earlier
-   * do.
+   * @internal MPI does not know of object receives. Those that wait come first, as its own receives
+   * that were posted earlier do.
    */
-  protected override get isPromised(): boolean {
-    return this.#inbox?.waiting === true;
+  protected override get waitsInSteps(): boolean {
+    return super.waitsInSteps || this.#inbox?.waiting === true;
   }
 
   override recv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Status {
-    if (!this.isPromised) return super.recv(view, source, tag);
+    if (!this.waitsInSteps) return super.recv(view, source, tag);
     const found = this.probe(source, tag);
     return super.recv(view, found.source, found.tag);
   }
 
   override probe(source = ANY_SOURCE, tag = ANY_TAG): Status {
-    while (this.isPromised) {
-      const found = this.iprobe(source, tag);
-      if (found !== null) return found;
-      breathe();
-    }
-    return super.probe(source, tag);
+    let found: Status | null = null;
+    waitInSteps(() => !this.waitsInSteps || (found = this.iprobe(source, tag)) !== null);
+    return found ?? super.probe(source, tag);
   }
 
   override iprobe(source = ANY_SOURCE, tag = ANY_TAG): Status | null {
     void this.lib; // throws if this code may not communicate, before any receive progresses
     for (;;) {
-      if (this.isPromised) progressUnmatched();
+      if (this.#inbox?.waiting) progressUnmatched();
       const found = super.iprobe(source, tag);
       if (found === null || !this.#inbox?.wants(found)) return found;
     }

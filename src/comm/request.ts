@@ -4,7 +4,7 @@ import { spinOf } from "../job/job.ts";
 import type { Mpi } from "../mpi/mpi.ts";
 import { runningMpi } from "../mpi/start.ts";
 import { newPromise } from "../os/natives.ts";
-import { breathe } from "../os/whole.ts";
+import { breathe, isTimed } from "../os/whole.ts";
 import { EMPTY, readStatus, STATUS, type Status } from "./status.ts";
 
 /** The operation of an open request. `test` and `wait` throw its failure, once. */
@@ -167,6 +167,7 @@ export class Request<T = Status> implements PromiseLike<T> {
   /** Blocks until it is done. */
   #end(): void {
     for (; unmatched.size > 0 && !this.progress(); breathe()) progressUnmatched();
+    if (isTimed) waitInSteps(() => this.progress());
     if (this.#outcome === null) this.#run((operation) => ({ value: operation.wait() }));
   }
 
@@ -227,6 +228,11 @@ export const unmatched = new Set<{ advance(): void }>();
  */
 export function progressUnmatched(): void {
   for (const one of unmatched) one.advance();
+}
+
+/** Waits in JavaScript, not in MPI: where a timeout is to interrupt the task that waits. */
+export function waitInSteps(isDone: () => boolean): void {
+  for (; !isDone(); breathe()) runningMpi()!.yieldCore();
 }
 
 const awaited = new Set<Request<unknown>>();

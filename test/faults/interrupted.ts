@@ -116,11 +116,15 @@ const DEEDS: Readonly<Record<string, (i: number) => void>> = {
   },
 };
 
+let nextTag = 10_000;
+
 const MPI_DEEDS: Readonly<Record<string, (i: number) => void>> = {
   "arrays to itself": (i) => {
     const room = new Float64Array(4);
-    const request = own.irecv(room, 0, 1);
-    own.isend(new Float64Array([i, 2, 3, 4]), 0, 1).wait();
+    // A tag of its own: an interrupted turn may leave a receive behind.
+    const tag = nextTag++;
+    const request = own.irecv(room, 0, tag);
+    own.isend(new Float64Array([i, 2, 3, 4]), 0, tag).wait();
     request.wait();
     if (room[0] !== i) throw new Error(`${room[0]} came, and ${i} was sent`);
   },
@@ -130,6 +134,14 @@ const MPI_DEEDS: Readonly<Record<string, (i: number) => void>> = {
   },
   "requests that are never over": () => {
     Request.waitAny([own.irecvObject(0, 4)]);
+  },
+  "a request that is never over": () => void own.irecv(new Float64Array(4), 0, 5).wait(),
+  "an array that never comes": () => void own.recv(new Float64Array(4), 0, 6),
+  "a value that never comes": () => void own.recvObject(0, 7),
+  "a message that never comes": () => void own.probe(0, 8),
+  "a long array that nobody takes": () => own.send(new Float64Array(1e5), 0, 9),
+  "an exchange that never ends": () => {
+    own.sendrecv(Int32Array.of(1), 0, new Int32Array(1), 0, 8_000, 8_001);
   },
   collectives: (i) => {
     const [sum] = own.allreduce(Int32Array.of(i), SUM);
