@@ -127,10 +127,8 @@ export class Liveness {
   #lookAtReading({ record, link }: Connection, seen: Seen, readsNothing: boolean): void {
     // A reported task that it has answered is over, though it could not report that yet.
     const reported = link?.currentTask;
-    // A call that waited for its children may have gone on by itself, as by a timer: it may have
-    // the thread, and reports nothing.
     const begun =
-      record.hasSuspended ||
+      record.mayBeHeldByParent ||
       reported === Activity.Loading ||
       (reported !== undefined && record.indexOf(reported) >= 0) ||
       (record.begun !== null && record.begun.size > 0);
@@ -151,7 +149,7 @@ export class Liveness {
     if (seen.headLooks === 0 || link === null) return;
     if (head !== undefined) {
       if (this.#isHeld(record, link, seen)) this.#onHeld(connection);
-    } else if (record.recalled && seen.headLooks >= LOOKS && !record.hasSuspended) {
+    } else if (record.recalled && seen.headLooks >= LOOKS && !record.mayBeHeldByParent) {
       // All its calls were reclaimed, and it does not acknowledge the recall.
       if (!link.isHeldByWrite) link.kill?.();
     }

@@ -119,8 +119,7 @@ export class Supervisor {
       onMessage: (bytes, length, buffers) => owner.onMessage(connection, bytes, length, buffers),
       onPause: () => owner.onPause(),
       onStalled: (task) => {
-        // A call that waited for its children may have gone on by itself, and have the thread.
-        if (record.indexOf(task) >= 0 || record.hasSuspended) return;
+        if (record.indexOf(task) >= 0 || record.mayBeHeldByParent) return;
         link.kill?.(task, task === Activity.Idle ? 0 : 1);
       },
       onStillAt: (at) => owner.onStillAt(connection, at),

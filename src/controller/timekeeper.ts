@@ -107,9 +107,9 @@ export class Timekeeper {
     return this.#liveness.movedAt(connection);
   };
 
-  /** A call that waited for its children may have gone on by itself, unless it loads a module. */
-  readonly #mayBeHeld = ({ index, hasSuspended }: WorkerRecord): boolean =>
-    hasSuspended &&
+  /** Nothing has the thread of a worker that loads a module. */
+  readonly #mayBeHeld = ({ index, mayBeHeldByParent }: WorkerRecord): boolean =>
+    mayBeHeldByParent &&
     this.#parts.supervisor.connections[index]!.link?.currentTask !== Activity.Loading;
 
   #execute(verdict: Verdict): void {

@@ -28,6 +28,12 @@ export class Parents {
     return this.#suspended;
   }
 
+  /** Whether the result of any is still wanted. */
+  get hasWanted(): boolean {
+    for (const { task } of this.#parents.values()) if (!task.settled) return true;
+    return false;
+  }
+
   has(task: Task): boolean {
     return this.#find(task) !== undefined;
   }

@@ -97,6 +97,14 @@ export class WorkerRecord {
     return this.parents !== null && this.parents.suspended > 0;
   }
 
+  /**
+   * Whether a task that has waited for its children may have the thread, which nothing tells: it
+   * may have gone on by itself, as by a timer.
+   */
+  get mayBeHeldByParent(): boolean {
+    return this.parents !== null && this.parents.hasWanted;
+  }
+
   /** The task in flight whose call of that number waits for its children: it is taken out. */
   suspend(id: number): Task | null {
     const index = this.indexOf(id);

@@ -171,6 +171,23 @@ async function goOnBySelf(path: string): Promise<string | undefined> {
   return blockAtGate(path, "went on");
 }
 
+let hasRun = false;
+
+function run(): void {
+  hasRun = true;
+}
+
+/** Goes on as soon as its child has run, before it can have heard of that. */
+async function goOnAtOnce(path: string): Promise<string | undefined> {
+  hasRun = false;
+  const child = taskContext().pool.async(run);
+  const soon = async () => {
+    while (!hasRun) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await Promise.race([child, soon()]);
+  return blockAtGate(path, "went on");
+}
+
 /** Goes on by the child of another. */
 async function goOnByOther(path: string, key: string): Promise<string | undefined> {
   await kept.get(key);
@@ -184,7 +201,7 @@ async function keepChild(key: string): Promise<number> {
 keptHandles.itPerLink(
   "a call that goes on without its place may take its time: it is not killed, nor what waits behind",
   async () => {
-    for (const how of ["self", "other"]) {
+    for (const how of ["self", "at once", "other"]) {
       await using pool = await AsyncPool.open(1);
       const { pid } = pool.workers[0]!;
       using gate = new Gate();
@@ -192,7 +209,7 @@ keptHandles.itPerLink(
       const first = how === "other" ? pool.async(keepChild, key) : null;
       const held =
         first === null
-          ? pool.async(goOnBySelf, gate.path)
+          ? pool.async(how === "self" ? goOnBySelf : goOnAtOnce, gate.path)
           : pool.async(goOnByOther, gate.path, key);
       await gate.reached();
       const behind = [pool.async(square, 5), pool.with({ timeout: 300 }).async(square, 6)];
