@@ -1,4 +1,5 @@
 import type { ControllerEnd } from "../link/link.ts";
+import { performance } from "../os/natives.ts";
 import { type FunctionRecord, textWeight } from "../function/record.ts";
 import { Recent } from "../collections/recent.ts";
 import type { Greeting } from "../wire/greeting.ts";
@@ -32,6 +33,8 @@ export interface Connection {
   readyAt: number;
   /** It has answered a call. */
   hasAnswered: boolean;
+  /** Why this side has killed its process, and when. */
+  killed: { readonly why: string; readonly at: number } | null;
   /** How many predecessors in a row ended before they had done anything. */
   readonly failedStarts: number;
 }
@@ -65,8 +68,18 @@ export function newConnection({
     isDone: false,
     readyAt: Infinity,
     hasAnswered: false,
+    killed: null,
     failedStarts,
   };
+}
+
+/**
+ * Kills the process of a worker, where it has one that can be; those whose tasks are lost with it
+ * are told why. Of a rank's child that is one of `number` calls from `task` on, if still so.
+ */
+export function killFor(connection: Connection, why: string, task?: number, number?: number): void {
+  connection.killed = { why, at: performance.now() };
+  connection.link?.kill?.(task, number);
 }
 
 /** For messages: `worker 2 (rank 3, pid 4711, host node7)`. */

@@ -1,9 +1,14 @@
-import type { Connection } from "./connection.ts";
+import { type Connection, killFor } from "./connection.ts";
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { LOOK_MS, LOOKS } from "../os/waits.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { ControllerEnd } from "../link/link.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
+
+/** Why a process is killed. */
+export const HELD =
+  "bsync has ended it, as it neither began what it was sent nor read: something that an earlier " +
+  "task left behind held its thread";
 
 /** What the last look at a connection found. */
 interface Seen {
@@ -124,7 +129,8 @@ export class Liveness {
   }
 
   /** Kills a process that neither begins a sent task nor reads, at `LOOKS` looks in a row. */
-  #lookAtReading({ record, link }: Connection, seen: Seen, readsNothing: boolean): void {
+  #lookAtReading(connection: Connection, seen: Seen, readsNothing: boolean): void {
+    const { record, link } = connection;
     // A reported task that it has answered is over, though it could not report that yet.
     const reported = link?.currentTask;
     const begun =
@@ -134,7 +140,7 @@ export class Liveness {
       (record.begun !== null && record.begun.size > 0);
     const waits = record.inFlight.length > 0 && reported !== undefined && !begun;
     seen.idleLooks = waits && readsNothing ? seen.idleLooks + 1 : 0;
-    if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) link?.kill?.();
+    if (seen.idleLooks >= LOOKS && !link?.isHeldByWrite) killFor(connection, HELD);
   }
 
   /** Counts looks at which the first call in flight is the same, and no more of it arrives. */
@@ -151,7 +157,7 @@ export class Liveness {
       if (this.#isHeld(record, link, seen)) this.#onHeld(connection);
     } else if (record.recalled && seen.headLooks >= LOOKS && !record.mayBeHeldByParent) {
       // All its calls were reclaimed, and it does not acknowledge the recall.
-      if (!link.isHeldByWrite) link.kill?.();
+      if (!link.isHeldByWrite) killFor(connection, HELD);
     }
   }
 

@@ -3,6 +3,7 @@ import { explainExit, type ExitStatus, unknownExit } from "../os/exit.ts";
 import { BsyncError, madeWithoutFrames, WorkerLostError } from "../errors.ts";
 import { NoMemoryError } from "../link/local/memory.ts";
 import { SETTLED_MS } from "../os/waits.ts";
+import { performance } from "../os/natives.ts";
 import type { Task } from "../scheduler/task.ts";
 
 /** One error for each way in which the end of a worker fails a task, or the whole pool. */
@@ -80,6 +81,23 @@ export function neverServed({ greeting }: Connection, timeout: number): ExitStat
   const text = `${what} ${timeout} ms after its start (openTimeout), and was given up`;
   const cause = "see what its initializer, or the top level of that module, waits for";
   return { ...unknownExit(text), cause };
+}
+
+/** Why a worker is killed that does not come to the end of a task, if known: which. */
+export function stuckAt(task: Task | null): string {
+  const since = task?.state === "cancelled" ? "was cancelled" : "had timed out";
+  const which = task === null ? "a task" : task.label;
+  const after = task === null ? "it had timed out, or was cancelled" : `it ${since}`;
+  return `bsync has ended it, as ${which} still held its thread after ${after}`;
+}
+
+/** ms after which a process that was killed has certainly ended. */
+const KILLED_MS = 2_000;
+
+/** The end of a worker, with its cause where this side has killed it. */
+export function explained(status: ExitStatus, { killed }: Connection): ExitStatus {
+  const isKilled = killed !== null && performance.now() - killed.at < KILLED_MS;
+  return isKilled && status.signal === "SIGKILL" ? { ...status, cause: killed.why } : status;
 }
 
 /** Whether a worker that was lost without a task ended before it had done anything. */

@@ -13,9 +13,11 @@ import { isUnderWay } from "../scheduler/chunk.ts";
 import { Activity } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { Condition } from "./condition.ts";
-import { type Connection, newConnection } from "./connection.ts";
+import { type Connection, killFor, newConnection } from "./connection.ts";
+import { HELD } from "./liveness.ts";
 import {
   diedUnused,
+  explained,
   LoadFailures,
   lostWhileLoading,
   lostWhileRunning,
@@ -23,6 +25,7 @@ import {
   notReplaced,
   START_TRIES,
   startsExhausted,
+  stuckAt,
 } from "./lost.ts";
 import type { FrameSender, InitialCall } from "./sender.ts";
 import type { ValueEncoder } from "./values.ts";
@@ -120,7 +123,7 @@ export class Supervisor {
       onPause: () => owner.onPause(),
       onStalled: (task) => {
         if (record.indexOf(task) >= 0 || record.mayBeHeldByParent) return;
-        link.kill?.(task, task === Activity.Idle ? 0 : 1);
+        killFor(connection, HELD, task, task === Activity.Idle ? 0 : 1);
       },
       onStillAt: (at) => owner.onStillAt(connection, at),
       onTorn: (buffer) => owner.onTorn(connection, buffer),
@@ -238,12 +241,13 @@ export class Supervisor {
         ? record.inFlight.find((task) => !task.settled && !isUnderWay(task))
         : null;
     const waiting = record.parents?.waitingIds();
+    const ending = explained(status, connection);
     const lost = scheduler.requeue.lose(record, at);
     connection.isDone = true;
     this.#disconnect(connection);
     for (const task of lost) {
       const hasWaited = waiting?.has(task.id) ?? false;
-      const makeError = () => lostWhileRunning(task, connection, status, hasWaited);
+      const makeError = () => lostWhileRunning(task, connection, ending, hasWaited);
       if (++task.losses <= task.options.retries && this.#owner.mayStartAgain()) {
         scheduler.submitAgain(task);
         watch.again(task, makeError);
@@ -268,11 +272,11 @@ export class Supervisor {
   endStuck(connection: Connection): void {
     const { record, link } = connection;
     // Of several calls any may hold its thread. None that is wanted does, by all that is known.
-    if (record.begun !== null) return link?.kill?.();
-    const at = link?.currentTask;
-    // A worker that runs a call behind the settled one has moved on: the answer is on its way.
-    const begun = at === undefined ? -1 : record.indexOf(at);
-    if (begun <= 0) link?.kill?.(record.running?.id, record.running?.count);
+    if (record.begun !== null) return killFor(connection, stuckAt(null));
+    // The answer of the settled one is on its way.
+    if (record.hasMovedOn(link?.currentTask)) return;
+    const { late } = record;
+    killFor(connection, stuckAt(late), late?.id, late?.count);
   }
 
   /** Gives up a worker that did not serve in its time. */

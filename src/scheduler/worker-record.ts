@@ -65,12 +65,45 @@ export class WorkerRecord {
 
   /** Whether a task that it runs was settled without it. */
   get runsSettled(): boolean {
-    return this.running?.settled === true || (this.begun?.some(({ settled }) => settled) ?? false);
+    return this.late !== null || (this.begun?.some(({ settled }) => settled) ?? false);
+  }
+
+  /** The first task that was settled without it of those that may run there. */
+  get late(): Task | null {
+    const last = this.#mayRun;
+    for (let i = 0; i <= last; i++) {
+      const task = this.inFlight.at(i);
+      if (task?.settled) return task;
+    }
+    return null;
+  }
+
+  /**
+   * Up to which place in flight a call may run, as far as is known without its reports: to the
+   * first that did not wait for its children. Those that did come first, but may not have heard
+   * that they go on.
+   */
+  get #mayRun(): number {
+    if (this.parents === null) return 0;
+    let i = 0;
+    for (let task = this.running; task !== undefined && this.parents.has(task);) {
+      task = this.inFlight.at(++i);
+    }
+    return i;
   }
 
   /** Whether a task runs there, as far as is known without its reports. */
   isAt(task: Task): boolean {
-    return this.running === task || this.hasBegun(task);
+    return this.inFlight.at(this.#mayRun) === task || this.hasBegun(task);
+  }
+
+  /**
+   * Whether it runs another call by now than the settled one: `at` is the call that it reports, if
+   * it does.
+   */
+  hasMovedOn(at: number | undefined): boolean {
+    const place = at === undefined ? -1 : this.indexOf(at);
+    return place > this.#mayRun || this.inFlight.at(place)?.settled === false;
   }
 
   /**

@@ -11,7 +11,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AsyncPool, BsyncError, TimeoutError, WorkerLostError } from "../../../index.ts";
+import {
+  AsyncPool,
+  BsyncError,
+  taskContext,
+  TimeoutError,
+  WorkerLostError,
+} from "../../../index.ts";
 import { assert, failure, until } from "../assert.ts";
 import { Subject } from "../case.ts";
 import { isAlive } from "../alive.ts";
@@ -457,6 +463,52 @@ losses.it(
     } finally {
       rmSync(folder, { recursive: true });
     }
+  },
+  PROCESSES,
+);
+
+async function spinLater(): Promise<never> {
+  await new Promise((resolve) => setImmediate(resolve));
+  for (;;);
+}
+
+/** Waits for a task that holds the thread past its timeout; with `first`, for a quick one before. */
+async function awaitSpinning(first: boolean): Promise<void> {
+  const { pool } = taskContext();
+  const quick = pool.async(square, 1);
+  const spinning = pool.with({ timeout: 100 }).async(spinLater);
+  if (first) await quick;
+  await spinning;
+}
+
+for (const first of [false, true]) {
+  const how = first ? "after it has gone on once" : "at once";
+  losses.it(
+    `a task whose child holds the thread past its timeout is lost, ${how}, and told why`,
+    async () => {
+      await using pool = await AsyncPool.open(1);
+      const { message } = await failure(pool.async(awaitSpinning, first), WorkerLostError);
+      assert.match(
+        message,
+        /; bsync has ended it, as task \d+ \(spinLater\) still held its thread after it had timed out$/,
+      );
+      assert.equal(await pool.async(square, 3), 9);
+    },
+    PROCESSES,
+  );
+}
+
+losses.it(
+  "calls beside one that holds the thread past its timeout are lost, and told why",
+  async () => {
+    await using pool = await AsyncPool.open(1, { concurrency: 2 });
+    using gate = new Gate();
+    const beside = pool.async(passGate, gate.path);
+    await gate.reached();
+    await failure(pool.with({ timeout: 100 }).async(spinLater), TimeoutError);
+    const { message } = await failure(beside, WorkerLostError);
+    assert.match(message, /; bsync has ended it, as a task still held its thread after it had/);
+    assert.equal(await pool.async(square, 3), 9);
   },
   PROCESSES,
 );

@@ -208,7 +208,8 @@ for (const concurrency of [1, 3]) {
       // It has waited before the first of them, and not since.
       for (const { args } of later) assert.equal(args["wait_ms"], undefined, JSON.stringify(own));
     }
-    assert.ok(suspended >= 7, JSON.stringify(slices));
+    // Where there is room, both children may be over before their parent is known to wait.
+    assert.ok(suspended >= (concurrency === 1 ? 7 : 1), JSON.stringify(slices));
   });
 }
 
