@@ -1,14 +1,10 @@
 import { type Connection, killFor } from "./connection.ts";
+import { HELD } from "./lost.ts";
 import { clearInterval, performance, setInterval } from "../os/natives.ts";
 import { LOOK_MS, LOOKS } from "../os/waits.ts";
 import { Activity } from "../wire/task-id.ts";
 import type { ControllerEnd } from "../link/link.ts";
 import type { WorkerRecord } from "../scheduler/worker-record.ts";
-
-/** Why a process is killed. */
-export const HELD =
-  "bsync has ended it, as it neither began what it was sent nor read: something that an earlier " +
-  "task left behind held its thread";
 
 /** What the last look at a connection found. */
 interface Seen {

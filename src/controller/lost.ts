@@ -91,13 +91,22 @@ export function stuckAt(task: Task | null): string {
   return `bsync has ended it, as ${which} still held its thread after ${after}`;
 }
 
-/** ms after which a process that was killed has certainly ended. */
-const KILLED_MS = 2_000;
+/** Why a process is killed that does not move, with nothing that is known to run there. */
+export const HELD =
+  "bsync has ended it, as it neither began what it was sent nor read: something that an earlier " +
+  "task left behind held its thread";
+
+/**
+ * ms after which another has ended the child of a rank: the rank does not kill one that has moved
+ * on meanwhile, and does not tell.
+ */
+const KILLED_MS = 10_000;
 
 /** The end of a worker, with its cause where this side has killed it. */
-export function explained(status: ExitStatus, { killed }: Connection): ExitStatus {
-  const isKilled = killed !== null && performance.now() - killed.at < KILLED_MS;
-  return isKilled && status.signal === "SIGKILL" ? { ...status, cause: killed.why } : status;
+export function explained(status: ExitStatus, { killed, rank }: Connection): ExitStatus {
+  if (killed === null || status.signal !== "SIGKILL") return status;
+  const isIt = rank === null || performance.now() - killed.at < KILLED_MS;
+  return isIt ? { ...status, cause: killed.why } : status;
 }
 
 /** Whether a worker that was lost without a task ended before it had done anything. */

@@ -14,10 +14,10 @@ import { Activity } from "../wire/task-id.ts";
 import { MessageWriter } from "../wire/writer.ts";
 import type { Condition } from "./condition.ts";
 import { type Connection, killFor, newConnection } from "./connection.ts";
-import { HELD } from "./liveness.ts";
 import {
   diedUnused,
   explained,
+  HELD,
   LoadFailures,
   lostWhileLoading,
   lostWhileRunning,
