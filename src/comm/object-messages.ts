@@ -33,8 +33,9 @@ export abstract class ObjectMessages extends Collectives {
 
   override recv(view: MpiBuffer, source = ANY_SOURCE, tag = ANY_TAG): Status {
     if (!this.waitsInSteps) return super.recv(view, source, tag);
+    // A receive that a timeout interrupts before its message has come would take a later one.
     const found = this.probe(source, tag);
-    return super.recv(view, found.source, found.tag);
+    return this.irecv(view, found.source, found.tag).wait();
   }
 
   override probe(source = ANY_SOURCE, tag = ANY_TAG): Status {
