@@ -85,10 +85,10 @@ export function neverServed({ greeting }: Connection, timeout: number): ExitStat
 
 /** Why a worker is killed that does not come to the end of a task, if known: which. */
 export function stuckAt(task: Task | null): string {
-  const since = task?.state === "cancelled" ? "was cancelled" : "had timed out";
-  const which = task === null ? "a task" : task.label;
-  const after = task === null ? "it had timed out, or was cancelled" : `it ${since}`;
-  return `bsync has ended it, as ${which} still held its thread after ${after}`;
+  const held = (which: string, since: string) =>
+    `bsync has ended it, as ${which} still held its thread after it ${since}`;
+  if (task === null) return held("a task", "had timed out, or was cancelled");
+  return held(task.label, task.state === "cancelled" ? "was cancelled" : "had timed out");
 }
 
 /** Why a process is killed that does not move, with nothing that is known to run there. */

@@ -240,7 +240,8 @@ export class Supervisor {
       at === Activity.Loading
         ? record.inFlight.find((task) => !task.settled && !isUnderWay(task))
         : null;
-    const waiting = record.parents?.waitingIds();
+    const runs = at !== undefined && record.indexOf(at) >= 0 ? at : null;
+    const waiting = record.parents?.waitingIds(runs);
     const ending = explained(status, connection);
     const lost = scheduler.requeue.lose(record, at);
     connection.isDone = true;

@@ -91,10 +91,15 @@ export class Parents {
     for (const { task, isSuspended } of this.#parents.values()) if (isSuspended) yield task;
   }
 
-  /** The numbers of the calls that wait. */
-  waitingIds(): Set<number> {
+  /**
+   * The numbers of the calls that wait; where it is known which call `runs`, also of those that
+   * have not heard yet that they go on.
+   */
+  waitingIds(runs: number | null): Set<number> {
     const ids = new Set<number>();
-    for (const [id, { isSuspended }] of this.#parents) if (isSuspended) ids.add(id);
+    for (const [id, { isSuspended }] of this.#parents) {
+      if (isSuspended || (runs !== null && id !== runs)) ids.add(id);
+    }
     return ids;
   }
 

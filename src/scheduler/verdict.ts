@@ -20,7 +20,7 @@ export type Verdict =
 export interface Signs {
   /** When something last came from it, or was read by it, on `performance.now()`. */
   movedAt(worker: WorkerRecord): number;
-  /** Whether a call that is not in flight may have its thread. */
+  /** Whether a call that has waited for its children may have its thread. */
   mayBeHeld(worker: WorkerRecord): boolean;
 }
 

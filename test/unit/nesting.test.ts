@@ -281,3 +281,24 @@ test("what is short is not sent ahead of a parent that goes on, nor of the child
   scheduler.nesting.suspend(worker, root.id);
   expect([scheduler.next(4), scheduler.next(4)]).toEqual([third, null]);
 });
+
+test("a child that was settled may hold the thread behind a parent that goes on", () => {
+  const scheduler = new Scheduler();
+  const worker = scheduler.add();
+  scheduler.ready(worker);
+  const root = new Task(1, FN, DEFAULT_TASK);
+  scheduler.submit(root);
+  scheduler.next(0);
+  const child = new ChildTask(2, FN, DEFAULT_TASK, of(root), OWNER);
+  scheduler.submit(child);
+  scheduler.nesting.suspend(worker, root.id);
+  expect(scheduler.next(1)).toBe(child);
+  scheduler.nesting.resume(worker, root.id);
+  expect([...worker.inFlight]).toEqual([root, child]);
+  expect(worker.late).toBeNull();
+  expect(scheduler.cancel(child, 2)).toBe("interrupt");
+  expect(worker.late).toBe(child);
+  const moves = [child.id, root.id, undefined, 99].map((at) => worker.hasMovedOn(at));
+  expect(moves).toEqual([false, true, false, false]);
+  expect(scheduler.due(1e6)).toEqual([{ kind: "stuck", worker }]);
+});

@@ -491,7 +491,7 @@ for (const first of [false, true]) {
       const { message } = await failure(pool.async(awaitSpinning, first), WorkerLostError);
       assert.match(
         message,
-        /; bsync has ended it, as task \d+ \(spinLater\) still held its thread after it had timed out$/,
+        /waited there for .* submitted; bsync has ended it, as task \d+ \(spinLater\) still held its thread after it had timed out$/,
       );
       assert.equal(await pool.async(square, 3), 9);
     },
